@@ -1,0 +1,8 @@
+//! One file a command.
+
+pub mod data;
+pub mod eval;
+pub mod gradcheck;
+pub mod graph;
+pub mod plot;
+pub mod train;

@@ -1,0 +1,52 @@
+//! `chainrule`: arguments in, one call, errors out.
+//!
+//! Each command has a file of its own under `commands/`, with its arguments and
+//! a `run` that calls one of the library crates. An error is printed once, here.
+
+mod commands;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Backpropagation by hand, and a neural network from scratch.
+#[derive(Parser)]
+#[command(name = "chainrule", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Get CIFAR-10, and prove that it is whole
+    Data(commands::data::Args),
+    /// Train a network; writes a folder of results
+    Train(commands::train::Args),
+    /// Loss and accuracy of a saved model
+    Eval(commands::eval::Args),
+    /// Check every derivative against centred differences, in f64
+    Gradcheck(commands::gradcheck::Args),
+    /// A formula as a computation graph: forward values, backward gradients
+    Graph(commands::graph::Args),
+    /// Draw the curves of one or several runs
+    Plot(commands::plot::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Data(args) => commands::data::run(args),
+        Command::Train(args) => commands::train::run(args),
+        Command::Eval(args) => commands::eval::run(args),
+        Command::Gradcheck(args) => commands::gradcheck::run(args),
+        Command::Graph(args) => commands::graph::run(args),
+        Command::Plot(args) => commands::plot::run(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
