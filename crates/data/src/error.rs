@@ -1,0 +1,107 @@
+//! What a dataset can be refused for, each in one sentence that says where and what to do.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a dataset was refused. Records and bytes are counted from 0.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file of the set is not there.
+    #[error("{} is missing: `chainrule data fetch` gets it", path.display())]
+    Missing {
+        /// The file that was looked for.
+        path: PathBuf,
+    },
+    /// The operating system would not let us read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file that was being read.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A folder, a pipe or a device stands where a file should.
+    #[error("{} is not a regular file", path.display())]
+    NotAFile {
+        /// What was found.
+        path: PathBuf,
+    },
+    /// The file is shorter or longer than its format says.
+    #[error(
+        "{} is {found} bytes long, expected {expected} ({records} records of {record} bytes): \
+         `chainrule data fetch` replaces it", path.display()
+    )]
+    Length {
+        /// The file.
+        path: PathBuf,
+        /// Its length in bytes.
+        found: u64,
+        /// The length that it must have, in bytes.
+        expected: u64,
+        /// The number of records that it must hold.
+        records: usize,
+        /// The length of one record in bytes.
+        record: usize,
+    },
+    /// The file is not a whole number of records, or holds none.
+    #[error(
+        "{} is {found} bytes long, which is not a whole number of records of {record} bytes \
+         (at least one)", path.display()
+    )]
+    Ragged {
+        /// The file.
+        path: PathBuf,
+        /// Its length in bytes.
+        found: u64,
+        /// The length of one record in bytes.
+        record: usize,
+    },
+    /// A label names no class.
+    #[error(
+        "{}: record {record} (byte {byte}) has label {label}, expected 0 to {}",
+        path.display(), classes - 1
+    )]
+    Label {
+        /// The file.
+        path: PathBuf,
+        /// The record, counted from 0.
+        record: usize,
+        /// The offset of the label in the file.
+        byte: u64,
+        /// The label that was found.
+        label: u8,
+        /// The number of classes.
+        classes: usize,
+    },
+    /// The file has the right form and the wrong content.
+    #[error(
+        "{} is damaged: its MD5 is {found}, the official file's is {expected}: \
+         `chainrule data fetch` replaces it", path.display()
+    )]
+    Checksum {
+        /// The file.
+        path: PathBuf,
+        /// The MD5 of what lies there, in hexadecimal.
+        found: String,
+        /// The official MD5, in hexadecimal.
+        expected: String,
+    },
+    /// Pixels, labels and shape do not belong together.
+    #[error("{0}")]
+    Shape(String),
+    /// More images were asked for validation than can be spared.
+    #[error(
+        "cannot set {validation} of {n} images aside for validation: at least one must be left \
+         to train on"
+    )]
+    Split {
+        /// The number of images.
+        n: usize,
+        /// The number asked for validation.
+        validation: usize,
+    },
+    /// A mean and deviation that cannot normalise these images.
+    #[error("normalisation: {0}")]
+    Normalisation(String),
+}

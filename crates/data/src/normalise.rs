@@ -1,0 +1,146 @@
+//! Normalisation: x = (byte - mean) / std, with mean and deviation in pixel units, 0 to 255.
+//!
+//! One mean and deviation for all values, one a channel, or one a pixel value. They are taken
+//! over the training part alone: the images that judge must not leak into what is judged.
+//! The sums are of integers, and exact, so the result is the same in whatever order they are
+//! formed.
+
+use crate::{Error, Images};
+
+/// Mean and standard deviation in pixel units, of 1, channels or dim values each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Normalisation {
+    mean: Vec<f32>,
+    std: Vec<f32>,
+}
+
+impl Normalisation {
+    /// Takes a mean and deviation from elsewhere, such as a model file.
+    ///
+    /// # Errors
+    /// [`Error::Normalisation`] unless both have the same number of values, at least one, all
+    /// finite, and each deviation is positive.
+    pub fn new(mean: Vec<f32>, std: Vec<f32>) -> Result<Self, Error> {
+        let refuse = |why: String| Err(Error::Normalisation(why));
+        if mean.is_empty() || mean.len() != std.len() {
+            return refuse(format!(
+                "{} means and {} deviations: expected as many of each, at least one",
+                mean.len(),
+                std.len()
+            ));
+        }
+        if let Some(i) = mean.iter().position(|m| !m.is_finite()) {
+            return refuse(format!("mean {i} is {}, expected a finite number", mean[i]));
+        }
+        if let Some(i) = std.iter().position(|s| !(s.is_finite() && *s > 0.0)) {
+            return refuse(format!("deviation {i} is {}, expected a positive number", std[i]));
+        }
+        Ok(Self { mean, std })
+    }
+
+    /// One mean and deviation for each channel, over the images of `indices`.
+    ///
+    /// # Errors
+    /// [`Error::Normalisation`] if `indices` is empty or names an image that is not there.
+    pub fn per_channel(images: &Images, indices: &[u32]) -> Result<Self, Error> {
+        let area = images.shape().height * images.shape().width;
+        Ok(Self::from_sums(&Sums::over(images, indices)?, area))
+    }
+
+    /// One mean and deviation for each of the dim values, over the images of `indices`.
+    ///
+    /// # Errors
+    /// As [`per_channel`](Self::per_channel).
+    pub fn per_pixel(images: &Images, indices: &[u32]) -> Result<Self, Error> {
+        Ok(Self::from_sums(&Sums::over(images, indices)?, 1))
+    }
+
+    /// Mean and population deviation of each run of `group` values.
+    fn from_sums(sums: &Sums, group: usize) -> Self {
+        let n = u128::from(sums.images) * group as u128;
+        let moments = sums.values.chunks_exact(group).zip(sums.squares.chunks_exact(group));
+        let (mean, std) = moments
+            .map(|(values, squares)| {
+                let sum: u128 = values.iter().copied().map(u128::from).sum();
+                let square: u128 = squares.iter().copied().map(u128::from).sum();
+                // n² var = n Σx² - (Σx)², in integers: nothing cancels.
+                let variance = (n * square - sum * sum) as f64 / (n as f64 * n as f64);
+                // A value that never varies says nothing of its scale. It is divided by the
+                // range of a byte: 0 in training, and at most 1 in size should it vary later.
+                let std = if variance > 0.0 { variance.sqrt() } else { 255.0 };
+                ((sum as f64 / n as f64) as f32, std as f32)
+            })
+            .unzip();
+        Self { mean, std }
+    }
+
+    /// The mean, in pixel units.
+    pub fn mean(&self) -> &[f32] {
+        &self.mean
+    }
+
+    /// The standard deviation, in pixel units; positive.
+    pub fn std(&self) -> &[f32] {
+        &self.std
+    }
+
+    /// `(scale, shift)` of `dim` values each, so that x = scale · byte + shift.
+    ///
+    /// # Errors
+    /// [`Error::Normalisation`] if `dim` values cannot be shared out evenly among the means, as
+    /// whole channels.
+    pub fn scale_shift(&self, dim: usize) -> Result<(Vec<f32>, Vec<f32>), Error> {
+        let groups = self.mean.len();
+        if dim == 0 || dim % groups != 0 {
+            return Err(Error::Normalisation(format!(
+                "{groups} means for images of {dim} values: expected one, one a channel, or one \
+                 a value"
+            )));
+        }
+        let expand = |of: fn(f64, f64) -> f64| {
+            let each = self.mean.iter().zip(&self.std).map(|(&m, &s)| of(m.into(), s.into()));
+            each.flat_map(|value| std::iter::repeat_n(value as f32, dim / groups)).collect()
+        };
+        Ok((expand(|_, std| 1.0 / std), expand(|mean, std| -mean / std)))
+    }
+}
+
+/// Σx and Σx² of each of the dim values over some images.
+struct Sums {
+    images: u64,
+    values: Vec<u64>,
+    squares: Vec<u64>,
+}
+
+impl Sums {
+    fn over(images: &Images, indices: &[u32]) -> Result<Self, Error> {
+        if indices.is_empty() {
+            return Err(Error::Normalisation("there is no image to take the mean of".to_owned()));
+        }
+        if let Some(&i) = indices.iter().find(|&&i| i as usize >= images.len()) {
+            return Err(Error::Normalisation(format!(
+                "image {i} of {} was asked for (counted from 0)",
+                images.len()
+            )));
+        }
+        let dim = images.dim();
+        let mut sums =
+            Self { images: indices.len() as u64, values: vec![0; dim], squares: vec![0; dim] };
+        // 255² · 65,536 < 2³²: so many squares fit a u32, and u32 sums are twice as fast.
+        for block in indices.chunks(65_536) {
+            let mut values = vec![0u32; dim];
+            let mut squares = vec![0u32; dim];
+            for &i in block {
+                let row = images.image(i as usize).iter().map(|&byte| u32::from(byte));
+                for ((value, square), x) in values.iter_mut().zip(&mut squares).zip(row) {
+                    *value += x;
+                    *square += x * x;
+                }
+            }
+            for (total, part) in [(&mut sums.values, values), (&mut sums.squares, squares)] {
+                total.iter_mut().zip(part).for_each(|(total, part)| *total += u64::from(part));
+            }
+        }
+        Ok(sums)
+    }
+}

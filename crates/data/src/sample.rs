@@ -1,0 +1,61 @@
+//! The embedded sample: real CIFAR-10 images that are part of the program.
+//!
+//! The first 100 training images and the first 20 test images of each class, in the order of the
+//! official files: 1,000 and 200 images, 3.7 MB. It serves the tests, and a first try on a
+//! machine that no source of the whole set answers. It is far too small to learn CIFAR-10 from.
+
+use std::path::Path;
+
+use crate::cifar10::{self, CLASSES, RECORD, SHAPE};
+use crate::{Dataset, Error, Images};
+
+/// Training images of each class.
+pub const TRAIN_PER_CLASS: usize = 100;
+
+/// Test images of each class.
+pub const TEST_PER_CLASS: usize = 20;
+
+/// The training images, in the format of the official files.
+pub const TRAIN_RECORDS: &[u8] = include_bytes!("../../../datasets/sample/train.bin");
+
+/// The test images, in the format of the official files.
+pub const TEST_RECORDS: &[u8] = include_bytes!("../../../datasets/sample/test.bin");
+
+/// The sample as a dataset.
+pub fn read() -> Dataset {
+    let part = |name: &str, bytes: &[u8]| {
+        let n = bytes.len() / RECORD;
+        let (mut labels, mut pixels) = (vec![0; n], vec![0; n * SHAPE.dim()]);
+        cifar10::read_records(bytes, Path::new(name), &mut labels, &mut pixels)?;
+        Images::new(pixels, labels, SHAPE, CLASSES.len())
+    };
+    let whole = || {
+        let train = part("the embedded training sample", TRAIN_RECORDS)?;
+        let test = part("the embedded test sample", TEST_RECORDS)?;
+        Ok::<_, Error>(cifar10::dataset("CIFAR-10 sample", train, test))
+    };
+    whole().expect("the embedded sample is whole, as a test proves")
+}
+
+/// The records of the first `per_class` images of each class, in the order of `images`, in the
+/// format of the official files. So was the sample made: `chainrule data sample` makes it anew.
+///
+/// ```
+/// use chainrule_data::sample;
+///
+/// let small = sample::select(&sample::read().train, 2);
+/// assert_eq!(small.len(), 10 * 2 * 3073);
+/// ```
+pub fn select(images: &Images, per_class: usize) -> Vec<u8> {
+    let mut taken = vec![0; images.classes()];
+    let mut records = Vec::new();
+    for (i, &label) in images.labels().iter().enumerate() {
+        let taken = &mut taken[usize::from(label)];
+        if *taken < per_class {
+            *taken += 1;
+            records.push(label);
+            records.extend_from_slice(images.image(i));
+        }
+    }
+    records
+}
