@@ -1,0 +1,126 @@
+//! Rows of bytes, read as normalised numbers: images stay a byte a pixel in memory, a quarter of
+//! what `f32` would take, and become numbers only in the block of columns that is being used.
+
+use crate::path::for_each_path;
+use crate::scalar::Scalar;
+
+/// A matrix of bytes whose element (i, j) stands for the number
+/// `bytes[i * columns + j] * scale[j] + shift[j]`.
+#[derive(Clone, Copy, Debug)]
+pub struct ByteRows<'a> {
+    bytes: &'a [u8],
+    scale: &'a [f32],
+    shift: &'a [f32],
+}
+
+impl<'a> ByteRows<'a> {
+    /// Rows of `scale.len()` bytes each, one after the other.
+    ///
+    /// # Panics
+    /// If `scale` and `shift` differ in length, or `bytes` is not made of whole rows.
+    pub fn new(bytes: &'a [u8], scale: &'a [f32], shift: &'a [f32]) -> Self {
+        assert_eq!(scale.len(), shift.len(), "one scale and one shift for each column");
+        assert!(bytes.is_empty() || bytes.len().is_multiple_of(scale.len()), "whole rows of bytes");
+        Self { bytes, scale, shift }
+    }
+
+    /// Number of columns.
+    pub fn columns(&self) -> usize {
+        self.scale.len()
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.bytes.len() / self.columns().max(1)
+    }
+
+    fn row(&self, i: u32, columns: &std::ops::Range<usize>) -> &'a [u8] {
+        let start = i as usize * self.columns();
+        &self.bytes[start + columns.start..start + columns.end]
+    }
+}
+
+/// Where a batch of inputs comes from: numbered rows, of which some columns are asked for.
+pub trait Rows<T>: Sync {
+    /// Number of columns: the inputs of the first layer.
+    fn columns(&self) -> usize;
+
+    /// Writes the given columns of the given rows to `out`, as (rows.len(), columns.len()).
+    ///
+    /// # Panics
+    /// If there is no such row or column, or `out` is too short.
+    fn gather(
+        &self,
+        path: crate::Path,
+        rows: &[u32],
+        columns: std::ops::Range<usize>,
+        out: &mut [T],
+    );
+}
+
+impl<T: Scalar> Rows<T> for ByteRows<'_> {
+    fn columns(&self) -> usize {
+        self.scale.len()
+    }
+
+    fn gather(
+        &self,
+        path: crate::Path,
+        rows: &[u32],
+        columns: std::ops::Range<usize>,
+        out: &mut [T],
+    ) {
+        let (scale, shift) = (&self.scale[columns.clone()], &self.shift[columns.clone()]);
+        for (&row, out) in rows.iter().zip(out.chunks_exact_mut(columns.len())) {
+            normalise(path, self.row(row, &columns), scale, shift, out);
+        }
+    }
+}
+
+impl<T: Scalar> Rows<T> for crate::Tensor<T> {
+    fn columns(&self) -> usize {
+        crate::Tensor::columns(self)
+    }
+
+    fn gather(&self, _: crate::Path, rows: &[u32], columns: std::ops::Range<usize>, out: &mut [T]) {
+        for (&row, out) in rows.iter().zip(out.chunks_exact_mut(columns.len())) {
+            out.copy_from_slice(&self.row(row as usize)[columns.clone()]);
+        }
+    }
+}
+
+for_each_path! {
+    /// `out = bytes * scale + shift`, element by element.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn normalise<T: Scalar>(bytes: &[u8], scale: &[f32], shift: &[f32], out: &mut [T]) {
+        assert!(bytes.len() == scale.len() && scale.len() == shift.len());
+        assert_eq!(shift.len(), out.len());
+        for (((out, &byte), &scale), &shift) in out.iter_mut().zip(bytes).zip(scale).zip(shift) {
+            *out = T::from_f32(f32::from(byte) * scale + shift);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Path, Tensor};
+
+    #[test]
+    fn a_gathered_block_holds_the_asked_rows_and_columns() {
+        let bytes: Vec<u8> = (0..4 * 40).map(|i| i as u8).collect();
+        let scale: Vec<f32> = (0..40).map(|j| 1.0 + j as f32).collect();
+        let shift = vec![-0.5; 40];
+        let rows = ByteRows::new(&bytes, &scale, &shift);
+        let table = Tensor::from_fn(4, 40, |i, j| bytes[i * 40 + j] as f32 * scale[j] - 0.5);
+        for path in Path::available() {
+            let (mut a, mut b) = (vec![f32::NAN; 3 * 35], vec![f32::NAN; 3 * 35]);
+            rows.gather(path, &[3, 0, 3], 4..39, &mut a);
+            table.gather(path, &[3, 0, 3], 4..39, &mut b);
+            assert_eq!(a, b, "{path}");
+            assert_eq!(a[35], 4.0 * 5.0 - 0.5, "row 0, column 4");
+        }
+    }
+}

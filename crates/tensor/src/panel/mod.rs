@@ -1,0 +1,78 @@
+//! The one inner kernel of the training step: C := A·B, or C := C + A·B, for a panel of columns.
+//!
+//! A is (m, k) with any strides, B is (k, n) and C is (m, n) with unit column stride, and n is
+//! small: one column tile of a weight matrix. Three of the four products of a fully connected
+//! layer's step are this product, seen through other strides:
+//!
+//! | product | A | B | C |
+//! | --- | --- | --- | --- |
+//! | forward, Z += X W | X | a tile of W | a tile of Z |
+//! | weight gradient, dW = Xᵀ dZ | X transposed by its strides | a tile of dZ | a strip of dW |
+//! | input gradient, dX += dZ Wᵀ | a tile of dZ | the tile of W, transposed | dX |
+//!
+//! Nothing is packed, because the operands already lie as the kernel reads them. A tile of C
+//! stays in registers while k runs (`tile.rs`), each element as one chain of fused
+//! multiply-adds in the order of k. So an element's bits depend neither on the rows beside
+//! it nor on how the rows were shared out.
+
+#[cfg(target_arch = "x86_64")]
+mod tile;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use crate::gemm::{check_shapes, gemm};
+use crate::{Path, Scalar, ShapeError, View, ViewMut};
+
+/// A number type's version of [`panel`].
+pub trait Panel: Sized {
+    /// C := A·B, or C := C + A·B if `accumulate`; the shapes have been checked.
+    #[doc(hidden)]
+    fn multiply(path: Path, a: View<Self>, b: View<Self>, c: ViewMut<Self>, accumulate: bool)
+    where
+        Self: Scalar;
+}
+
+/// C := A·B, or C := C + A·B if `accumulate`, on the kernel that `path` names.
+///
+/// Without `accumulate` C is written and never read.
+///
+/// # Errors
+/// [`ShapeError`] if the shapes do not fit together; C is untouched.
+pub fn panel<T: Scalar>(
+    path: Path,
+    a: View<T>,
+    b: View<T>,
+    c: ViewMut<T>,
+    accumulate: bool,
+) -> Result<(), ShapeError> {
+    check_shapes(&a, &b, &c)?;
+    T::multiply(path, a, b, c, accumulate);
+    Ok(())
+}
+
+fn portable<T: Scalar>(a: View<T>, b: View<T>, c: ViewMut<T>, accumulate: bool) {
+    let beta = if accumulate { T::ONE } else { T::ZERO };
+    gemm(T::ONE, a, b, beta, c).expect("the shapes were checked");
+}
+
+impl Panel for f64 {
+    /// The gradient check needs digits, not speed: `f64` is multiplied by matrixmultiply.
+    fn multiply(_: Path, a: View<f64>, b: View<f64>, c: ViewMut<f64>, accumulate: bool) {
+        portable(a, b, c, accumulate);
+    }
+}
+
+impl Panel for f32 {
+    fn multiply(path: Path, a: View<f32>, b: View<f32>, c: ViewMut<f32>, accumulate: bool) {
+        #[cfg(target_arch = "x86_64")]
+        if b.strides().1 == 1 && c.strides().1 == 1 && b.columns().is_multiple_of(path.lanes()) {
+            match path.kind() {
+                crate::path::Kind::Avx512 => return x86::avx512(path, a, b, c, accumulate),
+                crate::path::Kind::Avx2 => return x86::avx2(path, a, b, c, accumulate),
+                crate::path::Kind::Portable => {}
+            }
+        }
+        let _ = path;
+        portable(a, b, c, accumulate);
+    }
+}

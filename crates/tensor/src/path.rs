@@ -1,0 +1,192 @@
+//! Which instructions this processor has, and so which kernels are used.
+//!
+//! A [`Path`] is chosen once, at run time. It decides two things: which version of each kernel
+//! runs, and how a weight matrix is cut into column tiles. Results are the same bits on every run
+//! and on any number of threads *of one path*; another path may round differently, because it
+//! multiplies and adds in one rounding (FMA) where the other takes two.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A set of kernels that this processor can run.
+///
+/// There is no way to make one by hand: a value of this type is the proof that its instructions
+/// were detected, which is what makes the calls in [`panel`](mod@crate::panel) sound.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct Path(Kind);
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // the other two are x86 alone
+pub(crate) enum Kind {
+    Portable,
+    Avx2,
+    Avx512,
+}
+
+/// The environment variable that forces a path: `portable`, `avx2` or `avx512`.
+pub const VARIABLE: &str = "CHAINRULE_KERNEL";
+
+/// A path that was asked for by name and is not to be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    /// No path has this name.
+    #[error("{VARIABLE}={0} names no kernel path; it may be portable, avx2 or avx512")]
+    Unknown(String),
+    /// The processor lacks the instructions.
+    #[error("{VARIABLE}={name}: this processor cannot run it; it has {available}")]
+    Unavailable {
+        /// The path that was asked for.
+        name: String,
+        /// Those that it may be.
+        available: String,
+    },
+}
+
+impl Path {
+    /// Plain Rust, and matrixmultiply for products: runs everywhere, and is the reference.
+    pub const PORTABLE: Path = Path(Kind::Portable);
+
+    /// Every path that this processor can run, the best last.
+    pub fn available() -> Vec<Path> {
+        let mut paths = vec![Path::PORTABLE];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                paths.push(Path(Kind::Avx2));
+                if is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
+                {
+                    paths.push(Path(Kind::Avx512));
+                }
+            }
+        }
+        paths
+    }
+
+    /// The path that `CHAINRULE_KERNEL` names, or else the best that there is.
+    ///
+    /// # Errors
+    /// If the variable names no path, or one that this processor cannot run.
+    pub fn from_environment() -> Result<Path, PathError> {
+        match std::env::var(VARIABLE) {
+            Ok(name) if !name.is_empty() => name.parse(),
+            _ => Ok(Path::best()),
+        }
+    }
+
+    /// The best path that this processor can run.
+    pub fn best() -> Path {
+        *Path::available().last().expect("the portable path is always there")
+    }
+
+    pub(crate) fn kind(self) -> Kind {
+        self.0
+    }
+
+    /// Columns are padded to a multiple of this, so that a kernel never meets half a vector.
+    pub fn lanes(self) -> usize {
+        match self.0 {
+            Kind::Portable => 1,
+            Kind::Avx2 | Kind::Avx512 => 16,
+        }
+    }
+
+    /// A weight matrix is stored in tiles of at most so many columns: three vectors of AVX-512,
+    /// what the inner kernel holds in registers. matrixmultiply packs its operands itself and
+    /// wants them wider.
+    pub fn tile_columns(self) -> usize {
+        match self.0 {
+            Kind::Portable => 128,
+            Kind::Avx2 | Kind::Avx512 => 48,
+        }
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self.0 {
+            Kind::Portable => "portable",
+            Kind::Avx2 => "avx2",
+            Kind::Avx512 => "avx512",
+        })
+    }
+}
+
+impl FromStr for Path {
+    type Err = PathError;
+
+    fn from_str(name: &str) -> Result<Path, PathError> {
+        if !["portable", "avx2", "avx512"].contains(&name) {
+            return Err(PathError::Unknown(name.to_owned()));
+        }
+        let found = Path::available().into_iter().find(|path| path.to_string() == name);
+        found.ok_or_else(|| PathError::Unavailable {
+            name: name.to_owned(),
+            available: Path::available().iter().map(Path::to_string).collect::<Vec<_>>().join(", "),
+        })
+    }
+}
+
+/// Compiles one loop once for each path, and calls the version that the given [`Path`] names.
+///
+/// The body is ordinary safe Rust. What the compiler may turn it into differs: 16 numbers at a
+/// time where AVX-512 was detected, 8 with AVX2, 4 or fewer elsewhere. Multiplications and
+/// additions are never fused by the compiler, so every version returns the same bits.
+macro_rules! for_each_path {
+    ($(#[$attribute:meta])* pub fn $name:ident<T: Scalar $(, $I:ident: $bound:path)?>(
+        $($argument:ident: $type:ty),* $(,)?
+    ) $(-> $result:ty)? $body:block) => {
+        $(#[$attribute])*
+        pub fn $name<T: $crate::Scalar $(, $I: $bound)?>(
+            path: $crate::Path, $($argument: $type),*
+        ) $(-> $result)? {
+            #[inline(always)]
+            fn body<T: $crate::Scalar $(, $I: $bound)?>($($argument: $type),*) $(-> $result)? $body
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+            fn avx512<T: $crate::Scalar $(, $I: $bound)?>($($argument: $type),*) $(-> $result)? {
+                body($($argument),*)
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2")]
+            fn avx2<T: $crate::Scalar $(, $I: $bound)?>($($argument: $type),*) $(-> $result)? {
+                body($($argument),*)
+            }
+
+            match path.kind() {
+                // SAFETY: a path of this kind exists only where its instructions were detected.
+                #[cfg(target_arch = "x86_64")]
+                #[allow(unsafe_code)]
+                $crate::path::Kind::Avx512 => unsafe { avx512($($argument),*) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "x86_64")]
+                #[allow(unsafe_code)]
+                $crate::path::Kind::Avx2 => unsafe { avx2($($argument),*) },
+                _ => body($($argument),*),
+            }
+        }
+    };
+}
+pub(crate) use for_each_path;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_found_by_the_name_that_it_prints() {
+        for path in Path::available() {
+            assert_eq!(path.to_string().parse(), Ok(path));
+        }
+    }
+
+    #[test]
+    fn a_misspelt_path_is_an_error_and_not_the_default() {
+        let error = "avx1024".parse::<Path>().unwrap_err().to_string();
+        assert!(error.contains("avx1024") && error.contains("portable"), "{error}");
+    }
+}
