@@ -14,6 +14,7 @@
 //! at 0, and a tie in max or min gives each side one half.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 use crate::{number, sigmoid};
 
@@ -166,13 +167,17 @@ impl Gate {
         }
     }
 
-    /// Which side of its kink the gate is on, for the gates that have one:
-    /// the sign of a for relu and abs, of a - b for max and min.
-    pub(crate) fn side(self, a: f64, b: f64) -> Option<std::cmp::Ordering> {
+    /// Whether the gate has a kink, where its gradient jumps.
+    pub(crate) fn has_kink(self) -> bool {
+        matches!(self, Gate::Relu | Gate::Abs | Gate::Max | Gate::Min)
+    }
+
+    /// Which side of its kink a gate is on: the sign of a for relu and abs, of
+    /// a - b for max and min; none where that is NaN.
+    pub(crate) fn side(self, a: f64, b: f64) -> Option<Ordering> {
         match self {
             Gate::Relu | Gate::Abs => a.partial_cmp(&0.0),
-            Gate::Max | Gate::Min => a.partial_cmp(&b),
-            _ => None,
+            _ => a.partial_cmp(&b),
         }
     }
 

@@ -18,10 +18,16 @@
 //! any other [`Gate`] by [`Graph::unary`] and [`Graph::binary`]. Everything is
 //! f64, and nothing recurses: a million gates are a `Vec` of a million nodes.
 
+pub mod check;
+pub mod circuit;
+pub mod formula;
 pub mod gate;
 pub mod number;
 pub mod sigmoid;
 pub mod tape;
+pub mod values;
 
+pub use circuit::{Circuit, Gates, NamesError, Trouble};
+pub use formula::{Formula, FormulaError, FormulaErrorKind};
 pub use gate::Gate;
 pub use tape::{Graph, Node, NodeId};
