@@ -29,6 +29,25 @@ pub const RECORD: usize = 1 + 3 * 32 * 32;
 /// Records in each official file.
 pub const RECORDS: usize = 10_000;
 
+/// A set of files in this format. There is one outside the tests.
+#[derive(Clone, Copy)]
+pub(crate) struct Set<'a> {
+    /// The training files, then the one of the test.
+    pub files: &'a [Official<'a>],
+    /// Records in each file.
+    pub records: usize,
+}
+
+impl Set<'_> {
+    /// Bytes of each file.
+    pub fn file_len(&self) -> u64 {
+        (self.records * RECORD) as u64
+    }
+}
+
+/// CIFAR-10 as its authors publish it.
+pub(crate) const OFFICIAL: Set<'static> = Set { files: &FILES, records: RECORDS };
+
 /// An official file and what proves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Official<'a> {
@@ -55,7 +74,7 @@ pub const FILES: [Official<'static>; 6] = [
 /// The first file, in the order of [`FILES`], that is missing, cannot be read, has another
 /// length, holds a label above 9 or differs from the official bytes.
 pub fn read(dir: &Path) -> Result<Dataset, Error> {
-    read_files(dir, &FILES, RECORDS)
+    read_set(dir, OFFICIAL)
 }
 
 /// Reads one file of any whole number of records, at least one, without a checksum.
@@ -65,7 +84,7 @@ pub fn read(dir: &Path) -> Result<Dataset, Error> {
 pub fn read_batch(path: &Path) -> Result<Images, Error> {
     let (file, length) = open(path)?;
     if length == 0 || length % RECORD as u64 != 0 {
-        return Err(Error::Ragged { path: path.to_owned(), found: length, record: RECORD });
+        return Err(Error::Ragged { path: path.to_owned(), found: length });
     }
     let too_large = |_| Error::Shape(format!("{}: {length} bytes do not fit", path.display()));
     let records = usize::try_from(length / RECORD as u64).map_err(too_large)?;
@@ -75,8 +94,9 @@ pub fn read_batch(path: &Path) -> Result<Images, Error> {
     Images::new(pixels, labels, SHAPE, CLASSES.len())
 }
 
-/// Reads `files` of `records` records each from `dir`; the last of them is the test set.
-fn read_files(dir: &Path, files: &[Official], records: usize) -> Result<Dataset, Error> {
+/// Reads a set from `dir`; the last of its files is the test set.
+pub(crate) fn read_set(dir: &Path, set: Set) -> Result<Dataset, Error> {
+    let Set { files, records } = set;
     let (test_file, train_files) = files.split_last().expect("a set has a test file");
     let mut train = Part::new(train_files.len() * records);
     let mut test = Part::new(records);
@@ -84,9 +104,9 @@ fn read_files(dir: &Path, files: &[Official], records: usize) -> Result<Dataset,
     let read_one = |file: &Official, labels: &mut [u8], pixels: &mut [u8]| {
         let path = dir.join(file.name);
         let (open_file, found) = open(&path)?;
-        let expected = (records * RECORD) as u64;
+        let expected = set.file_len();
         if found != expected {
-            return Err(Error::Length { path, found, expected, records, record: RECORD });
+            return Err(Error::Length { path, found, expected, records });
         }
         let found = read_records(open_file, &path, labels, pixels)?;
         if found != file.md5 {
@@ -138,7 +158,7 @@ impl Part {
 /// Opens a regular file and tells its length.
 ///
 /// The kind is asked before the file is opened: opening a pipe would wait for a writer.
-fn open(path: &Path) -> Result<(File, u64), Error> {
+pub(crate) fn open(path: &Path) -> Result<(File, u64), Error> {
     let refuse = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => Error::Missing { path: path.to_owned() },
         _ => Error::Read { path: path.to_owned(), source },

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::cifar10::RECORD;
+
 /// Why a dataset was refused. Records and bytes are counted from 0.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -29,7 +31,7 @@ pub enum Error {
     },
     /// The file is shorter or longer than its format says.
     #[error(
-        "{} is {found} bytes long, expected {expected} ({records} records of {record} bytes): \
+        "{} is {found} bytes long, expected {expected} ({records} records of {RECORD} bytes): \
          `chainrule data fetch` replaces it", path.display()
     )]
     Length {
@@ -41,12 +43,10 @@ pub enum Error {
         expected: u64,
         /// The number of records that it must hold.
         records: usize,
-        /// The length of one record in bytes.
-        record: usize,
     },
     /// The file is not a whole number of records, or holds none.
     #[error(
-        "{} is {found} bytes long, which is not a whole number of records of {record} bytes \
+        "{} is {found} bytes long, which is not a whole number of records of {RECORD} bytes \
          (at least one)", path.display()
     )]
     Ragged {
@@ -54,8 +54,6 @@ pub enum Error {
         path: PathBuf,
         /// Its length in bytes.
         found: u64,
-        /// The length of one record in bytes.
-        record: usize,
     },
     /// A label names no class.
     #[error(

@@ -28,12 +28,15 @@
 
 pub mod cifar10;
 mod error;
+#[cfg(feature = "fetch")]
+pub mod fetch;
 mod images;
 mod normalise;
 mod order;
 mod random;
 pub mod sample;
 mod split;
+mod verify;
 
 pub use cifar10::CLASSES as CIFAR10_CLASSES;
 pub use error::Error;
@@ -41,3 +44,4 @@ pub use images::{Dataset, Images, Shape};
 pub use normalise::Normalisation;
 pub use order::epoch_order;
 pub use split::Split;
+pub use verify::{FileReport, verify};

