@@ -1,1 +1,48 @@
-//! nn
+//! A fully connected network for classification, with every derivative written out.
+//!
+//! The network is c = softmax(W₂ relu(W₁ x + b₁) + b₂), or any number of such layers, and its
+//! loss is the mean cross-entropy plus ½ λ Σ W². One step of training, from pixels to new
+//! weights, is the page [`step`]; each layer is a file that holds its forward pass and its
+//! derivative side by side.
+//!
+//! ```
+//! use chainrule_nn::{Engine, Init, Sgd, SoftmaxClassifier};
+//! use chainrule_tensor::Tensor;
+//!
+//! // Four points, two classes: XOR, which no linear classifier can learn.
+//! let x = Tensor::from_rows(&[[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
+//! let labels = [0, 1, 1, 0];
+//! let model = SoftmaxClassifier::<f64>::new(&[2, 8, 2], Init::He, 1)?;
+//!
+//! let mut engine = Engine::new(&model, 4, 1)?;
+//! let sgd = Sgd { learning_rate: 0.5, momentum: 0.9, l2: 0.0 };
+//! for _ in 0..200 {
+//!     engine.train(&x, &labels, &[0, 1, 2, 3], 4, sgd)?;
+//! }
+//! assert_eq!(engine.evaluate(&x, &labels, &[0, 1, 2, 3]).accuracy(&labels), 1.0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | [`classifier`] | `SoftmaxClassifier`: the parameters with their names and shapes, and how they start |
+//! | [`linear`] | Z = X W + b: forward, and the derivatives by X, W and b |
+//! | [`relu`] | A = max(Z, 0), and its derivative |
+//! | [`softmax`] | softmax and cross-entropy as one function, and its derivative |
+//! | [`layout`] | how a layer is cut into blocks of inputs and tiles of outputs, and who owns which |
+//! | [`step`] | one step of training: forward, loss, backward, update |
+//! | [`engine`] | the threads that take the steps, and evaluation |
+//! | [`gradcheck`] | every derivative against a centred difference |
+
+pub mod classifier;
+pub mod engine;
+pub mod gradcheck;
+pub mod layout;
+pub mod linear;
+pub mod relu;
+pub mod softmax;
+pub mod step;
+
+pub use chainrule_tensor::elementwise::Sgd;
+pub use classifier::{Init, SoftmaxClassifier};
+pub use engine::{Engine, Evaluation};

@@ -1,0 +1,386 @@
+//! The team of cores that trains a classifier, and evaluates it.
+//!
+//! An [`Engine`] takes a [`SoftmaxClassifier`] apart into what each core owns, takes steps, and
+//! puts it together again when asked. The cores enter their pool once for all the steps of a call
+//! to [`Engine::train`]. A result has the same bits for any number of threads.
+
+use std::ops::ControlFlow;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use chainrule_tensor::bytes::Rows;
+use chainrule_tensor::rows::argmax;
+use chainrule_tensor::team::{Team, TeamError};
+use chainrule_tensor::{Path, Scalar, Tensor};
+
+use crate::layout::LinearLayout;
+use crate::softmax::cross_entropy;
+use crate::step::{Batch, Core, Layer, Learned};
+use crate::{Sgd, SoftmaxClassifier};
+
+/// Rows that are evaluated at once.
+const EVALUATION_ROWS: usize = 256;
+
+/// A classifier in training, spread over a team of threads.
+pub struct Engine<T = f32> {
+    widths: Vec<usize>,
+    path: Path,
+    team: Team,
+    layers: Vec<Layer<T>>,
+    cores: Vec<Mutex<Core<T>>>,
+    batch: usize,
+}
+
+/// The loss stopped being a finite number, so that no further step makes sense.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[error("the loss became {loss} at step {step}")]
+pub struct Diverged {
+    /// The step at which it happened, from 0.
+    pub step: usize,
+    /// The loss there: infinite or NaN.
+    pub loss: f64,
+}
+
+/// How a classifier did on some rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// The rows, as they were asked for.
+    pub rows: Vec<u32>,
+    /// The class with the highest score, for each of the rows.
+    pub predictions: Vec<u32>,
+    /// Mean cross-entropy over the rows, without the penalty on the weights.
+    pub loss: f64,
+}
+
+impl Evaluation {
+    /// The share of rows that were given the class of their label, from 0 to 1; 0 for no rows.
+    pub fn accuracy(&self, labels: &[u8]) -> f64 {
+        let pairs = self.rows.iter().zip(&self.predictions);
+        let hits = pairs.filter(|&(&row, &class)| u32::from(labels[row as usize]) == class).count();
+        hits as f64 / self.rows.len().max(1) as f64
+    }
+}
+
+impl<T: Scalar> Engine<T> {
+    /// Spreads `model` over `threads` threads, with room for batches of up to `batch` rows. The
+    /// kernels are the best that this processor can run.
+    ///
+    /// # Errors
+    /// If the threads cannot be started.
+    pub fn new(
+        model: &SoftmaxClassifier<T>,
+        batch: usize,
+        threads: usize,
+    ) -> Result<Self, TeamError> {
+        Self::with_path(model, batch, threads, Path::best())
+    }
+
+    /// [`Engine::new`] with the kernels of `path`.
+    ///
+    /// # Errors
+    /// If the threads cannot be started.
+    pub fn with_path(
+        model: &SoftmaxClassifier<T>,
+        batch: usize,
+        threads: usize,
+        path: Path,
+    ) -> Result<Self, TeamError> {
+        let team = Team::new(threads)?;
+        let widths = model.widths();
+        let mut layout = LinearLayout::first(widths[0], widths[1], path);
+        let mut layers = vec![];
+        for l in 1..widths.len() {
+            let next = widths.get(l + 1).map(|&outputs| layout.next(outputs, path));
+            let rows = batch.max(EVALUATION_ROWS);
+            layers.push(Layer::new(layout, team.size(), rows, next.is_none()));
+            let Some(next) = next else { break };
+            layout = next;
+        }
+        let core = |rank| Mutex::new(Core::new(&layers, rank, batch, EVALUATION_ROWS, path));
+        let cores = (0..team.size()).map(core).collect();
+        let mut engine = Self { widths: widths.to_vec(), path, team, layers, cores, batch };
+        engine.load(model);
+        Ok(engine)
+    }
+
+    /// The kernels in use.
+    pub fn path(&self) -> Path {
+        self.path
+    }
+
+    /// Number of threads.
+    pub fn threads(&self) -> usize {
+        self.team.size()
+    }
+
+    /// Takes over all parameters of `model`. The velocity, zero at first, stays as it is.
+    ///
+    /// # Panics
+    /// If its widths are not those that the engine was made for.
+    pub fn load(&mut self, model: &SoftmaxClassifier<T>) {
+        self.set(model, |learned| &mut learned.value);
+    }
+
+    /// Takes over the optimiser's velocity, laid out as the parameters of a classifier.
+    ///
+    /// # Panics
+    /// If the widths are not those that the engine was made for.
+    pub fn set_velocity(&mut self, velocity: &SoftmaxClassifier<T>) {
+        self.set(velocity, |learned| &mut learned.velocity);
+    }
+
+    /// The parameters, put together.
+    pub fn model(&self) -> SoftmaxClassifier<T> {
+        self.get(|learned| &learned.value)
+    }
+
+    /// The optimiser's velocity, laid out as the parameters of a classifier.
+    ///
+    /// After one step with a learning rate and a momentum of 0 it is the gradient.
+    pub fn velocity(&self) -> SoftmaxClassifier<T> {
+        self.get(|learned| &learned.velocity)
+    }
+
+    /// Takes one step for each `batch` rows of `order`; the last batch may be short.
+    ///
+    /// `labels[row]` is the class of a row of `data`.
+    ///
+    /// # Errors
+    /// [`Diverged`] as soon as a loss is not finite; the step that found it has been taken.
+    ///
+    /// # Panics
+    /// If a row or a label is out of range, or `batch` is 0 or larger than the engine was made for.
+    pub fn train(
+        &mut self,
+        data: &impl Rows<T>,
+        labels: &[u8],
+        order: &[u32],
+        batch: usize,
+        rule: Sgd<T>,
+    ) -> Result<(), Diverged> {
+        self.train_each(data, labels, order, batch, rule, |_, _| ControlFlow::Continue(()))
+    }
+
+    /// [`Engine::train`] that calls `each` with the number of every step, from 0, and its loss:
+    /// the mean cross-entropy of the batch plus the penalty ½ λ Σ W², before the update.
+    ///
+    /// When `each` answers [`ControlFlow::Break`], the step at hand is finished and is the last.
+    ///
+    /// # Errors
+    /// As [`Engine::train`].
+    ///
+    /// # Panics
+    /// As [`Engine::train`].
+    pub fn train_each(
+        &mut self,
+        data: &impl Rows<T>,
+        labels: &[u8],
+        order: &[u32],
+        batch: usize,
+        rule: Sgd<T>,
+        each: impl FnMut(usize, f64) -> ControlFlow<()> + Send,
+    ) -> Result<(), Diverged> {
+        assert!((1..=self.batch).contains(&batch), "a batch of 1 to {} rows", self.batch);
+        self.check_rows(data, labels, order);
+        let (each, stop) = (Mutex::new(each), AtomicBool::new(false));
+        let (layers, path) = (&self.layers, self.path);
+        let results = self.team.run(|member| {
+            let mut core = self.cores[member.rank()].lock().expect("no core has panicked");
+            if rule.l2 > T::ZERO {
+                core.square_weights(layers, path);
+            }
+            for (step, rows) in order.chunks(batch).enumerate() {
+                let report = |loss| {
+                    // One core speaks for all, and all learn before the next barrier whether to
+                    // go on.
+                    if member.rank() == 0 {
+                        let mut each = each.lock().expect("only core 0 comes here");
+                        if each(step, loss).is_break() {
+                            stop.store(true, Ordering::Relaxed);
+                        }
+                    }
+                };
+                let batch = Batch { data, labels, rows };
+                let loss = core.step(layers, member, path, batch, rule, report);
+                // Every core has computed the same loss, so all leave together.
+                if !loss.is_finite() {
+                    return Err(Diverged { step, loss });
+                }
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+            Ok(())
+        });
+        results.into_iter().collect()
+    }
+
+    /// Loss and predictions for some rows of `data`; nothing is learned.
+    ///
+    /// # Panics
+    /// If a row or a label is out of range.
+    pub fn evaluate(&mut self, data: &impl Rows<T>, labels: &[u8], rows: &[u32]) -> Evaluation {
+        self.check_rows(data, labels, rows);
+        let (layers, path) = (&self.layers, self.path);
+        let results = self.team.run(|member| {
+            let mut core = self.cores[member.rank()].lock().expect("no core has panicked");
+            let mut found = vec![];
+            for chunk in rows.chunks(EVALUATION_ROWS) {
+                core.forward(layers, member, path, Batch { data, labels, rows: chunk }, false);
+                // Every core has all scores; each looks at some of the rows.
+                let share = |core| core * chunk.len() / member.team_size();
+                let own = share(member.rank())..share(member.rank() + 1);
+                for i in own.clone() {
+                    let scores = core.scores(layers, i);
+                    let loss = cross_entropy(scores, usize::from(labels[chunk[i] as usize]));
+                    found.push((argmax(scores) as u32, loss.to_f64()));
+                }
+                if layers.len() == 1 {
+                    member.meet();
+                }
+            }
+            found
+        });
+        // Back in the order of the rows: chunk by chunk, core by core.
+        let mut parts: Vec<_> = results.into_iter().map(Vec::into_iter).collect();
+        let (mut predictions, mut loss) = (Vec::with_capacity(rows.len()), 0.0);
+        for chunk in rows.chunks(EVALUATION_ROWS) {
+            for (rank, part) in parts.iter_mut().enumerate() {
+                let share = |core| core * chunk.len() / self.team.size();
+                for (class, row_loss) in part.take(share(rank + 1) - share(rank)) {
+                    predictions.push(class);
+                    loss += row_loss;
+                }
+            }
+        }
+        Evaluation { rows: rows.to_vec(), predictions, loss: loss / rows.len().max(1) as f64 }
+    }
+
+    /// The scores Z_L, before the softmax, for some rows of `data`: (rows, classes).
+    ///
+    /// # Panics
+    /// If a row is out of range.
+    pub fn scores(&mut self, data: &impl Rows<T>, rows: &[u32]) -> Tensor<T> {
+        let (layers, path) = (&self.layers, self.path);
+        let results = self.team.run(|member| {
+            let mut core = self.cores[member.rank()].lock().expect("no core has panicked");
+            let mut scores = vec![];
+            for chunk in rows.chunks(EVALUATION_ROWS) {
+                core.forward(layers, member, path, Batch { data, labels: &[], rows: chunk }, false);
+                if member.rank() == 0 {
+                    (0..chunk.len()).for_each(|i| scores.extend(core.scores(layers, i)));
+                }
+                member.meet();
+            }
+            scores
+        });
+        let classes = self.widths[self.widths.len() - 1];
+        let scores = results.into_iter().next().expect("a team has a first member");
+        Tensor::from_vec(scores, rows.len(), classes)
+    }
+
+    /// Which hidden units were active (above 0) in the last batch, of `rows` rows, of
+    /// [`Engine::train`]: the gradient check asks this to see a ReLU change its mind.
+    pub fn active(&self, rows: usize) -> Vec<bool> {
+        let core = |core: &Mutex<Core<T>>| {
+            let core = core.lock().expect("no core has panicked");
+            core.active(&self.layers, rows).collect::<Vec<_>>()
+        };
+        self.cores.iter().flat_map(core).collect()
+    }
+
+    fn check_rows(&self, data: &impl Rows<T>, labels: &[u8], rows: &[u32]) {
+        assert_eq!(data.columns(), self.widths[0], "columns of the data and inputs of the network");
+        let classes = self.widths[self.widths.len() - 1];
+        for &row in rows {
+            let label = usize::from(labels[row as usize]);
+            assert!(label < classes, "row {row} has label {label}, of {classes} classes");
+        }
+    }
+
+    /// Calls `copy(core's storage, place in it, place in the classifier's parameters)` for every
+    /// parameter that core `rank` owns.
+    fn places(&self, rank: usize, mut copy: impl FnMut(Place, usize)) {
+        let mut start = 0;
+        for (l, layer) in self.layers.iter().enumerate() {
+            let (layout, owned) = (&layer.layout, &layer.sharing.owned[rank]);
+            let (inputs, outputs) = (self.widths[l], self.widths[l + 1]);
+            for k in owned.clone() {
+                // A block or a tile may reach into the padding; that stays 0.
+                let block = layout.blocks[k].start..layout.blocks[k].end.min(inputs);
+                for tile in &layout.tiles {
+                    let stored = layout.weights_of_tile(owned.start, k, tile).start;
+                    for (row, i) in block.clone().enumerate() {
+                        for (column, o) in (tile.start..tile.end.min(outputs)).enumerate() {
+                            let at = stored + row * tile.len() + column;
+                            copy(Place::Weight(l, at), start + o * inputs + i);
+                        }
+                    }
+                }
+            }
+            start += inputs * outputs;
+            if let Some(next) = self.layers.get(l + 1) {
+                let owned = &next.sharing.owned[rank];
+                for k in owned.clone() {
+                    let first = next.layout.blocks[owned.start].start;
+                    let block = next.layout.blocks[k].start..next.layout.blocks[k].end.min(outputs);
+                    for o in block {
+                        copy(Place::Bias(l + 1, o - first), start + o);
+                    }
+                }
+            } else {
+                (0..outputs).for_each(|o| copy(Place::OutputBias(o), start + o));
+            }
+            start += outputs;
+        }
+    }
+
+    fn set(&mut self, model: &SoftmaxClassifier<T>, part: impl Fn(&mut Learned<T>) -> &mut Vec<T>) {
+        assert_eq!(model.widths(), self.widths, "widths of the model and of the engine");
+        for rank in 0..self.cores.len() {
+            let mut core = self.cores[rank].lock().expect("no core has panicked");
+            self.places(rank, |place, at| {
+                let (learned, i) = place.of_mut(&mut core);
+                part(learned)[i] = model.parameters()[at];
+            });
+        }
+    }
+
+    fn get(&self, part: impl Fn(&Learned<T>) -> &Vec<T>) -> SoftmaxClassifier<T> {
+        let mut model = SoftmaxClassifier::zeros(&self.widths).expect("widths of a model");
+        for (rank, core) in self.cores.iter().enumerate() {
+            let core = core.lock().expect("no core has panicked");
+            self.places(rank, |place, at| {
+                let (learned, i) = place.of(&core);
+                model.parameters_mut()[at] = part(learned)[i];
+            });
+        }
+        model
+    }
+}
+
+/// Where a core keeps a parameter.
+#[derive(Clone, Copy)]
+enum Place {
+    Weight(usize, usize),
+    Bias(usize, usize),
+    OutputBias(usize),
+}
+
+impl Place {
+    fn of<T>(self, core: &Core<T>) -> (&Learned<T>, usize) {
+        match self {
+            Place::Weight(l, i) => (&core.shares[l].weights, i),
+            Place::Bias(l, i) => (&core.shares[l].bias, i),
+            Place::OutputBias(i) => (&core.output_bias, i),
+        }
+    }
+
+    fn of_mut<T>(self, core: &mut Core<T>) -> (&mut Learned<T>, usize) {
+        match self {
+            Place::Weight(l, i) => (&mut core.shares[l].weights, i),
+            Place::Bias(l, i) => (&mut core.shares[l].bias, i),
+            Place::OutputBias(i) => (&mut core.output_bias, i),
+        }
+    }
+}

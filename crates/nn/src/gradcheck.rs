@@ -1,0 +1,281 @@
+//! Every derivative against a centred difference, in `f64`.
+//!
+//! The difference is the six-point one, a centred difference with its first two error terms taken
+//! out by Richardson's extrapolation:
+//!
+//! f'(x) ≈ (45 (f(x+h) - f(x-h)) - 9 (f(x+2h) - f(x-2h)) + (f(x+3h) - f(x-3h))) / 60h
+//!
+//! with an error of h⁶ f⁽⁷⁾(x) / 140. Errors are measured as courses do, by
+//! |a - n| / max(1e-8, |a| + |n|) for the analytic a and the numeric n. With h = 5e-3 truncation
+//! and rounding both stay near 1e-13, so that even the smallest of some thousand derivatives is
+//! known to 1e-7, and a larger difference is a mistake and nothing else.
+//!
+//! A ReLU has no derivative at 0. Where one of the six points lies on the other side of such a
+//! kink the numeric value means nothing; the step is then made ten times smaller, and once more.
+//! Parameters for which that does not help are counted as [`Row::kinks`] and left out, and a row
+//! of which too few are left fails.
+//!
+//! The code that is checked is the code that trains: the classifier's gradient is read from the
+//! velocity of an [`Engine`] after one step with a learning rate and a momentum of 0.
+
+use chainrule_tensor::team::Board;
+use chainrule_tensor::{Path, Tensor};
+
+use crate::layout::LinearLayout;
+use crate::{Engine, Init, Sgd, SoftmaxClassifier, linear, relu, softmax};
+
+/// The largest relative error that passes.
+pub const BOUND: f64 = 1e-7;
+
+/// Step sizes h, tried until no kink lies between the points.
+const STEPS: [f64; 3] = [5e-3, 5e-4, 5e-5];
+
+/// How one parameter, or one input, of a layer fared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// The layer, or the whole network.
+    pub layer: String,
+    /// What the derivative is taken by.
+    pub parameter: String,
+    /// Largest |a - n| / max(1e-8, |a| + |n|) over its elements.
+    pub worst_relative_error: f64,
+    /// Elements that were compared.
+    pub checked: usize,
+    /// Elements left out because a ReLU changed sides within the difference.
+    pub kinks: usize,
+    /// Whether the error is below [`BOUND`] and at least nine in ten elements were compared.
+    pub passed: bool,
+}
+
+/// The value of a function at a point, and which side of each kink the point lies on.
+struct Value {
+    value: f64,
+    sides: Vec<bool>,
+}
+
+impl From<f64> for Value {
+    /// A function without kinks.
+    fn from(value: f64) -> Self {
+        Value { value, sides: vec![] }
+    }
+}
+
+/// Compares `analytic` with the differences of `f` around `at`.
+fn check<V: Into<Value>>(
+    layer: &str,
+    parameter: &str,
+    at: &[f64],
+    analytic: &[f64],
+    mut f: impl FnMut(&[f64]) -> V,
+) -> Row {
+    assert_eq!(at.len(), analytic.len());
+    let mut point = at.to_vec();
+    let sides = f(&point).into().sides;
+    let (mut worst, mut checked, mut kinks) = (0.0f64, 0, 0);
+    for i in 0..at.len() {
+        let numeric = STEPS.iter().find_map(|h| {
+            let samples = [1.0, -1.0, 2.0, -2.0, 3.0, -3.0].map(|steps| {
+                point[i] = at[i] + steps * h;
+                f(&point).into()
+            });
+            point[i] = at[i];
+            let [p1, m1, p2, m2, p3, m3] = samples.each_ref().map(|sample| sample.value);
+            let smooth = samples.iter().all(|sample| sample.sides == sides);
+            smooth.then(|| (45.0 * (p1 - m1) - 9.0 * (p2 - m2) + (p3 - m3)) / (60.0 * h))
+        });
+        let Some(numeric) = numeric else {
+            kinks += 1;
+            continue;
+        };
+        let error = (analytic[i] - numeric).abs() / (analytic[i].abs() + numeric.abs()).max(1e-8);
+        // `max` would drop a NaN, and a NaN must fail.
+        worst = if error > worst || error.is_nan() { error } else { worst };
+        checked += 1;
+    }
+    let passed = worst < BOUND && checked > 0 && 10 * checked >= 9 * at.len();
+    let (layer, parameter) = (layer.to_owned(), parameter.to_owned());
+    Row { layer, parameter, worst_relative_error: worst, checked, kinks, passed }
+}
+
+/// Σ a b: turns a layer's output into one number to differentiate.
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// Normally distributed numbers.
+fn normal(n: usize, seed: u64) -> Vec<f64> {
+    let draw = SoftmaxClassifier::<f64>::new(&[n, 1], Init::Normal(1.0), seed);
+    draw.expect("n is not 0").weight(0).to_vec()
+}
+
+/// Checks every layer alone, the loss, and whole classifiers of 0 to 3 hidden layers with and
+/// without an L2 penalty, with the kernels of `path`.
+pub fn run(path: Path) -> Vec<Row> {
+    let mut rows = linear_alone(path);
+    rows.extend(relu_alone(path));
+    rows.push(loss_alone());
+    for hidden in [&[][..], &[8], &[8, 7], &[8, 7, 6]] {
+        for l2 in [0.0, 0.7] {
+            rows.extend(classifier(hidden, l2, path));
+        }
+    }
+    rows
+}
+
+fn linear_alone(path: Path) -> Vec<Row> {
+    let (n, inputs, outputs) = (5, 23, 60);
+    // One block of inputs; its tiles cover the outputs and their padding.
+    let layout = LinearLayout::first(inputs, outputs, path);
+    let (tiles, columns) = (&layout.tiles, layout.columns());
+    let (x, w, b) = (normal(n * inputs, 1), normal(inputs * columns, 2), normal(columns, 3));
+    let upstream = normal(n * columns, 4); // ∂L/∂Z, in tiles
+
+    let dz = Board::new(tiles.iter().map(|t| upstream[t.start * n..t.end * n].to_vec()).collect());
+    let mut scratch = vec![0.0; linear::scratch_len(path)];
+    let (mut dx, mut dw, mut db) = (vec![0.0; x.len()], vec![0.0; w.len()], vec![0.0; b.len()]);
+    linear::backward_input(path, tiles, n, &dz, &w, &mut dx, &mut scratch);
+    linear::backward_weight(path, tiles, n, &x, &dz, &mut scratch, |at, strip| {
+        dw[at].copy_from_slice(strip);
+    });
+    for (t, tile) in tiles.iter().enumerate() {
+        linear::backward_bias(path, &dz.read(t), &mut db[tile.clone()]);
+    }
+
+    let loss = |x: &[f64], w: &[f64], b: &[f64]| {
+        let mut z = vec![f64::NAN; n * columns];
+        linear::forward(path, tiles, n, x, w, &mut z, false);
+        for tile in tiles {
+            for row in z[tile.start * n..tile.end * n].chunks_mut(tile.len()) {
+                row.iter_mut().zip(&b[tile.clone()]).for_each(|(z, b)| *z += b);
+            }
+        }
+        dot(&z, &upstream)
+    };
+    vec![
+        check("linear", "input", &x, &dx, |x| loss(x, &w, &b)),
+        check("linear", "weight", &w, &dw, |w| loss(&x, w, &b)),
+        check("linear", "bias", &b, &db, |b| loss(&x, &w, b)),
+    ]
+}
+
+fn relu_alone(path: Path) -> Vec<Row> {
+    let (n, features) = (8, 13);
+    let (z, b, upstream) = (normal(n * features, 5), normal(features, 6), normal(n * features, 7));
+    let forward = |z: &[f64], b: &[f64]| {
+        let mut a = z.to_vec();
+        relu::forward(path, &mut a, b);
+        a
+    };
+    let mut dz = upstream.clone();
+    relu::backward(path, &mut dz, &forward(&z, &b));
+    let mut db = vec![0.0; features];
+    linear::backward_bias(path, &dz, &mut db);
+
+    let value = |z: &[f64], b: &[f64]| {
+        let a = forward(z, b);
+        Value { value: dot(&a, &upstream), sides: a.iter().map(|&a| a > 0.0).collect() }
+    };
+    vec![
+        check("relu", "input", &z, &dz, |z| value(z, &b)),
+        check("relu", "bias", &b, &db, |b| value(&z, b)),
+    ]
+}
+
+fn loss_alone() -> Row {
+    let (n, classes) = (6, 10);
+    let scores = normal(n * classes, 8);
+    let label = |i: usize| (3 * i + 1) % classes;
+    let mut gradient = scores.clone();
+    for (i, row) in gradient.chunks_mut(classes).enumerate() {
+        softmax::cross_entropy_backward(row, label(i), 1.0 / n as f64);
+    }
+    check("softmax_cross_entropy", "scores", &scores, &gradient, |scores| {
+        let rows = scores.chunks(classes).enumerate();
+        rows.map(|(i, row)| softmax::cross_entropy(row, label(i))).sum::<f64>() / n as f64
+    })
+}
+
+fn classifier(hidden: &[usize], l2: f64, path: Path) -> Vec<Row> {
+    let (n, inputs, classes) = (5, 132, 4);
+    let widths = [&[inputs], hidden, &[classes]].concat();
+    let mut model = SoftmaxClassifier::<f64>::new(&widths, Init::He, 11).expect("no width is 0");
+    let biases = normal(widths.iter().sum(), 12);
+    for l in 0..model.depth() {
+        let bias = model.bias_mut(l);
+        bias.iter_mut().zip(&biases).for_each(|(b, &value)| *b = 0.1 * value);
+    }
+    let x = Tensor::from_vec(normal(n * inputs, 13), n, inputs);
+    let labels: Vec<u8> = (0..n).map(|i| (2 * i % classes) as u8).collect();
+    let order: Vec<u32> = (0..n as u32).collect();
+    let mut engine = Engine::with_path(&model, n, 1, path).expect("one thread starts");
+
+    let stand_still = Sgd { learning_rate: 0.0, momentum: 0.0, l2 };
+    let mut loss = |model: &SoftmaxClassifier<f64>| {
+        engine.load(model);
+        let mut loss = f64::NAN;
+        let each = |_, value| {
+            loss = value;
+            std::ops::ControlFlow::Continue(())
+        };
+        // A loss that is not finite stays NaN or infinite here, and fails the row.
+        let _ = engine.train_each(&x, &labels, &order, n, stand_still, each);
+        let sides = engine.active(n);
+        (Value { value: loss, sides }, engine.velocity())
+    };
+    let gradient = loss(&model).1;
+    let name = format!("classifier, {} hidden, reg {l2}", hidden.len());
+    let mut rows = vec![];
+    for parameter in model.layout() {
+        let (at, gradient) = (
+            model.parameters()[parameter.range.clone()].to_vec(),
+            &gradient.parameters()[parameter.range.clone()],
+        );
+        rows.push(check(&name, &parameter.name, &at, gradient, |point| {
+            model.parameters_mut()[parameter.range.clone()].copy_from_slice(point);
+            loss(&model).0
+        }));
+        model.parameters_mut()[parameter.range.clone()].copy_from_slice(&at);
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_derivative_agrees_with_its_difference() {
+        // In f64 the paths differ in how a layer is cut, not in their kernels.
+        for path in [Path::PORTABLE, Path::best()] {
+            let rows = run(path);
+            let failed: Vec<_> = rows.iter().filter(|row| !row.passed).collect();
+            assert!(failed.is_empty(), "{path}: {failed:#?}");
+            assert_eq!(rows.len(), 3 + 2 + 1 + 2 * (2 + 4 + 6 + 8));
+        }
+    }
+
+    #[test]
+    fn a_wrong_sign_a_wrong_factor_and_a_nan_are_caught() {
+        let at = [0.3, -1.2];
+        let cube = |x: &[f64]| x.iter().map(|x| x.powi(3)).sum::<f64>();
+        let gradient = at.map(|x| 3.0 * x * x);
+        assert!(check("", "", &at, &gradient, cube).passed);
+        assert!(!check("", "", &at, &gradient.map(|g| -g), cube).passed);
+        assert!(!check("", "", &at, &gradient.map(|g| 1.000_001 * g), cube).passed);
+        assert!(!check("", "", &at, &[gradient[0], f64::NAN], cube).passed);
+    }
+
+    #[test]
+    fn a_kink_within_the_difference_is_counted_and_too_many_fail() {
+        let relu = |x: &[f64]| Value {
+            value: x.iter().map(|x| x.max(0.0)).sum(),
+            sides: x.iter().map(|&x| x > 0.0).collect(),
+        };
+        let mut at = [1.0; 20];
+        at[7] = 1e-5;
+        let row = check("", "", &at, &[1.0; 20], relu);
+        assert!(row.passed && row.kinks == 1 && row.checked == 19, "{row:?}");
+        let row = check("", "", &[1e-5; 20], &[1.0; 20], relu);
+        assert!(!row.passed && row.kinks == 20, "{row:?}");
+    }
+}

@@ -1,0 +1,195 @@
+//! How a layer is cut into pieces, and who owns which.
+//!
+//! A layer's weight is the matrix W (inputs, outputs). Its rows are cut into *blocks* of input
+//! features and its columns into *tiles* of output features. The cuts depend on the shape and
+//! the kernel [`Path`] alone, never on the number of threads:
+//!
+//! ```text
+//!                 tile 0   tile 1   tile 2
+//!               +--------+--------+------+
+//!      block 0  |        |        |      |    a core owns neighbouring blocks:
+//!               +--------+--------+------+    these rows of W, these columns of X
+//!      block 1  |        |        |      |
+//!               +--------+--------+------+    stored block after block, tile after
+//!      block 2  |        |        |      |    tile, each tile row-major
+//!               +--------+--------+------+
+//! ```
+//!
+//! The product Z = X W is then a sum over blocks, and floating-point addition is not
+//! associative. So the order is fixed: blocks stand in [`GROUPS`] groups, within a group they are
+//! summed from the first to the last, and so are the groups. [`Sharing`] says how a given number
+//! of cores gets exactly that sum with as little traffic as it can.
+//!
+//! The tiles of one layer are the blocks of the next: whoever sums a column of Z owns that
+//! feature from there on.
+
+use std::ops::Range;
+
+use chainrule_tensor::Path;
+
+/// Partial sums that are kept apart in a product, however many blocks it has.
+pub const GROUPS: usize = 4;
+
+/// Most input features in a block of the first layer: with 48 columns, 24 KiB of W, which stay in
+/// a first-level cache while the rows of X pass by.
+const BLOCK: usize = 128;
+
+/// Block borders lie at multiples of this, so that a row of a block starts at a cache line.
+const LINE: usize = 16;
+
+/// Cuts `0..n` at multiples of `unit` into as few nearly equal ranges as `most` allows.
+fn cut(n: usize, unit: usize, most: usize) -> Vec<Range<usize>> {
+    let units = n.div_ceil(unit);
+    let parts = units.div_ceil((most / unit).max(1));
+    let border = |part: usize| (part * units / parts * unit).min(n);
+    (0..parts).map(|part| border(part)..border(part + 1)).collect()
+}
+
+/// The cuts of one fully connected layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinearLayout {
+    /// Number of output features.
+    pub outputs: usize,
+    /// Ranges of input features, in order.
+    pub blocks: Vec<Range<usize>>,
+    /// Ranges of output features, in order. The last may reach beyond `outputs`, to a whole
+    /// vector; weights and biases there are 0 and stay 0.
+    pub tiles: Vec<Range<usize>>,
+}
+
+impl LinearLayout {
+    /// The first layer, which reads `inputs` features.
+    pub fn first(inputs: usize, outputs: usize, path: Path) -> Self {
+        Self::with_blocks(cut(inputs, LINE, BLOCK), outputs, path)
+    }
+
+    /// A layer that reads what this one writes.
+    pub fn next(&self, outputs: usize, path: Path) -> Self {
+        Self::with_blocks(self.tiles.clone(), outputs, path)
+    }
+
+    fn with_blocks(blocks: Vec<Range<usize>>, outputs: usize, path: Path) -> Self {
+        let padded = outputs.next_multiple_of(path.lanes());
+        Self { outputs, blocks, tiles: cut(padded, path.lanes(), path.tile_columns()) }
+    }
+
+    /// Number of columns that are stored: `outputs`, rounded up to whole vectors.
+    pub fn columns(&self) -> usize {
+        self.tiles.last().map_or(0, |tile| tile.end)
+    }
+
+    /// Where the weights of a block lie in the storage of a core whose first block is `first`.
+    pub fn weights(&self, first: usize, block: usize) -> Range<usize> {
+        let rows = |k: usize| self.blocks[k].start - self.blocks[first].start;
+        rows(block) * self.columns()..(rows(block) + self.blocks[block].len()) * self.columns()
+    }
+
+    /// The part of [`Self::weights`] that is one tile: (block, tile), row-major.
+    pub fn weights_of_tile(&self, first: usize, block: usize, tile: &Range<usize>) -> Range<usize> {
+        let (start, rows) = (self.weights(first, block).start, self.blocks[block].len());
+        start + rows * tile.start..start + rows * tile.end
+    }
+}
+
+/// Who owns which blocks of a layer, and where the partial products go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sharing {
+    /// The blocks of each core.
+    pub owned: Vec<Range<usize>>,
+    /// The slot into which a block's product is summed: the first block of its group if its
+    /// owner also owns all between, else a slot of its own.
+    pub slot: Vec<usize>,
+    /// The groups, each as the slots that make it up, in the order of the sum.
+    pub groups: Vec<Vec<usize>>,
+}
+
+impl Sharing {
+    /// Shares `blocks` blocks among `cores` cores, neighbours to the same core.
+    pub fn new(blocks: usize, cores: usize) -> Self {
+        let owned: Vec<_> =
+            (0..cores).map(|core| core * blocks / cores..(core + 1) * blocks / cores).collect();
+        let mut slot: Vec<_> = (0..blocks).collect();
+        let mut groups = vec![];
+        let count = GROUPS.min(blocks);
+        for group in 0..count {
+            let group = group * blocks / count..(group + 1) * blocks / count;
+            let from_start = owned.iter().find(|owned| owned.contains(&group.start));
+            for block in group.clone() {
+                if from_start.is_some_and(|owned| owned.contains(&block)) {
+                    slot[block] = group.start;
+                }
+            }
+            groups.push(group.filter(|&block| slot[block] == block).collect());
+        }
+        Self { owned, slot, groups }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn covers(ranges: &[Range<usize>], n: usize) {
+        let mut end = 0;
+        for range in ranges {
+            assert_eq!(range.start, end);
+            end = range.end;
+        }
+        assert_eq!(end, n);
+    }
+
+    #[test]
+    fn the_cuts_cover_every_feature_once() {
+        for path in Path::available() {
+            for inputs in [1, 2, 15, 16, 17, 127, 128, 129, 784, 3072, 3073] {
+                for outputs in [1, 10, 16, 50, 100, 512, 1024, 1025] {
+                    let layer = LinearLayout::first(inputs, outputs, path);
+                    covers(&layer.blocks, inputs);
+                    covers(&layer.tiles, outputs.next_multiple_of(path.lanes()));
+                    assert!(layer.blocks.iter().all(|b| (1..=BLOCK).contains(&b.len())));
+                    assert!(layer.tiles.iter().all(|t| t.len() <= path.tile_columns()));
+                    assert_eq!(layer.next(7, path).blocks, layer.tiles);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_pixels_of_cifar_10_are_24_blocks_of_128() {
+        let blocks = LinearLayout::first(3072, 100, Path::best()).blocks;
+        assert_eq!(blocks.len(), 24);
+        assert!(blocks.iter().all(|block| block.len() == 128));
+    }
+
+    #[test]
+    fn any_number_of_cores_sums_the_same_blocks_in_the_same_order() {
+        for blocks in 1..=30 {
+            let order = |sharing: &Sharing| -> Vec<Vec<usize>> {
+                let members = |slot: usize| (0..blocks).filter(move |&b| sharing.slot[b] == slot);
+                sharing
+                    .groups
+                    .iter()
+                    .map(|g| g.iter().copied().flat_map(members).collect())
+                    .collect()
+            };
+            let one = Sharing::new(blocks, 1);
+            for cores in 1..=40 {
+                let sharing = Sharing::new(blocks, cores);
+                covers(&sharing.owned, blocks);
+                assert_eq!(order(&sharing), order(&one), "{blocks} blocks, {cores} cores");
+                for owned in &sharing.owned {
+                    for block in owned.clone() {
+                        assert!(owned.contains(&sharing.slot[block]), "a slot has one writer");
+                    }
+                }
+                // Only a group's first slot may hold more than one block: (a + b) + c, never
+                // a + (b + c).
+                for group in &sharing.groups {
+                    for &slot in &group[1..] {
+                        assert_eq!(sharing.slot.iter().filter(|&&s| s == slot).count(), 1);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The fully connected layer, y = W x + b, for a batch in rows: Z = X W + b.
+//!
+//! X is (N, D), W is (D, M), Z is (N, M). With dZ = ∂L/∂Z the chain rule gives
+//!
+//! dX = dZ Wᵀ,  dW = Xᵀ dZ,  db = Σ over the rows of dZ.
+//!
+//! Each function here works on one *block* of input features, D of them, because that is what a
+//! core owns. A layer's Z is the sum of its blocks' products; dX and dW need no sum, for a block
+//! of features has its own columns of dX and its own rows of dW. M is cut into tiles
+//! ([`crate::layout`]): W holds a (D, tile) matrix for each tile, one after the other, and Z and
+//! dZ an (N, tile) matrix for each.
+
+use std::ops::Range;
+
+use chainrule_tensor::elementwise::add_assign;
+use chainrule_tensor::panel::panel;
+use chainrule_tensor::rows::{add_column_sums, transpose};
+use chainrule_tensor::team::Board;
+use chainrule_tensor::{Path, Scalar, View, ViewMut};
+
+/// Rows of dW that are computed before they are used up: few enough to stay in the first-level
+/// cache. matrixmultiply packs all of dZ at each call and wants more of them.
+fn strip_rows(path: Path) -> usize {
+    if path == Path::PORTABLE { 128 } else { 16 }
+}
+
+/// Numbers that [`backward_input`] and [`backward_weight`] need as scratch, at least.
+pub fn scratch_len(path: Path) -> usize {
+    path.tile_columns() * path.tile_columns().max(strip_rows(path))
+}
+
+/// Z := X W, or Z := Z + X W if `accumulate`, for one block of inputs.
+///
+/// `x` is (rows, width), `w` and `z` are in tiles.
+pub fn forward<T: Scalar>(
+    path: Path,
+    tiles: &[Range<usize>],
+    rows: usize,
+    x: &[T],
+    w: &[T],
+    z: &mut [T],
+    accumulate: bool,
+) {
+    let width = x.len() / rows.max(1);
+    for tile in tiles {
+        let w = View::new(&w[tile.start * width..tile.end * width], width, tile.len());
+        let z = ViewMut::new(&mut z[tile.start * rows..tile.end * rows], rows, tile.len());
+        panel(path, View::new(x, rows, width), w, z, accumulate).expect("x is rows x width");
+    }
+}
+
+/// dX = dZ Wᵀ: the derivative of the loss by a block's inputs, (rows, width).
+///
+/// Slot t of `dz` holds the (rows, tile) matrix of tile t; `w` is in tiles.
+pub fn backward_input<T: Scalar>(
+    path: Path,
+    tiles: &[Range<usize>],
+    rows: usize,
+    dz: &Board<T>,
+    w: &[T],
+    dx: &mut [T],
+    scratch: &mut [T],
+) {
+    let width = dx.len() / rows.max(1);
+    for (number, tile) in tiles.iter().enumerate() {
+        let transposed = &mut scratch[..tile.len() * width];
+        transpose(path, &w[tile.start * width..tile.end * width], width, tile.len(), transposed);
+        let dz = dz.read(number);
+        let dz = View::new(&dz, rows, tile.len());
+        let w = View::new(transposed, tile.len(), width);
+        panel(path, dz, w, ViewMut::new(dx, rows, width), number > 0).expect("dz is rows x tile");
+    }
+}
+
+/// dW = Xᵀ dZ: the derivative of the loss by a block's weights.
+///
+/// It is handed on as it is made, a strip of some rows of a tile at a time: `take` gets the place
+/// of the strip in the block's storage, and the gradient there.
+pub fn backward_weight<T: Scalar>(
+    path: Path,
+    tiles: &[Range<usize>],
+    rows: usize,
+    x: &[T],
+    dz: &Board<T>,
+    scratch: &mut [T],
+    mut take: impl FnMut(Range<usize>, &[T]),
+) {
+    let width = x.len() / rows.max(1);
+    for (number, tile) in tiles.iter().enumerate() {
+        let dz = dz.read(number);
+        let dz = View::new(&dz, rows, tile.len());
+        for first in (0..width).step_by(strip_rows(path)) {
+            let height = strip_rows(path).min(width - first);
+            let x = View::strided(&x[first..], rows, height, width, 1);
+            let strip = &mut scratch[..height * tile.len()];
+            panel(path, x.t(), dz, ViewMut::new(strip, height, tile.len()), false)
+                .expect("x is rows x width");
+            let start = tile.start * width + first * tile.len();
+            take(start..start + strip.len(), strip);
+        }
+    }
+}
+
+/// db = Σ over the rows of dZ, for the features of one tile; `db` is overwritten.
+pub fn backward_bias<T: Scalar>(path: Path, dz: &[T], db: &mut [T]) {
+    db.fill(T::ZERO);
+    add_column_sums(path, dz, db);
+}
+
+/// Z as the sum of its partial products: the part of Z at `range` of every slot.
+///
+/// `groups` are the slots of `partials` in the order of [`crate::layout::Sharing`]; `scratch` is
+/// at least as long as `z`.
+pub fn sum_partials<T: Scalar>(
+    path: Path,
+    groups: &[Vec<usize>],
+    partials: &Board<T>,
+    range: Range<usize>,
+    z: &mut [T],
+    scratch: &mut [T],
+) {
+    let scratch = &mut scratch[..z.len()];
+    for (number, group) in groups.iter().enumerate() {
+        let (first, others) = group.split_first().expect("a group has a first block");
+        if number > 0 && others.is_empty() {
+            add_assign(path, z, &partials.read(*first)[range.clone()]);
+            continue;
+        }
+        let sum = if number == 0 { &mut *z } else { &mut *scratch };
+        sum.copy_from_slice(&partials.read(*first)[range.clone()]);
+        for &other in others {
+            add_assign(path, sum, &partials.read(other)[range.clone()]);
+        }
+        if number > 0 {
+            add_assign(path, z, scratch);
+        }
+    }
+}

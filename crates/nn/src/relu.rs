@@ -1,0 +1,22 @@
+//! The rectified linear unit, a = max(z, 0), after the bias: a = max(z + b, 0).
+//!
+//! Its derivative is 1 where z + b > 0, and so where a > 0, and 0 elsewhere, 0 itself included:
+//! the activation alone tells the backward pass what to let through, and z need not be kept.
+
+use chainrule_tensor::{Path, Scalar, elementwise};
+
+/// a = max(z + b, 0) for each row of `z`, in place. `bias` is as long as a row.
+///
+/// ```
+/// let mut z = [-3.0, 1.0, 0.5, -2.0];
+/// chainrule_nn::relu::forward(chainrule_tensor::Path::best(), &mut z, &[1.0, 0.0]);
+/// assert_eq!(z, [0.0, 1.0, 1.5, 0.0]);
+/// ```
+pub fn forward<T: Scalar>(path: Path, z: &mut [T], bias: &[T]) {
+    elementwise::add_bias_relu(path, z, bias);
+}
+
+/// ∂L/∂z from ∂L/∂a: `gradient` is left where `activation` is positive, and set to 0 elsewhere.
+pub fn backward<T: Scalar>(path: Path, gradient: &mut [T], activation: &[T]) {
+    elementwise::relu_backward(path, gradient, activation);
+}

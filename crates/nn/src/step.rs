@@ -1,0 +1,368 @@
+//! One step of training, from a minibatch of inputs to new weights.
+//!
+//! The whole of backpropagation for a network of L fully connected layers is
+//!
+//! ```text
+//! forward    A₀ = X                                     the batch, one example a row
+//!            Z_l = A_{l-1} W_l + b_l                    for l = 1 … L
+//!            A_l = relu(Z_l)                            for l < L
+//! loss       L = mean over the rows of -ln softmax(Z_L)[label]  +  ½ λ Σ W²
+//! backward   dZ_L = (softmax(Z_L) - onehot) / N
+//!            dW_l = A_{l-1}ᵀ dZ_l,  db_l = Σ rows dZ_l  for l = L … 1
+//!            dZ_{l-1} = dZ_l W_lᵀ where A_{l-1} > 0, else 0
+//! update     V := μ V + dW + λ W,  W := W - η V
+//! ```
+//!
+//! A core owns neighbouring blocks of each layer's input features: those columns of A_{l-1},
+//! those rows of W_l and V_l, which never leave its cache. It multiplies what it owns; the
+//! partial products Z_l are published, everybody meets, and each sums the columns of Z_l that it
+//! owns as the inputs of the next layer. Backward, the columns of dZ_{l-1} are published in the
+//! same way. So a layer costs one barrier forward and one backward, and what cores exchange is
+//! the size of activations, not of weights. dX of the first layer is never computed: nobody
+//! learns pixels.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use chainrule_tensor::bytes::Rows;
+use chainrule_tensor::elementwise::{Sgd, add_assign, sgd, sum_of_squares};
+use chainrule_tensor::team::{Board, Member};
+use chainrule_tensor::{Path, Scalar};
+
+use crate::layout::{LinearLayout, Sharing};
+use crate::{linear, relu, softmax};
+
+/// What all cores see of a layer: how it is cut and shared, and where they publish.
+pub(crate) struct Layer<T> {
+    pub layout: LinearLayout,
+    pub sharing: Sharing,
+    /// Slot k: partial products, (rows, outputs) in tiles. Written by the owner of block k.
+    partials: Board<T>,
+    /// Slot t: ∂L/∂Z for the columns of tile t, (rows, tile). Written by the owner of block t of
+    /// the next layer. The last layer has none: each core computes the loss for itself.
+    dz: Board<T>,
+    /// Σ w² of each block, as the bits of an `f64`.
+    squares: Vec<AtomicU64>,
+}
+
+impl<T: Scalar> Layer<T> {
+    pub fn new(layout: LinearLayout, cores: usize, rows: usize, last: bool) -> Self {
+        let sharing = Sharing::new(layout.blocks.len(), cores);
+        let z = |slot: usize| {
+            let used = sharing.slot[slot] == slot;
+            vec![T::ZERO; if used { rows * layout.columns() } else { 0 }]
+        };
+        let partials = Board::new((0..layout.blocks.len()).map(z).collect());
+        let dz = if last { Board::new(vec![]) } else { tiles(&layout, rows) };
+        let squares = layout.blocks.iter().map(|_| AtomicU64::new(0)).collect();
+        Self { layout, sharing, partials, dz, squares }
+    }
+}
+
+/// A board with a (rows, tile) matrix for each tile of a layer's outputs.
+fn tiles<T: Scalar>(layout: &LinearLayout, rows: usize) -> Board<T> {
+    Board::new(layout.tiles.iter().map(|tile| vec![T::ZERO; rows * tile.len()]).collect())
+}
+
+/// Parameters and their velocity, side by side.
+#[derive(Clone)]
+pub(crate) struct Learned<T> {
+    pub value: Vec<T>,
+    pub velocity: Vec<T>,
+}
+
+impl<T: Scalar> Learned<T> {
+    fn zeros(len: usize) -> Self {
+        Self { value: vec![T::ZERO; len], velocity: vec![T::ZERO; len] }
+    }
+}
+
+/// What one core owns of a layer.
+pub(crate) struct Share<T> {
+    /// Its blocks of input features.
+    pub blocks: Range<usize>,
+    /// Their weights, block after block, each in tiles.
+    pub weights: Learned<T>,
+    /// The biases of the layer *below* for these features, whose activations are this input.
+    pub bias: Learned<T>,
+    /// The activations of these features, block after block, each (rows, width).
+    x: Vec<T>,
+    /// Σ w² of each block after the last update.
+    squares: Vec<f64>,
+}
+
+/// One core: its share of every layer, and its own copy of the small end of the network.
+pub(crate) struct Core<T> {
+    pub shares: Vec<Share<T>>,
+    /// Bias of the last layer, the same on every core.
+    pub output_bias: Learned<T>,
+    /// The scores Z_L, which become ∂L/∂Z_L: a (rows, tile) matrix for each tile.
+    scores: Board<T>,
+    row: Vec<T>,
+    scratch: Vec<T>,
+}
+
+/// Some rows of a data set.
+#[derive(Clone, Copy)]
+pub(crate) struct Batch<'a, T> {
+    pub data: &'a dyn Rows<T>,
+    pub labels: &'a [u8],
+    pub rows: &'a [u32],
+}
+
+impl<T: Scalar> Core<T> {
+    /// Room for batches of `rows`, and for evaluating `forward_rows` at once, which needs only
+    /// one block of the first layer's input at a time.
+    pub fn new(
+        layers: &[Layer<T>],
+        rank: usize,
+        rows: usize,
+        forward_rows: usize,
+        path: Path,
+    ) -> Self {
+        let share = |(l, layer): (usize, &Layer<T>)| {
+            let (layout, blocks) = (&layer.layout, layer.sharing.owned[rank].clone());
+            let ranges = &layout.blocks[blocks.clone()];
+            let width: usize = ranges.iter().map(Range::len).sum();
+            let widest = ranges.iter().map(Range::len).max().unwrap_or(0);
+            let forward = forward_rows * if l == 0 { widest } else { width };
+            Share {
+                weights: Learned::zeros(width * layout.columns()),
+                bias: Learned::zeros(if l == 0 { 0 } else { width }),
+                x: vec![T::ZERO; forward.max(rows * width)],
+                squares: vec![0.0; blocks.len()],
+                blocks,
+            }
+        };
+        let last = &layers.last().expect("a network has a layer").layout;
+        let rows = rows.max(forward_rows);
+        let scratch = linear::scratch_len(path).max(rows * path.tile_columns());
+        Self {
+            shares: layers.iter().enumerate().map(share).collect(),
+            output_bias: Learned::zeros(last.columns()),
+            scores: tiles(last, rows),
+            row: vec![T::ZERO; last.outputs],
+            scratch: vec![T::ZERO; scratch],
+        }
+    }
+
+    /// Forward, loss, backward and update. Returns the loss before the update.
+    ///
+    /// `report` is called with the loss while the others still work, before the last barrier.
+    pub fn step(
+        &mut self,
+        layers: &[Layer<T>],
+        member: Member,
+        path: Path,
+        batch: Batch<T>,
+        rule: Sgd<T>,
+        report: impl FnOnce(f64),
+    ) -> f64 {
+        self.forward(layers, member, path, batch, true);
+        let loss = self.loss(layers, batch) + penalty(layers, rule.l2.to_f64());
+        report(loss);
+        for l in (0..layers.len()).rev() {
+            self.backward(layers, l, path, batch.rows.len(), rule);
+            if l > 0 || layers.len() == 1 {
+                member.meet();
+            }
+        }
+        self.publish_squares(layers);
+        loss
+    }
+
+    /// The scores of a batch. With `keep`, the whole input stays for the backward pass; without,
+    /// only a block of it exists at a time.
+    pub fn forward(
+        &mut self,
+        layers: &[Layer<T>],
+        member: Member,
+        path: Path,
+        batch: Batch<T>,
+        keep: bool,
+    ) {
+        let rows = batch.rows.len();
+        for (l, layer) in layers.iter().enumerate() {
+            let (layout, sharing) = (&layer.layout, &layer.sharing);
+            let share = &mut self.shares[l];
+            for k in share.blocks.clone() {
+                let x = if l == 0 {
+                    let at = if keep {
+                        share.columns(layout, k, rows)
+                    } else {
+                        0..rows * layout.blocks[k].len()
+                    };
+                    batch.data.gather(
+                        path,
+                        batch.rows,
+                        layout.blocks[k].clone(),
+                        &mut share.x[at.clone()],
+                    );
+                    &share.x[at]
+                } else {
+                    &share.x[share.columns(layout, k, rows)]
+                };
+                let w = &share.weights.value[layout.weights(share.blocks.start, k)];
+                let slot = sharing.slot[k];
+                let mut z = layer.partials.write(slot);
+                linear::forward(path, &layout.tiles, rows, x, w, &mut z, slot != k);
+            }
+            member.meet();
+
+            let sum = |tile: &Range<usize>, z: &mut [T], scratch: &mut [T]| {
+                let range = tile.start * rows..tile.end * rows;
+                linear::sum_partials(path, &sharing.groups, &layer.partials, range, z, scratch);
+            };
+            if let Some(next) = self.shares.get_mut(l + 1) {
+                for t in next.blocks.clone() {
+                    let (at, features) = next.places(&layers[l + 1].layout, t, rows);
+                    sum(&layout.tiles[t], &mut next.x[at.clone()], &mut self.scratch);
+                    relu::forward(path, &mut next.x[at], &next.bias.value[features]);
+                }
+            } else {
+                for (t, tile) in layout.tiles.iter().enumerate() {
+                    let mut z = self.scores.write(t);
+                    let z = &mut z[..rows * tile.len()];
+                    sum(tile, z, &mut self.scratch);
+                    for row in z.chunks_exact_mut(tile.len()) {
+                        add_assign(path, row, &self.output_bias.value[tile.clone()]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The mean cross-entropy; turns the scores into its derivative.
+    fn loss(&mut self, layers: &[Layer<T>], batch: Batch<T>) -> f64 {
+        let layout = &layers[layers.len() - 1].layout;
+        let weight = T::ONE / T::from_f64(batch.rows.len() as f64);
+        let mut sum = 0.0;
+        for (i, &row) in batch.rows.iter().enumerate() {
+            self.copy_scores(layout, i);
+            let label = usize::from(batch.labels[row as usize]);
+            sum += softmax::cross_entropy_backward(&mut self.row, label, weight).to_f64();
+            for (t, tile) in layout.tiles.iter().enumerate() {
+                let row = &self.row[tile.start.min(layout.outputs)..tile.end.min(layout.outputs)];
+                self.scores.write(t)[i * tile.len()..][..row.len()].copy_from_slice(row);
+            }
+        }
+        sum / batch.rows.len() as f64
+    }
+
+    /// The scores of the i-th example of the batch.
+    pub fn scores(&mut self, layers: &[Layer<T>], i: usize) -> &[T] {
+        self.copy_scores(&layers[layers.len() - 1].layout, i);
+        &self.row
+    }
+
+    fn copy_scores(&mut self, layout: &LinearLayout, i: usize) {
+        for (t, tile) in layout.tiles.iter().enumerate() {
+            let row = &mut self.row[tile.start.min(layout.outputs)..tile.end.min(layout.outputs)];
+            row.copy_from_slice(&self.scores.read(t)[i * tile.len()..][..row.len()]);
+        }
+    }
+
+    /// Layer l (from 0) backward: dZ of the layer below, then this layer's weights.
+    fn backward(&mut self, layers: &[Layer<T>], l: usize, path: Path, rows: usize, rule: Sgd<T>) {
+        let layout = &layers[l].layout;
+        let last = l + 1 == layers.len();
+        let dz = if last { &self.scores } else { &layers[l].dz };
+        let no_penalty = Sgd { l2: T::ZERO, ..rule };
+        let share = &mut self.shares[l];
+        for (own, k) in share.blocks.clone().enumerate() {
+            let (at, features) = share.places(layout, k, rows);
+            let range = layout.weights(share.blocks.start, k);
+            let x = &share.x[at];
+            let (w, v) =
+                (&mut share.weights.value[range.clone()], &mut share.weights.velocity[range]);
+            if l > 0 {
+                let mut below = layers[l - 1].dz.write(k);
+                let below = &mut below[..x.len()];
+                linear::backward_input(path, &layout.tiles, rows, dz, w, below, &mut self.scratch);
+                relu::backward(path, below, x);
+                let db = &mut self.scratch[..features.len()];
+                linear::backward_bias(path, below, db);
+                let Learned { value, velocity } = &mut share.bias;
+                sgd(path, &mut value[features.clone()], &mut velocity[features], db, no_penalty);
+            }
+            let squares = &mut share.squares[own];
+            *squares = 0.0;
+            linear::backward_weight(
+                path,
+                &layout.tiles,
+                rows,
+                x,
+                dz,
+                &mut self.scratch,
+                |at, dw| {
+                    sgd(path, &mut w[at.clone()], &mut v[at.clone()], dw, rule);
+                    if rule.l2 > T::ZERO {
+                        *squares += sum_of_squares(path, &w[at]).to_f64();
+                    }
+                },
+            );
+        }
+        if last {
+            let Learned { value, velocity } = &mut self.output_bias;
+            for (t, tile) in layout.tiles.iter().enumerate() {
+                let db = &mut self.scratch[..tile.len()];
+                linear::backward_bias(path, &dz.read(t)[..rows * tile.len()], db);
+                sgd(path, &mut value[tile.clone()], &mut velocity[tile.clone()], db, no_penalty);
+            }
+        }
+    }
+
+    /// Sums the squares of all weights anew: what the first step's penalty needs.
+    pub fn square_weights(&mut self, layers: &[Layer<T>], path: Path) {
+        for (share, layer) in self.shares.iter_mut().zip(layers) {
+            for (own, k) in share.blocks.clone().enumerate() {
+                let w = &share.weights.value[layer.layout.weights(share.blocks.start, k)];
+                share.squares[own] = sum_of_squares(path, w).to_f64();
+            }
+        }
+        self.publish_squares(layers);
+    }
+
+    fn publish_squares(&self, layers: &[Layer<T>]) {
+        for (share, layer) in self.shares.iter().zip(layers) {
+            for (k, squares) in share.blocks.clone().zip(&share.squares) {
+                layer.squares[k].store(squares.to_bits(), Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Whether each activation of the i-th example is positive, for the features that this core
+    /// owns, hidden layer after hidden layer.
+    pub fn active<'a>(
+        &'a self,
+        layers: &'a [Layer<T>],
+        rows: usize,
+    ) -> impl Iterator<Item = bool> + 'a {
+        self.shares.iter().zip(layers).skip(1).flat_map(move |(share, layer)| {
+            let all = share.blocks.clone().flat_map(move |k| share.columns(&layer.layout, k, rows));
+            all.map(|at| share.x[at] > T::ZERO)
+        })
+    }
+}
+
+/// ½ λ Σ w² over all weights, summed in the order of layers and blocks.
+fn penalty<T>(layers: &[Layer<T>], l2: f64) -> f64 {
+    if l2 == 0.0 {
+        return 0.0;
+    }
+    let squares = layers.iter().flat_map(|layer| &layer.squares);
+    0.5 * l2 * squares.map(|bits| f64::from_bits(bits.load(Ordering::Relaxed))).sum::<f64>()
+}
+
+impl<T> Share<T> {
+    /// Where the activations of block k lie in `x`, and its features' biases in `bias`.
+    fn places(&self, layout: &LinearLayout, k: usize, rows: usize) -> (Range<usize>, Range<usize>) {
+        let first = layout.blocks[self.blocks.start].start;
+        let Range { start, end } = layout.blocks[k];
+        ((start - first) * rows..(end - first) * rows, start - first..end - first)
+    }
+
+    fn columns(&self, layout: &LinearLayout, k: usize, rows: usize) -> Range<usize> {
+        self.places(layout, k, rows).0
+    }
+}

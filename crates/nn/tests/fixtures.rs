@@ -1,0 +1,134 @@
+//! Numbers from outside: the two-layer fixture of the CS231n course, and cases small enough to
+//! work out by hand.
+
+use std::ops::ControlFlow;
+
+use chainrule_nn::{Engine, Init, Sgd, SoftmaxClassifier};
+use chainrule_tensor::{Path, Tensor};
+
+fn linspace(from: f64, to: f64, n: usize) -> Vec<f64> {
+    (0..n).map(|i| from + (to - from) * i as f64 / (n - 1) as f64).collect()
+}
+
+/// One step that leaves the parameters where they are: its loss, and the gradient.
+fn loss_and_gradient(
+    model: &SoftmaxClassifier<f64>,
+    x: &Tensor<f64>,
+    labels: &[u8],
+    l2: f64,
+    path: Path,
+) -> (f64, SoftmaxClassifier<f64>) {
+    let order: Vec<u32> = (0..x.rows() as u32).collect();
+    let mut engine = Engine::with_path(model, x.rows(), 1, path).unwrap();
+    let mut loss = f64::NAN;
+    let stand_still = Sgd { learning_rate: 0.0, momentum: 0.0, l2 };
+    engine
+        .train_each(x, labels, &order, x.rows(), stand_still, |_, value| {
+            loss = value;
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!(&engine.model(), model, "a learning rate of 0 must leave the parameters alone");
+    (loss, engine.velocity())
+}
+
+/// N = 3, D = 5, H = 50, C = 7; the course stores weights as (inputs, outputs).
+fn cs231n() -> (SoftmaxClassifier<f64>, Tensor<f64>, [u8; 3]) {
+    let (n, d, h, c) = (3, 5, 50, 7);
+    let mut model = SoftmaxClassifier::<f64>::zeros(&[d, h, c]).unwrap();
+    let (w1, w2) = (linspace(-0.7, 0.3, d * h), linspace(-0.3, 0.4, h * c));
+    for o in 0..h {
+        for i in 0..d {
+            model.weight_mut(0)[o * d + i] = w1[i * h + o];
+        }
+    }
+    for o in 0..c {
+        for i in 0..h {
+            model.weight_mut(1)[o * h + i] = w2[i * c + o];
+        }
+    }
+    model.bias_mut(0).copy_from_slice(&linspace(-0.1, 0.9, h));
+    model.bias_mut(1).copy_from_slice(&linspace(-0.9, 0.1, c));
+    let x = linspace(-5.5, 4.5, n * d);
+    (model, Tensor::from_fn(n, d, |i, j| x[j * n + i]), [0, 5, 1])
+}
+
+#[test]
+fn the_course_fixture_has_its_published_losses() {
+    for path in Path::available() {
+        let (model, x, y) = cs231n();
+        let (loss, _) = loss_and_gradient(&model, &x, &y, 0.0, path);
+        assert!((loss - 3.4702243555953918).abs() < 1e-9, "{path}: {loss}");
+        let (loss, _) = loss_and_gradient(&model, &x, &y, 1.0, path);
+        assert!((loss - 26.594842695238583).abs() < 1e-9, "{path}: {loss}");
+    }
+}
+
+#[test]
+fn the_course_fixture_has_its_published_scores() {
+    let scores = [
+        [11.53165108, 12.2917344, 13.05181771, 13.81190102, 14.57198434, 15.33206765, 16.09215096],
+        [12.05769098, 12.74614105, 13.43459113, 14.1230412, 14.81149128, 15.49994135, 16.18839143],
+        [12.58373087, 13.20054771, 13.81736455, 14.43418138, 15.05099822, 15.66781506, 16.2846319],
+    ];
+    let (model, x, _) = cs231n();
+    let mut engine = Engine::new(&model, 3, 2).unwrap();
+    let got = engine.scores(&x, &[0, 1, 2]);
+    for (i, row) in scores.iter().enumerate() {
+        for (j, &want) in row.iter().enumerate() {
+            let got = got.row(i)[j];
+            assert!((got - want).abs() < 1e-8, "row {i}, class {j}: {got}, published {want}");
+        }
+    }
+}
+
+#[test]
+fn a_linear_classifier_worked_out_by_hand() {
+    // x = (1, 2), W = [[ln 2, 0], [0, 0]], b = (0, 0): scores (ln 2, 0), p = (2/3, 1/3).
+    // Label 1: loss ln 3, dscores = (2/3, -1/3), dW = dscores xᵀ.
+    let mut model = SoftmaxClassifier::<f64>::zeros(&[2, 2]).unwrap();
+    model.weight_mut(0)[0] = 2.0f64.ln();
+    let x = Tensor::from_rows(&[[1.0, 2.0]]);
+    for path in Path::available() {
+        let (loss, gradient) = loss_and_gradient(&model, &x, &[1], 0.0, path);
+        assert!((loss - 3.0f64.ln()).abs() < 1e-15);
+        let want = [2.0 / 3.0, 4.0 / 3.0, -1.0 / 3.0, -2.0 / 3.0, 2.0 / 3.0, -1.0 / 3.0];
+        for (got, want) in gradient.parameters().iter().zip(want) {
+            assert!((got - want).abs() < 1e-14, "{path}: {got} {want}");
+        }
+    }
+}
+
+#[test]
+fn a_two_layer_network_worked_out_by_hand() {
+    // x = 3; hidden: relu(2·3 - 1) = 5 and relu(-1·3 + 1) = 0; scores 1·5 + 0·0 = 5 and
+    // 1·5 + 7·0 = 5: p = (1/2, 1/2), label 0, loss ln 2, dscores = (-1/2, 1/2).
+    // dW2 = dscores aᵀ = [[-5/2, 0], [5/2, 0]]; da = W2ᵀ dscores = (0, 7/2), of which the second
+    // unit is off. With another second row (3, 7), scores are (5, 15).
+    let mut model = SoftmaxClassifier::<f64>::zeros(&[1, 2, 2]).unwrap();
+    model.weight_mut(0).copy_from_slice(&[2.0, -1.0]);
+    model.bias_mut(0).copy_from_slice(&[-1.0, 1.0]);
+    model.weight_mut(1).copy_from_slice(&[1.0, 0.0, 1.0, 7.0]);
+    let x = Tensor::from_rows(&[[3.0]]);
+    let (loss, gradient) = loss_and_gradient(&model, &x, &[0], 0.0, Path::best());
+    assert!((loss - 2.0f64.ln()).abs() < 1e-15);
+    assert_eq!(gradient.weight(1), [-2.5, 0.0, 2.5, 0.0]);
+    assert_eq!(gradient.bias(1), [-0.5, 0.5]);
+    assert_eq!(gradient.weight(0), [0.0, 0.0]);
+    model.weight_mut(1)[2] = 1.0 + 2.0f64.ln() / 5.0; // scores 5 and 5 + ln 2: p = (1/3, 2/3)
+    let (loss, gradient) = loss_and_gradient(&model, &x, &[0], 0.0, Path::best());
+    assert!((loss - 3.0f64.ln()).abs() < 1e-14);
+    // da₁ = -2/3·1 + 2/3·(1 + ln 2 / 5) = 2 ln 2 / 15; dW1₁ = 3 da₁, db1₁ = da₁.
+    let da = 2.0 * 2.0f64.ln() / 15.0;
+    assert!((gradient.weight(0)[0] - 3.0 * da).abs() < 1e-14);
+    assert!((gradient.bias(0)[0] - da).abs() < 1e-14);
+    assert_eq!((gradient.weight(0)[1], gradient.bias(0)[1]), (0.0, 0.0));
+}
+
+#[test]
+fn an_untrained_network_of_ten_classes_loses_ln_10() {
+    let model = SoftmaxClassifier::<f64>::new(&[40, 30, 10], Init::Normal(1e-4), 1).unwrap();
+    let x = Tensor::from_fn(6, 40, |i, j| ((i * 31 + j * 17) % 19) as f64 / 9.0 - 1.0);
+    let (loss, _) = loss_and_gradient(&model, &x, &[0, 1, 2, 3, 4, 5], 0.0, Path::best());
+    assert!((loss - 10.0f64.ln()).abs() < 1e-5, "{loss}");
+}

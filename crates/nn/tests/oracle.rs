@@ -1,0 +1,238 @@
+//! The layers against two independent ways to the same derivatives: the scalar graph of
+//! chainrule-graph, gate by gate, and plain loops over the definition.
+
+use std::ops::ControlFlow;
+
+use chainrule_graph::{Graph, NodeId};
+use chainrule_nn::{Engine, Init, Sgd, SoftmaxClassifier};
+use chainrule_tensor::{Path, Scalar, Tensor};
+
+/// Inputs in -1..1, labels, and a network with biases that are not zero.
+fn problem(widths: &[usize], rows: usize) -> (SoftmaxClassifier<f64>, Tensor<f64>, Vec<u8>) {
+    let mut model = SoftmaxClassifier::<f64>::new(widths, Init::He, 5).unwrap();
+    for l in 0..model.depth() {
+        let wave = |i: usize| 0.1 * (1.0 + i as f64 + l as f64).sin();
+        model.bias_mut(l).iter_mut().enumerate().for_each(|(i, b)| *b = wave(i));
+    }
+    let classes = *widths.last().unwrap();
+    let x = Tensor::from_fn(rows, widths[0], |i, j| (1.7 * i as f64 + 0.9 * j as f64).sin());
+    (model, x, (0..rows).map(|i| (7 * i % classes) as u8).collect())
+}
+
+#[test]
+fn a_classifier_built_gate_by_gate_has_the_same_loss_and_gradients() {
+    for widths in [&[4, 3][..], &[4, 5, 3], &[3, 4, 5, 3]] {
+        for l2 in [0.0, 0.7] {
+            let (model, x, labels) = problem(widths, 3);
+            let mut g = Graph::new();
+            let parameters: Vec<NodeId> = (model.parameters().iter().enumerate())
+                .map(|(i, &value)| g.variable(&format!("p{i}"), value))
+                .collect();
+            let part = |name: &str| {
+                let layout = model.layout();
+                let found = layout.iter().find(|parameter| parameter.name == name).unwrap();
+                parameters[found.range.clone()].to_vec()
+            };
+
+            let mut total = g.constant(0.0);
+            for (i, &label) in labels.iter().enumerate() {
+                let mut a: Vec<NodeId> = x.row(i).iter().map(|&v| g.constant(v)).collect();
+                for l in 1..widths.len() {
+                    let (w, b) = (part(&format!("fc{l}.weight")), part(&format!("fc{l}.bias")));
+                    let mut z = vec![];
+                    for (o, &bias) in b.iter().enumerate() {
+                        let mut sum = bias;
+                        for (k, &input) in a.iter().enumerate() {
+                            let product = g.mul(w[o * a.len() + k], input);
+                            sum = g.add(sum, product);
+                        }
+                        z.push(if l + 1 < widths.len() { g.relu(sum) } else { sum });
+                    }
+                    a = z;
+                }
+                // -ln(e^s_y / Σ e^s), with no maximum taken out: the scores are small here.
+                let exps: Vec<NodeId> = a.iter().map(|&s| g.exp(s)).collect();
+                let sum = exps[1..].iter().fold(exps[0], |sum, &e| g.add(sum, e));
+                let p = g.div(exps[usize::from(label)], sum);
+                let log = g.log(p);
+                total = g.sub(total, log);
+            }
+            let rows = g.constant(labels.len() as f64);
+            let mut loss = g.div(total, rows);
+            for l in 1..widths.len() {
+                for w in part(&format!("fc{l}.weight")) {
+                    let square = g.mul(w, w);
+                    let half = g.constant(0.5 * l2);
+                    let term = g.mul(half, square);
+                    loss = g.add(loss, term);
+                }
+            }
+            g.backward(loss);
+
+            let mut engine = Engine::new(&model, 3, 1).unwrap();
+            let mut got = f64::NAN;
+            let rule = Sgd { learning_rate: 0.0, momentum: 0.0, l2 };
+            let each = |_, value| {
+                got = value;
+                ControlFlow::Continue(())
+            };
+            engine.train_each(&x, &labels, &[0, 1, 2], 3, rule, each).unwrap();
+            let close = |a: f64, b: f64| (a - b).abs() < 1e-12;
+            assert!(close(got, g.value(loss)), "{widths:?}: {got}, gates {}", g.value(loss));
+            for (i, &gradient) in engine.velocity().parameters().iter().enumerate() {
+                let gates = g.gradient(parameters[i]);
+                assert!(close(gradient, gates), "{widths:?}, {i}: {gradient}, gates {gates}");
+            }
+        }
+    }
+}
+
+/// Training as the textbook has it: plain loops in f64, one example at a time.
+fn train_plainly(
+    model: &mut SoftmaxClassifier<f64>,
+    x: &Tensor<f64>,
+    labels: &[u8],
+    batches: &[&[u32]],
+    rule: Sgd<f64>,
+) -> Vec<f64> {
+    let mut velocity = vec![0.0; model.parameters().len()];
+    let depth = model.depth();
+    let mut losses = vec![];
+    for &batch in batches {
+        let mut gradient = SoftmaxClassifier::<f64>::zeros(model.widths()).unwrap();
+        let mut loss = 0.0;
+        for l in 0..depth {
+            loss += 0.5 * rule.l2 * model.weight(l).iter().map(|w| w * w).sum::<f64>();
+            for (g, w) in gradient.weight_mut(l).iter_mut().zip(model.weight(l)) {
+                *g = rule.l2 * w;
+            }
+        }
+        for &row in batch {
+            let mut a = vec![x.row(row as usize).to_vec()];
+            for l in 0..depth {
+                let inputs = a[l].len();
+                let z = |o: usize| {
+                    let w = &model.weight(l)[o * inputs..(o + 1) * inputs];
+                    model.bias(l)[o] + w.iter().zip(&a[l]).map(|(w, a)| w * a).sum::<f64>()
+                };
+                let z: Vec<f64> = (0..model.bias(l).len()).map(z).collect();
+                let relu = |z: &f64| if l + 1 < depth { z.max(0.0) } else { *z };
+                a.push(z.iter().map(relu).collect());
+            }
+            let sum: f64 = a[depth].iter().map(|s| s.exp()).sum();
+            let label = usize::from(labels[row as usize]);
+            let n = batch.len() as f64;
+            loss -= (a[depth][label].exp() / sum).ln() / n;
+            let onehot = |j: usize| f64::from(u8::from(j == label));
+            let mut dz: Vec<f64> =
+                a[depth].iter().enumerate().map(|(j, s)| (s.exp() / sum - onehot(j)) / n).collect();
+            for l in (0..depth).rev() {
+                let inputs = a[l].len();
+                for (o, &d) in dz.iter().enumerate() {
+                    for i in 0..inputs {
+                        gradient.weight_mut(l)[o * inputs + i] += d * a[l][i];
+                    }
+                    gradient.bias_mut(l)[o] += d;
+                }
+                let w = model.weight(l);
+                let da = |i: usize| -> f64 {
+                    dz.iter().enumerate().map(|(o, d)| d * w[o * inputs + i]).sum()
+                };
+                dz = (0..inputs).map(|i| if a[l][i] > 0.0 { da(i) } else { 0.0 }).collect();
+            }
+        }
+        for ((p, v), g) in
+            model.parameters_mut().iter_mut().zip(&mut velocity).zip(gradient.parameters())
+        {
+            *v = rule.momentum * *v + g;
+            *p -= rule.learning_rate * *v;
+        }
+        losses.push(loss);
+    }
+    losses
+}
+
+fn in_f32(model: &SoftmaxClassifier<f64>) -> SoftmaxClassifier<f32> {
+    let mut copy = SoftmaxClassifier::<f32>::zeros(model.widths()).unwrap();
+    for (to, &from) in copy.parameters_mut().iter_mut().zip(model.parameters()) {
+        *to = f32::from_f64(from);
+    }
+    copy
+}
+
+/// Widths around every border of blocks, tiles and vectors; batches that end short.
+const SHAPES: [(&[usize], usize, usize); 9] = [
+    (&[1, 1], 3, 2),
+    (&[5, 3], 7, 7),
+    (&[16, 16, 2], 9, 4),
+    (&[129, 100, 10], 33, 8),
+    (&[300, 47, 33, 10], 21, 10),
+    (&[64, 49, 48, 17, 5], 16, 5),
+    (&[784, 130, 12], 20, 17),
+    (&[40, 20, 60], 12, 9),
+    (&[3072, 50, 10], 12, 8),
+];
+
+#[test]
+fn training_in_f32_follows_the_plain_reference_on_every_path() {
+    for (widths, rows, batch) in SHAPES {
+        let (mut plain, x, labels) = problem(widths, rows);
+        let start = in_f32(&plain);
+        let x32 = Tensor::from_fn(x.rows(), x.columns(), |i, j| x.row(i)[j] as f32);
+        let order: Vec<u32> = (0..rows as u32).rev().collect();
+        let (lr, mu, l2) = (0.05, 0.9, 0.01);
+        let batches: Vec<&[u32]> = order.chunks(batch).collect();
+        let rule = Sgd { learning_rate: lr, momentum: mu, l2 };
+        let losses = train_plainly(&mut plain, &x, &labels, &batches, rule);
+        for path in Path::available() {
+            let mut engine = Engine::with_path(&start, batch, 2, path).unwrap();
+            let rule = Sgd { learning_rate: lr as f32, momentum: mu as f32, l2: l2 as f32 };
+            let mut step_losses = vec![];
+            let each = |_, loss| {
+                step_losses.push(loss);
+                ControlFlow::Continue(())
+            };
+            engine.train_each(&x32, &labels, &order, batch, rule, each).unwrap();
+            for (got, want) in step_losses.iter().zip(&losses) {
+                assert!((got / want - 1.0).abs() < 1e-5, "{path} {widths:?}: loss {got}, {want}");
+            }
+            assert_eq!(step_losses.len(), losses.len());
+            let scale = plain.parameters().iter().fold(0.0f64, |m, w| m.max(w.abs()));
+            for (got, want) in engine.model().parameters().iter().zip(plain.parameters()) {
+                let off = (f64::from(*got) - want).abs();
+                assert!(off < 1e-5 * scale, "{path} {widths:?}: {got}, {want}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_bits_of_a_training_run_do_not_depend_on_the_number_of_threads() {
+    for (widths, rows, batch) in SHAPES {
+        let (model, x, labels) = problem(widths, rows);
+        let model = in_f32(&model);
+        let x = Tensor::from_fn(x.rows(), x.columns(), |i, j| x.row(i)[j] as f32);
+        let order: Vec<u32> = (0..rows as u32).collect();
+        for path in Path::available() {
+            let run = |threads| {
+                let mut engine = Engine::with_path(&model, batch, threads, path).unwrap();
+                let rule = Sgd { learning_rate: 0.05, momentum: 0.9, l2: 0.01 };
+                let mut bits = vec![];
+                let each = |_, loss: f64| {
+                    bits.push(loss.to_bits());
+                    ControlFlow::Continue(())
+                };
+                engine.train_each(&x, &labels, &order, batch, rule, each).unwrap();
+                let evaluation = engine.evaluate(&x, &labels, &order);
+                bits.push(evaluation.loss.to_bits());
+                (bits, evaluation.predictions, engine.model(), engine.velocity())
+            };
+            let one = run(1);
+            for threads in [2, 3, 4, 7, 32] {
+                let many = run(threads);
+                assert_eq!(one.0, many.0, "{path} {widths:?}: losses with {threads} threads");
+                assert!(one == many, "{path} {widths:?}: weights with {threads} threads");
+            }
+        }
+    }
+}
