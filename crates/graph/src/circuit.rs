@@ -396,34 +396,33 @@ impl Circuit {
         &self.names[node.index()]
     }
 
-    /// The node's operation with the numbers in it: `3 × -4`, `exp(-27)`.
+    /// The node's operation with the numbers in it: `3 × (-4)`, `exp(-27)`.
     #[must_use]
     pub fn expression(&self, node: NodeId) -> String {
+        self.written(node, |input| number::significant(self.graph.value(input), 6))
+    }
+
+    /// The node's operation with the names of its inputs: `g1 × z`, `exp(g5)`.
+    #[must_use]
+    pub fn operation(&self, node: NodeId) -> String {
+        self.written(node, |input| self.name(input).to_owned())
+    }
+
+    fn written(&self, node: NodeId, operand: impl Fn(NodeId) -> String) -> String {
         let gate = self.graph.node(node).gate();
-        let operands: Vec<String> = self
-            .graph
-            .node(node)
-            .inputs()
-            .iter()
-            .map(|&input| number::significant(self.graph.value(input), 6))
-            .collect();
+        let inputs = self.graph.node(node).inputs();
+        let operands: Vec<String> = inputs.iter().map(|&input| operand(input)).collect();
         let bracket = |text: &str| {
-            if text.starts_with('-') || text.contains('e') {
-                format!("({text})")
-            } else {
-                text.into()
-            }
+            if text.starts_with('-') { format!("({text})") } else { text.to_owned() }
         };
         match (gate, operands.as_slice()) {
             (Gate::Reciprocal, [a]) => format!("1 / {}", bracket(a)),
-            (Gate::Negate, [a]) => format!("{} × (-1)", bracket(a)),
+            (Gate::Negate, [a]) => format!("{a} × (-1)"),
             (Gate::AddConstant(c), [a]) => {
                 let sign = if c.is_sign_negative() { '-' } else { '+' };
                 format!("{a} {sign} {}", number::constant(c.abs()))
             }
-            (Gate::MultiplyConstant(c), [a]) => {
-                format!("{} × {}", bracket(a), bracket(&number::constant(c)))
-            }
+            (Gate::MultiplyConstant(c), [a]) => format!("{a} × {}", bracket(&number::constant(c))),
             (Gate::PowerConstant(c), [a]) => {
                 format!("{} ^ {}", bracket(a), bracket(&number::constant(c)))
             }

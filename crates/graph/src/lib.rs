@@ -20,6 +20,7 @@
 
 pub mod check;
 pub mod circuit;
+pub mod draw;
 pub mod formula;
 pub mod gate;
 pub mod number;

@@ -86,11 +86,11 @@ impl Tree {
             Tree::Combine(operator, a, b) => {
                 // Left-associative sums and products can go without.
                 let bare = sparing
-                    && match (operator, a.as_ref()) {
-                        ('+' | '-', Tree::Combine('+' | '-' | '*' | '/', ..)) => true,
-                        ('*' | '/', Tree::Combine('*' | '/', ..)) => true,
-                        _ => false,
-                    };
+                    && matches!(
+                        (operator, a.as_ref()),
+                        ('+' | '-', Tree::Combine('+' | '-' | '*' | '/', ..))
+                            | ('*' | '/', Tree::Combine('*' | '/', ..))
+                    );
                 if !bare {
                     out.push('(');
                 }

@@ -1,0 +1,107 @@
+//! Drawings: for the terminal, as SVG, as DOT, and as a page to step through.
+//!
+//! All of them follow the diagrams of the course: gates from left to right, and
+//! on every wire the forward value above and the gradient below. The number
+//! below a wire is what travels back along that wire; a node that is read more
+//! than once shows the sum as well, for that is its gradient.
+
+pub mod dot;
+pub mod html;
+pub(crate) mod layout;
+pub mod svg;
+pub mod text;
+
+use crate::circuit::Circuit;
+use crate::gate::Gate;
+use crate::number;
+use crate::tape::NodeId;
+
+/// The most gates that are placed in a picture. A larger one would be metres
+/// wide; its numbers are better read as a table, or laid out by Graphviz.
+pub const MOST_GATES: usize = 2_000;
+
+/// A drawing that can't be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the graph has {gates} gates, and a picture of more than {MOST_GATES} can't be read; \
+     text, DOT and JSON have no such limit"
+)]
+pub struct TooLarge {
+    /// How many gates the graph has.
+    pub gates: usize,
+}
+
+fn refuse_the_unreadable(circuit: &Circuit) -> Result<(), TooLarge> {
+    match circuit.gates().count() {
+        gates if gates > MOST_GATES => Err(TooLarge { gates }),
+        _ => Ok(()),
+    }
+}
+
+/// The two numbers on a wire: the value that goes forward, and the gradient that
+/// comes back along it.
+fn on_wire(circuit: &Circuit, wire: layout::Wire) -> (f64, f64) {
+    let graph = circuit.graph();
+    let back = match wire.to {
+        Some((gate, slot)) => graph.node(gate).sent_back(slot),
+        None => graph.gradient(wire.from),
+    };
+    (graph.value(wire.from), back)
+}
+
+/// How many wires leave each node, by its place on the tape.
+fn uses(circuit: &Circuit) -> Vec<usize> {
+    let mut uses = vec![0; circuit.graph().len()];
+    uses[circuit.output().index()] += 1;
+    for (_, node) in circuit.gates() {
+        for input in node.inputs() {
+            uses[input.index()] += 1;
+        }
+    }
+    uses
+}
+
+/// What is written in a node: the gate's symbol, or the name of a variable, cut
+/// if it is very long.
+fn label(circuit: &Circuit, node: NodeId) -> String {
+    const LONGEST: usize = 14;
+    match circuit.graph().node(node).gate() {
+        Gate::Variable => {
+            let name = circuit.name(node);
+            match name.char_indices().nth(LONGEST) {
+                Some((byte, _)) => format!("{}…", &name[..byte]),
+                None => name.to_owned(),
+            }
+        }
+        gate => gate.symbol().into_owned(),
+    }
+}
+
+/// One line that says what is drawn, for those who can't see it.
+fn description(circuit: &Circuit) -> String {
+    use std::fmt::Write;
+    const NAMED: usize = 12;
+    let mut text = format!("Value {}.", number::short(circuit.value()));
+    for (name, id) in circuit.variables().take(NAMED) {
+        let gradient = number::short(circuit.graph().gradient(id));
+        // Writing to a String can't fail.
+        let _ = write!(text, " Gradient by {name} {gradient}.");
+    }
+    text
+}
+
+/// Text as it may stand in XML and HTML.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
+}

@@ -1,0 +1,438 @@
+//! The drawing as SVG, light in a light browser, dark in a dark one, and black
+//! on white on paper. It needs no fonts of its own and no network.
+//!
+//! Value and gradient are told apart by place (above, below) and by face
+//! (upright and bold, italic) as well as by colour.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write;
+
+use super::layout::{Columns, Item};
+use super::{TooLarge, description, escape, label, on_wire, refuse_the_unreadable, uses};
+use crate::circuit::Circuit;
+use crate::gate::Gate;
+use crate::number::{exact, short};
+use crate::tape::NodeId;
+
+/// Width of one character: common monospaced faces are 0.60 em or narrower.
+const CHARACTER: f64 = 7.9;
+const MARGIN: f64 = 16.0;
+const TITLE: f64 = 36.0;
+const GATE_HALF: f64 = 20.0;
+const INPUT_HALF: f64 = 14.0;
+/// Half the height of a label box: one line above the wire and one below.
+const LABEL_HALF: f64 = 18.0;
+const PASS_HALF: f64 = 3.0;
+const GAP: f64 = 14.0;
+/// Room below a node for the sum of what comes back along its wires.
+const SUM: f64 = 18.0;
+
+/// Draws the circuit.
+///
+/// ```
+/// use chainrule_graph::{Formula, Gates, draw};
+///
+/// let formula = Formula::parse("(x + y) * z").unwrap();
+/// let circuit = formula.circuit(&[("x", -2.0), ("y", 5.0), ("z", -4.0)], Gates::Written);
+/// let svg = draw::svg::draw(&circuit.unwrap()).unwrap();
+/// assert!(svg.starts_with("<svg") && svg.contains(">-12<"));
+/// ```
+///
+/// # Errors
+/// More gates than [`super::MOST_GATES`].
+pub fn draw(circuit: &Circuit) -> Result<String, TooLarge> {
+    refuse_the_unreadable(circuit)?;
+    Ok(Picture::new(circuit).svg())
+}
+
+/// A node's box, by its centre.
+#[derive(Clone, Copy)]
+struct Place {
+    x: f64,
+    y: f64,
+    half_width: f64,
+    half_height: f64,
+}
+
+struct Picture<'a> {
+    circuit: &'a Circuit,
+    columns: Columns,
+    /// Centre and half-width of each column, heights of its items.
+    x: Vec<f64>,
+    half_width: Vec<f64>,
+    y: Vec<Vec<f64>>,
+    uses: Vec<usize>,
+    width: f64,
+    height: f64,
+}
+
+fn text_width(text: &str) -> f64 {
+    text.chars().map(|c| if c.is_ascii() { CHARACTER } else { 1.2 * CHARACTER }).sum()
+}
+
+impl<'a> Picture<'a> {
+    fn new(circuit: &'a Circuit) -> Self {
+        let columns = Columns::new(circuit);
+        let uses = uses(circuit);
+        let half_height = |item| match item {
+            Item::Node(Some(id)) => {
+                let node = circuit.graph().node(id);
+                let body = if node.gate().arity() == 0 { INPUT_HALF } else { GATE_HALF };
+                // The same room above keeps the centre in the middle.
+                body + if uses[id.index()] > 1 { SUM } else { 0.0 }
+            }
+            Item::Node(None) => INPUT_HALF,
+            Item::Label(_) => LABEL_HALF,
+            Item::Pass(_) => PASS_HALF,
+        };
+        let mut y = columns.heights(half_height, GAP);
+        let edges = columns.columns.iter().zip(&y).flat_map(|(items, y)| {
+            items.iter().zip(y).map(|(&item, &y)| (y - half_height(item), y + half_height(item)))
+        });
+        let (top, bottom) = edges
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(t, b), (top, bottom)| {
+                (t.min(top), b.max(bottom))
+            });
+        for y in y.iter_mut().flatten() {
+            *y += TITLE + MARGIN - top;
+        }
+        let half_width: Vec<f64> = columns
+            .columns
+            .iter()
+            .map(|items| {
+                items
+                    .iter()
+                    .map(|&item| half_room(circuit, &columns, &uses, item))
+                    .fold(0.0, f64::max)
+            })
+            .collect();
+
+        let mut picture = Picture {
+            circuit,
+            columns,
+            x: Vec::new(),
+            half_width,
+            y,
+            uses,
+            width: 0.0,
+            height: TITLE + 2.0 * MARGIN + bottom - top,
+        };
+        picture.spread();
+        picture
+    }
+
+    /// The columns side by side, with wider gaps where wires climb further.
+    fn spread(&mut self) {
+        let mut climb = vec![0.0_f64; self.y.len()];
+        for path in 0..self.columns.paths.len() {
+            let points = self.points(path);
+            for pair in points.windows(2) {
+                let (column, y) = pair[0];
+                climb[column] = climb[column].max((pair[1].1 - y).abs());
+            }
+        }
+        let mut right = MARGIN;
+        for c in 0..self.y.len() {
+            self.x.push(right + self.half_width[c]);
+            right += 2.0 * self.half_width[c];
+            if c + 1 < self.y.len() {
+                right += (14.0 + 0.14 * climb[c]).clamp(14.0, 64.0);
+            }
+        }
+        self.width = right + MARGIN;
+    }
+
+    /// The items of a wire's path: column and height.
+    fn points(&self, wire: usize) -> Vec<(usize, f64)> {
+        let path = &self.columns.paths[wire];
+        let find = |column: usize, item: Item| {
+            self.columns.columns[column].iter().position(|i| *i == item).map(|i| self.y[column][i])
+        };
+        let first = (0..self.y.len()).find(|&c| find(c, path[0]).is_some()).unwrap_or(0);
+        path.iter()
+            .enumerate()
+            .map(|(i, &item)| (first + i, find(first + i, item).unwrap_or(0.0)))
+            .collect()
+    }
+
+    fn places(&self) -> HashMap<Option<NodeId>, Place> {
+        let mut places = HashMap::new();
+        for (c, items) in self.columns.columns.iter().enumerate() {
+            for (&item, &y) in items.iter().zip(&self.y[c]) {
+                if let Item::Node(node) = item {
+                    let is_gate =
+                        node.is_some_and(|id| self.circuit.graph().node(id).gate().arity() > 0);
+                    places.insert(
+                        node,
+                        Place {
+                            x: self.x[c],
+                            y,
+                            half_width: half_width(self.circuit, &self.columns, item),
+                            half_height: if is_gate { GATE_HALF } else { INPUT_HALF },
+                        },
+                    );
+                }
+            }
+        }
+        places
+    }
+
+    fn svg(&self) -> String {
+        let troubles = self.circuit.troubles();
+        let notes: Vec<String> = troubles.iter().take(5).map(|t| t.message.clone()).collect();
+        let legend = "value above each wire, gradient below";
+        let title = match self.circuit.title() {
+            "" => String::new(),
+            title => format!("f = {}", title.split_whitespace().collect::<Vec<_>>().join(" ")),
+        };
+        // A long formula may widen the drawing only so far.
+        let widest = notes
+            .iter()
+            .map(String::as_str)
+            .chain([legend, title.as_str()])
+            .map(|line| 2.0 * MARGIN + text_width(line))
+            .fold(0.0, f64::max);
+        let width = self.width.max(widest.min(960.0));
+        let shift = (width - self.width) / 2.0;
+        let fits = ((width - 2.0 * MARGIN) / CHARACTER) as usize;
+        let height = self.height + 24.0 + 20.0 * notes.len() as f64;
+
+        let mut out = String::new();
+        // Writing to a String can't fail.
+        let _ = write!(
+            out,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"cr-graph\" role=\"img\" \
+             width=\"{width:.0}\" height=\"{height:.0}\" viewBox=\"0 0 {width:.0} {height:.0}\" \
+             aria-label=\"{}\">\n<style>\n{}</style>\n\
+             <rect class=\"cr-paper\" width=\"100%\" height=\"100%\"/>\n",
+            escape(&format!(
+                "Computation graph of {}. {}",
+                clip(&title, 200),
+                description(self.circuit)
+            )),
+            include_str!("svg.css"),
+        );
+        let _ = writeln!(
+            out,
+            "<text class=\"cr-title\" x=\"{MARGIN}\" y=\"{:.1}\">{}</text>",
+            MARGIN + 12.0,
+            escape(&clip(&title, fits)),
+        );
+        let _ = writeln!(out, "<g transform=\"translate({shift:.1} 0)\">");
+        let places = self.places();
+        for wire in 0..self.columns.wires.len() {
+            self.draw_wire(&mut out, wire, &places);
+        }
+        let marked: HashSet<NodeId> = troubles.iter().map(|t| t.node).collect();
+        for (&node, &place) in ordered(&places) {
+            self.draw_node(&mut out, node, place, node.is_some_and(|id| marked.contains(&id)));
+        }
+        out.push_str("</g>\n");
+        let mut y = self.height + 6.0;
+        let _ = writeln!(
+            out,
+            "<text class=\"cr-note\" x=\"{MARGIN}\" y=\"{y:.1}\"><tspan class=\"cr-value\">value</tspan> \
+             above each wire, <tspan class=\"cr-gradient\">gradient</tspan> below</text>",
+        );
+        for note in &notes {
+            y += 20.0;
+            let _ = writeln!(
+                out,
+                "<text class=\"cr-bad\" x=\"{MARGIN}\" y=\"{y:.1}\">{}</text>",
+                escape(&clip(note, fits)),
+            );
+        }
+        out.push_str("</svg>\n");
+        out
+    }
+
+    fn draw_wire(&self, out: &mut String, index: usize, places: &HashMap<Option<NodeId>, Place>) {
+        let wire = self.columns.wires[index];
+        let target = wire.to.map(|(id, _)| id);
+        let (from, to) = (places[&Some(wire.from)], places[&target]);
+        let (value, gradient) = on_wire(self.circuit, wire);
+        // A gate's first input enters above its second.
+        let port =
+            match wire.to {
+                Some((id, slot)) if self.circuit.graph().node(id).inputs().len() == 2 => {
+                    if slot == 0 { -8.0 } else { 8.0 }
+                }
+                _ => 0.0,
+            };
+        // A gate is round at its sides: the port lies a little further in.
+        let radius = to.half_height;
+        let inset = if port == 0.0 { 0.0 } else { radius - (radius * radius - port * port).sqrt() };
+        let end = (to.x - to.half_width + inset, to.y + port);
+
+        let points = self.points(index);
+        let mut at = (from.x + from.half_width, from.y);
+        let mut path = format!("M{:.1} {:.1}", at.0, at.1);
+        for &(column, y) in &points[1..points.len() - 1] {
+            let (left, right) = (
+                self.x[column] - self.half_width[column],
+                self.x[column] + self.half_width[column],
+            );
+            self.connect(&mut path, at, (left, y), column - 1);
+            let _ = write!(path, "H{right:.1}");
+            at = (right, y);
+        }
+        let (column, _) = points[points.len() - 2];
+        self.connect(&mut path, at, end, column);
+
+        let (column, y) = points[1];
+        let x = self.x[column];
+        let to_name = target.map_or("f", |id| self.circuit.name(id));
+        let _ = write!(
+            out,
+            "<g class=\"cr-edge\" data-from=\"{}\" data-to=\"{}\" data-slot=\"{}\">\
+             <path class=\"cr-wire\" d=\"{path}\"/>\
+             <path class=\"cr-head\" d=\"M{ex:.1} {ey:.1}l-8 -4v8z\"/>",
+            wire.from.index(),
+            target.map_or("f".to_owned(), |id| id.index().to_string()),
+            wire.to.map_or(0, |(_, slot)| slot),
+            ex = end.0,
+            ey = end.1,
+        );
+        for (class, number, baseline, meaning) in
+            [("value", value, -6.0, "value of"), ("gradient", gradient, 15.0, "gradient back to")]
+        {
+            let bad = if number.is_finite() { "" } else { " cr-bad" };
+            let _ = write!(
+                out,
+                "<text class=\"cr-{class}{bad}\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">\
+                 {}<title>{meaning} {} on the wire to {}: {}</title></text>",
+                y + baseline,
+                short(number),
+                escape(self.circuit.name(wire.from)),
+                escape(to_name),
+                exact(number),
+            );
+        }
+        out.push_str("</g>\n");
+    }
+
+    /// From one point to the next: straight, or a curve that lies in the gap
+    /// behind `column` alone.
+    fn connect(&self, path: &mut String, from: (f64, f64), to: (f64, f64), column: usize) {
+        let start = from.0.max(self.x[column] + self.half_width[column]);
+        let next = (column + 1).min(self.x.len() - 1);
+        let end = to.0.min(self.x[next] - self.half_width[next]);
+        if (from.1 - to.1).abs() < 0.05 {
+            let _ = write!(path, "H{:.1}", to.0);
+            return;
+        }
+        let middle = (start + end) / 2.0;
+        let _ = write!(
+            path,
+            "H{start:.1}C{middle:.1} {:.1} {middle:.1} {:.1} {end:.1} {:.1}H{:.1}",
+            from.1, to.1, to.1, to.0,
+        );
+    }
+
+    fn draw_node(&self, out: &mut String, node: Option<NodeId>, place: Place, trouble: bool) {
+        let Place { x, y, half_width, half_height } = place;
+        let (class, text, index, tip) = match node {
+            None => ("cr-input", "f".to_owned(), "f".to_owned(), "the output".to_owned()),
+            Some(id) => {
+                let node = self.circuit.graph().node(id);
+                let class = match node.gate() {
+                    Gate::Variable => "cr-input",
+                    Gate::Constant(_) => "cr-input cr-constant",
+                    _ => "cr-gate",
+                };
+                let tip = format!(
+                    "{}: value {}, gradient {}",
+                    self.circuit.name(id),
+                    exact(node.value()),
+                    exact(node.gradient())
+                );
+                (class, label(self.circuit, id), id.index().to_string(), tip)
+            }
+        };
+        let _ = write!(
+            out,
+            "<g class=\"cr-node{}\" data-node=\"{index}\"><title>{}</title>\
+             <rect class=\"{class}\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" rx=\"{:.1}\"/>\
+             <text class=\"cr-symbol\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
+            if trouble { " cr-trouble" } else { "" },
+            escape(&tip),
+            x - half_width,
+            y - half_height,
+            2.0 * half_width,
+            2.0 * half_height,
+            if class == "cr-gate" { half_height } else { 6.0 },
+            y + 4.5,
+            escape(&text),
+        );
+        if let Some(id) = node.filter(|id| self.uses[id.index()] > 1) {
+            let sum = self.circuit.graph().gradient(id);
+            let bad = if sum.is_finite() { "" } else { " cr-bad" };
+            let _ = write!(
+                out,
+                "<text class=\"cr-gradient cr-sum{bad}\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
+                y + half_height + 14.0,
+                sum_of(self.circuit, id),
+            );
+        }
+        if trouble {
+            let (x, y) = (x + half_width - 3.0, y - half_height + 1.0);
+            let _ = write!(
+                out,
+                "<circle class=\"cr-badge\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"8\"/>\
+                 <text class=\"cr-badge-mark\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">!</text>",
+                y + 4.5,
+            );
+        }
+        out.push_str("</g>\n");
+    }
+}
+
+/// The nodes in the order of the tape, so that the same graph gives the same file.
+fn ordered(places: &HashMap<Option<NodeId>, Place>) -> Vec<(&Option<NodeId>, &Place)> {
+    let mut nodes: Vec<_> = places.iter().collect();
+    nodes.sort_by_key(|(node, _)| (node.is_none(), **node));
+    nodes
+}
+
+fn half_width(circuit: &Circuit, columns: &Columns, item: Item) -> f64 {
+    match item {
+        Item::Node(None) => INPUT_HALF,
+        Item::Node(Some(id)) => {
+            let node = circuit.graph().node(id);
+            let (least, padding) =
+                if node.gate().arity() == 0 { (INPUT_HALF, 8.0) } else { (GATE_HALF, 9.0) };
+            (text_width(&label(circuit, id)) / 2.0 + padding).max(least)
+        }
+        Item::Label(wire) => {
+            let (value, gradient) = on_wire(circuit, columns.wires[wire]);
+            text_width(&short(value)).max(text_width(&short(gradient))) / 2.0 + 5.0
+        }
+        Item::Pass(_) => 0.0,
+    }
+}
+
+/// Half the width that an item takes in its column: its box, or the sum below it.
+fn half_room(circuit: &Circuit, columns: &Columns, uses: &[usize], item: Item) -> f64 {
+    let sum = match item {
+        Item::Node(Some(id)) if uses[id.index()] > 1 => {
+            text_width(&sum_of(circuit, id)) / 2.0 + 4.0
+        }
+        _ => 0.0,
+    };
+    half_width(circuit, columns, item).max(sum)
+}
+
+/// The gradient of a node that is read more than once.
+fn sum_of(circuit: &Circuit, node: NodeId) -> String {
+    format!("Σ {}", short(circuit.graph().gradient(node)))
+}
+
+/// At most `length` characters, the cut marked.
+fn clip(text: &str, length: usize) -> String {
+    if text.chars().count() <= length {
+        return text.to_owned();
+    }
+    let mut clipped: String = text.chars().take(length.saturating_sub(1)).collect();
+    clipped.push('…');
+    clipped
+}
