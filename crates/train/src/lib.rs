@@ -1,1 +1,32 @@
-//! train
+//! A training run: settings in, a folder of results out.
+//!
+//! ```no_run
+//! use chainrule_train::{Config, Data, Quiet, run};
+//!
+//! let config = Config { hidden_dim: vec![100], epochs: 10, ..Config::default() };
+//! let data = Data::sample();
+//! let summary = run(&config, &data, "results/mine".as_ref(), &mut Quiet)?;
+//! println!("{:.1} % of the test images", 100.0 * summary.test_accuracy);
+//! # Ok::<(), chainrule_train::Error>(())
+//! ```
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | [`config`] | every setting of a run, its default, and the TOML recipe that sets it |
+//! | [`run`](mod@run) | the loop: epochs of minibatches, the best weights kept, the test at the end |
+//! | [`folder`] | the folder of a run and its files |
+//! | [`weights`] | a model file: safetensors with PyTorch's names, and the input's normalisation |
+//! | [`confusion`] | which classes are taken for which |
+
+pub mod config;
+pub mod confusion;
+mod error;
+pub mod folder;
+mod machine;
+pub mod run;
+pub mod weights;
+
+pub use config::Config;
+pub use error::Error;
+pub use run::{Data, Epoch, Iteration, Observer, Plan, Quiet, Summary, run};
+pub use weights::ModelFile;

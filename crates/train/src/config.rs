@@ -1,0 +1,294 @@
+//! Every setting of a run, its default, and the recipe that sets it.
+//!
+//! A recipe is a TOML file whose keys are the flags of `chainrule train` with underscores:
+//!
+//! ```
+//! use chainrule_train::Config;
+//!
+//! let config = Config::from_toml("hidden_dim = [256, 128]\nlearning_rate = 0.01")?;
+//! assert_eq!(config.hidden_dim, [256, 128]);
+//! assert_eq!(config.momentum, 0.9, "what a recipe does not name has its default");
+//!
+//! let error = Config::from_toml("learning_rat = 0.01").unwrap_err();
+//! assert!(error.to_string().contains("did you mean `learning_rate`?"));
+//! # Ok::<(), chainrule_train::config::ConfigError>(())
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use chainrule_nn::classifier::parameter_count;
+use chainrule_nn::{Init, SoftmaxClassifier};
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// The settings of a run. `Config::default()` is what `chainrule train` does without flags.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Widths of the hidden layers; none is the linear softmax classifier.
+    #[serde(deserialize_with = "one_or_many")]
+    pub hidden_dim: Vec<usize>,
+    /// Step size of the first epoch.
+    pub learning_rate: f64,
+    /// Factor on the learning rate after each epoch.
+    pub lr_decay: f64,
+    /// Examples in a step.
+    pub batch_size: usize,
+    /// Passes over the training images.
+    pub epochs: u32,
+    /// λ of the penalty ½ λ Σ W², over weights and not biases.
+    pub reg: f64,
+    /// Share of the last step's velocity that stays.
+    pub momentum: f64,
+    /// Deviation of the first weights; without it, He's √(2 / inputs) of each layer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_scale: Option<f64>,
+    /// What a pixel is divided by, after its mean is taken off.
+    pub normalise: Normalise,
+    /// Images taken from the training set to choose the best weights by.
+    pub validation: usize,
+    /// Decides the first weights, the split and the order of the images.
+    pub seed: u64,
+    /// Whether the images are split and ordered at random. Without, they are taken in the order of
+    /// the files, in every epoch, and the last ones are for validation.
+    pub shuffle: bool,
+    /// Stop after so many steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_steps: Option<u64>,
+    /// Threads; 0 is one for each core. The result does not depend on it.
+    pub threads: usize,
+    /// Start from the weights of this safetensors file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init_from: Option<PathBuf>,
+    /// Which images.
+    pub data: DataChoice,
+    /// Where CIFAR-10 lies, or is to be put.
+    pub data_dir: PathBuf,
+}
+
+/// How the mean and the deviation of the training images are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Normalise {
+    /// One mean and deviation for each of the 3072 values of an image.
+    Pixel,
+    /// One for each colour.
+    Channel,
+}
+
+/// Which images to train on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DataChoice {
+    /// CIFAR-10, fetched if it is not there; the sample if it is not to be had.
+    Cifar10,
+    /// The 1,200 images that are part of the program.
+    Sample,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            hidden_dim: vec![100],
+            learning_rate: 0.02,
+            lr_decay: 0.8,
+            batch_size: 64,
+            epochs: 10,
+            reg: 1e-3,
+            momentum: 0.9,
+            weight_scale: None,
+            normalise: Normalise::Pixel,
+            validation: 5000,
+            seed: 0,
+            shuffle: true,
+            max_steps: None,
+            threads: 0,
+            init_from: None,
+            data: DataChoice::Cifar10,
+            data_dir: "datasets/cifar-10-batches-bin".into(),
+        }
+    }
+}
+
+/// A setting that cannot work: which one, what it may be, what to do.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+/// The table of `config.toml` that tells of the run it came from; a recipe may have it, and it
+/// sets nothing.
+pub const PROVENANCE: &str = "provenance";
+
+fn one_or_many<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<usize>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a width such as 100, or a list of widths such as [512, 256]")]
+    enum OneOrMany {
+        One(usize),
+        Many(Vec<usize>),
+    }
+    Ok(match OneOrMany::deserialize(from)? {
+        OneOrMany::One(0) => vec![],
+        OneOrMany::One(width) => vec![width],
+        OneOrMany::Many(widths) => widths,
+    })
+}
+
+impl Config {
+    /// Reads the text of a recipe.
+    ///
+    /// # Errors
+    /// If it is not TOML, names a key that there is not, or a value of the wrong kind.
+    pub fn from_toml(text: &str) -> Result<Config, ConfigError> {
+        let mut table: toml::Table =
+            text.parse().map_err(|error: toml::de::Error| ConfigError(error.to_string()))?;
+        table.remove(PROVENANCE);
+        let known = toml::Table::try_from(Config {
+            weight_scale: Some(0.0),
+            max_steps: Some(0),
+            init_from: Some(PathBuf::new()),
+            ..Config::default()
+        })
+        .expect("a configuration is a table");
+        if let Some(key) = table.keys().find(|key| !known.contains_key(*key)) {
+            let nearest = known.keys().max_by(|a, b| {
+                strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key))
+            });
+            let nearest = nearest.expect("there are keys");
+            return Err(ConfigError(format!("unknown key `{key}`: did you mean `{nearest}`?")));
+        }
+        // Parsed again, so that an error shows the line.
+        let mut document: toml::Table = table;
+        document.retain(|_, _| true);
+        let text = document.to_string();
+        toml::from_str(&text).map_err(|error| ConfigError(error.to_string()))
+    }
+
+    /// Reads a recipe file.
+    ///
+    /// # Errors
+    /// If it cannot be read, or as [`Config::from_toml`], with the file's name.
+    pub fn from_file(path: &Path) -> Result<Config, Error> {
+        let text = std::fs::read_to_string(path).map_err(Error::file("read", path))?;
+        let named = |error: ConfigError| ConfigError(format!("{}: {error}", path.display()));
+        Ok(Config::from_toml(&text).map_err(named)?)
+    }
+
+    /// How the weights start.
+    pub fn init(&self) -> Init {
+        self.weight_scale.map_or(Init::He, Init::Normal)
+    }
+
+    /// Checks what can be checked without the data.
+    ///
+    /// # Errors
+    /// The first setting that cannot work.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |message: String| Err(ConfigError(message));
+        let positive = |name: &str, value: f64| {
+            if value.is_finite() && value > 0.0 {
+                return Ok(());
+            }
+            Err(ConfigError(format!("{name} is {value}: it must be a positive number")))
+        };
+        positive("learning_rate", self.learning_rate)?;
+        positive("lr_decay", self.lr_decay)?;
+        if let Some(scale) = self.weight_scale {
+            positive("weight_scale", scale)?;
+        }
+        if !(0.0..1.0).contains(&self.momentum) {
+            return refuse(format!("momentum is {}: it must be from 0 to below 1", self.momentum));
+        }
+        if !(self.reg.is_finite() && self.reg >= 0.0) {
+            return refuse(format!("reg is {}: it must be 0 or a positive number", self.reg));
+        }
+        if self.batch_size == 0 {
+            return refuse("batch_size is 0: a step needs at least one image".into());
+        }
+        if self.max_steps == Some(0) {
+            return refuse("max_steps is 0: leave it out to train all epochs".into());
+        }
+        if let Some(at) = self.hidden_dim.iter().position(|&width| width == 0) {
+            return refuse(format!(
+                "hidden_dim is {:?}: width {} is 0, and every hidden layer needs at least one \
+                 unit (a single 0 means no hidden layer)",
+                self.hidden_dim,
+                at + 1
+            ));
+        }
+        if self.threads > 1024 {
+            return refuse(format!("threads is {}: it must be from 0 to 1024", self.threads));
+        }
+        Ok(())
+    }
+
+    /// Checks what depends on the data: `images` to train on, of `inputs` values and `classes`
+    /// classes.
+    ///
+    /// # Errors
+    /// The first setting that cannot work.
+    pub fn check_with_data(
+        &self,
+        images: usize,
+        inputs: usize,
+        classes: usize,
+    ) -> Result<(), ConfigError> {
+        let refuse = |message: String| Err(ConfigError(message));
+        if self.validation >= images {
+            return refuse(format!(
+                "validation is {}: of {images} images at least one must be left to train on",
+                self.validation
+            ));
+        }
+        let training = images - self.validation;
+        if self.batch_size > training {
+            return refuse(format!(
+                "batch_size is {}: there are {training} images to train on",
+                self.batch_size
+            ));
+        }
+        let needed = self.memory(inputs, classes);
+        let available = crate::machine::available_memory();
+        match needed {
+            Some(bytes) if available.is_none_or(|available| bytes <= available) => Ok(()),
+            Some(bytes) => refuse(format!(
+                "hidden_dim is {:?}: training it would take {:.1} GB of memory, and {:.1} GB are \
+                 free",
+                self.hidden_dim,
+                bytes as f64 / 1e9,
+                available.unwrap_or(0) as f64 / 1e9
+            )),
+            None => refuse(format!(
+                "hidden_dim is {:?}: training it would take more memory than any machine has",
+                self.hidden_dim
+            )),
+        }
+    }
+
+    /// An estimate of what training takes beside the images, in bytes: the weights and their
+    /// velocity, three more copies of the weights (the best, the last, one being written), and
+    /// the activations. Nothing if it cannot be counted.
+    fn memory(&self, inputs: usize, classes: usize) -> Option<u64> {
+        let widths = [&[inputs], self.hidden_dim.as_slice(), &[classes]].concat();
+        let parameters = parameter_count(&widths)? as u64;
+        let rows = self.batch_size.max(256) as u64;
+        let units = widths.iter().try_fold(0u64, |sum, &w| sum.checked_add(w as u64))?;
+        // Four partial sums, the activation and its derivative.
+        let activations = rows.checked_mul(units)?.checked_mul(6)?;
+        parameters.checked_mul(5)?.checked_add(activations)?.checked_mul(size_of::<f32>() as u64)
+    }
+
+    /// The network that these settings describe, with its first weights.
+    ///
+    /// # Errors
+    /// If the widths make no network.
+    pub fn classifier(
+        &self,
+        inputs: usize,
+        classes: usize,
+    ) -> Result<SoftmaxClassifier, ConfigError> {
+        let widths = [&[inputs], self.hidden_dim.as_slice(), &[classes]].concat();
+        let made = SoftmaxClassifier::new(&widths, self.init(), self.seed);
+        made.map_err(|error| ConfigError(error.to_string()))
+    }
+}

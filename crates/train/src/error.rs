@@ -1,0 +1,77 @@
+//! Everything that can end a run, in sentences for the person who started it.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::ConfigError;
+
+/// Why a run could not start, or ended early.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting that cannot work.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A file or folder that could not be read or written.
+    #[error("cannot {action} {}: {source}", path.display())]
+    File {
+        /// "read", "write", "create".
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The folder of results is taken.
+    #[error("{} already exists and is not empty: choose another folder with --out, or move it away", .0.display())]
+    FolderTaken(PathBuf),
+    /// A model file that is not what it should be.
+    #[error("{}: {problem}", path.display())]
+    Model {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what was expected.
+        problem: String,
+    },
+    /// The data do not fit the settings.
+    #[error(transparent)]
+    Data(#[from] chainrule_data::Error),
+    /// The threads could not be started.
+    #[error(transparent)]
+    Team(#[from] chainrule_tensor::team::TeamError),
+    /// `CHAINRULE_KERNEL` names no kernels that this machine has.
+    #[error(transparent)]
+    Path(#[from] chainrule_tensor::path::PathError),
+    /// The loss stopped being a finite number.
+    #[error(
+        "the loss became {loss} at iteration {iteration} (epoch {epoch}) with learning rate \
+         {learning_rate}: try a smaller --learning-rate; what was written until then is in {}",
+        folder.display()
+    )]
+    Diverged {
+        /// The iteration, from 1.
+        iteration: u64,
+        /// Its epoch, from 1.
+        epoch: u32,
+        /// The learning rate of that epoch.
+        learning_rate: f64,
+        /// Infinite or NaN.
+        loss: f64,
+        /// Where the files are.
+        folder: PathBuf,
+    },
+}
+
+impl Error {
+    pub(crate) fn file(
+        action: &'static str,
+        path: impl AsRef<Path>,
+    ) -> impl FnOnce(std::io::Error) -> Error {
+        let path = path.as_ref().to_owned();
+        move |source| Error::File { action, path, source }
+    }
+
+    pub(crate) fn csv(path: impl AsRef<Path>) -> impl FnOnce(csv::Error) -> Error {
+        let path = path.as_ref().to_owned();
+        move |error| Error::File { action: "write", path, source: error.into() }
+    }
+}

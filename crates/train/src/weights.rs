@@ -1,0 +1,209 @@
+//! A model file: safetensors that PyTorch's `load_state_dict` takes, and the normalisation of
+//! the input beside them.
+//!
+//! | tensor | shape | |
+//! | --- | --- | --- |
+//! | `fc1.weight`, `fc2.weight`, … | (outputs, inputs) | as in PyTorch's `nn.Linear` |
+//! | `fc1.bias`, `fc2.bias`, … | (outputs) | |
+//! | `input.mean`, `input.std` | (1), (channels) or (inputs) | in pixel units, 0 to 255 |
+//!
+//! All are `F32`. A file without `input.mean` and `input.std` is taken as mean 0, deviation 255.
+
+use std::path::Path;
+
+use chainrule_data::Normalisation;
+use chainrule_nn::SoftmaxClassifier;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use crate::{Error, folder};
+
+/// A classifier, and how the pixels that it reads are normalised.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelFile {
+    /// Weights and biases.
+    pub classifier: SoftmaxClassifier,
+    /// Mean and deviation, in pixel units.
+    pub normalisation: Normalisation,
+}
+
+impl ModelFile {
+    /// Writes the file, whole or not at all.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        let bytes = |numbers: &[f32]| numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = vec![];
+        for parameter in self.classifier.layout() {
+            let data = bytes(&self.classifier.parameters()[parameter.range]);
+            tensors.push((parameter.name, parameter.shape, data));
+        }
+        for (name, values) in
+            [("input.mean", self.normalisation.mean()), ("input.std", self.normalisation.std())]
+        {
+            tensors.push((name.to_owned(), vec![values.len()], bytes(values)));
+        }
+        let views = tensors.iter().map(|(name, shape, data)| {
+            let view = TensorView::new(Dtype::F32, shape.clone(), data);
+            (name, view.expect("four bytes for each number of the shape"))
+        });
+        // PyTorch's readers ask for this entry.
+        let metadata = [("format".to_owned(), "pt".to_owned())].into();
+        let file = safetensors::serialize(views, Some(metadata));
+        let file = file.expect("names are distinct and sizes agree");
+        folder::write_whole(path, &file)
+    }
+
+    /// Reads a file of this program or of PyTorch.
+    ///
+    /// # Errors
+    /// If it cannot be read, is not safetensors, or its tensors make no classifier.
+    pub fn load(path: &Path) -> Result<ModelFile, Error> {
+        let bytes = std::fs::read(path).map_err(Error::file("read", path))?;
+        Self::parse(&bytes).map_err(|problem| Error::Model { path: path.to_owned(), problem })
+    }
+
+    fn parse(bytes: &[u8]) -> Result<ModelFile, String> {
+        let file = SafeTensors::deserialize(bytes)
+            .map_err(|error| format!("not a safetensors file: {error}"))?;
+        let find = |name: &str| file.tensor(name).ok();
+        let need = |name: &str, dimensions: usize| {
+            let tensor = find(name)
+                .ok_or_else(|| format!("there is no tensor {name}; it holds {}", names(&file)))?;
+            if tensor.shape().len() != dimensions {
+                return Err(format!(
+                    "{name} has shape {:?}: expected {dimensions} dimension(s)",
+                    tensor.shape()
+                ));
+            }
+            Ok(tensor)
+        };
+
+        let mut widths = vec![];
+        for layer in 1.. {
+            let name = format!("fc{layer}.weight");
+            if layer > 1 && find(&name).is_none() {
+                break;
+            }
+            let weight = need(&name, 2)?;
+            let (outputs, inputs) = (weight.shape()[0], weight.shape()[1]);
+            if *widths.last().unwrap_or(&inputs) != inputs {
+                return Err(format!(
+                    "{name} reads {inputs} values, but the layer before it writes {}",
+                    widths[widths.len() - 1]
+                ));
+            }
+            if widths.is_empty() {
+                widths.push(inputs);
+            }
+            widths.push(outputs);
+        }
+        let mut classifier = SoftmaxClassifier::zeros(&widths).map_err(|e| e.to_string())?;
+        for parameter in classifier.layout() {
+            let tensor = need(&parameter.name, parameter.shape.len())?;
+            if tensor.shape() != parameter.shape {
+                return Err(format!(
+                    "{} has shape {:?}: expected {:?}",
+                    parameter.name,
+                    tensor.shape(),
+                    parameter.shape
+                ));
+            }
+            let numbers = floats(&parameter.name, &tensor)?;
+            classifier.parameters_mut()[parameter.range].copy_from_slice(&numbers);
+        }
+        let (mean, std) = match (find("input.mean"), find("input.std")) {
+            (None, None) => (vec![0.0], vec![255.0]),
+            (Some(mean), Some(std)) => (floats("input.mean", &mean)?, floats("input.std", &std)?),
+            _ => return Err("of input.mean and input.std it holds one, and needs both".into()),
+        };
+        let normalisation = Normalisation::new(mean, std).map_err(|error| error.to_string())?;
+        normalisation.scale_shift(widths[0]).map_err(|error| error.to_string())?;
+        Ok(ModelFile { classifier, normalisation })
+    }
+}
+
+fn names(file: &SafeTensors) -> String {
+    let mut names: Vec<_> = file.names().into_iter().take(12).collect();
+    names.sort_unstable();
+    if names.is_empty() { "none".into() } else { names.join(", ") }
+}
+
+fn floats(name: &str, tensor: &TensorView) -> Result<Vec<f32>, String> {
+    if tensor.dtype() != Dtype::F32 {
+        return Err(format!("{name} holds {:?}: expected F32", tensor.dtype()));
+    }
+    let number = |bytes: &[u8; 4]| f32::from_le_bytes(*bytes);
+    let numbers: Vec<f32> = tensor.data().as_chunks().0.iter().map(number).collect();
+    if let Some(at) = numbers.iter().position(|x| !x.is_finite()) {
+        return Err(format!("{name} holds {} at position {at}: expected a number", numbers[at]));
+    }
+    Ok(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chainrule_nn::Init;
+
+    fn model() -> ModelFile {
+        let mut classifier = SoftmaxClassifier::new(&[12, 5, 3], Init::He, 1).unwrap();
+        classifier.bias_mut(0)[2] = 0.25;
+        let normalisation = Normalisation::new(vec![120.0, 121.5, 99.0], vec![60.0, 61.0, 62.5]);
+        ModelFile { classifier, normalisation: normalisation.unwrap() }
+    }
+
+    #[test]
+    fn a_model_comes_back_as_it_was_saved() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("model.safetensors");
+        model().save(&path).unwrap();
+        assert_eq!(ModelFile::load(&path).unwrap(), model());
+    }
+
+    fn file(tensors: &[(&str, &[usize])]) -> Vec<u8> {
+        let zeros = vec![0; 4096];
+        let views = tensors.iter().map(|&(name, shape)| {
+            let bytes = 4 * shape.iter().product::<usize>();
+            (name, TensorView::new(Dtype::F32, shape.to_vec(), &zeros[..bytes]).unwrap())
+        });
+        safetensors::serialize(views, None).unwrap()
+    }
+
+    #[test]
+    fn without_a_normalisation_pixels_are_divided_by_255() {
+        let bytes = file(&[("fc1.weight", &[3, 12]), ("fc1.bias", &[3])]);
+        let read = ModelFile::parse(&bytes).unwrap();
+        assert_eq!(
+            (read.normalisation.mean(), read.normalisation.std()),
+            (&[0.0][..], &[255.0][..])
+        );
+        assert_eq!(read.classifier.widths(), [12, 3]);
+    }
+
+    #[test]
+    fn files_that_make_no_classifier_are_refused_by_tensor() {
+        let refused = |tensors: &[(&str, &[usize])]| ModelFile::parse(&file(tensors)).unwrap_err();
+        assert_eq!(refused(&[]), "there is no tensor fc1.weight; it holds none");
+        let problem = refused(&[("fc1.weight", &[3, 12]), ("fc1.bias", &[4])]);
+        assert_eq!(problem, "fc1.bias has shape [4]: expected [3]");
+        let problem = refused(&[("fc1.weight", &[3, 12]), ("fc2.weight", &[2, 4])]);
+        assert_eq!(problem, "fc2.weight reads 4 values, but the layer before it writes 3");
+        let problem = refused(&[("fc1.weight", &[36])]);
+        assert_eq!(problem, "fc1.weight has shape [36]: expected 2 dimension(s)");
+        let one = [("fc1.weight", &[3, 12][..]), ("fc1.bias", &[3]), ("input.mean", &[1])];
+        assert!(refused(&one).contains("needs both"));
+        assert!(ModelFile::parse(b"not safetensors").unwrap_err().starts_with("not a safetensors"));
+    }
+
+    #[test]
+    fn cutting_a_file_short_anywhere_is_an_error_and_never_a_panic() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("model.safetensors");
+        model().save(&path).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        for end in 0..whole.len() {
+            assert!(ModelFile::parse(&whole[..end]).is_err(), "{end} of {} bytes", whole.len());
+        }
+    }
+}
