@@ -144,3 +144,82 @@ impl Sums {
         Ok(sums)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Shape;
+
+    /// Two channels of two values: image 0 is 1 3 | 10 10, image 1 is 5 7 | 10 10, and image 2,
+    /// which no test trains on, is all 255.
+    fn images() -> Images {
+        let shape = Shape { channels: 2, height: 1, width: 2 };
+        let pixels = vec![1, 3, 10, 10, 5, 7, 10, 10, 255, 255, 255, 255];
+        Images::new(pixels, vec![0, 0, 0], shape, 1).unwrap()
+    }
+
+    #[test]
+    fn each_channel_has_the_mean_and_deviation_worked_out_by_hand() {
+        // 1 3 5 7: mean 4, variance (9 + 1 + 1 + 9) / 4 = 5.
+        let of = Normalisation::per_channel(&images(), &[0, 1]).unwrap();
+        assert_eq!((of.mean(), of.std()), (&[4.0, 10.0][..], &[5.0f32.sqrt(), 255.0][..]));
+    }
+
+    #[test]
+    fn each_pixel_has_the_mean_and_deviation_worked_out_by_hand() {
+        let of = Normalisation::per_pixel(&images(), &[1, 0]).unwrap();
+        assert_eq!(of.mean(), [3.0, 5.0, 10.0, 10.0]);
+        assert_eq!(of.std(), [2.0, 2.0, 255.0, 255.0]);
+    }
+
+    #[test]
+    fn a_pixel_that_never_varies_stays_finite() {
+        let of = Normalisation::per_pixel(&images(), &[0, 1]).unwrap();
+        let (scale, shift) = of.scale_shift(4).unwrap();
+        assert_eq!((scale[3] * 10.0 + shift[3]).abs(), 0.0);
+        assert!((scale[3] * 255.0 + shift[3]).abs() <= 1.0);
+    }
+
+    #[test]
+    fn the_sums_do_not_overflow_however_many_bright_images_there_are() {
+        // Two blocks of u32 sums, the first filled to 65,536 · 255² of 2³².
+        let n = 70_000;
+        let shape = Shape { channels: 1, height: 1, width: 1 };
+        let images = Images::new(vec![255; n], vec![0; n], shape, 1).unwrap();
+        let indices: Vec<u32> = (0..n as u32).collect();
+        let of = Normalisation::per_pixel(&images, &indices).unwrap();
+        assert_eq!((of.mean(), of.std()), (&[255.0][..], &[255.0][..]));
+    }
+
+    #[test]
+    fn scale_and_shift_reach_every_value_of_the_image() {
+        let one = Normalisation::new(vec![10.0], vec![4.0]).unwrap();
+        assert_eq!(one.scale_shift(2).unwrap(), (vec![0.25; 2], vec![-2.5; 2]));
+        let two = Normalisation::new(vec![1.0, 2.0], vec![1.0, 2.0]).unwrap();
+        assert_eq!(
+            two.scale_shift(4).unwrap(),
+            (vec![1.0, 1.0, 0.5, 0.5], vec![-1.0, -1.0, -1.0, -1.0])
+        );
+        for dim in [0, 3] {
+            assert!(two.scale_shift(dim).is_err(), "{dim}");
+        }
+    }
+
+    #[test]
+    fn a_mean_or_deviation_that_would_spread_nonsense_is_refused() {
+        for (mean, std, why) in [
+            (vec![], vec![], "0 means and 0 deviations"),
+            (vec![0.0], vec![1.0, 1.0], "1 means and 2 deviations"),
+            (vec![f32::NAN], vec![1.0], "mean 0 is NaN"),
+            (vec![0.0, 0.0], vec![1.0, 0.0], "deviation 1 is 0"),
+            (vec![0.0], vec![-1.0], "deviation 0 is -1"),
+            (vec![0.0], vec![f32::INFINITY], "deviation 0 is inf"),
+        ] {
+            let error = Normalisation::new(mean, std).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+        assert!(Normalisation::per_pixel(&images(), &[]).is_err());
+        let error = Normalisation::per_pixel(&images(), &[3]).unwrap_err().to_string();
+        assert!(error.contains("image 3 of 3"), "{error}");
+    }
+}

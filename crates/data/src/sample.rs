@@ -59,3 +59,43 @@ pub fn select(images: &Images, per_class: usize) -> Vec<u8> {
     }
     records
 }
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+    use crate::cifar10::hex;
+    use crate::cifar10::tests::{datasets, whole};
+
+    #[test]
+    fn the_sample_begins_as_the_whole_set_does_and_has_every_class_equally_often() {
+        let data = read();
+        assert_eq!(data.train.labels()[..10], [6, 9, 9, 4, 1, 1, 2, 7, 8, 3]);
+        assert_eq!(data.test.labels()[..10], [3, 8, 8, 0, 6, 6, 1, 6, 3, 1]);
+        for (images, per_class) in [(&data.train, TRAIN_PER_CLASS), (&data.test, TEST_PER_CLASS)] {
+            for class in 0..10 {
+                let n = images.labels().iter().filter(|&&label| label == class).count();
+                assert_eq!(n, per_class, "class {class}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_sample_is_the_one_of_the_manifest() {
+        let text = std::fs::read_to_string(datasets().join("manifest.toml")).unwrap();
+        let manifest: toml::Table = text.parse().unwrap();
+        let files = manifest["sample"]["files"].as_array().unwrap();
+        for (file, bytes) in files.iter().zip([TRAIN_RECORDS, TEST_RECORDS]) {
+            assert_eq!(file["sha256"].as_str(), Some(hex(&Sha256::digest(bytes)).as_str()));
+            assert_eq!(file["bytes"].as_integer(), Some(bytes.len() as i64));
+        }
+    }
+
+    #[test]
+    fn the_sample_can_be_made_anew_from_the_whole_set() {
+        let Some(whole) = whole() else { return };
+        assert!(select(&whole.train, TRAIN_PER_CLASS) == TRAIN_RECORDS);
+        assert!(select(&whole.test, TEST_PER_CLASS) == TEST_RECORDS);
+    }
+}

@@ -36,3 +36,42 @@ impl Split {
         Ok(Self { train, validation: indices })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::epoch_order;
+
+    proptest! {
+        #[test]
+        fn every_image_trains_or_validates_and_none_does_both(
+            n in 1usize..2_000, share in 0.0..1.0f64, seed: u64, epoch: u32,
+        ) {
+            let validation = (n as f64 * share) as usize;
+            let split = Split::seeded(n, validation, seed).unwrap();
+            prop_assert_eq!(split.validation.len(), validation);
+            prop_assert!(split.train.is_sorted() && split.validation.is_sorted());
+
+            let mut all = epoch_order(&split.train, seed, epoch);
+            all.extend(&split.validation);
+            all.sort_unstable();
+            prop_assert!(all.into_iter().eq(0..n as u32));
+        }
+    }
+
+    #[test]
+    fn a_split_that_leaves_nothing_to_train_on_is_refused() {
+        for (n, validation) in [(0, 0), (10, 10), (10, 11), (usize::MAX, 1)] {
+            let error = Split::seeded(n, validation, 0).unwrap_err().to_string();
+            let start = format!("cannot set {validation} of {n} images aside");
+            assert!(error.starts_with(&start), "{error}");
+        }
+    }
+
+    #[test]
+    fn another_seed_sets_other_images_aside() {
+        assert_ne!(Split::seeded(100, 10, 0).unwrap(), Split::seeded(100, 10, 1).unwrap());
+    }
+}

@@ -36,7 +36,7 @@ pub fn verify(dir: &Path) -> Vec<FileReport> {
     verify_set(dir, OFFICIAL)
 }
 
-fn verify_set(dir: &Path, set: Set) -> Vec<FileReport> {
+pub(crate) fn verify_set(dir: &Path, set: Set) -> Vec<FileReport> {
     std::thread::scope(|scope| {
         let readers: Vec<_> = set
             .files
@@ -85,5 +85,43 @@ pub(crate) fn digest(path: &Path) -> Result<(String, u64), Error> {
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(source) => return Err(Error::Read { path: path.to_owned(), source }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::cifar10::tests::Synthetic;
+
+    #[test]
+    fn each_file_is_told_however_many_are_wrong() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let synthetic = Synthetic::new(2);
+        synthetic.write(dir.path());
+        fs::remove_file(dir.path().join("data_batch_2.bin")).unwrap();
+        fs::write(dir.path().join("data_batch_3.bin"), "short").unwrap();
+        fs::write(dir.path().join("data_batch_4.bin"), vec![0; 2 * 3073]).unwrap();
+
+        let files = synthetic.files();
+        let reports = verify_set(dir.path(), synthetic.set(&files));
+        let names: Vec<_> = reports.iter().map(|report| report.name.as_str()).collect();
+        assert_eq!(names, crate::cifar10::FILES.map(|file| file.name));
+        assert!(matches!(
+            reports.iter().map(|report| &report.problem).collect::<Vec<_>>()[..],
+            [
+                None,
+                Some(Error::Missing { .. }),
+                Some(Error::Length { found: 5, expected: 6146, .. }),
+                Some(Error::Checksum { .. }),
+                None,
+                None
+            ]
+        ));
+        // md5sum's answers for five bytes and for 6146 zeros.
+        assert_eq!(reports[1].md5, None);
+        assert_eq!(reports[2].md5.as_deref(), Some("4f09daa9d95bcb166a302407a0e0babe"));
+        assert_eq!(reports[3].md5.as_deref(), Some("a9056bd46a14de118dfe5f412f009727"));
     }
 }
