@@ -399,7 +399,7 @@ impl Circuit {
     /// The node's operation with the numbers in it: `3 × (-4)`, `exp(-27)`.
     #[must_use]
     pub fn expression(&self, node: NodeId) -> String {
-        self.written(node, |input| number::significant(self.graph.value(input), 6))
+        self.written(node, |input| number::rounded(self.graph.value(input), 6))
     }
 
     /// The node's operation with the names of its inputs: `g1 × z`, `exp(g5)`.

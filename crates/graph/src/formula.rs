@@ -140,8 +140,8 @@ pub enum FormulaErrorKind {
     Unopened,
 }
 
-/// A formula that could not be read, and where: its message ends with the
-/// formula and a caret under the character.
+/// A formula that could not be read, and where: its message is that of its kind,
+/// then the formula and a caret under the character.
 ///
 /// ```
 /// let error = chainrule_graph::Formula::parse("(x + $y) * z").unwrap_err();
@@ -154,7 +154,6 @@ pub enum FormulaErrorKind {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct FormulaError {
     /// What is wrong.
-    #[source]
     pub kind: FormulaErrorKind,
     /// The character, counted from 0, where it was noticed; one past the last
     /// when the formula ended too early.

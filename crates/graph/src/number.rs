@@ -15,7 +15,14 @@
 /// ```
 #[must_use]
 pub fn short(value: f64) -> String {
-    let text = significant(value, 4);
+    rounded(value, 4)
+}
+
+/// At most `digits` significant digits, marked with ≈ where the rounding has
+/// made an integer of what isn't one.
+#[must_use]
+pub fn rounded(value: f64, digits: usize) -> String {
+    let text = significant(value, digits);
     let shown: f64 = text.parse().unwrap_or(value);
     if shown != value && shown.fract() == 0.0 && !text.contains('e') {
         format!("≈{text}")

@@ -1,9 +1,197 @@
-//! stepping page, in work
-use super::TooLarge;
-use crate::Circuit;
-/// Draws.
+//! One page that needs nothing else: the reader steps through the forward pass
+//! and then the backward pass, gate by gate.
+//!
+//! Every step is written into the page here, with its numbers; the script only
+//! shows one at a time and uncovers what it has reached in the drawing. So the
+//! page can be read without scripts, and printed: then all steps are there.
+
+use std::fmt::Write;
+
+use super::{TooLarge, escape, svg, uses};
+use crate::circuit::Circuit;
+use crate::gate::Gate;
+use crate::number::{rounded, short};
+use crate::tape::NodeId;
+
+/// Significant digits in the steps, where there is more room than on a wire.
+const DIGITS: usize = 6;
+
+/// Writes the page.
+///
+/// ```
+/// use chainrule_graph::{Formula, Gates, draw};
+///
+/// let circuit = Formula::parse("x * y").unwrap().circuit(&[("x", 3.0), ("y", 2.0)], Gates::Written);
+/// let page = draw::html::draw(&circuit.unwrap()).unwrap();
+/// assert!(page.starts_with("<!DOCTYPE html>"));
+/// assert!(!page.contains("http:") || !page.contains("src="));
+/// ```
+///
 /// # Errors
-/// Too many gates.
+/// More gates than [`super::MOST_GATES`].
 pub fn draw(circuit: &Circuit) -> Result<String, TooLarge> {
-    super::svg::draw(circuit)
+    let picture = svg::draw(circuit)?;
+    let title = match circuit.title() {
+        "" => "f".to_owned(),
+        title => format!("f = {title}"),
+    };
+    let title = escape(&title);
+    let mut values = String::new();
+    for (name, id) in circuit.variables() {
+        let separator = if values.is_empty() { "at " } else { ", " };
+        let _ = write!(
+            values,
+            "{separator}{} = {}",
+            escape(name),
+            rounded(circuit.graph().value(id), DIGITS)
+        );
+    }
+    let mut page = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>{title}</title>\n<style>\n{}</style>\n</head>\n<body>\n<main>\n\
+         <h1><code>{title}</code></h1>\n<p class=\"lead\">{values}</p>\n\
+         <figure tabindex=\"0\" aria-label=\"The computation graph\">\n{picture}</figure>\n",
+        include_str!("page.css"),
+    );
+    page.push_str(
+        "<div id=\"stepper\" hidden>\n\
+         <progress id=\"progress\" value=\"0\" aria-label=\"Progress through the steps\"></progress>\n\
+         <div class=\"controls\">\n\
+         <button id=\"first\" type=\"button\">Start</button>\n\
+         <button id=\"back\" type=\"button\">Back</button>\n\
+         <button id=\"next\" type=\"button\" class=\"next\">Next step</button>\n\
+         <button id=\"last\" type=\"button\">End</button>\n\
+         <span id=\"place\"></span>\n</div>\n\
+         <div id=\"panel\" role=\"status\" aria-live=\"polite\" aria-atomic=\"true\"></div>\n\
+         <p class=\"hint\">Arrow keys step forward and back; Home and End go to the ends.</p>\n</div>\n\
+         <details id=\"all\" open>\n<summary>All steps</summary>\n<ol id=\"steps\">\n",
+    );
+    Steps { circuit, uses: uses(circuit), out: &mut page }.write();
+    page.push_str("</ol>\n</details>\n</main>\n<script>\n");
+    page.push_str(include_str!("page.js"));
+    page.push_str("</script>\n</body>\n</html>\n");
+    Ok(page)
+}
+
+/// The list of steps: the inputs, each gate forward, the gradient of the output
+/// by itself, each gate backward, and what came out.
+struct Steps<'a> {
+    circuit: &'a Circuit,
+    uses: Vec<usize>,
+    out: &'a mut String,
+}
+
+// Writing to a String can't fail, so the results of `write!` carry nothing.
+impl Steps<'_> {
+    fn write(mut self) {
+        let circuit = self.circuit;
+        let gates: Vec<NodeId> = circuit.gates().map(|(id, _)| id).collect();
+        self.out.push_str(
+            "<li data-phase=\"start\"><h3>The inputs are given</h3>\
+             <p>Forward first: each gate computes its value from the values to its left.</p></li>\n",
+        );
+        for &id in &gates {
+            self.forward(id);
+        }
+        let output = escape(circuit.name(circuit.output()));
+        let _ = writeln!(
+            self.out,
+            "<li data-phase=\"backward\" data-node=\"f\"><h3>The way back begins</h3>\
+             <p class=\"equation\">∂f/∂f = <b class=\"gradient\">1</b></p>\
+             <p>f is {output}, so ∂f/∂{output} starts at 1. Now each gate multiplies the gradient \
+             from upstream by its local gradients and hands the products to its inputs.</p></li>",
+        );
+        for &id in gates.iter().rev() {
+            self.backward(id);
+        }
+        self.results();
+    }
+
+    fn forward(&mut self, id: NodeId) {
+        let circuit = self.circuit;
+        let node = circuit.graph().node(id);
+        let _ = writeln!(
+            self.out,
+            "<li data-phase=\"forward\" data-node=\"{}\"><h3>Forward: {}</h3>\
+             <p class=\"equation\">{} = {} = {} = {}</p></li>",
+            id.index(),
+            self.heading(id),
+            circuit.name(id),
+            escape(&circuit.operation(id)),
+            escape(&circuit.expression(id)),
+            number("value", node.value()),
+        );
+    }
+
+    fn backward(&mut self, id: NodeId) {
+        let circuit = self.circuit;
+        let graph = circuit.graph();
+        let node = graph.node(id);
+        let name = circuit.name(id);
+        let _ = write!(
+            self.out,
+            "<li data-phase=\"backward\" data-node=\"{}\"><h3>Backward: {}</h3>\
+             <p class=\"equation\">upstream: ∂f/∂{name} = {}{}</p><p class=\"rule\">local: {}</p>\
+             <table><thead><tr><th scope=\"col\">to</th><th scope=\"col\">upstream</th>\
+             <th scope=\"col\">× local</th><th scope=\"col\">= product</th></tr></thead><tbody>",
+            id.index(),
+            self.heading(id),
+            number("gradient", node.gradient()),
+            if self.uses[id.index()] > 1 { ", the sum of what its wires brought back" } else { "" },
+            escape(node.gate().rule()),
+        );
+        for (slot, &input) in node.inputs().iter().enumerate() {
+            let _ = write!(
+                self.out,
+                "<tr><th scope=\"row\">{}</th><td class=\"upstream\">{}</td>\
+                 <td class=\"local\">× {}</td><td class=\"product\">= {}</td></tr>",
+                escape(circuit.name(input)),
+                rounded(node.gradient(), DIGITS),
+                rounded(node.local_gradients()[slot], DIGITS),
+                number("gradient", node.sent_back(slot)),
+            );
+        }
+        self.out.push_str("</tbody></table></li>\n");
+    }
+
+    fn results(&mut self) {
+        let circuit = self.circuit;
+        let _ = write!(
+            self.out,
+            "<li data-phase=\"end\"><h3>Done</h3><p class=\"equation\">f = {}</p>",
+            number("value", circuit.value()),
+        );
+        for (name, id) in circuit.variables() {
+            let _ = write!(
+                self.out,
+                "<p class=\"equation\">∂f/∂{} = {}{}</p>",
+                escape(name),
+                number("gradient", circuit.graph().gradient(id)),
+                if self.uses[id.index()] > 1 { " (Σ over its wires)" } else { "" },
+            );
+        }
+        for trouble in circuit.troubles() {
+            let _ = write!(self.out, "<p class=\"bad\">{}</p>", escape(&trouble.message));
+        }
+        self.out.push_str("</li>\n");
+    }
+
+    /// `g2, the × gate`
+    fn heading(&self, id: NodeId) -> String {
+        let gate = self.circuit.graph().node(id).gate();
+        let symbol = if gate == Gate::Sigmoid { "sigmoid".into() } else { gate.symbol() };
+        format!("{}, the {} gate", self.circuit.name(id), escape(&symbol))
+    }
+}
+
+fn number(class: &str, value: f64) -> String {
+    let bad = if value.is_finite() { "" } else { " bad" };
+    // A value that only looks whole is shown in full on hovering.
+    let title = if short(value).starts_with('≈') {
+        format!(" title=\"{}\"", crate::number::exact(value))
+    } else {
+        String::new()
+    };
+    format!("<b class=\"{class}{bad}\"{title}>{}</b>", rounded(value, DIGITS))
 }

@@ -346,7 +346,10 @@ impl<'a> Picture<'a> {
                     exact(node.value()),
                     exact(node.gradient())
                 );
-                (class, label(self.circuit, id), id.index().to_string(), tip)
+                // A hyphen is too small to stand alone in a circle.
+                let text = label(self.circuit, id);
+                let text = if text == "-" { "−".to_owned() } else { text };
+                (class, text, id.index().to_string(), tip)
             }
         };
         let _ = write!(

@@ -18,7 +18,7 @@ use super::layout::{Columns, Item};
 use super::{MOST_GATES, label, on_wire, uses};
 use crate::circuit::Circuit;
 use crate::gate::Gate;
-use crate::number::{short, significant};
+use crate::number::{rounded, short};
 
 /// The picture, then the table. A picture that is wider than `width` characters
 /// is left out, with a line that says so.
@@ -78,15 +78,15 @@ fn table(out: &mut String, circuit: &Circuit) {
             node.inputs().iter().zip(node.local_gradients()).enumerate()
         {
             let separator = if slot == 0 { "" } else { ", " };
-            let gradient = significant(gradient, 6);
+            let gradient = rounded(gradient, 6);
             let _ = write!(local, "{separator}by {} {gradient}", circuit.name(input));
         }
         let mark = if troubles.contains(&id) { "!" } else { "" };
         rows.push([
             format!("{mark}{}", circuit.name(id)),
             operation,
-            significant(node.value(), DIGITS),
-            significant(node.gradient(), DIGITS),
+            rounded(node.value(), DIGITS),
+            rounded(node.gradient(), DIGITS),
             local,
         ]);
     }
