@@ -91,7 +91,7 @@ impl Normalisation {
     /// whole channels.
     pub fn scale_shift(&self, dim: usize) -> Result<(Vec<f32>, Vec<f32>), Error> {
         let groups = self.mean.len();
-        if dim == 0 || dim % groups != 0 {
+        if dim == 0 || !dim.is_multiple_of(groups) {
             return Err(Error::Normalisation(format!(
                 "{groups} means for images of {dim} values: expected one, one a channel, or one \
                  a value"

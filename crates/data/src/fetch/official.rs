@@ -78,6 +78,14 @@ impl Official {
 
     /// Fills `part`, and leaves it there only if it is the archive, or may yet become it.
     fn download(&self, part: &Path, progress: &mut dyn Progress) -> Result<(), Failure> {
+        let is_archive = |part: &Path| {
+            let (found, bytes) = digest(part).map_err(|e| Failure::Fatal(e.into()))?;
+            Ok::<_, Failure>((found == self.md5, found, bytes))
+        };
+        // It may be complete: an earlier run may have found no room to unpack it.
+        if length(part)? > 0 && is_archive(part)?.0 {
+            return Ok(());
+        }
         let mut breaks = 0;
         loop {
             let before = length(part)?;
@@ -94,8 +102,8 @@ impl Official {
                     }
                 }
                 Transfer::Complete => {
-                    let (found, bytes) = digest(part).map_err(|e| Failure::Fatal(e.into()))?;
-                    if found == self.md5 {
+                    let (right, found, bytes) = is_archive(part)?;
+                    if right {
                         return Ok(());
                     }
                     remove(part)?;
@@ -132,10 +140,14 @@ impl Official {
         }
         let response = match request.call() {
             Ok(response) => response,
-            Err(ureq::Error::Io(error)) => {
-                return Ok(Transfer::Broken(format!("{}: {error}", self.url)));
+            Err(error) => {
+                let why = match error {
+                    ureq::Error::Timeout(_) => "no answer in time".to_owned(),
+                    ureq::Error::Io(error) => error.to_string(),
+                    error => error.to_string(),
+                };
+                return Ok(Transfer::Broken(format!("{}: {why}", self.url)));
             }
-            Err(error) => return Ok(Transfer::Broken(format!("{}: {error}", self.url))),
         };
         let start = match response.status() {
             StatusCode::OK => 0,
@@ -190,6 +202,9 @@ fn append(
                 progress.advance(n as u64);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                return Ok(Some("the download fell silent".to_owned()));
+            }
             Err(error) => return Ok(Some(format!("the download broke off: {error}"))),
         }
         if have > LIMIT {
@@ -213,21 +228,19 @@ fn range_start<B>(response: &Response<B>) -> Option<u64> {
 }
 
 /// Unpacks the files of `set` from the archive at `path`.
-fn unpack(
+pub(super) fn unpack(
     path: &Path,
     staging: &Staging,
     set: Set,
     progress: &mut dyn Progress,
 ) -> Result<(), Failure> {
-    let archive = File::open(path).map_err(|source| {
-        Failure::Fatal(crate::Error::Read { path: path.to_owned(), source }.into())
-    })?;
+    let archive = File::open(path).map_err(|source| Failure::read(path, source))?;
     let mut missing: Vec<_> = set.files.iter().collect();
     let bytes = set.file_len() * missing.len() as u64;
     progress.start("Unpacking", Some(bytes));
     // The archive holds a page of text and a list of the classes beside the six files.
     let unpacked =
-        archive::visit(BufReader::new(archive), bytes + (1 << 20), |name, length, from| {
+        archive::visit(BufReader::new(archive), bytes + (1 << 20), &mut |name, length, from| {
             let name = name.strip_prefix("cifar-10-batches-bin/").unwrap_or_default();
             let Some(at) = missing.iter().position(|file| file.name == name) else { return Ok(()) };
             let file = missing.remove(at);
