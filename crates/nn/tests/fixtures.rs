@@ -85,14 +85,14 @@ fn the_course_fixture_has_its_published_scores() {
 #[test]
 fn a_linear_classifier_worked_out_by_hand() {
     // x = (1, 2), W = [[ln 2, 0], [0, 0]], b = (0, 0): scores (ln 2, 0), p = (2/3, 1/3).
-    // Label 1: loss ln 3, dscores = (2/3, -1/3), dW = dscores xᵀ.
+    // Label 1: loss ln 3, dscores = (2/3, 1/3 - 1), dW = dscores xᵀ.
     let mut model = SoftmaxClassifier::<f64>::zeros(&[2, 2]).unwrap();
     model.weight_mut(0)[0] = 2.0f64.ln();
     let x = Tensor::from_rows(&[[1.0, 2.0]]);
     for path in Path::available() {
         let (loss, gradient) = loss_and_gradient(&model, &x, &[1], 0.0, path);
         assert!((loss - 3.0f64.ln()).abs() < 1e-15);
-        let want = [2.0 / 3.0, 4.0 / 3.0, -1.0 / 3.0, -2.0 / 3.0, 2.0 / 3.0, -1.0 / 3.0];
+        let want = [2.0 / 3.0, 4.0 / 3.0, -2.0 / 3.0, -4.0 / 3.0, 2.0 / 3.0, -2.0 / 3.0];
         for (got, want) in gradient.parameters().iter().zip(want) {
             assert!((got - want).abs() < 1e-14, "{path}: {got} {want}");
         }

@@ -1,10 +1,102 @@
-//! `chainrule eval`
+//! `chainrule eval`: loss and accuracy of a saved model.
+
+use std::path::PathBuf;
+
+use chainrule_nn::Engine;
+use chainrule_train::run::Prepared;
+use chainrule_train::{Config, Error, ModelFile};
 
 /// Arguments of `chainrule eval`.
 #[derive(clap::Args)]
-pub struct Args {}
+#[command(after_help = "\
+Examples:
+  chainrule eval --model results/run-001
+  chainrule eval --model pytorch.safetensors --split val --json
+")]
+pub struct Args {
+    /// A run's folder, or a safetensors file
+    #[arg(long, value_name = "DIR|FILE")]
+    model: PathBuf,
+    /// Which images: those of train and val are split as the run of the model did
+    #[arg(long, value_enum, default_value_t)]
+    split: Split,
+    /// Print {"split", "n", "loss", "accuracy"}
+    #[arg(long)]
+    json: bool,
+    /// Write the predicted class of each image, a line each, to this CSV file
+    #[arg(long, value_name = "FILE")]
+    predictions: Option<PathBuf>,
+    /// Where CIFAR-10 lies [default: as the run had it]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Threads; 0 is one for each core
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+}
+
+#[derive(Clone, Copy, Default, clap::ValueEnum)]
+enum Split {
+    Train,
+    Val,
+    #[default]
+    Test,
+}
 
 /// Runs the command.
-pub fn run(_args: Args) -> anyhow::Result<()> {
-    anyhow::bail!("chainrule eval is not here yet")
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let folder = if args.model.is_dir() { Some(args.model.as_path()) } else { args.model.parent() };
+    let file =
+        if args.model.is_dir() { args.model.join("model.safetensors") } else { args.model.clone() };
+    let ModelFile { classifier, normalisation } = ModelFile::load(&file)?;
+
+    // The run beside the model says how it split its images; a model from elsewhere has none.
+    let recorded = folder.map(|folder| folder.join("config.toml")).filter(|path| path.exists());
+    let mut config = recorded.as_deref().map(Config::from_file).transpose()?.unwrap_or_default();
+    if let Some(dir) = args.data_dir {
+        config.data_dir = dir;
+    }
+    let data = super::train::load(&config)?;
+    let images = &data.dataset.train;
+    config.validation = config.validation.min(images.len() / 10);
+    let widths = classifier.widths();
+    let ends = (widths[0], widths[widths.len() - 1]);
+    if ends != (images.dim(), images.classes()) {
+        let problem = format!(
+            "it reads {} values and knows {} classes: the images have {} and {}",
+            ends.0,
+            ends.1,
+            images.dim(),
+            images.classes()
+        );
+        return Err(Error::Model { path: file, problem }.into());
+    }
+
+    let prepared = Prepared::new(&config, &data.dataset, Some(normalisation))?;
+    let path = chainrule_tensor::Path::from_environment()?;
+    let threads = match args.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    };
+    let mut engine = Engine::with_path(&classifier, 1, threads, path)?;
+    let (name, images, result) = match args.split {
+        Split::Train => ("train", images, prepared.evaluate(&mut engine, &prepared.split.train)),
+        Split::Val => ("val", images, prepared.evaluate(&mut engine, &prepared.split.validation)),
+        Split::Test => ("test", &data.dataset.test, prepared.test(&mut engine)),
+    };
+    let (n, loss, accuracy) = (result.rows.len(), result.loss, result.accuracy(images.labels()));
+    if let Some(path) = &args.predictions {
+        let mut csv = csv::Writer::from_path(path)?;
+        csv.write_record(["image", "label", "prediction"])?;
+        for (&row, &class) in result.rows.iter().zip(&result.predictions) {
+            csv.serialize((row, images.labels()[row as usize], class))?;
+        }
+        csv.flush()?;
+    }
+    if args.json {
+        let line = serde_json::json!({"split": name, "n": n, "loss": loss, "accuracy": accuracy});
+        println!("{line}");
+    } else {
+        println!("{name}: {:.2} % of {n} images, loss {loss:.6}", 100.0 * accuracy);
+    }
+    Ok(())
 }

@@ -1,10 +1,58 @@
-//! `chainrule gradcheck`
+//! `chainrule gradcheck`: every derivative against a centred difference, in f64.
+
+use anyhow::bail;
+use chainrule_nn::gradcheck::{self, BOUND};
 
 /// Arguments of `chainrule gradcheck`.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// Print a list of {"layer", "parameter", "worst_relative_error", "passed", ...}
+    #[arg(long)]
+    json: bool,
+}
 
 /// Runs the command.
-pub fn run(_args: Args) -> anyhow::Result<()> {
-    anyhow::bail!("chainrule gradcheck is not here yet")
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let rows = gradcheck::run(chainrule_tensor::Path::from_environment()?);
+    if args.json {
+        let row = |row: &gradcheck::Row| {
+            serde_json::json!({
+                "layer": row.layer,
+                "parameter": row.parameter,
+                "worst_relative_error": row.worst_relative_error,
+                "checked": row.checked,
+                "kinks": row.kinks,
+                "passed": row.passed,
+            })
+        };
+        println!("{}", serde_json::to_string_pretty(&rows.iter().map(row).collect::<Vec<_>>())?);
+    } else {
+        println!(
+            "{:<30} {:<11} {:>20} {:>8} {:>6}  passed",
+            "layer", "parameter", "worst relative error", "checked", "kinks"
+        );
+        for row in &rows {
+            println!(
+                "{:<30} {:<11} {:>20.2e} {:>8} {:>6}  {}",
+                row.layer,
+                row.parameter,
+                row.worst_relative_error,
+                row.checked,
+                row.kinks,
+                if row.passed { "yes" } else { "NO" }
+            );
+        }
+    }
+    let failed = rows.iter().filter(|row| !row.passed).count();
+    if failed > 0 {
+        bail!(
+            "{failed} of {} derivatives differ from a centred difference by {BOUND:.0e} or more, \
+             or had too many kinks to be compared",
+            rows.len()
+        );
+    }
+    if !args.json {
+        println!("\nAll {} derivatives agree with centred differences to {BOUND:.0e}.", rows.len());
+    }
+    Ok(())
 }

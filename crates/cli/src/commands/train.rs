@@ -1,10 +1,333 @@
-//! `chainrule train`
+//! `chainrule train`: train a network and write a folder of results.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use chainrule_data::fetch::{self, Choice, Source};
+use chainrule_train::config::{DataChoice, Normalise};
+use chainrule_train::{Config, Data, Epoch, Iteration, ModelFile, Observer, Plan, Summary, folder};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Arguments of `chainrule train`.
 #[derive(clap::Args)]
-pub struct Args {}
+#[command(after_help = "\
+Examples:
+  chainrule train                                    100 hidden units, 10 epochs
+  chainrule train --hidden-dim 512,256 --epochs 20   two hidden layers
+  chainrule train --hidden-dim 0                     the linear softmax classifier
+  chainrule train --data sample                      1,000 images, no download
+  chainrule train --recipe results/run-001/config.toml --seed 1
+")]
+pub struct Args {
+    /// A TOML file of settings: the same names as these flags, with underscores. Flags win
+    #[arg(long, value_name = "FILE")]
+    recipe: Option<PathBuf>,
+    /// Widths of the hidden layers, such as 100 or 512,256; 0 is the linear classifier [default: 100]
+    #[arg(long, value_name = "WIDTHS", value_parser = parse_widths)]
+    hidden_dim: Option<Widths>,
+    /// Step size of the first epoch [default: 0.02]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    learning_rate: Option<f64>,
+    /// Factor on the learning rate after each epoch [default: 0.8]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    lr_decay: Option<f64>,
+    /// Images in a step [default: 64]
+    #[arg(long, value_name = "N")]
+    batch_size: Option<usize>,
+    /// Passes over the training images [default: 10]
+    #[arg(long, value_name = "N")]
+    epochs: Option<u32>,
+    /// L2 penalty: 1/2 reg times the sum of the squared weights [default: 0.001]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    reg: Option<f64>,
+    /// Share of the last step's velocity that stays [default: 0.9]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    momentum: Option<f64>,
+    /// Deviation of the first weights [default: He's, the root of 2 over the inputs]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    weight_scale: Option<f64>,
+    /// Mean and deviation for each pixel or for each colour [default: pixel]
+    #[arg(long, value_name = "pixel|channel", value_parser = parse_normalise)]
+    normalise: Option<Normalise>,
+    /// Images set aside to choose the best weights by [default: 5000]
+    #[arg(long, value_name = "N")]
+    validation: Option<usize>,
+    /// Decides the first weights, the split and the order of the images [default: 0]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Threads; 0 is one for each core. The result is the same for any number [default: 0]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Take the images in the order of the files; the last ones are for validation
+    #[arg(long)]
+    no_shuffle: bool,
+    /// Stop after so many steps
+    #[arg(long, value_name = "N")]
+    max_steps: Option<u64>,
+    /// Start from the weights of a safetensors file
+    #[arg(long, value_name = "FILE")]
+    init_from: Option<PathBuf>,
+    /// cifar10, or the sample of 1,000 images that is part of this program [default: cifar10]
+    #[arg(long, value_name = "cifar10|sample", value_parser = parse_data)]
+    data: Option<DataChoice>,
+    /// Where CIFAR-10 lies, or is to be put [default: datasets/cifar-10-batches-bin]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The folder for the results, new or empty [default: results/run-001 or the next free number]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Print the summary as JSON, and nothing else, on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+/// A type of its own, or clap would take a list for a flag that may be repeated.
+#[derive(Clone)]
+struct Widths(Vec<usize>);
+
+fn parse_widths(text: &str) -> Result<Widths, String> {
+    if matches!(text, "0" | "none") {
+        return Ok(Widths(vec![]));
+    }
+    let width = |part: &str| {
+        let part = part.trim();
+        part.parse().map_err(|_| format!("{part:?} is not a width: write 100, or 512,256"))
+    };
+    text.split(',').map(width).collect::<Result<_, _>>().map(Widths)
+}
+
+fn parse_normalise(text: &str) -> Result<Normalise, String> {
+    match text {
+        "pixel" => Ok(Normalise::Pixel),
+        "channel" => Ok(Normalise::Channel),
+        _ => Err("it may be pixel or channel".into()),
+    }
+}
+
+fn parse_data(text: &str) -> Result<DataChoice, String> {
+    match text {
+        "cifar10" => Ok(DataChoice::Cifar10),
+        "sample" => Ok(DataChoice::Sample),
+        _ => Err("it may be cifar10 or sample".into()),
+    }
+}
+
+impl Args {
+    /// The recipe's settings, or the defaults, with the flags laid over them.
+    fn config(&self) -> anyhow::Result<Config> {
+        let recipe = self.recipe.as_deref().map(Config::from_file).transpose()?;
+        let base = recipe.unwrap_or_default();
+        Ok(Config {
+            hidden_dim: self.hidden_dim.clone().map_or(base.hidden_dim, |widths| widths.0),
+            learning_rate: self.learning_rate.unwrap_or(base.learning_rate),
+            lr_decay: self.lr_decay.unwrap_or(base.lr_decay),
+            batch_size: self.batch_size.unwrap_or(base.batch_size),
+            epochs: self.epochs.unwrap_or(base.epochs),
+            reg: self.reg.unwrap_or(base.reg),
+            momentum: self.momentum.unwrap_or(base.momentum),
+            weight_scale: self.weight_scale.or(base.weight_scale),
+            normalise: self.normalise.unwrap_or(base.normalise),
+            validation: self.validation.unwrap_or(base.validation),
+            seed: self.seed.unwrap_or(base.seed),
+            shuffle: base.shuffle && !self.no_shuffle,
+            max_steps: self.max_steps.or(base.max_steps),
+            threads: self.threads.unwrap_or(base.threads),
+            init_from: self.init_from.clone().or(base.init_from),
+            data: self.data.unwrap_or(base.data),
+            data_dir: self.data_dir.clone().unwrap_or(base.data_dir),
+        })
+    }
+}
 
 /// Runs the command.
-pub fn run(_args: Args) -> anyhow::Result<()> {
-    anyhow::bail!("chainrule train is not here yet")
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let config = args.config()?;
+    // A setting that cannot work is told before anything is fetched.
+    config.check()?;
+    let out = args.out.clone().unwrap_or_else(|| folder::next_free(Path::new("results")));
+    folder::create(&out)?;
+    let data = load(&config)?;
+    let mut observer = Terminal::new();
+    let summary = chainrule_train::run(&config, &data, &out, &mut observer)?;
+    draw(&out)?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&summary)?);
+    } else {
+        conclude(&summary, &out);
+    }
+    Ok(())
+}
+
+/// The images that the settings ask for; if no source has CIFAR-10, the sample, said aloud.
+pub fn load(config: &Config) -> anyhow::Result<Data> {
+    if config.data == DataChoice::Sample {
+        return Ok(Data::sample());
+    }
+    let mut terminal = super::data::Terminal::default();
+    let sources = super::data::sources();
+    let found = fetch::obtain(&config.data_dir, Choice::Auto, &sources, &mut terminal)?;
+    if found.source == Source::Sample {
+        let line = "!".repeat(78);
+        eprintln!("\n{line}");
+        eprintln!("WARNING: CIFAR-10 could not be had. This run uses the built-in SAMPLE of 1,000");
+        eprintln!(
+            "images instead: it shows that everything works, and its accuracy means nothing."
+        );
+        for refusal in &found.refusals {
+            eprintln!("  {}: {}", refusal.source, refusal.why);
+        }
+        eprintln!("Put the six files into {} by hand, or", config.data_dir.display());
+        eprintln!("try `chainrule data fetch` once there is a network.");
+        eprintln!("{line}\n");
+        return Ok(Data::sample());
+    }
+    Ok(Data { dataset: found.data, source: "CIFAR-10".into() })
+}
+
+/// The pictures of a run: its curves, and the first layer's weights as images.
+fn draw(out: &Path) -> anyhow::Result<()> {
+    chainrule_report::write_curves(out)?;
+    let model = ModelFile::load(&out.join("model.safetensors"))?;
+    let units = model.classifier.widths()[1];
+    let weights = model.classifier.weight(0);
+    chainrule_report::write_weight_tiles(&out.join("weights.png"), weights, units)
+        .context("the training itself is complete")?;
+    Ok(())
+}
+
+fn conclude(summary: &Summary, out: &Path) {
+    let folder = out.display();
+    if summary.data == "sample" {
+        println!(
+            "\nTrained on the SAMPLE of 1,000 images, not on CIFAR-10: the accuracy means nothing."
+        );
+    }
+    println!(
+        "\nTest accuracy {:.2} % (loss {:.4}), of the weights after epoch {}, which were best on \
+         validation ({:.2} %).",
+        100.0 * summary.test_accuracy,
+        summary.test_loss,
+        summary.best_epoch,
+        100.0 * summary.validation_accuracy
+    );
+    println!(
+        "{} iterations in {:.1} s, {:.0} images/s on {} thread{} ({}).",
+        summary.iterations,
+        summary.seconds,
+        summary.images_per_second,
+        summary.threads,
+        if summary.threads == 1 { "" } else { "s" },
+        summary.kernel
+    );
+    println!("Results: {folder}  (curves.svg, weights.png, epochs.csv, model.safetensors, ...)");
+    println!("Next:    chainrule eval --model {folder}");
+}
+
+/// Shows a run: a bar on a terminal, a line an epoch elsewhere.
+struct Terminal {
+    bar: ProgressBar,
+    on_terminal: bool,
+    epochs: u32,
+    shown: Instant,
+    accuracies: String,
+    loss: f32,
+    trained: f64,
+    images: f64,
+    batch: usize,
+}
+
+/// How often the bar is drawn anew: often enough for the eye, and no cost to the training.
+const REDRAW: Duration = Duration::from_millis(100);
+
+impl Terminal {
+    fn new() -> Terminal {
+        Terminal {
+            bar: ProgressBar::hidden(),
+            on_terminal: std::io::stderr().is_terminal(),
+            epochs: 0,
+            shown: Instant::now(),
+            accuracies: String::new(),
+            loss: f32::NAN,
+            trained: 0.0,
+            images: 0.0,
+            batch: 0,
+        }
+    }
+
+    fn say(&self, line: String) {
+        if self.on_terminal {
+            self.bar.println(line);
+        } else {
+            eprintln!("{line}");
+        }
+    }
+}
+
+impl Observer for Terminal {
+    fn start(&mut self, plan: &Plan) {
+        let config = &plan.config;
+        let hidden: String = config.hidden_dim.iter().map(|width| format!(" -> {width}")).collect();
+        self.say(format!(
+            "3072{hidden} -> 10, {} parameters; {} images to train on, {} to validate, {} to test",
+            plan.parameters, plan.training, plan.validation, plan.test
+        ));
+        self.say(format!(
+            "learning rate {} (x {} an epoch), momentum {}, reg {}, batch {}, seed {}; {} thread{}, \
+             {} kernels",
+            config.learning_rate,
+            config.lr_decay,
+            config.momentum,
+            config.reg,
+            config.batch_size,
+            config.seed,
+            config.threads,
+            if config.threads == 1 { "" } else { "s" },
+            plan.kernel
+        ));
+        self.epochs = config.epochs;
+        self.batch = config.batch_size;
+        if self.on_terminal {
+            let target = ProgressDrawTarget::stderr();
+            self.bar = ProgressBar::with_draw_target(Some(plan.iterations), target);
+            let template = "{prefix} {wide_bar} {msg}, {eta} left";
+            let style = ProgressStyle::with_template(template).expect("the template is right");
+            self.bar.set_style(style);
+        }
+    }
+
+    fn iteration(&mut self, iteration: &Iteration) {
+        // A gliding mean over some hundred steps: one step's loss jumps too much to be read.
+        let (old, new) = (self.loss, iteration.loss);
+        self.loss = if old.is_finite() { 0.99 * old + 0.01 * new } else { new };
+        let seconds = self.batch as f64 / f64::from(iteration.images_per_second);
+        self.images += self.batch as f64;
+        self.trained += seconds;
+        if self.on_terminal && self.shown.elapsed() >= REDRAW {
+            self.shown = Instant::now();
+            self.bar.set_position(iteration.iteration);
+            self.bar.set_prefix(format!("epoch {}/{}", iteration.epoch, self.epochs));
+            self.bar.set_message(format!(
+                "loss {:.3}{}, {:.0}k images/s",
+                self.loss,
+                self.accuracies,
+                self.images / self.trained / 1e3
+            ));
+        }
+    }
+
+    fn epoch(&mut self, epoch: &Epoch, best: bool) {
+        let (train, validation) = (100.0 * epoch.train_accuracy, 100.0 * epoch.validation_accuracy);
+        self.accuracies = format!(", train {train:.1} %, validation {validation:.1} %");
+        self.say(format!(
+            "epoch {:>3}  loss {:.4}  train {train:>5.2} %  validation {validation:>5.2} %{}",
+            epoch.epoch,
+            epoch.train_loss,
+            if best { "  best" } else { "" }
+        ));
+        if epoch.epoch == self.epochs {
+            self.bar.finish_and_clear();
+        }
+    }
 }
