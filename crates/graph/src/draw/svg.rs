@@ -23,7 +23,8 @@ const INPUT_HALF: f64 = 14.0;
 /// Half the height of a label box: one line above the wire and one below.
 const LABEL_HALF: f64 = 18.0;
 const PASS_HALF: f64 = 3.0;
-const GAP: f64 = 14.0;
+/// Free space between two items of a column: room for a gate's name, too.
+const GAP: f64 = 16.0;
 /// Room below a node for the sum of what comes back along its wires.
 const SUM: f64 = 18.0;
 
@@ -367,6 +368,14 @@ impl<'a> Picture<'a> {
             y + 4.5,
             escape(&text),
         );
+        if let Some(id) = node.filter(|_| class == "cr-gate") {
+            let _ = write!(
+                out,
+                "<text class=\"cr-name\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
+                y - half_height - 5.0,
+                self.circuit.name(id),
+            );
+        }
         if let Some(id) = node.filter(|id| self.uses[id.index()] > 1) {
             let sum = self.circuit.graph().gradient(id);
             let bad = if sum.is_finite() { "" } else { " cr-bad" };

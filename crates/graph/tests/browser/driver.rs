@@ -1,0 +1,147 @@
+//! A browser under remote control: the few commands of the W3C WebDriver
+//! protocol that the tests need, over HTTP on this machine alone.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// Name under which the protocol hands out elements.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// A headless browser with one page. It ends when this is dropped.
+pub struct Browser {
+    driver: Child,
+    agent: ureq::Agent,
+    /// Address of the session, once there is one.
+    session: String,
+    folder: tempfile::TempDir,
+}
+
+impl Browser {
+    /// Starts a browser, or says in a line on stderr why the test is skipped.
+    /// Where CHAINRULE_BROWSER_TESTS is 1, a missing browser is a failure.
+    pub fn start() -> Option<Browser> {
+        let chromium = ["chromium", "chromium-browser", "google-chrome", "chrome"];
+        let found = chromium.iter().find_map(|name| program(name)).zip(program("chromedriver"));
+        let Some((browser, driver)) = found else {
+            let reason = "chromium and chromedriver are not both on the PATH";
+            assert!(
+                std::env::var("CHAINRULE_BROWSER_TESTS").as_deref() != Ok("1"),
+                "CHAINRULE_BROWSER_TESTS is 1, but {reason}"
+            );
+            // Past the test harness, which hides what passing tests print.
+            let _ = writeln!(std::io::stderr(), "SKIPPED, a browser test: {reason}");
+            return None;
+        };
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut driver = Command::new(driver)
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver starts");
+        let said = BufReader::new(driver.stdout.take().expect("stdout is piped"));
+        let port = said
+            .lines()
+            .map_while(Result::ok)
+            .find_map(|line| {
+                line.contains("started successfully")
+                    .then(|| line.trim_end_matches('.').rsplit(' ').next()?.parse::<u16>().ok())?
+            })
+            .expect("chromedriver says its port");
+        let agent = ureq::Agent::config_builder()
+            .timeout_global(Some(Duration::from_secs(60)))
+            .proxy(None)
+            .http_status_as_error(false)
+            .build()
+            .into();
+        let session = format!("http://127.0.0.1:{port}");
+        let mut this = Browser { driver, agent, session, folder };
+        let profile = format!("--user-data-dir={}", this.folder.path().join("profile").display());
+        let args = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--window-size=1280,900",
+            &profile,
+        ];
+        let made = this.post(
+            "/session",
+            json!({"capabilities": {"alwaysMatch": {
+                "goog:chromeOptions": {"binary": browser, "args": args}
+            }}}),
+        );
+        let id = made["sessionId"].as_str().expect("a session id").to_owned();
+        this.session = format!("{}/session/{id}", this.session);
+        Some(this)
+    }
+
+    fn post(&self, command: &str, body: Value) -> Value {
+        let address = format!("{}{command}", self.session);
+        let answer = self
+            .agent
+            .post(&address)
+            .header("Content-Type", "application/json")
+            .send(body.to_string())
+            .and_then(|mut answer| answer.body_mut().read_to_string())
+            .unwrap_or_else(|error| panic!("{command}: {error}"));
+        let mut answer: Value = serde_json::from_str(&answer).expect("the driver speaks JSON");
+        let value = answer["value"].take();
+        assert!(value["error"].is_null(), "{command}: {value}");
+        value
+    }
+
+    /// Opens a page or a picture.
+    pub fn open(&self, text: &str, extension: &str) {
+        let file = self.folder.path().join(format!("page.{extension}"));
+        std::fs::write(&file, text).expect("the temporary folder can be written");
+        self.post("/url", json!({"url": format!("file://{}", file.display())}));
+    }
+
+    /// Clicks the element as a reader would: it must be there and in view.
+    pub fn click(&self, selector: &str) {
+        let found = self.post("/element", json!({"using": "css selector", "value": selector}));
+        let id = found[ELEMENT].as_str().expect("an element");
+        self.post(&format!("/element/{id}/click"), json!({}));
+    }
+
+    /// Presses a key by its WebDriver code.
+    pub fn press(&self, key: &str) {
+        let keys = json!([{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]);
+        self.post("/actions", json!({"actions": [{"type": "key", "id": "keys", "actions": keys}]}));
+    }
+
+    /// Runs a script in the page and gives what it returns.
+    pub fn script(&self, script: &str) -> Value {
+        self.post("/execute/sync", json!({"script": script, "args": []}))
+    }
+
+    /// The text of an element, as it is shown.
+    pub fn text(&self, selector: &str) -> String {
+        let text = self.script(&format!("return document.querySelector({selector:?}).innerText"));
+        text.as_str().unwrap_or_else(|| panic!("{selector} has no text")).to_owned()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // Ending the session ends the browser; then the driver can go.
+        let _ = self.agent.delete(&self.session).call();
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| Path::is_file(file))
+}
