@@ -1,1 +1,28 @@
-//! report
+//! Pictures of a training run, read from the files that it leaves.
+//!
+//! - [`write_curves`] draws `curves.svg` and `curves.png` into a run's folder;
+//!   [`curves`] lays several runs over each other.
+//! - [`write_weight_tiles`] shows what each hidden unit looks for.
+//! - [`Figure`] is what they are made with: line charts under one title and legend,
+//!   in colours that all eyes can tell apart, on light paper or dark.
+//!
+//! No system library and no installed font is needed.
+
+mod curves;
+mod error;
+mod figure;
+mod letters;
+mod raster;
+mod run;
+mod series;
+mod sheet;
+mod theme;
+mod tiles;
+
+pub use curves::{curves, write_curves};
+pub use error::Error;
+pub use figure::{Axis, Figure, Key, Line, Panel};
+pub use run::{Epoch, Iteration, Run};
+pub use series::moving_mean;
+pub use theme::{Dash, Ink, Look, Marker, PALE, SERIES};
+pub use tiles::write_weight_tiles;

@@ -1,0 +1,290 @@
+//! The learning curves: accuracy on the left, loss on the right, over the iterations.
+//!
+//! One run shows its training and validation lines and, behind the losses of the
+//! whole sets, the loss of each minibatch and its moving mean. Several runs are
+//! laid over each other, a colour and a marker for each, and named by the
+//! settings in which they differ.
+
+use std::path::Path;
+
+use crate::Error;
+use crate::figure::{Axis, Figure, Key, Line, Panel};
+use crate::run::{Epoch, Run};
+use crate::series::moving_mean;
+use crate::theme::{Dash, Look, Marker, PALE, SERIES};
+
+/// Reads a run's folder and writes `curves.svg` and `curves.png` into it.
+///
+/// # Errors
+/// Names the file that could not be read or written; in a table, also record and column.
+pub fn write_curves(folder: &Path) -> Result<(), Error> {
+    let figure = curves(&[Run::read(folder)?])?;
+    figure.save(&folder.join("curves.svg"))?;
+    figure.save(&folder.join("curves.png"))
+}
+
+/// Draws the curves of one run, or of several over each other.
+///
+/// # Errors
+/// [`Error::NoRuns`] for an empty list.
+pub fn curves(runs: &[Run]) -> Result<Figure, Error> {
+    match runs {
+        [] => Err(Error::NoRuns),
+        [run] => Ok(one_run(run)),
+        _ => Ok(several_runs(runs)),
+    }
+}
+
+fn one_run(run: &Run) -> Figure {
+    let train = Look::line(SERIES[0]).dash(Dash::Dashed).marker(Marker::Circle);
+    let validation = Look::line(SERIES[1]).marker(Marker::Square);
+    let raw = Look::line(PALE).width(1.0);
+    let smooth = Look::line(SERIES[0]).width(1.0);
+
+    let losses: Vec<_> =
+        run.iterations.iter().map(|step| (step.iteration as f64, step.loss)).collect();
+    let window = mean_window(losses.len());
+    let means = moving_mean(&losses, window);
+
+    let mut keys = vec![Key::new("training set", train), Key::new("validation set", validation)];
+    let mut loss_lines = Vec::new();
+    if !losses.is_empty() {
+        keys.push(Key::new("one minibatch", raw));
+        loss_lines.push(Line { points: losses, look: raw });
+    }
+    if window > 1 {
+        keys.push(Key::new(format!("mean of {window} minibatches"), smooth));
+        loss_lines.push(Line { points: means, look: smooth });
+    }
+    loss_lines.push(epoch_line(run, train, |epoch| epoch.train_loss));
+    loss_lines.push(epoch_line(run, validation, |epoch| epoch.validation_loss));
+
+    let mut subtitle = vec![describe(run)];
+    subtitle.retain(|line| !line.is_empty());
+    if let Some(best) = run.best_epoch() {
+        subtitle.push(format!(
+            "best on validation: {:.1} % after epoch {}",
+            100.0 * best.validation_accuracy,
+            best.epoch
+        ));
+    }
+    Figure {
+        title: title(run),
+        subtitle,
+        keys,
+        panels: vec![
+            accuracy_panel(
+                std::slice::from_ref(run),
+                vec![
+                    epoch_line(run, train, |epoch| 100.0 * epoch.train_accuracy),
+                    epoch_line(run, validation, |epoch| 100.0 * epoch.validation_accuracy),
+                ],
+            ),
+            loss_panel(std::slice::from_ref(run), loss_lines),
+        ],
+    }
+}
+
+fn several_runs(runs: &[Run]) -> Figure {
+    let (mut keys, mut accuracies, mut losses) = (Vec::new(), Vec::new(), Vec::new());
+    for (i, (run, label)) in runs.iter().zip(labels(runs)).enumerate() {
+        let validation = Look::nth(i);
+        let train = validation.dash(Dash::Dashed).marker(Marker::None).width(1.0);
+        accuracies.push(epoch_line(run, train, |epoch| 100.0 * epoch.train_accuracy));
+        accuracies.push(epoch_line(run, validation, |epoch| 100.0 * epoch.validation_accuracy));
+        losses.push(epoch_line(run, train, |epoch| epoch.train_loss));
+        losses.push(epoch_line(run, validation, |epoch| epoch.validation_loss));
+        keys.push(Key::new(
+            match run.test_accuracy {
+                Some(accuracy) => format!("{label} (test {:.1} %)", 100.0 * accuracy),
+                None => label,
+            },
+            validation,
+        ));
+    }
+    Figure {
+        title: format!("{} runs", runs.len()),
+        subtitle: vec!["unbroken: validation set; dashed: training set".into()],
+        keys,
+        panels: vec![accuracy_panel(runs, accuracies), loss_panel(runs, losses)],
+    }
+}
+
+fn epoch_line(run: &Run, look: Look, value: impl Fn(&Epoch) -> f64) -> Line {
+    let points = run.epochs.iter().map(|epoch| (epoch.iteration as f64, value(epoch))).collect();
+    Line { points, look }
+}
+
+/// About a fiftieth of the run, odd, so that it has a middle; 1 means no smoothing.
+fn mean_window(iterations: usize) -> usize {
+    match iterations / 50 {
+        0 | 1 => 1,
+        window => window | 1,
+    }
+}
+
+fn iteration_axis(runs: &[Run]) -> Axis {
+    let last = runs
+        .iter()
+        .flat_map(|run| {
+            let epochs = run.epochs.iter().map(|epoch| epoch.iteration);
+            epochs.chain(run.iterations.iter().map(|step| step.iteration))
+        })
+        .max()
+        .unwrap_or(0);
+    Axis::linear("iteration", 0.0, last as f64)
+}
+
+fn accuracy_panel(runs: &[Run], lines: Vec<Line>) -> Panel {
+    let greatest = finite_values(&lines).fold(0.0, f64::max);
+    // Up to the next ten per cent, with some air above the line.
+    let top = (((greatest + 2.0) / 10.0).ceil() * 10.0).clamp(10.0, 100.0);
+    let note = match finite_values(&lines).next() {
+        None => Some("no epoch has been measured yet".into()),
+        Some(_) => None,
+    };
+    Panel {
+        lines,
+        note,
+        ..Panel::new(iteration_axis(runs), Axis::linear("accuracy (%)", 0.0, top))
+    }
+}
+
+/// A loss that grows twentyfold in a run is shown over its logarithm, and says so.
+fn loss_panel(runs: &[Run], lines: Vec<Line>) -> Panel {
+    let (least, greatest) = finite_values(&lines)
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+    let axis = if least > greatest {
+        Axis::linear("loss", 0.0, 1.0)
+    } else if least > 0.0 && greatest / least > 20.0 {
+        Axis::logarithmic("loss (log scale)", least / 1.3, greatest * 1.3)
+    } else {
+        let air = 0.04 * (greatest - least).max(0.05 * greatest.abs()).max(1e-9);
+        Axis::linear("loss", (least - air).max(least.min(0.0)), greatest + air)
+    };
+    let broken = runs
+        .iter()
+        .flat_map(|run| &run.iterations)
+        .find(|step| !step.loss.is_finite())
+        .map(|step| step.iteration);
+    let note = match broken {
+        Some(iteration) => Some(format!("not finite at iteration {iteration}")),
+        None if least > greatest => Some("no loss has been measured yet".into()),
+        None => None,
+    };
+    Panel {
+        lines,
+        note,
+        mark: broken.map(|iteration| iteration as f64),
+        ..Panel::new(iteration_axis(runs), axis)
+    }
+}
+
+fn finite_values(lines: &[Line]) -> impl Iterator<Item = f64> {
+    lines.iter().flat_map(|line| &line.points).map(|(_, y)| *y).filter(|y| y.is_finite())
+}
+
+/// The result, if there is one, else the run's name.
+fn title(run: &Run) -> String {
+    let layers = match run.setting("hidden_dim") {
+        Some("" | "0") => "linear classifier".to_owned(),
+        Some(widths) => format!("{} hidden units", widths.replace(',', " + ")),
+        None => run.name.clone(),
+    };
+    match run.test_accuracy {
+        Some(accuracy) => {
+            format!("{:.1} % of the test images right: {layers}", 100.0 * accuracy)
+        }
+        None => format!("Learning curves: {layers}"),
+    }
+}
+
+/// The settings that shape a run, as a line.
+fn describe(run: &Run) -> String {
+    let names = [
+        ("data", "data"),
+        ("learning_rate", "learning rate"),
+        ("lr_decay", "decay"),
+        ("momentum", "momentum"),
+        ("batch_size", "batch"),
+        ("reg", "reg"),
+        ("seed", "seed"),
+    ];
+    names
+        .iter()
+        .filter_map(|(key, name)| Some(format!("{name} {}", run.setting(key)?)))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// What the settings don't say about the learning, so that runs are not named by it.
+const NOT_A_NAME: [&str; 8] =
+    ["out", "version", "machine", "date", "command", "data_dir", "started", "threads"];
+
+/// A name for each run: the settings in which they differ, or the folder's name where
+/// that says nothing, or too much, or the same twice.
+fn labels(runs: &[Run]) -> Vec<String> {
+    let mut keys: Vec<&String> = runs.iter().flat_map(|run| run.settings.keys()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys.retain(|key| {
+        !key.split('.').any(|part| NOT_A_NAME.contains(&part))
+            && runs.iter().any(|run| run.settings.get(*key) != runs[0].settings.get(*key))
+    });
+    let by_settings = |run: &Run| {
+        keys.iter()
+            .map(|key| {
+                let value = run.settings.get(*key).map_or("none", String::as_str);
+                format!("{} {value}", key.rsplit('.').next().unwrap_or(key))
+            })
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let labels: Vec<_> = runs.iter().map(by_settings).collect();
+    let mut distinct = labels.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    if (1..=3).contains(&keys.len()) && distinct.len() == labels.len() {
+        labels
+    } else {
+        runs.iter().map(|run| run.name.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(name: &str, settings: &[(&str, &str)]) -> Run {
+        Run {
+            name: name.into(),
+            settings: settings.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),
+            ..Run::default()
+        }
+    }
+
+    #[test]
+    fn runs_are_named_by_what_differs_and_else_by_their_folder() {
+        let a = run("a", &[("seed", "1"), ("reg", "0"), ("out", "results/a")]);
+        let b = run("b", &[("seed", "2"), ("reg", "0"), ("out", "results/b")]);
+        assert_eq!(labels(&[a.clone(), b.clone()]), ["seed 1", "seed 2"]);
+        assert_eq!(labels(&[a.clone(), b, a]), ["a", "b", "a"]);
+        assert_eq!(labels(&[run("x", &[]), run("y", &[])]), ["x", "y"]);
+    }
+
+    #[test]
+    fn the_best_epoch_is_the_first_of_equals_and_never_a_nan() {
+        let mut tied = Run::default();
+        for (epoch, accuracy) in [(0, f64::NAN), (1, 0.4), (2, 0.5), (3, 0.5)] {
+            tied.epochs.push(Epoch {
+                epoch,
+                iteration: epoch,
+                train_loss: 1.0,
+                train_accuracy: accuracy,
+                validation_loss: 1.0,
+                validation_accuracy: accuracy,
+            });
+        }
+        assert_eq!(tied.best_epoch().map(|epoch| epoch.epoch), Some(2));
+    }
+}
