@@ -1,1 +1,116 @@
-//! bench
+//! What the benchmarks share: fixed numbers, and the work that every framework is given.
+//!
+//! The work is always the same: 50,000 images of 3072 byte pixels in memory, reshuffled in every
+//! epoch; a minibatch is gathered and normalised; 3072 -> hidden -> 10 with ReLU, softmax
+//! cross-entropy, backward, and SGD with momentum 0.9 and L2.
+
+use std::time::Duration;
+
+use chainrule_nn::{Engine, Init, Sgd, SoftmaxClassifier};
+use chainrule_tensor::bytes::ByteRows;
+use chainrule_tensor::{Path, Tensor};
+use criterion::Criterion;
+
+/// Images in memory.
+pub const IMAGES: usize = 50_000;
+
+/// Values of an image.
+pub const INPUTS: usize = 3072;
+
+/// A stream of numbers without a pattern, the same on every run (a linear congruential generator
+/// with Knuth's constants).
+fn stream(seed: u64) -> impl Iterator<Item = u32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1);
+    std::iter::repeat_with(move || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as u32
+    })
+}
+
+/// A tensor of numbers in -1..1.
+pub fn numbers(rows: usize, columns: usize, seed: u64) -> Tensor {
+    let mut stream = stream(seed);
+    let mut next = || stream.next().expect("it has no end");
+    Tensor::from_fn(rows, columns, |_, _| next() as f32 / (1u32 << 30) as f32 - 1.0)
+}
+
+/// One thread, and as many as there are cores.
+pub fn threads() -> Vec<usize> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if cores == 1 { vec![1] } else { vec![1, cores] }
+}
+
+/// Short enough to run all benchmarks while one waits.
+pub fn criterion() -> Criterion {
+    Criterion::default()
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(2))
+        .sample_size(30)
+}
+
+/// A network in training on made-up images.
+pub struct Work {
+    pixels: Vec<u8>,
+    labels: Vec<u8>,
+    scale: Vec<f32>,
+    shift: Vec<f32>,
+    order: Vec<u32>,
+    at: usize,
+    shuffle: Box<dyn Iterator<Item = u32>>,
+    engine: Engine,
+    batch: usize,
+}
+
+impl Work {
+    /// A network of these hidden widths.
+    ///
+    /// # Panics
+    /// If the threads cannot be started, or `CHAINRULE_KERNEL` names no kernels of this machine.
+    pub fn new(hidden: &[usize], batch: usize, threads: usize) -> Work {
+        let widths = [&[INPUTS], hidden, &[10]].concat();
+        let model = SoftmaxClassifier::new(&widths, Init::He, 1).expect("no width is 0");
+        let path = Path::from_environment().expect("a path of this machine");
+        let engine = Engine::with_path(&model, batch, threads, path).expect("threads start");
+        Work {
+            pixels: stream(1).take(IMAGES * INPUTS).map(|x| x as u8).collect(),
+            labels: stream(2).take(IMAGES).map(|x| (x % 10) as u8).collect(),
+            scale: vec![1.0 / 64.0; INPUTS],
+            shift: vec![-2.0; INPUTS],
+            order: (0..IMAGES as u32).collect(),
+            at: IMAGES,
+            shuffle: Box::new(stream(3)),
+            engine,
+            batch,
+        }
+    }
+
+    /// Takes `steps` steps; a new order begins where the old one ends.
+    pub fn train(&mut self, steps: usize) {
+        let rule = Sgd { learning_rate: 1e-4, momentum: 0.9, l2: 1e-4 };
+        let rows = ByteRows::new(&self.pixels, &self.scale, &self.shift);
+        let mut left = steps;
+        while left > 0 {
+            if self.at + self.batch > IMAGES {
+                for i in (1..IMAGES).rev() {
+                    let other = self.shuffle.next().expect("it has no end") as usize % (i + 1);
+                    self.order.swap(i, other);
+                }
+                self.at = 0;
+            }
+            let whole = (IMAGES - self.at) / self.batch;
+            let images = left.min(whole) * self.batch;
+            let order = &self.order[self.at..self.at + images];
+            let trained = self.engine.train(&rows, &self.labels, order, self.batch, rule);
+            trained.expect("so small a step does not diverge");
+            self.at += images;
+            left -= images / self.batch;
+        }
+    }
+
+    /// Loss and predictions of the first `images` images.
+    pub fn evaluate(&mut self, images: usize) -> f64 {
+        let rows = ByteRows::new(&self.pixels, &self.scale, &self.shift);
+        let all: Vec<u32> = (0..images as u32).collect();
+        self.engine.evaluate(&rows, &self.labels, &all).loss
+    }
+}

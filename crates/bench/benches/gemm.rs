@@ -1,0 +1,89 @@
+//! Matrix products on the shapes that training has, in GFLOP/s (elements are operations).
+//!
+//! Each shape is run by `gemm` (matrixmultiply) and by the panel kernel of every path, with the
+//! operands as the training step keeps them. Inputs have a fixed seed and are made outside the
+//! timed part.
+
+use chainrule_bench::numbers;
+use chainrule_nn::layout::LinearLayout;
+use chainrule_nn::linear;
+use chainrule_tensor::team::Board;
+use chainrule_tensor::{Path, Tensor, gemm};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+
+/// Batch and hidden width of the first layer, of 3072 inputs.
+const SHAPES: [(usize, usize); 5] = [(64, 100), (200, 100), (256, 512), (128, 1024), (100, 50)];
+
+fn forward(c: &mut Criterion) {
+    let mut group = c.benchmark_group("gemm forward Z = X W, 3072 inputs");
+    for (batch, hidden) in SHAPES {
+        let name = format!("batch {batch}, {hidden} hidden");
+        group.throughput(Throughput::Elements((2 * batch * 3072 * hidden) as u64));
+        let (x, w) = (numbers(batch, 3072, 1), numbers(3072, hidden, 2));
+        let mut z = Tensor::zeros(batch, hidden);
+        group.bench_function(BenchmarkId::new("matrixmultiply", &name), |b| {
+            b.iter(|| gemm(1.0, x.view(), w.view(), 0.0, z.view_mut()));
+        });
+        for path in Path::available() {
+            let layout = LinearLayout::first(3072, hidden, path);
+            let blocks: Vec<_> = (layout.blocks.iter())
+                .map(|k| (numbers(batch, k.len(), 1), numbers(k.len(), layout.columns(), 2)))
+                .collect();
+            let mut z = vec![0.0; batch * layout.columns()];
+            group.bench_function(BenchmarkId::new(format!("blocks, {path}"), &name), |b| {
+                b.iter(|| {
+                    for (k, (x, w)) in blocks.iter().enumerate() {
+                        let (x, w) = (x.as_slice(), w.as_slice());
+                        linear::forward(path, &layout.tiles, batch, x, w, &mut z, k > 0);
+                    }
+                });
+            });
+        }
+    }
+}
+
+fn backward(c: &mut Criterion) {
+    let mut group = c.benchmark_group("gemm backward dW = Xt dZ, 3072 inputs");
+    for (batch, hidden) in SHAPES {
+        let name = format!("batch {batch}, {hidden} hidden");
+        group.throughput(Throughput::Elements((2 * batch * 3072 * hidden) as u64));
+        let (x, dz) = (numbers(batch, 3072, 1), numbers(batch, hidden, 2));
+        let mut dw = Tensor::zeros(3072, hidden);
+        group.bench_function(BenchmarkId::new("matrixmultiply", &name), |b| {
+            b.iter(|| gemm(1.0, x.view().t(), dz.view(), 0.0, dw.view_mut()));
+        });
+        for path in Path::available() {
+            let layout = LinearLayout::first(3072, hidden, path);
+            let blocks: Vec<_> = layout.blocks.iter().map(|k| numbers(batch, k.len(), 1)).collect();
+            let tile = |t: &std::ops::Range<usize>| numbers(batch, t.len(), 2).into_vec();
+            let dz = Board::new(layout.tiles.iter().map(tile).collect());
+            let mut scratch = vec![0.0; linear::scratch_len(path)];
+            let mut dw = vec![0.0; 128 * layout.columns()];
+            group.bench_function(BenchmarkId::new(format!("blocks, {path}"), &name), |b| {
+                b.iter(|| {
+                    for x in &blocks {
+                        let (tiles, x) = (&layout.tiles, x.as_slice());
+                        linear::backward_weight(
+                            path,
+                            tiles,
+                            batch,
+                            x,
+                            &dz,
+                            &mut scratch,
+                            |at, g| {
+                                dw[at].copy_from_slice(g);
+                            },
+                        );
+                    }
+                });
+            });
+        }
+    }
+}
+
+criterion_group! {
+    name = benches;
+    config = chainrule_bench::criterion();
+    targets = forward, backward
+}
+criterion_main!(benches);

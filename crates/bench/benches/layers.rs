@@ -1,0 +1,110 @@
+//! Forward and backward of each layer, in images a second, with the best kernels of the machine.
+
+use chainrule_bench::numbers;
+use chainrule_nn::layout::LinearLayout;
+use chainrule_nn::{linear, relu, softmax};
+use chainrule_tensor::Path;
+use chainrule_tensor::team::Board;
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+
+/// A hidden layer's neighbours: batch, inputs, outputs.
+const LINEAR: [(&str, usize, usize, usize); 3] = [
+    ("the last layer, 100 -> 10", 64, 100, 10),
+    ("a hidden layer, 512 -> 256", 128, 512, 256),
+    ("a hidden layer, 1024 -> 1024", 128, 1024, 1024),
+];
+
+fn linear_layer(c: &mut Criterion) {
+    let path = Path::best();
+    let mut group = c.benchmark_group("linear");
+    for (name, batch, inputs, outputs) in LINEAR {
+        group.throughput(Throughput::Elements(batch as u64));
+        // The layer's inputs are the tiles of the layer before it.
+        let layout = LinearLayout::first(16, inputs, path).next(outputs, path);
+        let columns = layout.columns();
+        let widths: Vec<usize> = layout.blocks.iter().map(|block| block.len()).collect();
+        let x: Vec<_> = widths.iter().map(|&n| numbers(batch, n, 1).into_vec()).collect();
+        let w: Vec<_> = widths.iter().map(|&n| numbers(n, columns, 2).into_vec()).collect();
+        let mut z = vec![0.0; batch * columns];
+        group.bench_function(BenchmarkId::new("forward", name), |b| {
+            b.iter(|| {
+                for (k, (x, w)) in x.iter().zip(&w).enumerate() {
+                    linear::forward(path, &layout.tiles, batch, x, w, &mut z, k > 0);
+                }
+            });
+        });
+        let tile = |t: &std::ops::Range<usize>| numbers(batch, t.len(), 3).into_vec();
+        let dz = Board::new(layout.tiles.iter().map(tile).collect());
+        let mut scratch = vec![0.0; linear::scratch_len(path)];
+        let mut dx: Vec<_> = widths.iter().map(|&n| vec![0.0; batch * n]).collect();
+        group.bench_function(BenchmarkId::new("backward by the input", name), |b| {
+            b.iter(|| {
+                for (w, dx) in w.iter().zip(&mut dx) {
+                    let tiles = &layout.tiles;
+                    linear::backward_input(path, tiles, batch, &dz, w, dx, &mut scratch);
+                }
+            });
+        });
+        group.bench_function(BenchmarkId::new("backward by the weight", name), |b| {
+            b.iter(|| {
+                let mut sum = 0.0;
+                for x in &x {
+                    let tiles = &layout.tiles;
+                    linear::backward_weight(path, tiles, batch, x, &dz, &mut scratch, |_, dw| {
+                        sum += dw[0];
+                    });
+                }
+                sum
+            });
+        });
+    }
+}
+
+fn relu_layer(c: &mut Criterion) {
+    let path = Path::best();
+    let mut group = c.benchmark_group("relu");
+    for (name, batch, units) in [("64 x 112", 64, 112), ("128 x 1024", 128, 1024)] {
+        group.throughput(Throughput::Elements(batch as u64));
+        let (z, bias) = (numbers(batch, units, 1).into_vec(), numbers(1, units, 2).into_vec());
+        let mut a = z.clone();
+        group.bench_function(BenchmarkId::new("forward", name), |b| {
+            b.iter(|| {
+                a.copy_from_slice(&z);
+                relu::forward(path, &mut a, &bias);
+            });
+        });
+        let mut gradient = z.clone();
+        group.bench_function(BenchmarkId::new("backward", name), |b| {
+            b.iter(|| relu::backward(path, &mut gradient, &a));
+        });
+    }
+}
+
+fn loss(c: &mut Criterion) {
+    let mut group = c.benchmark_group("softmax_cross_entropy");
+    let batch = 64;
+    group.throughput(Throughput::Elements(batch as u64));
+    let scores = numbers(batch, 10, 1);
+    group.bench_function("forward, 10 classes", |b| {
+        let loss = |i: usize| softmax::cross_entropy(scores.row(i), i % 10);
+        b.iter(|| (0..batch).map(loss).sum::<f32>());
+    });
+    let mut row = vec![0.0; 10];
+    group.bench_function("forward and backward, 10 classes", |b| {
+        b.iter(|| {
+            let mut sum = 0.0;
+            for i in 0..batch {
+                row.copy_from_slice(scores.row(i));
+                sum += softmax::cross_entropy_backward(&mut row, i % 10, 1.0 / 64.0);
+            }
+            sum
+        });
+    });
+}
+
+criterion_group! {
+    name = benches;
+    config = chainrule_bench::criterion();
+    targets = linear_layer, relu_layer, loss
+}
+criterion_main!(benches);

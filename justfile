@@ -1,0 +1,91 @@
+# Chainrule: every command that a person needs. `just` alone lists them.
+
+# The program is built as it is needed, optimised.
+chainrule := "cargo run --release --quiet --package chainrule-cli --"
+
+[private]
+default:
+    @just --list --unsorted
+
+# Train 3072 -> 100 -> 10 on CIFAR-10, which is fetched if needed; flags are passed on
+[group('train')]
+train *FLAGS:
+    {{chainrule}} train {{FLAGS}}
+
+# Train with five seeds and print the mean and spread of the test accuracy
+[group('train')]
+seeds *FLAGS:
+    {{chainrule}} train --seed 0 --out results/seeds/0 {{FLAGS}}
+    {{chainrule}} train --seed 1 --out results/seeds/1 {{FLAGS}}
+    {{chainrule}} train --seed 2 --out results/seeds/2 {{FLAGS}}
+    {{chainrule}} train --seed 3 --out results/seeds/3 {{FLAGS}}
+    {{chainrule}} train --seed 4 --out results/seeds/4 {{FLAGS}}
+    grep -h test_accuracy results/seeds/*/summary.json
+
+# Loss and accuracy of a run's best weights: just eval results/run-001
+[group('train')]
+eval MODEL *FLAGS:
+    {{chainrule}} eval --model {{MODEL}} {{FLAGS}}
+
+# Check every derivative against centred differences, in f64
+[group('gradcheck')]
+gradcheck *FLAGS:
+    {{chainrule}} gradcheck {{FLAGS}}
+
+# A formula as a computation graph: just graph '(x+y)*z' --at x=-2,y=5,z=-4
+[group('gradcheck')]
+[positional-arguments]
+graph *ARGS:
+    {{chainrule}} graph "$@"
+
+# The assignment, worked: computation graphs and a training run, in results/assignment/
+[group('train')]
+assignment *FLAGS:
+    ls results/*/summary.json >/dev/null 2>&1 || {{chainrule}} train
+    {{chainrule}} assignment {{FLAGS}}
+
+# Draw the curves of one run, or of several in one picture
+[group('plot')]
+plot +RUNS:
+    {{chainrule}} plot {{RUNS}}
+
+# Get CIFAR-10 into datasets/, and prove it by its checksums
+[group('data')]
+data *FLAGS:
+    {{chainrule}} data fetch {{FLAGS}}
+
+# Compare CIFAR-10 with the official checksums
+[group('data')]
+verify *FLAGS:
+    {{chainrule}} data verify {{FLAGS}}
+
+# Every test
+[group('test')]
+test *FLAGS:
+    cargo test --workspace {{FLAGS}}
+
+# The tests of the kernels and the layers, on every kernel path that this machine has
+[group('test')]
+test-paths:
+    CHAINRULE_KERNEL=portable cargo test --package chainrule-nn --package chainrule-train
+    if grep -q avx2 /proc/cpuinfo; then CHAINRULE_KERNEL=avx2 cargo test --package chainrule-nn --package chainrule-train; fi
+
+# Criterion benchmarks: GEMM, layers, the whole step
+[group('bench')]
+bench *FLAGS:
+    cargo bench --package chainrule-bench {{FLAGS}}
+
+# What every change must pass: formatting, lints, tests
+[group('ci')]
+ci: fmt lint test
+
+# Formatting
+[group('ci')]
+fmt:
+    cargo fmt --all -- --check
+
+# Lints, warnings being errors; the documentation builds without one too
+[group('ci')]
+lint:
+    cargo clippy --workspace --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
