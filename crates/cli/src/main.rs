@@ -29,6 +29,8 @@ enum Command {
     Gradcheck(commands::gradcheck::Args),
     /// A formula as a computation graph: forward values, backward gradients
     Graph(commands::graph::Args),
+    /// The assignment's problems 4.1 and 4.2, worked, in a folder of pages
+    Assignment(commands::assignment::Args),
     /// Draw the curves of one or several runs
     Plot(commands::plot::Args),
 }
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => commands::eval::run(args),
         Command::Gradcheck(args) => commands::gradcheck::run(args),
         Command::Graph(args) => commands::graph::run(args),
+        Command::Assignment(args) => commands::assignment::run(args),
         Command::Plot(args) => commands::plot::run(args),
     };
     match result {

@@ -18,6 +18,7 @@
 //! any other [`Gate`] by [`Graph::unary`] and [`Graph::binary`]. Everything is
 //! f64, and nothing recurses: a million gates are a `Vec` of a million nodes.
 
+pub mod assignment;
 pub mod check;
 pub mod circuit;
 pub mod draw;

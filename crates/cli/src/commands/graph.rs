@@ -100,7 +100,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         text
     } else {
         match args.format {
-            Format::Text => to_text(&circuit, &variables, &checked),
+            Format::Text => {
+                // In a file or a pipe there is no edge to run over.
+                let terminal = terminal_size::terminal_size_of(std::io::stdout());
+                let terminal = terminal.filter(|_| args.output.is_none());
+                let width = terminal.map_or(usize::MAX, |(width, _)| usize::from(width.0));
+                to_text(&circuit, &variables, &checked, width)
+            }
             Format::Svg => draw::svg::draw(&circuit)?,
             Format::Dot => draw::dot::draw(&circuit),
             Format::Html => draw::html::draw(&circuit)?,
@@ -166,8 +172,7 @@ fn ids(variables: &Named) -> Vec<NodeId> {
     variables.iter().map(|(_, id)| *id).collect()
 }
 
-fn to_text(circuit: &Circuit, variables: &Named, checked: &[Checked]) -> String {
-    let width = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()).unwrap_or(120);
+fn to_text(circuit: &Circuit, variables: &Named, checked: &[Checked], width: usize) -> String {
     let mut text = draw::text::draw(circuit, width);
     text.push_str(&format!("\nf = {}\n", significant(circuit.value(), 16)));
     for (name, id) in variables {

@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub mod assignment;
 pub mod data;
 pub mod eval;
 pub mod gradcheck;

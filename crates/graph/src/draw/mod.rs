@@ -91,7 +91,7 @@ fn description(circuit: &Circuit) -> String {
 }
 
 /// Text as it may stand in XML and HTML.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -42,8 +42,28 @@ const SUM: f64 = 18.0;
 /// # Errors
 /// More gates than [`super::MOST_GATES`].
 pub fn draw(circuit: &Circuit) -> Result<String, TooLarge> {
+    draw_up_to(circuit, Stage::Backward)
+}
+
+/// How much of the work a drawing shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// The gates and wires alone.
+    Graph,
+    /// And the values.
+    Forward,
+    /// And the gradients.
+    Backward,
+}
+
+/// Draws the circuit as it stands before, between or after the two passes; each
+/// thing has the same place in all three.
+///
+/// # Errors
+/// More gates than [`super::MOST_GATES`].
+pub fn draw_up_to(circuit: &Circuit, stage: Stage) -> Result<String, TooLarge> {
     refuse_the_unreadable(circuit)?;
-    Ok(Picture::new(circuit).svg())
+    Ok(Picture::new(circuit, stage).svg())
 }
 
 /// A node's box, by its centre.
@@ -63,6 +83,7 @@ struct Picture<'a> {
     half_width: Vec<f64>,
     y: Vec<Vec<f64>>,
     uses: Vec<usize>,
+    stage: Stage,
     width: f64,
     height: f64,
 }
@@ -72,7 +93,7 @@ fn text_width(text: &str) -> f64 {
 }
 
 impl<'a> Picture<'a> {
-    fn new(circuit: &'a Circuit) -> Self {
+    fn new(circuit: &'a Circuit, stage: Stage) -> Self {
         let columns = Columns::new(circuit);
         let uses = uses(circuit);
         let half_height = |item| match item {
@@ -115,6 +136,7 @@ impl<'a> Picture<'a> {
             half_width,
             y,
             uses,
+            stage,
             width: 0.0,
             height: TITLE + 2.0 * MARGIN + bottom - top,
         };
@@ -209,7 +231,11 @@ impl<'a> Picture<'a> {
             escape(&format!(
                 "Computation graph of {}. {}",
                 clip(&title, 200),
-                description(self.circuit)
+                if self.stage == Stage::Backward {
+                    description(self.circuit)
+                } else {
+                    String::new()
+                },
             )),
             include_str!("svg.css"),
         );
@@ -232,8 +258,15 @@ impl<'a> Picture<'a> {
         let mut y = self.height + 6.0;
         let _ = writeln!(
             out,
-            "<text class=\"cr-note\" x=\"{MARGIN}\" y=\"{y:.1}\"><tspan class=\"cr-value\">value</tspan> \
-             above each wire, <tspan class=\"cr-gradient\">gradient</tspan> below</text>",
+            "<text class=\"cr-note\" x=\"{MARGIN}\" y=\"{y:.1}\">{}</text>",
+            match self.stage {
+                Stage::Graph => "gates in circles, inputs in boxes",
+                Stage::Forward => "<tspan class=\"cr-value\">value</tspan> above each wire",
+                Stage::Backward => {
+                    "<tspan class=\"cr-value\">value</tspan> above each wire, \
+                     <tspan class=\"cr-gradient\">gradient</tspan> below"
+                }
+            },
         );
         for note in &notes {
             y += 20.0;
@@ -294,9 +327,14 @@ impl<'a> Picture<'a> {
             ex = end.0,
             ey = end.1,
         );
-        for (class, number, baseline, meaning) in
-            [("value", value, -6.0, "value of"), ("gradient", gradient, 15.0, "gradient back to")]
-        {
+        let texts = [
+            (Stage::Forward, "value", value, -6.0, "value of"),
+            (Stage::Backward, "gradient", gradient, 15.0, "gradient back to"),
+        ];
+        for (stage, class, number, baseline, meaning) in texts {
+            if stage > self.stage {
+                break;
+            }
             let bad = if number.is_finite() { "" } else { " cr-bad" };
             let _ = write!(
                 out,
@@ -341,12 +379,11 @@ impl<'a> Picture<'a> {
                     Gate::Constant(_) => "cr-input cr-constant",
                     _ => "cr-gate",
                 };
-                let tip = format!(
-                    "{}: value {}, gradient {}",
-                    self.circuit.name(id),
-                    exact(node.value()),
-                    exact(node.gradient())
-                );
+                let mut tip = self.circuit.name(id).to_owned();
+                if self.stage == Stage::Backward {
+                    let (value, gradient) = (exact(node.value()), exact(node.gradient()));
+                    let _ = write!(tip, ": value {value}, gradient {gradient}");
+                }
                 // A hyphen is too small to stand alone in a circle.
                 let text = label(self.circuit, id);
                 let text = if text == "-" { "−".to_owned() } else { text };
@@ -376,7 +413,8 @@ impl<'a> Picture<'a> {
                 self.circuit.name(id),
             );
         }
-        if let Some(id) = node.filter(|id| self.uses[id.index()] > 1) {
+        let summed = |id: &NodeId| self.stage == Stage::Backward && self.uses[id.index()] > 1;
+        if let Some(id) = node.filter(summed) {
             let sum = self.circuit.graph().gradient(id);
             let bad = if sum.is_finite() { "" } else { " cr-bad" };
             let _ = write!(

@@ -1,0 +1,127 @@
+//! `chainrule assignment`: what the assignment asks for, in one folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::{Context, bail};
+use chainrule_graph::assignment::{self, Training};
+use serde_json::Value;
+
+/// Files that a run may have, and what they show.
+const RUN_FILES: [(&str, &str); 8] = [
+    ("curves.svg", "Accuracy and loss across the iterations"),
+    ("weights.png", "Weights of the first layer, one tile a hidden unit"),
+    ("epochs.csv", "Loss and accuracy, one line an epoch"),
+    ("iterations.csv", "Training loss, one line an iteration"),
+    ("confusion.csv", "Confusion matrix on the test set"),
+    ("config.toml", "All settings of the run"),
+    ("curves.png", "The curves as PNG"),
+    ("summary.json", "The figures above, for programs"),
+];
+
+/// Arguments of `chainrule assignment`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The folder to fill; files of an earlier answer are replaced
+    #[arg(short, long, value_name = "DIR", default_value = "results/assignment")]
+    output: PathBuf,
+
+    /// The training run for problem 4.2; without it, the newest one in results/
+    #[arg(long, value_name = "DIR")]
+    run: Option<PathBuf>,
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let folder = match args.run {
+        Some(folder) => Some(folder),
+        None => newest_run(Path::new("results")),
+    };
+    let training = folder.as_deref().map(read_run).transpose()?;
+    fs::create_dir_all(&args.output)
+        .with_context(|| format!("{} could not be made", args.output.display()))?;
+    let files = assignment::files(training.as_ref());
+    for file in &files {
+        write(&args.output.join(file.name), file.content.as_bytes())?;
+    }
+    if let (Some(folder), Some(training)) = (&folder, &training) {
+        for (name, _) in &training.files {
+            let from = folder.join(name);
+            let bytes =
+                fs::read(&from).with_context(|| format!("{} could not be read", from.display()))?;
+            write(&args.output.join(name), &bytes)?;
+        }
+    }
+    match &folder {
+        Some(folder) => println!("problem 4.2 is told from the run in {}", folder.display()),
+        None => println!("no training run was found in results/: problem 4.2 is left open"),
+    }
+    println!("open {}", args.output.join("index.html").display());
+    Ok(())
+}
+
+fn write(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    fs::write(file, bytes).with_context(|| format!("{} could not be written", file.display()))
+}
+
+/// The folder in `results` whose summary was written last.
+fn newest_run(results: &Path) -> Option<PathBuf> {
+    let written = |folder: &Path| -> Option<SystemTime> {
+        fs::metadata(folder.join("summary.json")).ok()?.modified().ok()
+    };
+    fs::read_dir(results)
+        .ok()?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        // What this command copies there is an answer, not a run.
+        .filter(|folder| !folder.join("c-backward.svg").exists())
+        .filter_map(|folder| Some((written(&folder)?, folder)))
+        .max()
+        .map(|(_, folder)| folder)
+}
+
+fn read_run(folder: &Path) -> anyhow::Result<Training> {
+    let file = folder.join("summary.json");
+    let text = fs::read_to_string(&file).with_context(|| {
+        format!(
+            "{} could not be read; a run's folder has one when training has ended",
+            file.display()
+        )
+    })?;
+    let summary: Value =
+        serde_json::from_str(&text).with_context(|| format!("{} is no JSON", file.display()))?;
+    let mut facts = Vec::new();
+    for (key, name) in [
+        ("test_accuracy", "accuracy on the test set"),
+        ("validation_accuracy", "best accuracy on the validation set"),
+        ("train_accuracy", "accuracy on the training set"),
+    ] {
+        match summary[key].as_f64() {
+            Some(fraction) => facts.push((name.to_owned(), format!("{:.2} %", 100.0 * fraction))),
+            None if key == "test_accuracy" => {
+                bail!("{} has no number test_accuracy", file.display())
+            }
+            None => {}
+        }
+    }
+    for (key, name) in [
+        ("test_loss", "loss on the test set"),
+        ("epochs", "epochs"),
+        ("iterations", "iterations"),
+        ("seconds", "seconds"),
+        ("seed", "seed"),
+        ("data", "data"),
+    ] {
+        match &summary[key] {
+            Value::Null => {}
+            Value::String(text) => facts.push((name.to_owned(), text.clone())),
+            value => facts.push((name.to_owned(), value.to_string())),
+        }
+    }
+    let files = RUN_FILES
+        .iter()
+        .filter(|(name, _)| folder.join(name).is_file())
+        .map(|&(name, what)| (name.to_owned(), what.to_owned()))
+        .collect();
+    Ok(Training { source: folder.display().to_string(), facts, files })
+}
