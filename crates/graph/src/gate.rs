@@ -167,6 +167,11 @@ impl Gate {
         }
     }
 
+    /// Whether the gate's two inputs may change places.
+    pub(crate) fn commutes(self) -> bool {
+        matches!(self, Gate::Add | Gate::Multiply | Gate::Max | Gate::Min)
+    }
+
     /// Whether the gate has a kink, where its gradient jumps.
     pub(crate) fn has_kink(self) -> bool {
         matches!(self, Gate::Relu | Gate::Abs | Gate::Max | Gate::Min)

@@ -19,16 +19,14 @@ pub fn short(value: f64) -> String {
 }
 
 /// At most `digits` significant digits, marked with ≈ where the rounding has
-/// made an integer of what isn't one.
+/// made an integer of what isn't one. A float within a few bits of the integer
+/// passes for it: that much any computation may be off.
 #[must_use]
 pub fn rounded(value: f64, digits: usize) -> String {
     let text = significant(value, digits);
     let shown: f64 = text.parse().unwrap_or(value);
-    if shown != value && shown.fract() == 0.0 && !text.contains('e') {
-        format!("≈{text}")
-    } else {
-        text
-    }
+    let apart = (shown - value).abs() > 4.0 * f64::EPSILON * shown.abs();
+    if apart && shown.fract() == 0.0 && !text.contains('e') { format!("≈{text}") } else { text }
 }
 
 /// A number of a formula, as it was most likely written.
@@ -110,6 +108,7 @@ mod tests {
             (9.99996, "≈10"),
             (1.0000000000018795, "≈1"),
             (-0.9999999, "≈-1"),
+            (-0.9999999999999998, "-1"),
             (f64::NEG_INFINITY, "-inf"),
             (f64::NAN, "NaN"),
         ] {

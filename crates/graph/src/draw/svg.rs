@@ -21,7 +21,7 @@ const TITLE: f64 = 36.0;
 const GATE_HALF: f64 = 20.0;
 const INPUT_HALF: f64 = 14.0;
 /// Half the height of a label box: one line above the wire and one below.
-const LABEL_HALF: f64 = 18.0;
+const LABEL_HALF: f64 = 20.0;
 const PASS_HALF: f64 = 3.0;
 /// Free space between two items of a column: room for a gate's name, too.
 const GAP: f64 = 16.0;
@@ -155,12 +155,11 @@ impl<'a> Picture<'a> {
             }
         }
         let mut right = MARGIN;
-        for c in 0..self.y.len() {
-            self.x.push(right + self.half_width[c]);
-            right += 2.0 * self.half_width[c];
-            if c + 1 < self.y.len() {
-                right += (14.0 + 0.14 * climb[c]).clamp(14.0, 64.0);
-            }
+        let mut gap = 0.0;
+        for (half_width, climb) in self.half_width.iter().zip(climb) {
+            self.x.push(right + gap + half_width);
+            right += gap + 2.0 * half_width;
+            gap = (14.0 + 0.14 * climb).clamp(14.0, 64.0);
         }
         self.width = right + MARGIN;
     }
@@ -285,14 +284,7 @@ impl<'a> Picture<'a> {
         let target = wire.to.map(|(id, _)| id);
         let (from, to) = (places[&Some(wire.from)], places[&target]);
         let (value, gradient) = on_wire(self.circuit, wire);
-        // A gate's first input enters above its second.
-        let port =
-            match wire.to {
-                Some((id, slot)) if self.circuit.graph().node(id).inputs().len() == 2 => {
-                    if slot == 0 { -8.0 } else { 8.0 }
-                }
-                _ => 0.0,
-            };
+        let port = self.port(index);
         // A gate is round at its sides: the port lies a little further in.
         let radius = to.half_height;
         let inset = if port == 0.0 { 0.0 } else { radius - (radius * radius - port * port).sqrt() };
@@ -348,6 +340,28 @@ impl<'a> Picture<'a> {
             );
         }
         out.push_str("</g>\n");
+    }
+
+    /// How far above or below its middle a wire enters the gate. The first input
+    /// enters above the second; where the order doesn't matter, the upper wire
+    /// above the lower, so that they don't cross.
+    fn port(&self, index: usize) -> f64 {
+        const APART: f64 = 8.0;
+        let Some((gate, slot)) = self.columns.wires[index].to else { return 0.0 };
+        let node = self.circuit.graph().node(gate);
+        if node.inputs().len() < 2 {
+            return 0.0;
+        }
+        let other = self.columns.wires.iter().position(|w| w.to == Some((gate, 1 - slot)));
+        let arrives = |wire: usize| {
+            let points = self.points(wire);
+            points[points.len() - 2].1
+        };
+        let above = match other {
+            Some(other) if node.gate().commutes() => arrives(index) < arrives(other),
+            _ => slot == 0,
+        };
+        if above { -APART } else { APART }
     }
 
     /// From one point to the next: straight, or a curve that lies in the gap

@@ -30,6 +30,9 @@ fn wires(browser: &Browser) -> Vec<[String; 4]> {
     wires
 }
 
+/// A step of the page: its heading, lines of its text, and the wires.
+type Step = (&'static str, &'static [&'static str], [[String; 4]; 5]);
+
 fn wire(from: &str, to: &str, value: &str, gradient: &str) -> [String; 4] {
     [from, to, value, gradient].map(str::to_owned)
 }
@@ -41,7 +44,7 @@ fn a_reader_who_clicks_through_the_page_sees_every_number_when_its_turn_comes() 
     browser.open(&draw::html::draw(&circuit).unwrap(), "html");
 
     // By hand: q = x + y = 3, f = q z = -12; df/dq = -4, df/dz = 3, df/dx = df/dy = -4.
-    let stages: [(&str, &[&str], [[String; 4]; 5]); 7] = [
+    let stages: [Step; 7] = [
         (
             "The inputs are given",
             &[],
