@@ -159,9 +159,9 @@ impl Part {
 ///
 /// The kind is asked before the file is opened: opening a pipe would wait for a writer.
 pub(crate) fn open(path: &Path) -> Result<(File, u64), Error> {
-    let refuse = |source: io::Error| match source.kind() {
+    let refuse = |reason: io::Error| match reason.kind() {
         io::ErrorKind::NotFound => Error::Missing { path: path.to_owned() },
-        _ => Error::Read { path: path.to_owned(), source },
+        _ => Error::Read { path: path.to_owned(), reason },
     };
     let metadata = std::fs::metadata(path).map_err(refuse)?;
     if !metadata.is_file() {
@@ -181,7 +181,7 @@ pub(crate) fn read_records(
     // Large enough to be read fast, small enough to stay in the cache between the hash and the
     // copy.
     const AT_ONCE: usize = 32;
-    let refuse = |source| Error::Read { path: path.to_owned(), source };
+    let refuse = |reason| Error::Read { path: path.to_owned(), reason };
 
     let mut hash = Md5::new();
     let mut buffer = vec![0; AT_ONCE * RECORD];

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use crate::cifar10::RECORD;
 
 /// Why a dataset was refused. Records and bytes are counted from 0.
+///
+/// Each message is the whole sentence, the system's reason in it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -16,12 +18,12 @@ pub enum Error {
         path: PathBuf,
     },
     /// The operating system would not let us read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {reason}", path.display())]
     Read {
         /// The file that was being read.
         path: PathBuf,
         /// The system's reason.
-        source: io::Error,
+        reason: io::Error,
     },
     /// A folder, a pipe or a device stands where a file should.
     #[error("{} is not a regular file", path.display())]

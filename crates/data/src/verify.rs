@@ -83,7 +83,7 @@ pub(crate) fn digest(path: &Path) -> Result<(String, u64), Error> {
                 length += n as u64;
             }
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(source) => return Err(Error::Read { path: path.to_owned(), source }),
+            Err(reason) => return Err(Error::Read { path: path.to_owned(), reason }),
         }
     }
 }

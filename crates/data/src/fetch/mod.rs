@@ -106,12 +106,12 @@ pub enum Error {
     #[error(transparent)]
     Data(#[from] crate::Error),
     /// The folder cannot be written.
-    #[error("cannot write {}: {source}{}", path.display(), full_disk(source))]
+    #[error("cannot write {}: {reason}{}", path.display(), full_disk(reason))]
     Write {
         /// What was being written.
         path: PathBuf,
         /// The system's reason.
-        source: io::Error,
+        reason: io::Error,
     },
     /// Another process is fetching into the same folder.
     #[error("another chainrule is fetching into {}: wait for it to end", path.display())]
@@ -161,12 +161,12 @@ enum Failure {
 }
 
 impl Failure {
-    fn write(path: &Path, source: io::Error) -> Self {
-        Self::Fatal(Error::Write { path: path.to_owned(), source })
+    fn write(path: &Path, reason: io::Error) -> Self {
+        Self::Fatal(Error::Write { path: path.to_owned(), reason })
     }
 
-    fn read(path: &Path, source: io::Error) -> Self {
-        Self::Fatal(Error::Data(crate::Error::Read { path: path.to_owned(), source }))
+    fn read(path: &Path, reason: io::Error) -> Self {
+        Self::Fatal(Error::Data(crate::Error::Read { path: path.to_owned(), reason }))
     }
 }
 
@@ -287,9 +287,9 @@ fn present(dir: &Path, set: Set, progress: &mut dyn Progress) -> Result<Option<D
 /// Writes the embedded sample's two files to `dir`.
 fn write_sample(dir: &Path) -> Result<(), Error> {
     let write = |path: PathBuf, bytes: &[u8]| {
-        std::fs::write(&path, bytes).map_err(|source| Error::Write { path, source })
+        std::fs::write(&path, bytes).map_err(|reason| Error::Write { path, reason })
     };
-    std::fs::create_dir_all(dir).map_err(|source| Error::Write { path: dir.to_owned(), source })?;
+    std::fs::create_dir_all(dir).map_err(|reason| Error::Write { path: dir.to_owned(), reason })?;
     write(dir.join("sample_train.bin"), sample::TRAIN_RECORDS)?;
     write(dir.join("sample_test.bin"), sample::TEST_RECORDS)
 }

