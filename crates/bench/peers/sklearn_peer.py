@@ -38,7 +38,7 @@ def training(batches_a_call):
 
         def step():
             rows = next(orders)
-            model.partial_fit(images[rows], labels[rows], classes)
+            model.partial_fit(images[rows], labels[rows], classes=classes)
             return rows_a_call
 
         return step
@@ -49,7 +49,7 @@ def training(batches_a_call):
 def evaluation(rows):
     def prepare():
         model = network().partial_fit(
-            images[: args.batch], labels[: args.batch], numpy.arange(peer.CLASSES)
+            images[: args.batch], labels[: args.batch], classes=numpy.arange(peer.CLASSES)
         )
 
         def work():

@@ -18,7 +18,6 @@
 //! ```
 
 use plotters::coord::ranged1d::{AsRangedCoord, Ranged, ValueFormatter};
-use std::fs;
 use std::path::Path;
 
 use plotters::element::DashedPathElement;
@@ -31,7 +30,7 @@ use plotters::style::{Color, ShapeStyle};
 use crate::Error;
 use crate::letters::{self, bold, text};
 use crate::series::{finite_segments, thin_out};
-use crate::sheet::{Area, Drawing, drawn, png, px, svg};
+use crate::sheet::{Area, Drawing, drawn, png, px, save, svg};
 use crate::theme::{AXIS, Dash, GRID, Look, Marker, PAPER, QUIET, TEXT};
 
 /// What to draw; every text in it is escaped as the SVG needs it.
@@ -157,13 +156,7 @@ impl Figure {
     /// # Errors
     /// [`Error::PictureName`] for any other ending, [`Error::Write`] with the path.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
-        let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
-        let bytes = match ending.as_ref().and_then(|ending| ending.to_str()) {
-            Some("svg") => self.svg()?.into_bytes(),
-            Some("png") => self.png()?,
-            _ => return Err(Error::PictureName { path: path.to_owned() }),
-        };
-        fs::write(path, bytes).map_err(Error::write(path))
+        save(self, path)
     }
 
     /// Where the charts begin: below the title, the lines under it and the legend.

@@ -4,10 +4,11 @@
 //!   [`curves`] lays several runs over each other.
 //! - [`write_weight_tiles`] shows what each hidden unit looks for.
 //! - [`Figure`] is what they are made with: line charts under one title and legend,
-//!   in colours that all eyes can tell apart, on light paper or dark.
+//!   in colours that all eyes can tell apart, on light paper or dark; [`Bars`] compares speeds.
 //!
 //! No system library and no installed font is needed.
 
+mod bars;
 mod curves;
 mod error;
 mod figure;
@@ -19,6 +20,7 @@ mod sheet;
 mod theme;
 mod tiles;
 
+pub use bars::{Bar, BarGroup, Bars};
 pub use curves::{curves, write_curves};
 pub use error::Error;
 pub use figure::{Axis, Figure, Key, Line, Panel};

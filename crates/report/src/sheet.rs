@@ -1,5 +1,8 @@
 //! A sheet to draw on: as SVG, or as the pixels of a PNG.
 
+use std::fs;
+use std::path::Path;
+
 use plotters::coord::Shift;
 use plotters::prelude::{DrawingArea, DrawingBackend, IntoDrawingArea, SVGBackend};
 
@@ -60,6 +63,17 @@ pub(crate) fn png(drawing: &impl Drawing) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     drawn(encode_png(&mut bytes, (width, height), &rgb))?;
     Ok(bytes)
+}
+
+/// Writes the drawing as SVG or PNG, as the name's ending says.
+pub(crate) fn save(drawing: &impl Drawing, path: &Path) -> Result<(), Error> {
+    let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
+    let bytes = match ending.as_ref().and_then(|ending| ending.to_str()) {
+        Some("svg") => svg(drawing)?.into_bytes(),
+        Some("png") => png(drawing)?,
+        _ => return Err(Error::PictureName { path: path.to_owned() }),
+    };
+    fs::write(path, bytes).map_err(Error::write(path))
 }
 
 /// Writes a PNG file of three bytes a pixel.

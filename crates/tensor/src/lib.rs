@@ -23,17 +23,19 @@
 //! | [`elementwise`] | sums, ReLU, the SGD update: loops that a compiler turns into vectors |
 //! | [`rows`] | kernels over the rows of a matrix: log-sum-exp, column sums, transposition |
 //! | [`bytes`] | rows of bytes, read as normalised numbers |
+//! | [`peak`] | what this machine can multiply and read at most, for the roofline |
 //! | [`team`] | a team of threads that meets at barriers |
 //!
-//! `unsafe` stands in three files: `gemm.rs` (the call into matrixmultiply), `panel/` (vector
-//! instructions) and `path.rs` (the call of a function that was compiled for instructions that
-//! were detected at run time). Everything else is checked by the compiler.
+//! `unsafe` stands in four places: `gemm.rs` (the call into matrixmultiply), `panel/` (vector
+//! instructions), and `path.rs` and `peak.rs` (the call of a function that was compiled for
+//! instructions that were detected at run time). Everything else is checked by the compiler.
 
 pub mod bytes;
 pub mod elementwise;
 pub mod gemm;
 pub mod panel;
 pub mod path;
+pub mod peak;
 pub mod rows;
 pub mod scalar;
 pub mod team;

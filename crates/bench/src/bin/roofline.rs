@@ -1,0 +1,114 @@
+//! What this machine allows, and the share of it that a training step reaches.
+//!
+//! The limit counts the products alone, with two floating-point operations for each multiply-add:
+//! for an image, 2 in out forward, as many for dW, and after the first layer as many for dX.
+//! Gather, softmax, update and memory are taken as free, so 100 % is out of reach.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use chainrule_bench::{INPUTS, Work, threads};
+use chainrule_tensor::team::Team;
+use chainrule_tensor::{Path, peak};
+use clap::Parser;
+
+/// Batch and hidden width.
+const STEPS: [(usize, usize); 5] = [(64, 100), (200, 100), (256, 512), (128, 1024), (100, 50)];
+
+/// Bytes a core reads, over and over: well inside its L2, in a shared L3, in neither.
+const SIZES: [(&str, usize); 3] = [("L2", 1 << 20), ("L3", 12 << 20), ("DRAM", 256 << 20)];
+
+const CLASSES: usize = 10;
+
+/// Prints the machine's peak and each configuration as a share of what it allows.
+#[derive(Parser)]
+struct Args {
+    /// Seconds for each measurement; the best of three is taken
+    #[arg(long, default_value_t = 0.5)]
+    seconds: f64,
+}
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let path = Path::from_environment()?;
+    println!("kernels: {path}\n");
+
+    let mut peaks = vec![];
+    for threads in threads() {
+        let team = Team::new(threads)?;
+        let operations = multiply_adds(&team, path, args.seconds);
+        print!("{threads} threads: {:6.0} GFLOP/s", operations / 1e9);
+        for (name, bytes) in SIZES {
+            let speed = bandwidth(&team, path, bytes, args.seconds);
+            print!(", {name} {:.0} GB/s", speed / 1e9);
+        }
+        println!();
+        peaks.push((threads, operations));
+    }
+
+    println!("\nbatch  hidden  threads    limit, images/s  reached, images/s  share");
+    for (batch, hidden) in STEPS {
+        for &(threads, peak) in &peaks {
+            let limit = peak / operations_of_an_image(hidden);
+            let reached = training(batch, hidden, threads, args.seconds);
+            println!(
+                "{batch:5}  {hidden:6}  {threads:7}  {limit:17.0}  {reached:17.0}  {:4.0} %",
+                100.0 * reached / limit
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Forward and dW of the first layer; forward, dW and dX of the second.
+fn operations_of_an_image(hidden: usize) -> f64 {
+    (2 * 2 * INPUTS * hidden + 3 * 2 * hidden * CLASSES) as f64
+}
+
+/// The best of three times of `seconds` in which `work`, done by every core at once, is repeated;
+/// `work` returns how much it did.
+fn best_speed(team: &Team, seconds: f64, work: impl Fn(usize) -> f64 + Sync) -> f64 {
+    let once = || {
+        let speeds = team.run(|member| {
+            member.meet();
+            let (start, mut done) = (Instant::now(), 0.0);
+            while start.elapsed().as_secs_f64() < seconds {
+                done += work(member.rank());
+            }
+            done / start.elapsed().as_secs_f64()
+        });
+        speeds.iter().sum::<f64>()
+    };
+    (0..3).map(|_| once()).fold(0.0, f64::max)
+}
+
+fn multiply_adds(team: &Team, path: Path, seconds: f64) -> f64 {
+    best_speed(team, seconds, |_| {
+        let (operations, sum) = peak::multiply_add(path);
+        black_box(sum);
+        operations
+    })
+}
+
+fn bandwidth(team: &Team, path: Path, bytes: usize, seconds: f64) -> f64 {
+    let data: Vec<_> = (0..team.size()).map(|_| vec![1.0_f32; bytes / size_of::<f32>()]).collect();
+    best_speed(team, seconds, |rank| {
+        black_box(peak::read(path, black_box(&data[rank])));
+        bytes as f64
+    })
+}
+
+fn training(batch: usize, hidden: usize, threads: usize, seconds: f64) -> f64 {
+    let mut work = Work::new(&[hidden], batch, threads);
+    let steps = 4096_usize.div_ceil(batch);
+    work.train(steps);
+    let once = |work: &mut Work| {
+        let (start, mut images) = (Instant::now(), 0);
+        while start.elapsed().as_secs_f64() < seconds {
+            work.train(steps);
+            images += steps * batch;
+        }
+        images as f64 / start.elapsed().as_secs_f64()
+    };
+    (0..3).map(|_| once(&mut work)).fold(0.0, f64::max)
+}
