@@ -75,6 +75,33 @@ test-paths:
 bench *FLAGS:
     cargo bench --package chainrule-bench {{FLAGS}}
 
+# This machine's peak, and each configuration as a share of what it allows
+[group('bench')]
+roofline *FLAGS:
+    cargo run --release --quiet --package chainrule-bench --bin roofline -- {{FLAGS}}
+
+# PyTorch, JAX, numpy and scikit-learn in a Python of their own (6 GB: torch brings CUDA along)
+[group('bench')]
+peers:
+    test -x target/peers/bin/python || python3 -m venv target/peers
+    target/peers/bin/python -m pip install --quiet --requirement crates/bench/peers/requirements.txt
+
+# Images a second beside PyTorch, JAX, numpy and scikit-learn, in turns: a table and a chart
+[group('bench')]
+compare *FLAGS: peers
+    cargo build --release --quiet --package chainrule-bench --bins
+    cargo run --release --quiet --package chainrule-bench --bin compare -- {{FLAGS}}
+
+# Seconds of training until 45 %, 50 % and 53 % of the test set, beside PyTorch's
+[group('bench')]
+until *FLAGS: peers
+    cargo run --release --quiet --package chainrule-bench --bin until -- {{FLAGS}}
+
+# Speed against threads, and cost against batch, width, depth and images: a table and a chart
+[group('bench')]
+scaling *FLAGS:
+    cargo run --release --quiet --package chainrule-bench --bin scaling -- {{FLAGS}}
+
 # What every change must pass: formatting, lints, tests
 [group('ci')]
 ci: fmt lint test

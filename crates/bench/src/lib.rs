@@ -67,17 +67,26 @@ impl Work {
     /// # Panics
     /// If the threads cannot be started, or `CHAINRULE_KERNEL` names no kernels of this machine.
     pub fn new(hidden: &[usize], batch: usize, threads: usize) -> Work {
+        Work::with_images(hidden, batch, threads, IMAGES)
+    }
+
+    /// [`Work::new`] with so many images in memory.
+    ///
+    /// # Panics
+    /// As [`Work::new`], or if there are fewer images than fill a batch.
+    pub fn with_images(hidden: &[usize], batch: usize, threads: usize, images: usize) -> Work {
+        assert!(images >= batch, "a batch of {batch} of {images} images");
         let widths = [&[INPUTS], hidden, &[10]].concat();
         let model = SoftmaxClassifier::new(&widths, Init::He, 1).expect("no width is 0");
         let path = Path::from_environment().expect("a path of this machine");
         let engine = Engine::with_path(&model, batch, threads, path).expect("threads start");
         Work {
-            pixels: stream(1).take(IMAGES * INPUTS).map(|x| x as u8).collect(),
-            labels: stream(2).take(IMAGES).map(|x| (x % 10) as u8).collect(),
+            pixels: stream(1).take(images * INPUTS).map(|x| x as u8).collect(),
+            labels: stream(2).take(images).map(|x| (x % 10) as u8).collect(),
             scale: vec![1.0 / 64.0; INPUTS],
             shift: vec![-2.0; INPUTS],
-            order: (0..IMAGES as u32).collect(),
-            at: IMAGES,
+            order: (0..images as u32).collect(),
+            at: images,
             shuffle: Box::new(stream(3)),
             engine,
             batch,
@@ -90,14 +99,15 @@ impl Work {
         let rows = ByteRows::new(&self.pixels, &self.scale, &self.shift);
         let mut left = steps;
         while left > 0 {
-            if self.at + self.batch > IMAGES {
-                for i in (1..IMAGES).rev() {
+            let all = self.order.len();
+            if self.at + self.batch > all {
+                for i in (1..all).rev() {
                     let other = self.shuffle.next().expect("it has no end") as usize % (i + 1);
                     self.order.swap(i, other);
                 }
                 self.at = 0;
             }
-            let whole = (IMAGES - self.at) / self.batch;
+            let whole = (all - self.at) / self.batch;
             let images = left.min(whole) * self.batch;
             let order = &self.order[self.at..self.at + images];
             let trained = self.engine.train(&rows, &self.labels, order, self.batch, rule);
