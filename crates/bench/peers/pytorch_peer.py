@@ -1,9 +1,4 @@
-"""PyTorch on the CPU: autograd, eager or compiled, with the fused SGD.
-
-Tried by hand as well, and no candidate because it never won: `foreach=True` in place
-of `fused=True`, a DataLoader in place of `index_select`, weights as (in, out), channels
-as a 4-d tensor that is flattened (a view, so no difference).
-"""
+"""PyTorch on the CPU: autograd, eager or compiled, with the fused SGD."""
 
 import peer
 
@@ -11,7 +6,9 @@ args = peer.arguments()
 
 import numpy
 import torch
-from torch import nn
+from torch.nn.functional import cross_entropy
+
+from pytorch_model import network, optimiser
 
 torch.set_num_threads(args.threads)
 torch.manual_seed(1)
@@ -20,21 +17,6 @@ pixels, labels = peer.made_up_images(numpy)
 y = torch.from_numpy(labels)
 x_u8 = torch.from_numpy(pixels)
 x_f32 = torch.from_numpy(peer.normalised(numpy, pixels))
-
-
-def network():
-    layers = []
-    for inputs, outputs in zip(args.widths, args.widths[1:]):
-        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
-
-
-def optimiser(model):
-    """L2 acts on weights, not on biases."""
-    weights = [p for name, p in model.named_parameters() if name.endswith("weight")]
-    biases = [p for name, p in model.named_parameters() if name.endswith("bias")]
-    groups = [{"params": weights, "weight_decay": peer.L2}, {"params": biases}]
-    return torch.optim.SGD(groups, lr=peer.LEARNING_RATE, momentum=peer.MOMENTUM, fused=True)
 
 
 def gather_f32():
@@ -61,14 +43,14 @@ def gather_u8():
 
 def training(gather, compiled=False):
     def prepare():
-        model = network()
-        sgd = optimiser(model)
+        model = network(args.widths)
+        sgd = optimiser(model, peer.LEARNING_RATE, peer.MOMENTUM, peer.L2)
         rows_of = gather()
         target = torch.empty(args.batch, dtype=torch.int64)
         orders = peer.batches(lambda: torch.randperm(peer.IMAGES), args.batch)
 
         def loss_of(x, target):
-            return nn.functional.cross_entropy(model(x), target)
+            return cross_entropy(model(x), target)
 
         if compiled:
             loss_of = torch.compile(loss_of)
@@ -89,7 +71,7 @@ def training(gather, compiled=False):
 
 def evaluation(rows):
     def prepare():
-        model = network()
+        model = network(args.widths)
         images = x_f32[: peer.EVALUATION_IMAGES]
         found = torch.empty(len(images), dtype=torch.int64)
 

@@ -217,9 +217,8 @@ fn describe(run: &Run) -> String {
         .join(", ")
 }
 
-/// What the settings don't say about the learning, so that runs are not named by it.
-const NOT_A_NAME: [&str; 8] =
-    ["out", "version", "machine", "date", "command", "data_dir", "started", "threads"];
+/// What says nothing about the learning, or too much to be a name.
+const NOT_A_NAME: [&str; 3] = ["provenance", "data_dir", "threads"];
 
 /// A name for each run: the settings in which they differ, or the folder's name where
 /// that says nothing, or too much, or the same twice.
@@ -265,8 +264,8 @@ mod tests {
 
     #[test]
     fn runs_are_named_by_what_differs_and_else_by_their_folder() {
-        let a = run("a", &[("seed", "1"), ("reg", "0"), ("out", "results/a")]);
-        let b = run("b", &[("seed", "2"), ("reg", "0"), ("out", "results/b")]);
+        let a = run("a", &[("seed", "1"), ("reg", "0"), ("provenance.started", "then")]);
+        let b = run("b", &[("seed", "2"), ("reg", "0"), ("provenance.started", "now")]);
         assert_eq!(labels(&[a.clone(), b.clone()]), ["seed 1", "seed 2"]);
         assert_eq!(labels(&[a.clone(), b, a]), ["a", "b", "a"]);
         assert_eq!(labels(&[run("x", &[]), run("y", &[])]), ["x", "y"]);
