@@ -7,6 +7,7 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use md5::{Digest, Md5};
 
@@ -35,11 +36,20 @@ impl<'a> Staging<'a> {
         }
         let path = folder.join(Self::LOCK);
         let lock = File::create(&path).map_err(|e| refuse(&path, e))?;
-        match lock.try_lock() {
-            Err(TryLockError::WouldBlock) => return Err(Error::Busy { path: target.to_owned() }),
-            // Some network file systems have no locks. Two fetches at once would then waste work,
-            // and still install proved files alone.
-            Ok(()) | Err(TryLockError::Error(_)) => {}
+        // A process that was just killed may need a moment to let go.
+        let patience = Instant::now() + Duration::from_secs(1);
+        loop {
+            match lock.try_lock() {
+                Err(TryLockError::WouldBlock) if Instant::now() < patience => {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(Error::Busy { path: target.to_owned() });
+                }
+                // Some network file systems have no locks. Two fetches at once would then waste
+                // work, and still install proved files alone.
+                Ok(()) | Err(TryLockError::Error(_)) => break,
+            }
         }
         let staging = Self { target, folder, set, _lock: lock };
         staging.clear();

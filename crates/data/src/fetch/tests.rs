@@ -533,7 +533,7 @@ fn an_archive_that_leads_out_of_the_folder_or_lacks_a_file_is_refused() {
 }
 
 #[test]
-fn a_second_fetch_into_the_same_folder_waits_its_turn() {
+fn a_second_fetch_into_the_same_folder_is_turned_away_until_the_first_ends() {
     let trial = Trial::new();
     let files = trial.set.files();
     let dir = trial.dir();
