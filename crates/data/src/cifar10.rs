@@ -240,7 +240,7 @@ pub(crate) mod tests {
         pub fn new(records: usize) -> Self {
             let byte = |file: usize, i: usize| match (i / RECORD, i % RECORD) {
                 (record, 0) => ((file + record) % 10) as u8,
-                (record, at) => (at * 7 + record * 31 + file * 101) as u8,
+                (record, at) => (at * 7 + at / 1024 * 53 + record * 31 + file * 101) as u8,
             };
             let content = |file| (0..records * RECORD).map(|i| byte(file, i)).collect::<Vec<_>>();
             let contents: Vec<_> = (0..6).map(content).collect();

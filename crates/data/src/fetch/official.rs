@@ -171,7 +171,7 @@ impl Official {
         progress.start(&format!("Downloading {}", self.url), total);
         progress.advance(start);
         let body = response.into_body().into_reader();
-        let done = append(body, part, start, total, progress);
+        let done = append(body, part, start, progress);
         progress.finish();
         done.map(|broken| match broken {
             None => Transfer::Complete,
@@ -180,12 +180,12 @@ impl Official {
     }
 }
 
-/// Appends `body` to the first `start` bytes of `part`. Says why, if the body broke off.
+/// Appends `body` to the first `start` bytes of `part`. Says why, if the body broke off: a body
+/// shorter than its announced length ends in an error.
 fn append(
     mut body: impl Read,
     part: &Path,
     start: u64,
-    total: Option<u64>,
     progress: &mut dyn Progress,
 ) -> Result<Option<String>, Failure> {
     let refuse = |error| Failure::write(part, error);
@@ -213,12 +213,7 @@ fn append(
             return Err(Failure::Source("what came is too large to be the archive".to_owned()));
         }
     }
-    match total {
-        Some(total) if have < total => {
-            Ok(Some(format!("the download broke off after {have} of {total} bytes")))
-        }
-        _ => Ok(None),
-    }
+    Ok(None)
 }
 
 /// Where the bytes of a partial answer begin: `Content-Range: bytes START-END/TOTAL`.
