@@ -7,6 +7,7 @@
 //! `+`, a/b out of `1/x` and `×`, and the sigmoid out of `×(-1)`, `exp`, `+1`
 //! and `1/x`. *Fused* recognises 1/(1 + exp(-u)) and makes it one sigmoid gate.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
@@ -121,7 +122,7 @@ impl Formula {
                 Term::Number(value) => Operand::Number(value),
                 Term::Name(place) => {
                     let name = &self.variables()[place as usize];
-                    Operand::Node(builder.variable(place as usize, name, given[name.as_str()]))
+                    Operand::Node(builder.variable(place as usize, name, &given))
                 }
                 Term::Negate => {
                     let a = stack.pop().expect("postfix order");
@@ -161,8 +162,8 @@ struct Builder {
 }
 
 impl Builder {
-    fn variable(&mut self, place: usize, name: &str, value: f64) -> NodeId {
-        *self.variables[place].get_or_insert_with(|| self.graph.variable(name, value))
+    fn variable(&mut self, place: usize, name: &str, given: &HashMap<&str, f64>) -> NodeId {
+        *self.variables[place].get_or_insert_with(|| self.graph.variable(name, given[name]))
     }
 
     fn node(&mut self, operand: Operand) -> NodeId {
@@ -294,8 +295,9 @@ pub struct Circuit {
     title: String,
     /// The nodes that the output depends on, in the order of the tape.
     order: Vec<NodeId>,
-    /// What each node of the graph is called; empty for those left out.
-    names: Vec<String>,
+    /// For a gate its number, counted from 1; for a variable its place among the
+    /// graph's. A million names would take longer to write than both passes.
+    numbers: Vec<u32>,
 }
 
 impl Circuit {
@@ -314,21 +316,15 @@ impl Circuit {
         }
         let order: Vec<NodeId> =
             graph.nodes().map(|(id, _)| id).filter(|id| needed[id.index()]).collect();
-        let mut names = vec![String::new(); graph.len()];
-        for (id, name) in graph.variables() {
-            names[id.index()].clone_from(name);
+        let mut numbers = vec![0; graph.len()];
+        for (place, (id, _)) in (0..).zip(graph.variables()) {
+            numbers[id.index()] = place;
         }
-        let mut gates = 0;
-        for &id in &order {
-            let gate = graph.node(id).gate();
-            if let Gate::Constant(c) = gate {
-                names[id.index()] = number::constant(c);
-            } else if gate != Gate::Variable {
-                gates += 1;
-                names[id.index()] = format!("g{gates}");
-            }
+        let gates = order.iter().filter(|id| graph.node(**id).gate().arity() > 0);
+        for (number, id) in (1..).zip(gates) {
+            numbers[id.index()] = number;
         }
-        Circuit { graph, output, title: String::new(), order, names }
+        Circuit { graph, output, title: String::new(), order, numbers }
     }
 
     /// With a title: the formula, for one that was read.
@@ -392,8 +388,13 @@ impl Circuit {
     /// What a node is called: a variable by its name, a constant by its number,
     /// a gate by its place on the tape: g1, g2, ...
     #[must_use]
-    pub fn name(&self, node: NodeId) -> &str {
-        &self.names[node.index()]
+    pub fn name(&self, node: NodeId) -> Cow<'_, str> {
+        let number = self.numbers[node.index()];
+        match self.graph.node(node).gate() {
+            Gate::Variable => self.graph.variables()[number as usize].1.as_str().into(),
+            Gate::Constant(c) => number::constant(c).into(),
+            _ => format!("g{number}").into(),
+        }
     }
 
     /// The node's operation with the numbers in it: `3 × (-4)`, `exp(-27)`.
@@ -405,7 +406,7 @@ impl Circuit {
     /// The node's operation with the names of its inputs: `g1 × z`, `exp(g5)`.
     #[must_use]
     pub fn operation(&self, node: NodeId) -> String {
-        self.written(node, |input| self.name(input).to_owned())
+        self.written(node, |input| self.name(input).into_owned())
     }
 
     fn written(&self, node: NodeId, operand: impl Fn(NodeId) -> String) -> String {
@@ -429,7 +430,7 @@ impl Circuit {
             (Gate::Max | Gate::Min, [a, b]) => format!("{}({a}, {b})", gate.symbol()),
             (_, [a, b]) => format!("{} {} {}", bracket(a), gate.symbol(), bracket(b)),
             (_, [a]) => format!("{}({a})", gate.symbol()),
-            _ => self.name(node).to_owned(),
+            _ => self.name(node).into_owned(),
         }
     }
 

@@ -129,7 +129,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
     }
     let wrong = checked.iter().filter(|c| c.verdict == Verdict::Differs);
-    let wrong: Vec<&str> = wrong.map(|c| circuit.name(c.variable)).collect();
+    let wrong: Vec<_> = wrong.map(|c| circuit.name(c.variable)).collect();
     if !wrong.is_empty() {
         bail!("the gradient and its centred difference are not the same for {}", wrong.join(", "));
     }
@@ -187,7 +187,7 @@ fn to_text(circuit: &Circuit, variables: &Named, checked: &[Checked], width: usi
 }
 
 fn check_table(circuit: &Circuit, checked: &[Checked]) -> String {
-    let names: Vec<&str> = checked.iter().map(|c| circuit.name(c.variable)).collect();
+    let names: Vec<_> = checked.iter().map(|c| circuit.name(c.variable)).collect();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(8);
     let mut text = format!(
         "{:width$}  {:>19}  {:>19}  {:>14}\n",

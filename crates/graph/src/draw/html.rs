@@ -94,7 +94,7 @@ impl Steps<'_> {
         for &id in &gates {
             self.forward(id);
         }
-        let output = escape(circuit.name(circuit.output()));
+        let output = escape(&circuit.name(circuit.output()));
         let _ = writeln!(
             self.out,
             "<li data-phase=\"backward\" data-node=\"f\"><h3>The way back begins</h3>\
@@ -146,7 +146,7 @@ impl Steps<'_> {
                 self.out,
                 "<tr><th scope=\"row\">{}</th><td class=\"upstream\">{}</td>\
                  <td class=\"local\">× {}</td><td class=\"product\">= {}</td></tr>",
-                escape(circuit.name(input)),
+                escape(&circuit.name(input)),
                 rounded(node.gradient(), DIGITS),
                 rounded(node.local_gradients()[slot], DIGITS),
                 number("gradient", node.sent_back(slot)),

@@ -70,7 +70,7 @@ fn label(circuit: &Circuit, node: NodeId) -> String {
             let name = circuit.name(node);
             match name.char_indices().nth(LONGEST) {
                 Some((byte, _)) => format!("{}…", &name[..byte]),
-                None => name.to_owned(),
+                None => name.into_owned(),
             }
         }
         gate => gate.symbol().into_owned(),

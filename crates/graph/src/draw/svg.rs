@@ -82,6 +82,10 @@ struct Picture<'a> {
     x: Vec<f64>,
     half_width: Vec<f64>,
     y: Vec<Vec<f64>>,
+    /// For each wire the items that it runs through: column and height.
+    points: Vec<Vec<(usize, f64)>>,
+    /// The wire at each input of each gate.
+    entering: HashMap<(NodeId, usize), usize>,
     uses: Vec<usize>,
     stage: Stage,
     width: f64,
@@ -129,9 +133,14 @@ impl<'a> Picture<'a> {
             })
             .collect();
 
+        let points = points(&columns, &y);
+        let entering =
+            columns.wires.iter().enumerate().filter_map(|(i, wire)| Some((wire.to?, i))).collect();
         let mut picture = Picture {
             circuit,
             columns,
+            points,
+            entering,
             x: Vec::new(),
             half_width,
             y,
@@ -147,12 +156,9 @@ impl<'a> Picture<'a> {
     /// The columns side by side, with wider gaps where wires climb further.
     fn spread(&mut self) {
         let mut climb = vec![0.0_f64; self.y.len()];
-        for path in 0..self.columns.paths.len() {
-            let points = self.points(path);
-            for pair in points.windows(2) {
-                let (column, y) = pair[0];
-                climb[column] = climb[column].max((pair[1].1 - y).abs());
-            }
+        for pair in self.points.iter().flat_map(|points| points.windows(2)) {
+            let (column, y) = pair[0];
+            climb[column] = climb[column].max((pair[1].1 - y).abs());
         }
         let mut right = MARGIN;
         let mut gap = 0.0;
@@ -162,19 +168,6 @@ impl<'a> Picture<'a> {
             gap = (14.0 + 0.14 * climb).clamp(14.0, 64.0);
         }
         self.width = right + MARGIN;
-    }
-
-    /// The items of a wire's path: column and height.
-    fn points(&self, wire: usize) -> Vec<(usize, f64)> {
-        let path = &self.columns.paths[wire];
-        let find = |column: usize, item: Item| {
-            self.columns.columns[column].iter().position(|i| *i == item).map(|i| self.y[column][i])
-        };
-        let first = (0..self.y.len()).find(|&c| find(c, path[0]).is_some()).unwrap_or(0);
-        path.iter()
-            .enumerate()
-            .map(|(i, &item)| (first + i, find(first + i, item).unwrap_or(0.0)))
-            .collect()
     }
 
     fn places(&self) -> HashMap<Option<NodeId>, Place> {
@@ -290,7 +283,7 @@ impl<'a> Picture<'a> {
         let inset = if port == 0.0 { 0.0 } else { radius - (radius * radius - port * port).sqrt() };
         let end = (to.x - to.half_width + inset, to.y + port);
 
-        let points = self.points(index);
+        let points = &self.points[index];
         let mut at = (from.x + from.half_width, from.y);
         let mut path = format!("M{:.1} {:.1}", at.0, at.1);
         for &(column, y) in &points[1..points.len() - 1] {
@@ -307,7 +300,7 @@ impl<'a> Picture<'a> {
 
         let (column, y) = points[1];
         let x = self.x[column];
-        let to_name = target.map_or("f", |id| self.circuit.name(id));
+        let to_name = target.map_or("f".into(), |id| self.circuit.name(id));
         let _ = write!(
             out,
             "<g class=\"cr-edge\" data-from=\"{}\" data-to=\"{}\" data-slot=\"{}\">\
@@ -334,8 +327,8 @@ impl<'a> Picture<'a> {
                  {}<title>{meaning} {} on the wire to {}: {}</title></text>",
                 y + baseline,
                 short(number),
-                escape(self.circuit.name(wire.from)),
-                escape(to_name),
+                escape(&self.circuit.name(wire.from)),
+                escape(&to_name),
                 exact(number),
             );
         }
@@ -352,13 +345,12 @@ impl<'a> Picture<'a> {
         if node.inputs().len() < 2 {
             return 0.0;
         }
-        let other = self.columns.wires.iter().position(|w| w.to == Some((gate, 1 - slot)));
         let arrives = |wire: usize| {
-            let points = self.points(wire);
+            let points = &self.points[wire];
             points[points.len() - 2].1
         };
-        let above = match other {
-            Some(other) if node.gate().commutes() => arrives(index) < arrives(other),
+        let above = match self.entering.get(&(gate, 1 - slot)) {
+            Some(&other) if node.gate().commutes() => arrives(index) < arrives(other),
             _ => slot == 0,
         };
         if above { -APART } else { APART }
@@ -393,7 +385,7 @@ impl<'a> Picture<'a> {
                     Gate::Constant(_) => "cr-input cr-constant",
                     _ => "cr-gate",
                 };
-                let mut tip = self.circuit.name(id).to_owned();
+                let mut tip = self.circuit.name(id).into_owned();
                 if self.stage == Stage::Backward {
                     let (value, gradient) = (exact(node.value()), exact(node.gradient()));
                     let _ = write!(tip, ": value {value}, gradient {gradient}");
@@ -449,6 +441,24 @@ impl<'a> Picture<'a> {
         }
         out.push_str("</g>\n");
     }
+}
+
+/// Where each wire runs: the columns on its way, and its height in each.
+fn points(columns: &Columns, y: &[Vec<f64>]) -> Vec<Vec<(usize, f64)>> {
+    let mut heights = HashMap::new();
+    let mut column_of = HashMap::new();
+    for (column, (items, y)) in columns.columns.iter().zip(y).enumerate() {
+        for (&item, &y) in items.iter().zip(y) {
+            heights.insert((column, item), y);
+            column_of.insert(item, column);
+        }
+    }
+    let run = |path: &Vec<Item>| {
+        let first = column_of[&path[0]];
+        let items = path.iter().enumerate();
+        items.map(|(i, &item)| (first + i, heights[&(first + i, item)])).collect()
+    };
+    columns.paths.iter().map(run).collect()
 }
 
 /// The nodes in the order of the tape, so that the same graph gives the same file.

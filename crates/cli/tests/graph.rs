@@ -1,0 +1,92 @@
+//! `chainrule graph` and `chainrule assignment`, as a user runs them.
+
+use std::process::Output;
+
+use assert_cmd::Command;
+use serde_json::Value;
+
+fn chainrule(args: &[&str]) -> Output {
+    Command::cargo_bin("chainrule").unwrap().args(args).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn json_has_the_value_the_gradients_and_the_gates_that_programs_read() {
+    let output = chainrule(&["graph", "(x+y)*z", "--at", "x=-2,y=5,z=-4", "--json"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let answer: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(answer["value"], -12.0);
+    assert_eq!(answer["gradients"], serde_json::json!({"x": -4.0, "y": -4.0, "z": 3.0}));
+    assert_eq!(answer["gates"].as_array().unwrap().len(), 2);
+    assert_eq!(answer["gates"][1]["local_gradients"], serde_json::json!([-4.0, 3.0]));
+}
+
+#[test]
+fn wrt_leaves_out_the_other_gradients_and_check_tells_what_was_compared() {
+    let args = ["graph", "sin(x)*y", "--at", "x=0.5,y=2", "--wrt", "x", "--check", "--json"];
+    let answer: Value = serde_json::from_str(&stdout(&chainrule(&args))).unwrap();
+    assert_eq!(answer["gradients"].as_object().unwrap().len(), 1);
+    assert_eq!(answer["check"][0]["verdict"], "agrees");
+    assert_eq!(answer["check"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn bad_input_gets_one_message_and_exit_code_1() {
+    for (args, message) in [
+        (&["graph", "x+$"][..], "  x+$\n    ^"),
+        (&["graph", ""], "the formula is empty"),
+        (&["graph", "x*y", "--at", "x=1"], "no value was given for y"),
+        (&["graph", "x", "--at", "x=1,q=2"], "no variable q"),
+        (&["graph", "x", "--at", "x=1", "--wrt", "q"], "--wrt names q"),
+        (&["graph", "x", "--at", "x=1", "-o", "/no/such/folder/f.svg"], "could not be written"),
+        (&["assignment", "--run", "/no/such/run"], "summary.json could not be read"),
+    ] {
+        let output = chainrule(args);
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        let said = stderr(&output);
+        assert!(said.starts_with("error: ") && said.contains(message), "{said}");
+        assert!(!said.contains("panicked"), "{said}");
+    }
+    assert_eq!(chainrule(&["graph", "x", "--format", "png"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_gate_that_made_an_infinity_is_marked_in_every_drawing_and_told_on_the_terminal() {
+    for (format, mark) in
+        [("svg", "cr-trouble"), ("dot", "color=red"), ("html", "cr-trouble"), ("text", "!g1")]
+    {
+        let output = chainrule(&["graph", "log(x)*y", "--at", "x=0,y=1", "--format", format]);
+        assert!(output.status.success());
+        let drawing = stdout(&output);
+        assert!(drawing.contains(mark), "{format}: {drawing}");
+        let told = format!("{drawing}{}", stderr(&output));
+        assert!(told.contains("gate g1 (log): log(0) gave -inf"), "{format}");
+    }
+}
+
+#[test]
+fn the_assignment_is_made_into_one_folder_with_the_figures_of_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let (run, out) = (folder.path().join("run"), folder.path().join("answer"));
+    std::fs::create_dir(&run).unwrap();
+    let summary = r#"{"test_accuracy": 0.5325, "validation_accuracy": 0.541, "epochs": 10}"#;
+    std::fs::write(run.join("summary.json"), summary).unwrap();
+    std::fs::write(run.join("curves.svg"), "<svg xmlns='http://www.w3.org/2000/svg'/>").unwrap();
+    let [run, out_name] = [&run, &out].map(|path| path.to_str().unwrap());
+    let output = chainrule(&["assignment", "--run", run, "-o", out_name]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let index = std::fs::read_to_string(out.join("index.html")).unwrap();
+    for text in ["53.25 %", "54.10 %", "curves.svg", "4.2e-5", "1.879607580687e-12"] {
+        assert!(index.contains(text), "{text}");
+    }
+    for link in index.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+        assert!(link.starts_with('#') || out.join(link).is_file(), "{link} leads nowhere");
+    }
+}
