@@ -92,10 +92,10 @@ impl Default for Config {
         Self {
             hidden_dim: vec![100],
             learning_rate: 0.02,
-            lr_decay: 0.8,
+            lr_decay: 0.7,
             batch_size: 64,
             epochs: 10,
-            reg: 1e-3,
+            reg: 5e-3,
             momentum: 0.9,
             weight_scale: None,
             normalise: Normalise::Pixel,

@@ -12,14 +12,17 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Arguments of `chainrule train`.
 #[derive(clap::Args)]
-#[command(after_help = "\
+#[command(
+    args_override_self = true,
+    after_help = "\
 Examples:
   chainrule train                                    100 hidden units, 10 epochs
   chainrule train --hidden-dim 512,256 --epochs 20   two hidden layers
   chainrule train --hidden-dim 0                     the linear softmax classifier
   chainrule train --data sample                      1,000 images, no download
   chainrule train --recipe results/run-001/config.toml --seed 1
-")]
+"
+)]
 pub struct Args {
     /// A TOML file of settings: the same names as these flags, with underscores. Flags win
     #[arg(long, value_name = "FILE")]
@@ -30,7 +33,7 @@ pub struct Args {
     /// Step size of the first epoch [default: 0.02]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     learning_rate: Option<f64>,
-    /// Factor on the learning rate after each epoch [default: 0.8]
+    /// Factor on the learning rate after each epoch [default: 0.7]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     lr_decay: Option<f64>,
     /// Images in a step [default: 64]
@@ -39,7 +42,7 @@ pub struct Args {
     /// Passes over the training images [default: 10]
     #[arg(long, value_name = "N")]
     epochs: Option<u32>,
-    /// L2 penalty: 1/2 reg times the sum of the squared weights [default: 0.001]
+    /// L2 penalty: 1/2 reg times the sum of the squared weights [default: 0.005]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     reg: Option<f64>,
     /// Share of the last step's velocity that stays [default: 0.9]

@@ -1,0 +1,226 @@
+//! `chainrule train`, `eval` and `gradcheck` as a person meets them: files, figures, sentences.
+//!
+//! All on the built-in sample: nothing here asks a network.
+
+use std::path::Path;
+use std::process::Output;
+
+use assert_cmd::Command;
+use serde_json::Value;
+
+fn chainrule() -> Command {
+    let mut command = Command::cargo_bin("chainrule").unwrap();
+    // Should a test ask for CIFAR-10 all the same, it finds no source and takes the sample.
+    command.env("CHAINRULE_CIFAR10_URL", "http://127.0.0.1:1/").env("PATH", "");
+    command
+}
+
+fn train(out: &Path, flags: &str) -> Output {
+    let mut command = chainrule();
+    command.args(["train", "--data", "sample", "--epochs", "2", "--hidden-dim", "20", "--out"]);
+    command.arg(out).args(flags.split_whitespace()).output().unwrap()
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// The column of a CSV file by its name.
+fn column(path: &Path, name: &str) -> Vec<f64> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut lines = text.lines();
+    let at = lines.next().unwrap().split(',').position(|column| column == name).unwrap();
+    lines.map(|line| line.split(',').nth(at).unwrap().parse().unwrap()).collect()
+}
+
+#[test]
+fn a_run_leaves_every_file_that_the_readme_promises() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let output = train(&out, "--batch-size 64");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let said = String::from_utf8(output.stdout).unwrap();
+    for part in ["Test accuracy", "run", "chainrule eval --model", "SAMPLE"] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    for file in [
+        "config.toml",
+        "iterations.csv",
+        "epochs.csv",
+        "summary.json",
+        "model.safetensors",
+        "last.safetensors",
+        "confusion.csv",
+        "curves.svg",
+        "curves.png",
+        "weights.png",
+    ] {
+        assert!(out.join(file).metadata().unwrap().len() > 0, "{file}");
+    }
+    // 900 images of the sample train, 100 validate: 15 steps of 64 an epoch, the last of 4.
+    assert_eq!(column(&out.join("iterations.csv"), "iteration").len(), 30);
+    assert_eq!(column(&out.join("epochs.csv"), "iteration"), [0.0, 15.0, 30.0]);
+    let rates = column(&out.join("iterations.csv"), "learning_rate");
+    assert!((rates[15] / rates[14] - 0.7).abs() < 1e-12, "the decay of an epoch: {rates:?}");
+    let summary = json(&out.join("summary.json"));
+    assert_eq!((&summary["data"], &summary["iterations"]), (&"sample".into(), &30.into()));
+    let confusion = std::fs::read_to_string(out.join("confusion.csv")).unwrap();
+    let counts = confusion.lines().skip(1).flat_map(|line| line.split(',').skip(1));
+    assert_eq!(counts.map(|n| n.parse::<u32>().unwrap()).sum::<u32>(), 200, "all test images");
+
+    // eval finds the same figures in the saved model.
+    let output = chainrule().args(["eval", "--json", "--model"]).arg(&out).output().unwrap();
+    let eval: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(eval["accuracy"], summary["test_accuracy"]);
+    assert_eq!((&eval["split"], &eval["n"]), (&"test".into(), &200.into()));
+    for (split, n, figure) in
+        [("val", 100, "validation_accuracy"), ("train", 900, "train_accuracy")]
+    {
+        let args = ["eval", "--json", "--split", split, "--model"];
+        let output = chainrule().args(args).arg(&out).output().unwrap();
+        let eval: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&eval["accuracy"], &eval["n"]), (&summary[figure], &n.into()), "{split}");
+    }
+}
+
+#[test]
+fn the_config_of_a_run_repeats_it_to_the_bit_with_another_number_of_threads() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, second) = (dir.path().join("first"), dir.path().join("second"));
+    assert!(train(&first, "--threads 1 --seed 7 --learning-rate 0.013").status.success());
+    let mut again = chainrule();
+    again.args(["train", "--threads", "3", "--recipe"]).arg(first.join("config.toml"));
+    assert!(again.arg("--out").arg(&second).output().unwrap().status.success());
+    for file in ["model.safetensors", "last.safetensors", "confusion.csv"] {
+        let read = |out: &Path| std::fs::read(out.join(file)).unwrap();
+        assert!(read(&first) == read(&second), "{file} differs");
+    }
+    let losses = |out: &Path| column(&out.join("iterations.csv"), "loss");
+    assert_eq!(losses(&first), losses(&second));
+}
+
+#[test]
+fn settings_that_cannot_work_are_told_in_one_sentence_and_leave_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = |text: &str| {
+        let path = dir.path().join(format!("recipe-{}.toml", text.len()));
+        std::fs::write(&path, text).unwrap();
+        format!("--recipe {}", path.display())
+    };
+    for (flags, sentence) in [
+        ("--batch-size 0".to_owned(), "batch_size is 0: a step needs at least one image"),
+        ("--batch-size 901".into(), "batch_size is 901: there are 900 images to train on"),
+        ("--learning-rate -0.1".into(), "learning_rate is -0.1: it must be a positive number"),
+        ("--learning-rate NaN".into(), "learning_rate is NaN: it must be a positive number"),
+        ("--learning-rate inf".into(), "learning_rate is inf: it must be a positive number"),
+        ("--hidden-dim 50,0,20".into(), "width 2 is 0"),
+        ("--hidden-dim 40000000000".into(), "GB of memory"),
+        ("--hidden-dim 18446744073709551615".into(), "more memory than any machine has"),
+        ("--momentum 1".into(), "momentum is 1: it must be from 0 to below 1"),
+        ("--reg -1".into(), "reg is -1: it must be 0 or a positive number"),
+        ("--max-steps 0".into(), "max_steps is 0"),
+        ("--threads 5000".into(), "threads is 5000"),
+        ("--init-from nowhere.safetensors".into(), "cannot read nowhere.safetensors"),
+        ("--recipe nowhere.toml".into(), "cannot read nowhere.toml"),
+        (recipe("learning_rat = 0.1"), "unknown key `learning_rat`: did you mean `learning_rate`?"),
+        (recipe("epochs = \"ten\""), "epochs"),
+        (recipe("epochs = "), "recipe-9.toml"),
+    ] {
+        let out = dir.path().join("run");
+        let output = train(&out, &flags);
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{flags}: {said}");
+        assert!(said.starts_with("error: ") && said.contains(sentence), "{flags}: {said}");
+        assert!(!said.contains("panicked"), "{flags}: {said}");
+        let left = std::fs::read_dir(&out).map_or(0, Iterator::count);
+        assert_eq!(left, 0, "{flags} left files behind");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_exit_code_2() {
+    for args in [&["train", "--hidden-dim", "ten"][..], &["train", "--no-such-flag"], &["trian"]] {
+        assert_eq!(chainrule().args(args).output().unwrap().status.code(), Some(2), "{args:?}");
+    }
+}
+
+#[test]
+fn a_folder_that_holds_something_is_never_written_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    std::fs::create_dir(&out).unwrap();
+    std::fs::write(out.join("thesis.txt"), "years of work").unwrap();
+    let output = train(&out, "");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("already exists and is not empty"), "{}", stderr(&output));
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 1);
+    // Nor is a file taken for a folder.
+    let output = train(&out.join("thesis.txt"), "");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("cannot create"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_loss_that_overflows_ends_the_run_with_the_iteration_and_the_learning_rate() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let output = train(&out, "--learning-rate 1e30");
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("at iteration ") && said.contains("learning rate 1000000"), "{said}");
+    assert!(!column(&out.join("epochs.csv"), "epoch").is_empty(), "what was written is kept");
+    let text = std::fs::read_to_string(out.join("iterations.csv")).unwrap();
+    assert!(text.lines().count() >= 2, "the iterations until then are kept: {text}");
+}
+
+#[test]
+fn without_any_source_the_sample_is_used_and_said_aloud() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let mut command = chainrule();
+    command.args(["train", "--epochs", "1", "--hidden-dim", "0", "--data-dir"]);
+    let output = command.arg(dir.path().join("none")).arg("--out").arg(&out).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("WARNING: CIFAR-10 could not be had"), "{}", stderr(&output));
+    assert_eq!(json(&out.join("summary.json"))["data"], "sample");
+    let config = std::fs::read_to_string(out.join("config.toml")).unwrap();
+    assert!(config.contains("data = \"sample\""), "{config}");
+}
+
+#[test]
+fn a_run_that_starts_from_a_file_goes_on_where_the_file_was_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, first, second) =
+        (dir.path().join("whole"), dir.path().join("first"), dir.path().join("second"));
+    // Without momentum and shuffling an epoch of 25 steps of 40 is the same whenever it comes, and
+    // a file keeps every bit.
+    let plain = "--no-shuffle --momentum 0 --lr-decay 1 --validation 0 --batch-size 40";
+    assert!(train(&whole, &format!("{plain} --epochs 3")).status.success());
+    assert!(train(&first, &format!("{plain} --epochs 5 --max-steps 25")).status.success());
+    assert_eq!(json(&first.join("summary.json"))["iterations"], 25);
+    let start = first.join("last.safetensors");
+    let flags = format!("{plain} --epochs 2 --init-from {}", start.display());
+    assert!(train(&second, &flags).status.success());
+    let losses = |out: &Path| column(&out.join("iterations.csv"), "loss");
+    assert_eq!([losses(&first), losses(&second)].concat(), losses(&whole));
+    let weights = |out: &Path| std::fs::read(out.join("last.safetensors")).unwrap();
+    assert!(weights(&second) == weights(&whole));
+}
+
+#[test]
+fn gradcheck_prints_a_row_for_each_parameter_and_the_same_as_json() {
+    let output = chainrule().args(["gradcheck", "--json"]).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let rows: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    for row in &rows {
+        assert!(row["worst_relative_error"].as_f64().unwrap() < 1e-7, "{row}");
+        assert_eq!(row["passed"], true, "{row}");
+    }
+    let output = chainrule().arg("gradcheck").output().unwrap();
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(table.lines().filter(|line| line.ends_with("  yes")).count(), rows.len());
+}
