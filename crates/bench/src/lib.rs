@@ -40,6 +40,20 @@ pub fn threads() -> Vec<usize> {
     if cores == 1 { vec![1] } else { vec![1, cores] }
 }
 
+/// Says on standard error that other programs keep the cores busy, where Linux tells: figures
+/// taken then are worth little, and worst of all those of frameworks whose threads wait spinning.
+pub fn warn_if_busy() {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load: f64 = load.split(' ').next().and_then(|text| text.parse().ok()).unwrap_or(0.0);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    if load > 0.5 * cores as f64 {
+        eprintln!(
+            "warning: the machine is busy (a load of {load} in the last minute, on {cores} cores); \
+             these figures will be worth little"
+        );
+    }
+}
+
 /// Short enough to run all benchmarks while one waits.
 pub fn criterion() -> Criterion {
     Criterion::default()

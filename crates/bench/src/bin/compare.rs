@@ -12,6 +12,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::str::FromStr;
 
 use anyhow::{Context, bail, ensure};
+use chainrule_bench::warn_if_busy;
 use chainrule_report::{Bar, BarGroup, Bars, SERIES};
 use clap::Parser;
 use serde_json::Value;
@@ -69,6 +70,7 @@ impl FromStr for Work {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     ensure!(args.rounds > 0, "one round at least");
+    warn_if_busy();
     let folder = args.output.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder {
         fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?;
@@ -90,11 +92,11 @@ fn main() -> anyhow::Result<()> {
     }
     let chart = Bars {
         title: match args.eval {
-            true => "Images classified a second".into(),
-            false => "Images trained on a second".into(),
+            true => "Classifying, in images a second".into(),
+            false => "Training, in images a second".into(),
         },
         subtitle: vec![format!(
-            "medians of {} rounds in turns; the bars are multiples of the peer of length 1, {}",
+            "{} rounds in turns; a bar is the median ratio to {}, the line at its end the middle half",
             args.rounds,
             args.peers.first().map_or("ours", String::as_str)
         )],

@@ -7,7 +7,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use chainrule_bench::{INPUTS, Work, threads};
+use chainrule_bench::{INPUTS, Work, threads, warn_if_busy};
 use chainrule_tensor::team::Team;
 use chainrule_tensor::{Path, peak};
 use clap::Parser;
@@ -31,6 +31,7 @@ struct Args {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let path = Path::from_environment()?;
+    warn_if_busy();
     println!("kernels: {path}\n");
 
     let mut peaks = vec![];

@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
+use chainrule_bench::warn_if_busy;
 use chainrule_data::{Dataset, cifar10, epoch_order};
 use chainrule_nn::{Engine, Sgd};
 use chainrule_report::{Axis, Dash, Figure, Key, Line, Look, Marker, Panel};
@@ -34,6 +35,9 @@ struct Args {
     seeds: u64,
     #[arg(long, default_value_t = 2)]
     threads: usize,
+    /// Passes over the training images; without it, as many as `chainrule train` makes
+    #[arg(long)]
+    epochs: Option<u32>,
     /// Steps between two looks at the test set
     #[arg(long, default_value_t = 100)]
     every: usize,
@@ -53,6 +57,7 @@ struct Reading {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     ensure!(args.seeds > 0 && args.every > 0, "one seed and one step at least");
+    warn_if_busy();
     let dataset = cifar10::read(&args.data_dir)?;
     if let Some(folder) = args.output.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?;
@@ -63,7 +68,9 @@ fn main() -> anyhow::Result<()> {
 
     let mut runs: BTreeMap<&str, Vec<Vec<Reading>>> = BTreeMap::new();
     for seed in 0..args.seeds {
-        let config = Config { seed, threads: args.threads, ..Config::default() };
+        let defaults = Config::default();
+        let epochs = args.epochs.unwrap_or(defaults.epochs);
+        let config = Config { seed, epochs, threads: args.threads, ..defaults };
         for (trainer, readings) in
             [("Chainrule", ours(&args, &config, &dataset)?), ("PyTorch", theirs(&args, &config)?)]
         {
