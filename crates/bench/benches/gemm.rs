@@ -4,6 +4,8 @@
 //! operands as the training step keeps them. Inputs have a fixed seed and are made outside the
 //! timed part.
 
+use std::ops::Range;
+
 use chainrule_bench::numbers;
 use chainrule_nn::layout::LinearLayout;
 use chainrule_nn::linear;
@@ -55,7 +57,7 @@ fn backward(c: &mut Criterion) {
         for path in Path::available() {
             let layout = LinearLayout::first(3072, hidden, path);
             let blocks: Vec<_> = layout.blocks.iter().map(|k| numbers(batch, k.len(), 1)).collect();
-            let tile = |t: &std::ops::Range<usize>| numbers(batch, t.len(), 2).into_vec();
+            let tile = |t: &Range<usize>| numbers(batch, t.len(), 2).into_vec();
             let dz = Board::new(layout.tiles.iter().map(tile).collect());
             let mut scratch = vec![0.0; linear::scratch_len(path)];
             let mut dw = vec![0.0; 128 * layout.columns()];

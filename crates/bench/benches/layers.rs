@@ -1,5 +1,7 @@
 //! Forward and backward of each layer, in images a second, with the best kernels of the machine.
 
+use std::ops::Range;
+
 use chainrule_bench::numbers;
 use chainrule_nn::layout::LinearLayout;
 use chainrule_nn::{linear, relu, softmax};
@@ -33,7 +35,7 @@ fn linear_layer(c: &mut Criterion) {
                 }
             });
         });
-        let tile = |t: &std::ops::Range<usize>| numbers(batch, t.len(), 3).into_vec();
+        let tile = |t: &Range<usize>| numbers(batch, t.len(), 3).into_vec();
         let dz = Board::new(layout.tiles.iter().map(tile).collect());
         let mut scratch = vec![0.0; linear::scratch_len(path)];
         let mut dx: Vec<_> = widths.iter().map(|&n| vec![0.0; batch * n]).collect();
@@ -50,9 +52,17 @@ fn linear_layer(c: &mut Criterion) {
                 let mut sum = 0.0;
                 for x in &x {
                     let tiles = &layout.tiles;
-                    linear::backward_weight(path, tiles, batch, x, &dz, &mut scratch, |_, dw| {
-                        sum += dw[0];
-                    });
+                    linear::backward_weight(
+                        path,
+                        tiles,
+                        batch,
+                        x,
+                        &dz,
+                        &mut scratch,
+                        |_, dw: &[f32]| {
+                            sum += dw[0];
+                        },
+                    );
                 }
                 sum
             });

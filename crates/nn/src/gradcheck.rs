@@ -18,6 +18,8 @@
 //! The code that is checked is the code that trains: the classifier's gradient is read from the
 //! velocity of an [`Engine`] after one step with a learning rate and a momentum of 0.
 
+use std::ops::Range;
+
 use chainrule_tensor::team::Board;
 use chainrule_tensor::{Path, Tensor};
 
@@ -134,9 +136,17 @@ fn linear_alone(path: Path) -> Vec<Row> {
     let mut scratch = vec![0.0; linear::scratch_len(path)];
     let (mut dx, mut dw, mut db) = (vec![0.0; x.len()], vec![0.0; w.len()], vec![0.0; b.len()]);
     linear::backward_input(path, tiles, n, &dz, &w, &mut dx, &mut scratch);
-    linear::backward_weight(path, tiles, n, &x, &dz, &mut scratch, |at, strip| {
-        dw[at].copy_from_slice(strip);
-    });
+    linear::backward_weight(
+        path,
+        tiles,
+        n,
+        &x,
+        &dz,
+        &mut scratch,
+        |at: Range<usize>, strip: &[f64]| {
+            dw[at].copy_from_slice(strip);
+        },
+    );
     for (t, tile) in tiles.iter().enumerate() {
         linear::backward_bias(path, &dz.read(t), &mut db[tile.clone()]);
     }

@@ -72,10 +72,23 @@ pub fn backward_input<T: Scalar>(
     }
 }
 
-/// dW = Xᵀ dZ: the derivative of the loss by a block's weights.
-///
-/// It is handed on as it is made, a strip of some rows of a tile at a time: `take` gets the place
-/// of the strip in the block's storage, and the gradient there.
+/// What becomes of dW, a strip of some rows of a tile at a time. A closure that takes the place
+/// of a strip in the block's storage, and the gradient there, is the simplest.
+pub trait Strips<T> {
+    /// The gradient at `place`, as it has been computed.
+    fn take(&mut self, place: Range<usize>, dw: &[T]);
+
+    /// The gradient at `place` is about to be computed: time to ask for what `take` will want.
+    fn soon(&self, _place: Range<usize>) {}
+}
+
+impl<T, F: FnMut(Range<usize>, &[T])> Strips<T> for F {
+    fn take(&mut self, place: Range<usize>, dw: &[T]) {
+        self(place, dw);
+    }
+}
+
+/// dW = Xᵀ dZ: the derivative of the loss by a block's weights, handed on as it is made.
 pub fn backward_weight<T: Scalar>(
     path: Path,
     tiles: &[Range<usize>],
@@ -83,7 +96,7 @@ pub fn backward_weight<T: Scalar>(
     x: &[T],
     dz: &Board<T>,
     scratch: &mut [T],
-    mut take: impl FnMut(Range<usize>, &[T]),
+    mut strips: impl Strips<T>,
 ) {
     let width = x.len() / rows.max(1);
     for (number, tile) in tiles.iter().enumerate() {
@@ -93,10 +106,12 @@ pub fn backward_weight<T: Scalar>(
             let height = strip_rows(path).min(width - first);
             let x = View::strided(&x[first..], rows, height, width, 1);
             let strip = &mut scratch[..height * tile.len()];
+            let start = tile.start * width + first * tile.len();
+            let place = start..start + strip.len();
+            strips.soon(place.clone());
             panel(path, x.t(), dz, ViewMut::new(strip, height, tile.len()), false)
                 .expect("x is rows x width");
-            let start = tile.start * width + first * tile.len();
-            take(start..start + strip.len(), strip);
+            strips.take(place, strip);
         }
     }
 }

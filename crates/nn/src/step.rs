@@ -26,10 +26,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use chainrule_tensor::bytes::Rows;
 use chainrule_tensor::elementwise::{Sgd, add_assign, sgd, sum_of_squares};
+use chainrule_tensor::prefetch::prefetch;
 use chainrule_tensor::team::{Board, Member};
 use chainrule_tensor::{Path, Scalar};
 
 use crate::layout::{LinearLayout, Sharing};
+use crate::linear::Strips;
 use crate::{linear, relu, softmax};
 
 /// What all cores see of a layer: how it is cut and shared, and where they publish.
@@ -187,17 +189,13 @@ impl<T: Scalar> Core<T> {
             let share = &mut self.shares[l];
             for k in share.blocks.clone() {
                 let x = if l == 0 {
-                    let at = if keep {
-                        share.columns(layout, k, rows)
-                    } else {
-                        0..rows * layout.blocks[k].len()
-                    };
-                    batch.data.gather(
-                        path,
-                        batch.rows,
-                        layout.blocks[k].clone(),
-                        &mut share.x[at.clone()],
-                    );
+                    let columns = layout.blocks[k].clone();
+                    let at =
+                        if keep { share.columns(layout, k, rows) } else { 0..rows * columns.len() };
+                    batch.data.gather(path, batch.rows, columns, &mut share.x[at.clone()]);
+                    if k + 1 < share.blocks.end {
+                        batch.data.prefetch(batch.rows, layout.blocks[k + 1].clone());
+                    }
                     &share.x[at]
                 } else {
                     &share.x[share.columns(layout, k, rows)]
@@ -285,22 +283,10 @@ impl<T: Scalar> Core<T> {
                 let Learned { value, velocity } = &mut share.bias;
                 sgd(path, &mut value[features.clone()], &mut velocity[features], db, no_penalty);
             }
-            let squares = &mut share.squares[own];
-            *squares = 0.0;
-            linear::backward_weight(
-                path,
-                &layout.tiles,
-                rows,
-                x,
-                dz,
-                &mut self.scratch,
-                |at, dw| {
-                    sgd(path, &mut w[at.clone()], &mut v[at.clone()], dw, rule);
-                    if rule.l2 > T::ZERO {
-                        *squares += sum_of_squares(path, &w[at]).to_f64();
-                    }
-                },
-            );
+            let mut update = Update { path, rule, w, v, squares: 0.0 };
+            let (tiles, scratch) = (&layout.tiles, &mut self.scratch);
+            linear::backward_weight(path, tiles, rows, x, dz, scratch, &mut update);
+            share.squares[own] = update.squares;
         }
         if last {
             let Learned { value, velocity } = &mut self.output_bias;
@@ -342,6 +328,31 @@ impl<T: Scalar> Core<T> {
             let all = share.blocks.clone().flat_map(move |k| share.columns(&layer.layout, k, rows));
             all.map(|at| share.x[at] > T::ZERO)
         })
+    }
+}
+
+/// The update of a block's weights, made while their gradient is still in the cache.
+struct Update<'a, T> {
+    path: Path,
+    rule: Sgd<T>,
+    w: &'a mut [T],
+    v: &'a mut [T],
+    /// Σ w² of what has been updated, if there is a penalty on it.
+    squares: f64,
+}
+
+impl<T: Scalar> Strips<T> for &mut Update<'_, T> {
+    fn take(&mut self, place: Range<usize>, dw: &[T]) {
+        let (w, v) = (&mut self.w[place.clone()], &mut self.v[place]);
+        sgd(self.path, w, v, dw, self.rule);
+        if self.rule.l2 > T::ZERO {
+            self.squares += sum_of_squares(self.path, w).to_f64();
+        }
+    }
+
+    fn soon(&self, place: Range<usize>) {
+        prefetch(&self.w[place.clone()]);
+        prefetch(&self.v[place]);
     }
 }
 

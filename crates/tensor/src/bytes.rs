@@ -2,6 +2,7 @@
 //! what `f32` would take, and become numbers only in the block of columns that is being used.
 
 use crate::path::for_each_path;
+use crate::prefetch::prefetch;
 use crate::scalar::Scalar;
 
 /// A matrix of bytes whose element (i, j) stands for the number
@@ -56,6 +57,10 @@ pub trait Rows<T>: Sync {
         columns: std::ops::Range<usize>,
         out: &mut [T],
     );
+
+    /// Starts to bring the given columns of the given rows nearer, for a [`Rows::gather`] to come.
+    /// Rows of a shuffled batch lie anywhere in memory, where the processor can't guess them.
+    fn prefetch(&self, _rows: &[u32], _columns: std::ops::Range<usize>) {}
 }
 
 impl<T: Scalar> Rows<T> for ByteRows<'_> {
@@ -73,6 +78,12 @@ impl<T: Scalar> Rows<T> for ByteRows<'_> {
         let (scale, shift) = (&self.scale[columns.clone()], &self.shift[columns.clone()]);
         for (&row, out) in rows.iter().zip(out.chunks_exact_mut(columns.len())) {
             normalise(path, self.row(row, &columns), scale, shift, out);
+        }
+    }
+
+    fn prefetch(&self, rows: &[u32], columns: std::ops::Range<usize>) {
+        for &row in rows {
+            prefetch(self.row(row, &columns));
         }
     }
 }

@@ -24,10 +24,11 @@
 //! | [`rows`] | kernels over the rows of a matrix: log-sum-exp, column sums, transposition |
 //! | [`bytes`] | rows of bytes, read as normalised numbers |
 //! | [`peak`] | what this machine can multiply and read at most, for the roofline |
+//! | [`prefetch`](mod@prefetch) | asking for memory before it is needed |
 //! | [`team`] | a team of threads that meets at barriers |
 //!
-//! `unsafe` stands in four places: `gemm.rs` (the call into matrixmultiply), `panel/` (vector
-//! instructions), and `path.rs` and `peak.rs` (the call of a function that was compiled for
+//! `unsafe` stands in five places: `gemm.rs` (the call into matrixmultiply), `panel/` (vector
+//! instructions), `prefetch.rs` (one instruction), and `path.rs` and `peak.rs` (the call of a function that was compiled for
 //! instructions that were detected at run time). Everything else is checked by the compiler.
 
 pub mod bytes;
@@ -36,6 +37,7 @@ pub mod gemm;
 pub mod panel;
 pub mod path;
 pub mod peak;
+pub mod prefetch;
 pub mod rows;
 pub mod scalar;
 pub mod team;
