@@ -2,7 +2,7 @@
 //! kernels' tiles, every α and β that has a case of its own, and a C that holds NaN.
 
 use chainrule_tensor::gemm::reference;
-use chainrule_tensor::panel::panel;
+use chainrule_tensor::panel::{panel, panel_transposed};
 use chainrule_tensor::{Path, Scalar, Tensor, View, ViewMut, gemm};
 
 /// Numbers without a pattern, in -1..1, the same on every run.
@@ -142,6 +142,33 @@ fn an_element_of_a_product_has_the_same_bits_whatever_rows_stand_beside_it() {
             let mut alone = Tensor::zeros(1, 48);
             panel(path, View::new(a.row(i), 1, 77), b.view(), alone.view_mut(), false).unwrap();
             assert_eq!(alone.as_slice(), whole.row(i), "{path}: row {i}");
+        }
+    }
+}
+
+#[test]
+fn the_transposed_kernel_is_its_definition_on_every_path() {
+    for path in Path::available() {
+        for m in [0, 1, 2, 3, 4, 5, 7, 64, 65] {
+            for k in [0, 1, 4, 8, 15, 16, 17, 31, 33, 48, 128] {
+                for n in [0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 15] {
+                    for accumulate in [false, true] {
+                        let (a, b) = (numbers::<f32>(m, k + 3, 1), numbers::<f32>(n, k + 1, 2));
+                        let a = View::strided(a.as_slice(), m, k, k + 3, 1);
+                        let b = View::strided(b.as_slice(), n, k, k + 1, 1);
+                        let mut got = numbers(m, n, 3);
+                        let mut want = got.clone();
+                        if !accumulate {
+                            got.as_mut_slice().fill(f32::NAN);
+                        }
+                        panel_transposed(path, a, b, got.view_mut(), accumulate).unwrap();
+                        let beta = if accumulate { 1.0 } else { 0.0 };
+                        reference(1.0, a, b.t(), beta, want.view_mut()).unwrap();
+                        let what = format!("{path}: {m} x {k} x {n}, transposed");
+                        assert_close(&got, &want, k, &what);
+                    }
+                }
+            }
         }
     }
 }

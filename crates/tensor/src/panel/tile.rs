@@ -1,8 +1,12 @@
-//! A tile of C in registers: MR rows by NV vectors, while k runs.
+//! A tile of C in registers while k runs.
 //!
-//! Per step of k it loads NV vectors of B, spreads MR numbers of A, and does MR·NV fused
+//! [`column`] sweeps tiles of MR rows by NV vectors, whose lanes are columns of C. Per step of k
+//! such a tile loads NV vectors of B, spreads MR numbers of A, and does MR·NV fused
 //! multiply-adds. MR·NV + NV + 1 registers hold it all: 8 x 3 on AVX-512 takes 28 of 32, and
 //! 4 x 3 on AVX2 takes all 16.
+//!
+//! [`rows_by_rows`] sweeps tiles of MR x NR single elements of A·Bᵀ, whose lanes are steps of k,
+//! summed up at the end.
 
 /// A register of numbers. The methods are one instruction each.
 ///
@@ -20,6 +24,8 @@ pub(super) unsafe trait Vector: Copy {
     /// self + a·b, rounded once.
     unsafe fn multiply_add(self, a: Self, b: Self) -> Self;
     unsafe fn add(self, other: Self) -> Self;
+    /// The sums over the lanes of four vectors.
+    unsafe fn sums(of: [Self; 4]) -> [f32; 4];
 }
 
 /// Where the three matrices lie: pointers and strides. Columns of `b` and `c` are adjacent.
@@ -116,6 +122,123 @@ pub(super) unsafe fn column<V: Vector, const MR: usize, const NV: usize>(m: usiz
         }
         if m - i >= 1 {
             tile_by_stride::<V, 1, NV>(from(i));
+        }
+    }
+}
+
+/// The columns that do not fill a vector, one number at a time: C's columns 0..n, n below a
+/// vector's width, each element as the same chain of fused multiply-adds as in [`column`].
+///
+/// # Safety
+/// As [`column`], for m rows and n columns; compiled where `f32::mul_add` is one instruction.
+#[allow(unsafe_code)]
+#[inline(always)]
+pub(super) unsafe fn edge(m: usize, n: usize, at: Operands) {
+    for i in 0..m {
+        for j in 0..n {
+            // SAFETY: row i of A and C and column j of B and C are among those that the caller
+            // vouches for.
+            unsafe {
+                let mut sum = 0.0f32;
+                for p in 0..at.k {
+                    let x = *at.a.add(i * at.a_row + p * at.a_column);
+                    sum = x.mul_add(*at.b.add(p * at.b_row + j), sum);
+                }
+                let c = at.c.add(i * at.c_row + j);
+                *c = if at.accumulate { *c + sum } else { sum };
+            }
+        }
+    }
+}
+
+/// MR x NR elements of A·Bᵀ; rows of `a`, `b` and `c` are contiguous.
+///
+/// # Safety
+/// Behind the pointers of `at` there must be MR x k, NR x k and MR x NR valid numbers, the last
+/// ones not shared, and the vector's instructions.
+#[allow(unsafe_code)]
+#[allow(clippy::needless_range_loop)] // i and j are the row and the column of the formula
+#[inline(always)]
+unsafe fn dot_tile<V: Vector, const MR: usize, const NR: usize>(at: Operands) {
+    // SAFETY: every offset below is that of an element which the caller vouches for.
+    unsafe {
+        let mut sums = [[V::zero(); NR]; MR];
+        let whole = at.k / V::LANES * V::LANES;
+        for p in (0..whole).step_by(V::LANES) {
+            let mut b = [V::zero(); NR];
+            for j in 0..NR {
+                b[j] = V::load(at.b.add(j * at.b_row + p));
+            }
+            for i in 0..MR {
+                let a = V::load(at.a.add(i * at.a_row + p));
+                for j in 0..NR {
+                    sums[i][j] = sums[i][j].multiply_add(a, b[j]);
+                }
+            }
+        }
+        for first in (0..MR * NR).step_by(4) {
+            let mut four = [V::zero(); 4];
+            for (n, sum) in four.iter_mut().enumerate().take(MR * NR - first) {
+                *sum = sums[(first + n) / NR][(first + n) % NR];
+            }
+            for (n, &sum) in V::sums(four).iter().enumerate().take(MR * NR - first) {
+                let (i, j) = ((first + n) / NR, (first + n) % NR);
+                let mut sum = sum;
+                for p in whole..at.k {
+                    sum = (*at.a.add(i * at.a_row + p)).mul_add(*at.b.add(j * at.b_row + p), sum);
+                }
+                let c = at.c.add(i * at.c_row + j);
+                *c = if at.accumulate { *c + sum } else { sum };
+            }
+        }
+    }
+}
+
+/// C (+)= A·Bᵀ, four rows of each at a time, then 2 and 1.
+///
+/// # Safety
+/// As [`dot_tile`], for m rows of A and n rows of B.
+#[allow(unsafe_code)]
+#[inline(always)]
+pub(super) unsafe fn rows_by_rows<V: Vector>(m: usize, n: usize, at: Operands) {
+    let mut j = 0;
+    while j < n {
+        // SAFETY: rows i.. of A and C, rows j.. of B and columns j.. of C are among those that the
+        // caller vouches for.
+        unsafe {
+            let from = Operands { b: at.b.add(j * at.b_row), c: at.c.add(j), ..at };
+            match n - j {
+                1 => rows_by::<V, 1>(m, from),
+                2 | 3 => rows_by::<V, 2>(m, from),
+                _ => rows_by::<V, 4>(m, from),
+            }
+        }
+        j += [1, 2, 2, 4][(n - j - 1).min(3)];
+    }
+}
+
+/// All m rows of A by NR rows of B.
+///
+/// # Safety
+/// As [`rows_by_rows`].
+#[allow(unsafe_code)]
+#[inline(always)]
+unsafe fn rows_by<V: Vector, const NR: usize>(m: usize, at: Operands) {
+    let mut i = 0;
+    // SAFETY: rows i.. of A and C are among the m rows that the caller vouches for.
+    unsafe {
+        let from =
+            |i: usize| Operands { a: at.a.add(i * at.a_row), c: at.c.add(i * at.c_row), ..at };
+        while m - i >= 4 {
+            dot_tile::<V, 4, NR>(from(i));
+            i += 4;
+        }
+        if m - i >= 2 {
+            dot_tile::<V, 2, NR>(from(i));
+            i += 2;
+        }
+        if m - i >= 1 {
+            dot_tile::<V, 1, NR>(from(i));
         }
     }
 }

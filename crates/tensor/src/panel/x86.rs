@@ -2,8 +2,8 @@
 
 use std::arch::x86_64::*;
 
-use super::tile::{Operands, Vector, column};
-use crate::{Path, View, ViewMut};
+use super::tile::{Operands, Vector, column, edge, rows_by_rows};
+use crate::{View, ViewMut};
 
 #[derive(Clone, Copy)]
 struct F32x16(__m512);
@@ -12,7 +12,7 @@ struct F32x16(__m512);
 struct F32x8(__m256);
 
 macro_rules! vector {
-    ($name:ident, $lanes:literal, $zero:ident, $load:ident, $store:ident, $spread:ident, $fma:ident, $add:ident) => {
+    ($name:ident, $lanes:literal, $zero:ident, $load:ident, $store:ident, $spread:ident, $fma:ident, $add:ident, $sums:ident) => {
         // SAFETY: each method is one intrinsic with the very contract that the trait states.
         #[allow(unsafe_code)]
         unsafe impl Vector for $name {
@@ -47,6 +47,11 @@ macro_rules! vector {
                 // SAFETY: the caller has the instructions.
                 Self(unsafe { $add(self.0, other.0) })
             }
+            #[inline(always)]
+            unsafe fn sums(of: [Self; 4]) -> [f32; 4] {
+                // SAFETY: the caller has the instructions.
+                unsafe { $sums(of.map(|vector| vector.0)) }
+            }
         }
     };
 }
@@ -59,7 +64,8 @@ vector!(
     _mm512_storeu_ps,
     _mm512_set1_ps,
     _mm512_fmadd_ps,
-    _mm512_add_ps
+    _mm512_add_ps,
+    sums512
 );
 vector!(
     F32x8,
@@ -69,8 +75,66 @@ vector!(
     _mm256_storeu_ps,
     _mm256_set1_ps,
     _mm256_fmadd_ps,
-    _mm256_add_ps
+    _mm256_add_ps,
+    sums256
 );
+
+/// Adds neighbours: lanes 4i .. 4i + 4 of the result hold, for each 128 bits of the operands, the
+/// sums of their four numbers.
+macro_rules! sums_of_fours {
+    ($of:ident, $low:ident, $high:ident, $add:ident, $low_pair:ident, $high_pair:ident, $ps:ident, $pd:ident) => {{
+        let [a, b, c, d] = $of;
+        let ab = $add($low(a, b), $high(a, b));
+        let cd = $add($low(c, d), $high(c, d));
+        let (ab, cd) = ($pd(ab), $pd(cd));
+        $add($ps($low_pair(ab, cd)), $ps($high_pair(ab, cd)))
+    }};
+}
+
+#[allow(unsafe_code)]
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn sums512(of: [__m512; 4]) -> [f32; 4] {
+    let fours = sums_of_fours!(
+        of,
+        _mm512_unpacklo_ps,
+        _mm512_unpackhi_ps,
+        _mm512_add_ps,
+        _mm512_unpacklo_pd,
+        _mm512_unpackhi_pd,
+        _mm512_castpd_ps,
+        _mm512_castps_pd
+    );
+    let eight = _mm256_add_ps(_mm512_castps512_ps256(fours), _mm512_extractf32x8_ps::<1>(fours));
+    to_array(_mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight)))
+}
+
+#[allow(unsafe_code)]
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn sums256(of: [__m256; 4]) -> [f32; 4] {
+    let fours = sums_of_fours!(
+        of,
+        _mm256_unpacklo_ps,
+        _mm256_unpackhi_ps,
+        _mm256_add_ps,
+        _mm256_unpacklo_pd,
+        _mm256_unpackhi_pd,
+        _mm256_castpd_ps,
+        _mm256_castps_pd
+    );
+    to_array(_mm_add_ps(_mm256_castps256_ps128(fours), _mm256_extractf128_ps::<1>(fours)))
+}
+
+fn to_array(four: __m128) -> [f32; 4] {
+    let mut array = [0.0; 4];
+    // SAFETY: SSE is part of every x86-64, and the array holds four numbers.
+    #[allow(unsafe_code)]
+    unsafe {
+        _mm_storeu_ps(array.as_mut_ptr(), four);
+    }
+    array
+}
 
 fn operands(a: &View, b: &View, c: &mut ViewMut, accumulate: bool) -> Operands {
     let ((a_row, a_column), (b_row, _), (c_row, _)) = (a.strides(), b.strides(), c.strides());
@@ -78,11 +142,12 @@ fn operands(a: &View, b: &View, c: &mut ViewMut, accumulate: bool) -> Operands {
     Operands { k, a, a_row, a_column, b, b_row, c, c_row, accumulate }
 }
 
-/// Sweeps tiles of MR x 3, 2 or 1 vectors over C, column after column.
+/// Sweeps tiles of MR x 3, 2 or 1 vectors over C, column after column, and what is left of the
+/// columns number by number.
 ///
 /// # Safety
-/// The processor must have the vector's instructions. The shapes must agree, B and C must have
-/// unit column strides, and their width must be a multiple of `LANES`.
+/// The processor must have the vector's instructions, and FMA. The shapes must agree, and B and C
+/// must have unit column strides.
 #[allow(unsafe_code)]
 #[inline(always)]
 unsafe fn sweep<V: Vector, const MR: usize>(a: View, b: View, mut c: ViewMut, accumulate: bool) {
@@ -97,51 +162,72 @@ unsafe fn sweep<V: Vector, const MR: usize>(a: View, b: View, mut c: ViewMut, ac
         // columns j .. j + width are among them.
         unsafe {
             let from = Operands { b: at.b.wrapping_add(j), c: at.c.add(j), ..at };
-            match (n - j) / V::LANES {
-                1 => {
-                    column::<V, MR, 1>(m, from);
-                    j += V::LANES;
-                }
-                2 => {
-                    column::<V, MR, 2>(m, from);
-                    j += 2 * V::LANES;
-                }
-                _ => {
-                    column::<V, MR, 3>(m, from);
-                    j += 3 * V::LANES;
-                }
+            let vectors = ((n - j) / V::LANES).min(3);
+            match vectors {
+                0 => edge(m, n - j, from),
+                1 => column::<V, MR, 1>(m, from),
+                2 => column::<V, MR, 2>(m, from),
+                _ => column::<V, MR, 3>(m, from),
             }
+            j = if vectors == 0 { n } else { j + vectors * V::LANES };
         }
     }
 }
 
-pub(super) fn avx512(path: Path, a: View, b: View, c: ViewMut, accumulate: bool) {
-    #[allow(unsafe_code)]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-    fn detected(a: View, b: View, c: ViewMut, accumulate: bool) {
-        // SAFETY: this function is compiled for the instructions; `super::Panel for f32` comes
-        // here only with checked shapes, unit column strides and a width in whole vectors.
-        unsafe { sweep::<F32x16, 8>(a, b, c, accumulate) }
-    }
-    assert_eq!(path.kind(), crate::path::Kind::Avx512);
-    // SAFETY: a path of this kind exists only where the instructions were detected.
-    #[allow(unsafe_code)]
-    unsafe {
-        detected(a, b, c, accumulate)
-    }
+/// The two products, compiled for one set of instructions.
+macro_rules! compiled {
+    ($module:ident, $kind:ident, $features:literal, $vector:ident, $rows:literal) => {
+        pub(super) mod $module {
+            use super::*;
+            use crate::Path;
+            use crate::path::Kind;
+
+            pub(in crate::panel) fn multiply(
+                path: Path,
+                a: View,
+                b: View,
+                c: ViewMut,
+                accumulate: bool,
+            ) {
+                #[allow(unsafe_code)]
+                #[target_feature(enable = $features)]
+                fn detected(a: View, b: View, c: ViewMut, accumulate: bool) {
+                    // SAFETY: this function is compiled for the instructions; `Panel for f32`
+                    // comes here only with checked shapes and unit column strides.
+                    unsafe { sweep::<$vector, $rows>(a, b, c, accumulate) }
+                }
+                assert_eq!(path.kind(), Kind::$kind);
+                // SAFETY: a path of this kind exists only where the instructions were detected.
+                #[allow(unsafe_code)]
+                unsafe {
+                    detected(a, b, c, accumulate)
+                }
+            }
+
+            pub(in crate::panel) fn transposed(
+                path: Path,
+                a: View,
+                b: View,
+                c: ViewMut,
+                accumulate: bool,
+            ) {
+                #[allow(unsafe_code)]
+                #[target_feature(enable = $features)]
+                fn detected(a: View, b: View, mut c: ViewMut, accumulate: bool) {
+                    let at = operands(&a, &b, &mut c, accumulate);
+                    // SAFETY: as in `multiply`; the views have checked that the rows are there.
+                    unsafe { rows_by_rows::<$vector>(a.rows(), b.rows(), at) }
+                }
+                assert_eq!(path.kind(), Kind::$kind);
+                // SAFETY: a path of this kind exists only where the instructions were detected.
+                #[allow(unsafe_code)]
+                unsafe {
+                    detected(a, b, c, accumulate)
+                }
+            }
+        }
+    };
 }
 
-pub(super) fn avx2(path: Path, a: View, b: View, c: ViewMut, accumulate: bool) {
-    #[allow(unsafe_code)]
-    #[target_feature(enable = "avx2,fma")]
-    fn detected(a: View, b: View, c: ViewMut, accumulate: bool) {
-        // SAFETY: as in `avx512`.
-        unsafe { sweep::<F32x8, 4>(a, b, c, accumulate) }
-    }
-    assert_eq!(path.kind(), crate::path::Kind::Avx2);
-    // SAFETY: a path of this kind exists only where the instructions were detected.
-    #[allow(unsafe_code)]
-    unsafe {
-        detected(a, b, c, accumulate)
-    }
-}
+compiled!(avx512, Avx512, "avx512f,avx512bw,avx512dq,avx512vl", F32x16, 8);
+compiled!(avx2, Avx2, "avx2,fma", F32x8, 4);
