@@ -29,9 +29,9 @@ fn forward(c: &mut Criterion) {
         for path in Path::available() {
             let layout = LinearLayout::first(3072, hidden, path);
             let blocks: Vec<_> = (layout.blocks.iter())
-                .map(|k| (numbers(batch, k.len(), 1), numbers(k.len(), layout.columns(), 2)))
+                .map(|k| (numbers(batch, k.len(), 1), numbers(k.len(), layout.outputs, 2)))
                 .collect();
-            let mut z = vec![0.0; batch * layout.columns()];
+            let mut z = vec![0.0; batch * layout.outputs];
             group.bench_function(BenchmarkId::new(format!("blocks, {path}"), &name), |b| {
                 b.iter(|| {
                     for (k, (x, w)) in blocks.iter().enumerate() {
@@ -60,7 +60,7 @@ fn backward(c: &mut Criterion) {
             let tile = |t: &Range<usize>| numbers(batch, t.len(), 2).into_vec();
             let dz = Board::new(layout.tiles.iter().map(tile).collect());
             let mut scratch = vec![0.0; linear::scratch_len(path)];
-            let mut dw = vec![0.0; 128 * layout.columns()];
+            let mut dw = vec![0.0; 128 * layout.outputs];
             group.bench_function(BenchmarkId::new(format!("blocks, {path}"), &name), |b| {
                 b.iter(|| {
                     for x in &blocks {

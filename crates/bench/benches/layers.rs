@@ -23,7 +23,7 @@ fn linear_layer(c: &mut Criterion) {
         group.throughput(Throughput::Elements(batch as u64));
         // The layer's inputs are the tiles of the layer before it.
         let layout = LinearLayout::first(16, inputs, path).next(outputs, path);
-        let columns = layout.columns();
+        let columns = layout.outputs;
         let widths: Vec<usize> = layout.blocks.iter().map(|block| block.len()).collect();
         let x: Vec<_> = widths.iter().map(|&n| numbers(batch, n, 1).into_vec()).collect();
         let w: Vec<_> = widths.iter().map(|&n| numbers(n, columns, 2).into_vec()).collect();

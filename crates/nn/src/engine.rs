@@ -13,7 +13,7 @@ use chainrule_tensor::rows::argmax;
 use chainrule_tensor::team::{Team, TeamError};
 use chainrule_tensor::{Path, Scalar, Tensor};
 
-use crate::layout::LinearLayout;
+use crate::layout::{LinearLayout, is_narrow};
 use crate::softmax::cross_entropy;
 use crate::step::{Batch, Core, Layer, Learned};
 use crate::{Sgd, SoftmaxClassifier};
@@ -306,14 +306,17 @@ impl<T: Scalar> Engine<T> {
             let (layout, owned) = (&layer.layout, &layer.sharing.owned[rank]);
             let (inputs, outputs) = (self.widths[l], self.widths[l + 1]);
             for k in owned.clone() {
-                // A block or a tile may reach into the padding; that stays 0.
-                let block = layout.blocks[k].start..layout.blocks[k].end.min(inputs);
+                let block = layout.blocks[k].clone();
                 for tile in &layout.tiles {
                     let stored = layout.weights_of_tile(owned.start, k, tile).start;
                     for (row, i) in block.clone().enumerate() {
-                        for (column, o) in (tile.start..tile.end.min(outputs)).enumerate() {
-                            let at = stored + row * tile.len() + column;
-                            copy(Place::Weight(l, at), start + o * inputs + i);
+                        for (column, o) in tile.clone().enumerate() {
+                            let at = if is_narrow(self.path, tile) {
+                                column * block.len() + row
+                            } else {
+                                row * tile.len() + column
+                            };
+                            copy(Place::Weight(l, stored + at), start + o * inputs + i);
                         }
                     }
                 }
@@ -323,8 +326,7 @@ impl<T: Scalar> Engine<T> {
                 let owned = &next.sharing.owned[rank];
                 for k in owned.clone() {
                     let first = next.layout.blocks[owned.start].start;
-                    let block = next.layout.blocks[k].start..next.layout.blocks[k].end.min(outputs);
-                    for o in block {
+                    for o in next.layout.blocks[k].clone() {
                         copy(Place::Bias(l + 1, o - first), start + o);
                     }
                 }

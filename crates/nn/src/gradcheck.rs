@@ -126,9 +126,9 @@ pub fn run(path: Path) -> Vec<Row> {
 
 fn linear_alone(path: Path) -> Vec<Row> {
     let (n, inputs, outputs) = (5, 23, 60);
-    // One block of inputs; its tiles cover the outputs and their padding.
+    // One block of inputs, two tiles of outputs, the second of them narrow.
     let layout = LinearLayout::first(inputs, outputs, path);
-    let (tiles, columns) = (&layout.tiles, layout.columns());
+    let (tiles, columns) = (&layout.tiles, layout.outputs);
     let (x, w, b) = (normal(n * inputs, 1), normal(inputs * columns, 2), normal(columns, 3));
     let upstream = normal(n * columns, 4); // ∂L/∂Z, in tiles
 

@@ -46,15 +46,23 @@ fn cut(n: usize, unit: usize, most: usize) -> Vec<Range<usize>> {
 }
 
 /// The cuts of one fully connected layer.
+///
+/// Tiles are of whole vectors, but for the last, which holds the outputs that are left. Such a
+/// *narrow* tile is stored transposed, (tile, block), so that vectors run along the inputs and
+/// none is filled up with zeros.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinearLayout {
     /// Number of output features.
     pub outputs: usize,
     /// Ranges of input features, in order.
     pub blocks: Vec<Range<usize>>,
-    /// Ranges of output features, in order. The last may reach beyond `outputs`, to a whole
-    /// vector; weights and biases there are 0 and stay 0.
+    /// Ranges of output features, in order.
     pub tiles: Vec<Range<usize>>,
+}
+
+/// Whether a tile is narrower than a vector, and so is stored transposed.
+pub fn is_narrow(path: Path, tile: &Range<usize>) -> bool {
+    tile.len() < path.lanes()
 }
 
 impl LinearLayout {
@@ -69,22 +77,22 @@ impl LinearLayout {
     }
 
     fn with_blocks(blocks: Vec<Range<usize>>, outputs: usize, path: Path) -> Self {
-        let padded = outputs.next_multiple_of(path.lanes());
-        Self { outputs, blocks, tiles: cut(padded, path.lanes(), path.tile_columns()) }
-    }
-
-    /// Number of columns that are stored: `outputs`, rounded up to whole vectors.
-    pub fn columns(&self) -> usize {
-        self.tiles.last().map_or(0, |tile| tile.end)
+        let whole = outputs / path.lanes() * path.lanes();
+        let mut tiles = cut(whole, path.lanes(), path.tile_columns());
+        if whole < outputs {
+            tiles.push(whole..outputs);
+        }
+        Self { outputs, blocks, tiles }
     }
 
     /// Where the weights of a block lie in the storage of a core whose first block is `first`.
     pub fn weights(&self, first: usize, block: usize) -> Range<usize> {
         let rows = |k: usize| self.blocks[k].start - self.blocks[first].start;
-        rows(block) * self.columns()..(rows(block) + self.blocks[block].len()) * self.columns()
+        rows(block) * self.outputs..(rows(block) + self.blocks[block].len()) * self.outputs
     }
 
-    /// The part of [`Self::weights`] that is one tile: (block, tile), row-major.
+    /// The part of [`Self::weights`] that is one tile: (block, tile) row-major, or, of a narrow
+    /// tile, (tile, block).
     pub fn weights_of_tile(&self, first: usize, block: usize, tile: &Range<usize>) -> Range<usize> {
         let (start, rows) = (self.weights(first, block).start, self.blocks[block].len());
         start + rows * tile.start..start + rows * tile.end
@@ -142,10 +150,13 @@ mod tests {
     fn the_cuts_cover_every_feature_once() {
         for path in Path::available() {
             for inputs in [1, 2, 15, 16, 17, 127, 128, 129, 784, 3072, 3073] {
-                for outputs in [1, 10, 16, 50, 100, 512, 1024, 1025] {
+                for outputs in [1, 10, 15, 16, 50, 100, 512, 1024, 1025] {
                     let layer = LinearLayout::first(inputs, outputs, path);
                     covers(&layer.blocks, inputs);
-                    covers(&layer.tiles, outputs.next_multiple_of(path.lanes()));
+                    covers(&layer.tiles, outputs);
+                    let last = layer.tiles.len() - 1;
+                    let whole = |t: &Range<usize>| t.len().is_multiple_of(path.lanes());
+                    assert!(layer.tiles[..last].iter().all(whole), "only the last is narrow");
                     assert!(layer.blocks.iter().all(|b| (1..=BLOCK).contains(&b.len())));
                     assert!(layer.tiles.iter().all(|t| t.len() <= path.tile_columns()));
                     assert_eq!(layer.next(7, path).blocks, layer.tiles);

@@ -8,15 +8,17 @@
 //! core owns. A layer's Z is the sum of its blocks' products; dX and dW need no sum, for a block
 //! of features has its own columns of dX and its own rows of dW. M is cut into tiles
 //! ([`crate::layout`]): W holds a (D, tile) matrix for each tile, one after the other, and Z and
-//! dZ an (N, tile) matrix for each.
+//! dZ an (N, tile) matrix for each. Of a narrow last tile W holds the transpose, (tile, D).
 
 use std::ops::Range;
 
 use chainrule_tensor::elementwise::add_assign;
-use chainrule_tensor::panel::panel;
+use chainrule_tensor::panel::{panel, panel_transposed};
 use chainrule_tensor::rows::{add_column_sums, transpose};
 use chainrule_tensor::team::Board;
 use chainrule_tensor::{Path, Scalar, View, ViewMut};
+
+use crate::layout::is_narrow;
 
 /// Rows of dW that are computed before they are used up: few enough to stay in the first-level
 /// cache. matrixmultiply packs all of dZ at each call and wants more of them.
@@ -42,10 +44,16 @@ pub fn forward<T: Scalar>(
     accumulate: bool,
 ) {
     let width = x.len() / rows.max(1);
+    let x = View::new(x, rows, width);
     for tile in tiles {
-        let w = View::new(&w[tile.start * width..tile.end * width], width, tile.len());
+        let w = &w[tile.start * width..tile.end * width];
         let z = ViewMut::new(&mut z[tile.start * rows..tile.end * rows], rows, tile.len());
-        panel(path, View::new(x, rows, width), w, z, accumulate).expect("x is rows x width");
+        if is_narrow(path, tile) {
+            panel_transposed(path, x, View::new(w, tile.len(), width), z, accumulate)
+        } else {
+            panel(path, x, View::new(w, width, tile.len()), z, accumulate)
+        }
+        .expect("x is rows x width");
     }
 }
 
@@ -63,8 +71,14 @@ pub fn backward_input<T: Scalar>(
 ) {
     let width = dx.len() / rows.max(1);
     for (number, tile) in tiles.iter().enumerate() {
-        let transposed = &mut scratch[..tile.len() * width];
-        transpose(path, &w[tile.start * width..tile.end * width], width, tile.len(), transposed);
+        let w = &w[tile.start * width..tile.end * width];
+        let transposed = if is_narrow(path, tile) {
+            w
+        } else {
+            let transposed = &mut scratch[..w.len()];
+            transpose(path, w, width, tile.len(), transposed);
+            transposed
+        };
         let dz = dz.read(number);
         let dz = View::new(&dz, rows, tile.len());
         let w = View::new(transposed, tile.len(), width);
@@ -102,6 +116,15 @@ pub fn backward_weight<T: Scalar>(
     for (number, tile) in tiles.iter().enumerate() {
         let dz = dz.read(number);
         let dz = View::new(&dz, rows, tile.len());
+        if is_narrow(path, tile) {
+            let place = tile.start * width..tile.end * width;
+            let strip = &mut scratch[..place.len()];
+            strips.soon(place.clone());
+            let dw = ViewMut::new(strip, tile.len(), width);
+            panel(path, dz.t(), View::new(x, rows, width), dw, false).expect("x is rows x width");
+            strips.take(place, strip);
+            continue;
+        }
         for first in (0..width).step_by(strip_rows(path)) {
             let height = strip_rows(path).min(width - first);
             let x = View::strided(&x[first..], rows, height, width, 1);

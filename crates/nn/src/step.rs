@@ -52,7 +52,7 @@ impl<T: Scalar> Layer<T> {
         let sharing = Sharing::new(layout.blocks.len(), cores);
         let z = |slot: usize| {
             let used = sharing.slot[slot] == slot;
-            vec![T::ZERO; if used { rows * layout.columns() } else { 0 }]
+            vec![T::ZERO; if used { rows * layout.outputs } else { 0 }]
         };
         let partials = Board::new((0..layout.blocks.len()).map(z).collect());
         let dz = if last { Board::new(vec![]) } else { tiles(&layout, rows) };
@@ -129,7 +129,7 @@ impl<T: Scalar> Core<T> {
             let widest = ranges.iter().map(Range::len).max().unwrap_or(0);
             let forward = forward_rows * if l == 0 { widest } else { width };
             Share {
-                weights: Learned::zeros(width * layout.columns()),
+                weights: Learned::zeros(width * layout.outputs),
                 bias: Learned::zeros(if l == 0 { 0 } else { width }),
                 x: vec![T::ZERO; forward.max(rows * width)],
                 squares: vec![0.0; blocks.len()],
@@ -141,7 +141,7 @@ impl<T: Scalar> Core<T> {
         let scratch = linear::scratch_len(path).max(rows * path.tile_columns());
         Self {
             shares: layers.iter().enumerate().map(share).collect(),
-            output_bias: Learned::zeros(last.columns()),
+            output_bias: Learned::zeros(last.outputs),
             scores: tiles(last, rows),
             row: vec![T::ZERO; last.outputs],
             scratch: vec![T::ZERO; scratch],
@@ -240,7 +240,7 @@ impl<T: Scalar> Core<T> {
             let label = usize::from(batch.labels[row as usize]);
             sum += softmax::cross_entropy_backward(&mut self.row, label, weight).to_f64();
             for (t, tile) in layout.tiles.iter().enumerate() {
-                let row = &self.row[tile.start.min(layout.outputs)..tile.end.min(layout.outputs)];
+                let row = &self.row[tile.clone()];
                 self.scores.write(t)[i * tile.len()..][..row.len()].copy_from_slice(row);
             }
         }
@@ -255,7 +255,7 @@ impl<T: Scalar> Core<T> {
 
     fn copy_scores(&mut self, layout: &LinearLayout, i: usize) {
         for (t, tile) in layout.tiles.iter().enumerate() {
-            let row = &mut self.row[tile.start.min(layout.outputs)..tile.end.min(layout.outputs)];
+            let row = &mut self.row[tile.clone()];
             row.copy_from_slice(&self.scores.read(t)[i * tile.len()..][..row.len()]);
         }
     }

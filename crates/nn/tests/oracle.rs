@@ -26,7 +26,7 @@ fn a_classifier_built_gate_by_gate_has_the_same_loss_and_gradients() {
             let (model, x, labels) = problem(widths, 3);
             let mut g = Graph::new();
             let parameters: Vec<NodeId> = (model.parameters().iter().enumerate())
-                .map(|(i, &value)| g.variable(&format!("p{i}"), value))
+                .map(|(i, &value)| g.variable(format!("p{i}"), value))
                 .collect();
             let part = |name: &str| {
                 let layout = model.layout();
@@ -129,9 +129,8 @@ fn train_plainly(
             for l in (0..depth).rev() {
                 let inputs = a[l].len();
                 for (o, &d) in dz.iter().enumerate() {
-                    for i in 0..inputs {
-                        gradient.weight_mut(l)[o * inputs + i] += d * a[l][i];
-                    }
+                    let dw = &mut gradient.weight_mut(l)[o * inputs..(o + 1) * inputs];
+                    dw.iter_mut().zip(&a[l]).for_each(|(dw, a)| *dw += d * a);
                     gradient.bias_mut(l)[o] += d;
                 }
                 let w = model.weight(l);

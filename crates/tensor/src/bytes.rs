@@ -35,6 +35,7 @@ impl<'a> ByteRows<'a> {
         self.bytes.len() / self.columns().max(1)
     }
 
+    #[inline]
     fn row(&self, i: u32, columns: &std::ops::Range<usize>) -> &'a [u8] {
         let start = i as usize * self.columns();
         &self.bytes[start + columns.start..start + columns.end]
@@ -75,10 +76,7 @@ impl<T: Scalar> Rows<T> for ByteRows<'_> {
         columns: std::ops::Range<usize>,
         out: &mut [T],
     ) {
-        let (scale, shift) = (&self.scale[columns.clone()], &self.shift[columns.clone()]);
-        for (&row, out) in rows.iter().zip(out.chunks_exact_mut(columns.len())) {
-            normalise(path, self.row(row, &columns), scale, shift, out);
-        }
+        normalise(path, self, rows, &columns, out);
     }
 
     fn prefetch(&self, rows: &[u32], columns: std::ops::Range<usize>) {
@@ -101,15 +99,24 @@ impl<T: Scalar> Rows<T> for crate::Tensor<T> {
 }
 
 for_each_path! {
-    /// `out = bytes * scale + shift`, element by element.
+    /// `out = byte * scale + shift` for the given columns of the given rows.
     ///
     /// # Panics
-    /// If the lengths differ.
-    pub fn normalise<T: Scalar>(bytes: &[u8], scale: &[f32], shift: &[f32], out: &mut [T]) {
-        assert!(bytes.len() == scale.len() && scale.len() == shift.len());
-        assert_eq!(shift.len(), out.len());
-        for (((out, &byte), &scale), &shift) in out.iter_mut().zip(bytes).zip(scale).zip(shift) {
-            *out = T::from_f32(f32::from(byte) * scale + shift);
+    /// If there is no such row or column, or `out` is not (rows.len(), columns.len()).
+    pub fn normalise<T: Scalar>(
+        from: &ByteRows<'_>,
+        rows: &[u32],
+        columns: &std::ops::Range<usize>,
+        out: &mut [T],
+    ) {
+        let (scale, shift) = (&from.scale[columns.clone()], &from.shift[columns.clone()]);
+        assert_eq!(out.len(), rows.len() * columns.len());
+        for (&row, out) in rows.iter().zip(out.chunks_exact_mut(columns.len())) {
+            let bytes = from.row(row, columns);
+            for (((out, &byte), &scale), &shift) in out.iter_mut().zip(bytes).zip(scale).zip(shift)
+            {
+                *out = T::from_f32(f32::from(byte) * scale + shift);
+            }
         }
     }
 }

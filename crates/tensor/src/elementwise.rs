@@ -76,11 +76,12 @@ for_each_path! {
     }
 }
 
-/// Independent sums that run side by side in [`sum_of_squares`]: one vector of AVX-512.
-const LANES: usize = 16;
+/// Independent sums that run side by side in [`sum_of_squares`]: four vectors of AVX-512, so that
+/// no addition has to wait for the one before it.
+const LANES: usize = 64;
 
 for_each_path! {
-    /// Σ x², summed in 16 interleaved lanes whatever the path, so that it is the same bits on all.
+    /// Σ x², summed in 64 interleaved lanes whatever the path, so that it is the same bits on all.
     pub fn sum_of_squares<T: Scalar>(x: &[T]) -> T {
         let mut lanes = [T::ZERO; LANES];
         let chunks = x.chunks_exact(LANES);

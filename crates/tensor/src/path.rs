@@ -85,7 +85,8 @@ impl Path {
         self.0
     }
 
-    /// Columns are padded to a multiple of this, so that a kernel never meets half a vector.
+    /// Numbers that a kernel takes at once: a column tile is a multiple of it, or is stored
+    /// transposed.
     pub fn lanes(self) -> usize {
         match self.0 {
             Kind::Portable => 1,
