@@ -97,6 +97,12 @@ compare *FLAGS: peers
 until *FLAGS: peers
     cargo run --release --quiet --package chainrule-bench --bin until -- {{FLAGS}}
 
+# The same weights here and in PyTorch: every prediction, one training step, twenty of them
+[group('bench')]
+parity *FLAGS: peers
+    cargo build --release --quiet --package chainrule-cli
+    target/peers/bin/python crates/bench/peers/parity.py {{FLAGS}}
+
 # Speed against threads, and cost against batch, width, depth and images: a table and a chart
 [group('bench')]
 scaling *FLAGS:
