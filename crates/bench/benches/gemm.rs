@@ -72,7 +72,7 @@ fn backward(c: &mut Criterion) {
                             x,
                             &dz,
                             &mut scratch,
-                            |at, g| {
+                            |at: Range<usize>, g: &[f32]| {
                                 dw[at].copy_from_slice(g);
                             },
                         );

@@ -142,6 +142,31 @@ fn settings_that_cannot_work_are_told_in_one_sentence_and_leave_nothing_behind()
 }
 
 #[test]
+fn the_help_names_the_defaults_that_are_used() {
+    let output = chainrule().args(["train", "--help"]).output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    let config = chainrule_train::Config::default();
+    for (flag, default) in [
+        ("--hidden-dim", config.hidden_dim[0].to_string()),
+        ("--learning-rate", config.learning_rate.to_string()),
+        ("--lr-decay", config.lr_decay.to_string()),
+        ("--batch-size", config.batch_size.to_string()),
+        ("--epochs", config.epochs.to_string()),
+        ("--reg", config.reg.to_string()),
+        ("--momentum", config.momentum.to_string()),
+        ("--validation", config.validation.to_string()),
+        ("--seed", config.seed.to_string()),
+        ("--threads", config.threads.to_string()),
+        ("--data-dir", config.data_dir.display().to_string()),
+    ] {
+        let at = help.find(&format!("{flag} <")).unwrap_or_else(|| panic!("no {flag} in {help}"));
+        let about = help[at + 2..].split(" --").next().unwrap();
+        assert!(about.contains(&format!("[default: {default}]")), "{flag}: {about}");
+    }
+}
+
+#[test]
 fn a_wrong_command_line_is_exit_code_2() {
     for args in [&["train", "--hidden-dim", "ten"][..], &["train", "--no-such-flag"], &["trian"]] {
         assert_eq!(chainrule().args(args).output().unwrap().status.code(), Some(2), "{args:?}");

@@ -1,7 +1,7 @@
 //! General matrix multiplication: C := αAB + βC.
 //!
 //! A is (m, k), B is (k, n), C is (m, n), each with strides of its own, so any of them may be a
-//! transpose. The work is done by the matrixmultiply crate; [`reference`] is the definition,
+//! transpose. The work is done by the matrixmultiply crate; [`reference()`] is the definition,
 //! three loops long, that every faster product here is tested against.
 
 use crate::scalar::Scalar;

@@ -24,7 +24,7 @@ use crate::Error;
 
 /// The settings of a run. `Config::default()` is what `chainrule train` does without flags.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Config {
     /// Widths of the hidden layers; none is the linear softmax classifier.
     #[serde(deserialize_with = "one_or_many")]
@@ -140,9 +140,8 @@ impl Config {
     /// # Errors
     /// If it is not TOML, names a key that there is not, or a value of the wrong kind.
     pub fn from_toml(text: &str) -> Result<Config, ConfigError> {
-        let mut table: toml::Table =
-            text.parse().map_err(|error: toml::de::Error| ConfigError(error.to_string()))?;
-        table.remove(PROVENANCE);
+        let told = |error: toml::de::Error| ConfigError(error.to_string().trim_end().to_owned());
+        let table: toml::Table = text.parse().map_err(told)?;
         let known = toml::Table::try_from(Config {
             weight_scale: Some(0.0),
             max_steps: Some(0),
@@ -150,18 +149,15 @@ impl Config {
             ..Config::default()
         })
         .expect("a configuration is a table");
-        if let Some(key) = table.keys().find(|key| !known.contains_key(*key)) {
+        let unknown = |key: &&String| !known.contains_key(*key) && *key != PROVENANCE;
+        if let Some(key) = table.keys().find(unknown) {
             let nearest = known.keys().max_by(|a, b| {
                 strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key))
             });
             let nearest = nearest.expect("there are keys");
             return Err(ConfigError(format!("unknown key `{key}`: did you mean `{nearest}`?")));
         }
-        // Parsed again, so that an error shows the line.
-        let mut document: toml::Table = table;
-        document.retain(|_, _| true);
-        let text = document.to_string();
-        toml::from_str(&text).map_err(|error| ConfigError(error.to_string()))
+        toml::from_str(text).map_err(told)
     }
 
     /// Reads a recipe file.
