@@ -131,7 +131,7 @@ impl Work {
         }
     }
 
-    /// Loss and predictions of the first `images` images.
+    /// The loss on the first `images` images.
     pub fn evaluate(&mut self, images: usize) -> f64 {
         let rows = ByteRows::new(&self.pixels, &self.scale, &self.shift);
         let all: Vec<u32> = (0..images as u32).collect();

@@ -123,6 +123,8 @@ fn settings_that_cannot_work_are_told_in_one_sentence_and_leave_nothing_behind()
         ("--momentum 1".into(), "momentum is 1: it must be from 0 to below 1"),
         ("--reg -1".into(), "reg is -1: it must be 0 or a positive number"),
         ("--max-steps 0".into(), "max_steps is 0"),
+        ("--epochs 0".into(), "epochs is 0"),
+        ("--seed 18446744073709551615".into(), "below 2^63"),
         ("--threads 5000".into(), "threads is 5000"),
         ("--init-from nowhere.safetensors".into(), "cannot read nowhere.safetensors"),
         ("--recipe nowhere.toml".into(), "cannot read nowhere.toml"),
@@ -200,6 +202,12 @@ fn a_loss_that_overflows_ends_the_run_with_the_iteration_and_the_learning_rate()
     assert!(!column(&out.join("epochs.csv"), "epoch").is_empty(), "what was written is kept");
     let text = std::fs::read_to_string(out.join("iterations.csv")).unwrap();
     assert!(text.lines().count() >= 2, "the iterations until then are kept: {text}");
+
+    // A step whose own loss was finite may have wrecked the weights: no success, no figure.
+    let last = dir.path().join("last");
+    let output = train(&last, "--learning-rate 1e30 --max-steps 1");
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(!last.join("summary.json").exists());
 }
 
 #[test]

@@ -15,7 +15,7 @@ use chainrule_tensor::{Path, Scalar, Tensor};
 
 use crate::layout::{LinearLayout, is_narrow};
 use crate::softmax::cross_entropy;
-use crate::step::{Batch, Core, Layer, Learned};
+use crate::step::{Batch, Core, Layer, Learned, meet_before_next_batch};
 use crate::{Sgd, SoftmaxClassifier};
 
 /// Rows that are evaluated at once.
@@ -48,16 +48,16 @@ pub struct Evaluation {
     pub rows: Vec<u32>,
     /// The class with the highest score, for each of the rows.
     pub predictions: Vec<u32>,
-    /// Mean cross-entropy over the rows, without the penalty on the weights.
+    /// Mean cross-entropy over the rows, without the penalty on the weights; NaN for no rows.
     pub loss: f64,
 }
 
 impl Evaluation {
-    /// The share of rows that were given the class of their label, from 0 to 1; 0 for no rows.
+    /// The share of rows that were given the class of their label, from 0 to 1; NaN for no rows.
     pub fn accuracy(&self, labels: &[u8]) -> f64 {
         let pairs = self.rows.iter().zip(&self.predictions);
         let hits = pairs.filter(|&(&row, &class)| u32::from(labels[row as usize]) == class).count();
-        hits as f64 / self.rows.len().max(1) as f64
+        hits as f64 / self.rows.len() as f64
     }
 }
 
@@ -235,9 +235,7 @@ impl<T: Scalar> Engine<T> {
                     let loss = cross_entropy(scores, usize::from(labels[chunk[i] as usize]));
                     found.push((argmax(scores) as u32, loss.to_f64()));
                 }
-                if layers.len() == 1 {
-                    member.meet();
-                }
+                meet_before_next_batch(layers, member);
             }
             found
         });
@@ -253,7 +251,7 @@ impl<T: Scalar> Engine<T> {
                 }
             }
         }
-        Evaluation { rows: rows.to_vec(), predictions, loss: loss / rows.len().max(1) as f64 }
+        Evaluation { rows: rows.to_vec(), predictions, loss: loss / rows.len() as f64 }
     }
 
     /// The scores Z_L, before the softmax, for some rows of `data`: (rows, classes).
@@ -261,6 +259,7 @@ impl<T: Scalar> Engine<T> {
     /// # Panics
     /// If a row is out of range.
     pub fn scores(&mut self, data: &impl Rows<T>, rows: &[u32]) -> Tensor<T> {
+        self.check_columns(data);
         let (layers, path) = (&self.layers, self.path);
         let results = self.team.run(|member| {
             let mut core = self.cores[member.rank()].lock().expect("no core has panicked");
@@ -270,7 +269,7 @@ impl<T: Scalar> Engine<T> {
                 if member.rank() == 0 {
                     (0..chunk.len()).for_each(|i| scores.extend(core.scores(layers, i)));
                 }
-                member.meet();
+                meet_before_next_batch(layers, member);
             }
             scores
         });
@@ -289,8 +288,12 @@ impl<T: Scalar> Engine<T> {
         self.cores.iter().flat_map(core).collect()
     }
 
-    fn check_rows(&self, data: &impl Rows<T>, labels: &[u8], rows: &[u32]) {
+    fn check_columns(&self, data: &impl Rows<T>) {
         assert_eq!(data.columns(), self.widths[0], "columns of the data and inputs of the network");
+    }
+
+    fn check_rows(&self, data: &impl Rows<T>, labels: &[u8], rows: &[u32]) {
+        self.check_columns(data);
         let classes = self.widths[self.widths.len() - 1];
         for &row in rows {
             let label = usize::from(labels[row as usize]);

@@ -116,7 +116,7 @@ pub fn run(path: Path) -> Vec<Row> {
     let mut rows = linear_alone(path);
     rows.extend(relu_alone(path));
     rows.push(loss_alone());
-    for hidden in [&[][..], &[8], &[8, 7], &[8, 7, 6]] {
+    for hidden in [&[][..], &[20], &[20, 7], &[20, 7, 6]] {
         for l2 in [0.0, 0.7] {
             rows.extend(classifier(hidden, l2, path));
         }
@@ -125,10 +125,10 @@ pub fn run(path: Path) -> Vec<Row> {
 }
 
 fn linear_alone(path: Path) -> Vec<Row> {
-    let (n, inputs, outputs) = (5, 23, 60);
-    // One block of inputs, two tiles of outputs, the second of them narrow.
+    let (n, inputs, outputs) = (5, 23, 140);
+    // One block of inputs, several tiles of outputs; on a vector path the last is narrow.
     let layout = LinearLayout::first(inputs, outputs, path);
-    let (tiles, columns) = (&layout.tiles, layout.outputs);
+    let (tiles, columns) = (&layout.tiles, outputs);
     let (x, w, b) = (normal(n * inputs, 1), normal(inputs * columns, 2), normal(columns, 3));
     let upstream = normal(n * columns, 4); // ∂L/∂Z, in tiles
 

@@ -32,9 +32,9 @@ pub const GROUPS: usize = 4;
 
 /// Most input features in a block of the first layer: with 48 columns, 24 KiB of W, which stay in
 /// a first-level cache while the rows of X pass by.
-const BLOCK: usize = 128;
+pub(crate) const BLOCK: usize = 128;
 
-/// Block borders lie at multiples of this, so that a row of a block starts at a cache line.
+/// Block borders lie at multiples of this, so that a block is whole vectors wide.
 const LINE: usize = 16;
 
 /// Cuts `0..n` at multiples of `unit` into as few nearly equal ranges as `most` allows.

@@ -18,7 +18,7 @@ use chainrule_tensor::rows::{add_column_sums, transpose};
 use chainrule_tensor::team::Board;
 use chainrule_tensor::{Path, Scalar, View, ViewMut};
 
-use crate::layout::is_narrow;
+use crate::layout::{BLOCK, is_narrow};
 
 /// Rows of dW that are computed before they are used up: few enough to stay in the first-level
 /// cache. matrixmultiply packs all of dZ at each call and wants more of them.
@@ -28,7 +28,7 @@ fn strip_rows(path: Path) -> usize {
 
 /// Numbers that [`backward_input`] and [`backward_weight`] need as scratch, at least.
 pub fn scratch_len(path: Path) -> usize {
-    path.tile_columns() * path.tile_columns().max(strip_rows(path))
+    path.tile_columns() * path.tile_columns().max(BLOCK)
 }
 
 /// Z := X W, or Z := Z + X W if `accumulate`, for one block of inputs.

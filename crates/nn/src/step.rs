@@ -17,8 +17,8 @@
 //! those rows of W_l and V_l, which never leave its cache. It multiplies what it owns; the
 //! partial products Z_l are published, everybody meets, and each sums the columns of Z_l that it
 //! owns as the inputs of the next layer. Backward, the columns of dZ_{l-1} are published in the
-//! same way. So a layer costs one barrier forward and one backward, and what cores exchange is
-//! the size of activations, not of weights. dX of the first layer is never computed: nobody
+//! same way. So a layer costs one barrier forward and, but for the first, one backward, and what
+//! cores exchange is the size of activations, not of weights. dX of the first layer is never computed: nobody
 //! learns pixels.
 
 use std::ops::Range;
@@ -165,10 +165,11 @@ impl<T: Scalar> Core<T> {
         report(loss);
         for l in (0..layers.len()).rev() {
             self.backward(layers, l, path, batch.rows.len(), rule);
-            if l > 0 || layers.len() == 1 {
+            if l > 0 {
                 member.meet();
             }
         }
+        meet_before_next_batch(layers, member);
         self.publish_squares(layers);
         loss
     }
@@ -241,7 +242,7 @@ impl<T: Scalar> Core<T> {
             sum += softmax::cross_entropy_backward(&mut self.row, label, weight).to_f64();
             for (t, tile) in layout.tiles.iter().enumerate() {
                 let row = &self.row[tile.clone()];
-                self.scores.write(t)[i * tile.len()..][..row.len()].copy_from_slice(row);
+                self.scores.write(t)[i * tile.len()..(i + 1) * tile.len()].copy_from_slice(row);
             }
         }
         sum / batch.rows.len() as f64
@@ -256,7 +257,7 @@ impl<T: Scalar> Core<T> {
     fn copy_scores(&mut self, layout: &LinearLayout, i: usize) {
         for (t, tile) in layout.tiles.iter().enumerate() {
             let row = &mut self.row[tile.clone()];
-            row.copy_from_slice(&self.scores.read(t)[i * tile.len()..][..row.len()]);
+            row.copy_from_slice(&self.scores.read(t)[i * tile.len()..(i + 1) * tile.len()]);
         }
     }
 
@@ -353,6 +354,14 @@ impl<T: Scalar> Strips<T> for &mut Update<'_, T> {
     fn soon(&self, place: Range<usize>) {
         prefetch(&self.w[place.clone()]);
         prefetch(&self.v[place]);
+    }
+}
+
+/// With a single layer no barrier comes between the readers of one batch's partial products and
+/// the writers of the next one's; with more, the next layer's does.
+pub(crate) fn meet_before_next_batch<T>(layers: &[Layer<T>], member: Member) {
+    if layers.len() == 1 {
+        member.meet();
     }
 }
 

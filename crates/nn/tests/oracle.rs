@@ -235,3 +235,28 @@ fn the_bits_of_a_training_run_do_not_depend_on_the_number_of_threads() {
         }
     }
 }
+
+#[test]
+fn many_rows_are_evaluated_as_each_is_alone_by_any_number_of_threads() {
+    for widths in [&[20, 3][..], &[20, 33, 3]] {
+        let (model, x, labels) = problem(widths, 600);
+        let model = in_f32(&model);
+        let x = Tensor::from_fn(x.rows(), x.columns(), |i, j| x.row(i)[j] as f32);
+        // Not in the order of the data, so that a mix-up of chunks or threads shows.
+        let rows: Vec<u32> = (0..600).map(|i| i * 7 % 600).collect();
+        let mut one = Engine::new(&model, 1, 1).unwrap();
+        let alone: Vec<_> = rows.iter().map(|&row| one.evaluate(&x, &labels, &[row])).collect();
+        let loss = alone.iter().map(|evaluation| evaluation.loss).sum::<f64>() / 600.0;
+        for threads in [1, 2, 7] {
+            let mut engine = Engine::new(&model, 1, threads).unwrap();
+            let all = engine.evaluate(&x, &labels, &rows);
+            let predictions = alone.iter().map(|evaluation| evaluation.predictions[0]);
+            assert!(all.predictions.iter().copied().eq(predictions), "{widths:?}, {threads}");
+            assert_eq!(all.loss, loss, "{widths:?}, {threads} threads");
+            let scores = engine.scores(&x, &rows);
+            for (i, &row) in rows.iter().enumerate() {
+                assert_eq!(scores.row(i), one.scores(&x, &[row]).row(0), "row {row}");
+            }
+        }
+    }
+}

@@ -50,7 +50,7 @@ pub trait Rows<T>: Sync {
     /// Writes the given columns of the given rows to `out`, as (rows.len(), columns.len()).
     ///
     /// # Panics
-    /// If there is no such row or column, or `out` is too short.
+    /// If there is no such row or column, or `out` has another length.
     fn gather(
         &self,
         path: crate::Path,
@@ -92,7 +92,8 @@ impl<T: Scalar> Rows<T> for crate::Tensor<T> {
     }
 
     fn gather(&self, _: crate::Path, rows: &[u32], columns: std::ops::Range<usize>, out: &mut [T]) {
-        for (&row, out) in rows.iter().zip(out.chunks_exact_mut(columns.len())) {
+        assert_eq!(out.len(), rows.len() * columns.len());
+        for (&row, out) in rows.iter().zip(out.chunks_exact_mut(columns.len().max(1))) {
             out.copy_from_slice(&self.row(row as usize)[columns.clone()]);
         }
     }
@@ -111,7 +112,7 @@ for_each_path! {
     ) {
         let (scale, shift) = (&from.scale[columns.clone()], &from.shift[columns.clone()]);
         assert_eq!(out.len(), rows.len() * columns.len());
-        for (&row, out) in rows.iter().zip(out.chunks_exact_mut(columns.len())) {
+        for (&row, out) in rows.iter().zip(out.chunks_exact_mut(columns.len().max(1))) {
             let bytes = from.row(row, columns);
             for (((out, &byte), &scale), &shift) in out.iter_mut().zip(bytes).zip(scale).zip(shift)
             {

@@ -27,7 +27,7 @@
 //! | [`prefetch`](mod@prefetch) | asking for memory before it is needed |
 //! | [`team`] | a team of threads that meets at barriers |
 //!
-//! `unsafe` stands in five places: `gemm.rs` (the call into matrixmultiply), `panel/` (vector
+//! `unsafe` stands in few places: `gemm.rs` and `scalar.rs` (the call into matrixmultiply), `panel/` (vector
 //! instructions), `prefetch.rs` (one instruction), and `path.rs` and `peak.rs` (the call of a function that was compiled for
 //! instructions that were detected at run time). Everything else is checked by the compiler.
 

@@ -45,7 +45,9 @@ impl Team {
     pub fn new(size: usize) -> Result<Team, TeamError> {
         let size = size.max(1);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(size).build();
-        Ok(Team { pool: pool.map_err(|source| TeamError { threads: size, source })?, size })
+        let pool = pool.map_err(|source| TeamError { threads: size, source })?;
+        // A pool has an upper limit of its own, and a barrier must not wait for more than came.
+        Ok(Team { size: pool.current_num_threads(), pool })
     }
 
     /// Number of members.

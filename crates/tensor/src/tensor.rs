@@ -164,6 +164,11 @@ impl<'a, T: Scalar> View<'a, T> {
         self.columns
     }
 
+    /// Whether it has no element.
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0 || self.columns == 0
+    }
+
     /// Distance from a row to the next, and from a column to the next.
     pub fn strides(&self) -> (usize, usize) {
         (self.row_stride, self.column_stride)

@@ -135,13 +135,21 @@ fn the_panel_kernel_is_its_definition_on_every_path() {
 #[test]
 fn an_element_of_a_product_has_the_same_bits_whatever_rows_stand_beside_it() {
     for path in Path::available().into_iter().filter(|&path| path != Path::PORTABLE) {
-        let (a, b) = (numbers::<f32>(23, 77, 1), numbers::<f32>(77, 48, 2));
-        let mut whole = Tensor::zeros(23, 48);
+        // 53 columns are 48 in vectors and 5 beside them.
+        let (a, b) = (numbers::<f32>(23, 77, 1), numbers::<f32>(77, 53, 2));
+        let mut whole = Tensor::zeros(23, 53);
         panel(path, a.view(), b.view(), whole.view_mut(), false).unwrap();
+        let few = numbers::<f32>(7, 77, 4);
+        let mut dots = Tensor::zeros(23, 7);
+        panel_transposed(path, a.view(), few.view(), dots.view_mut(), false).unwrap();
         for i in 0..23 {
-            let mut alone = Tensor::zeros(1, 48);
-            panel(path, View::new(a.row(i), 1, 77), b.view(), alone.view_mut(), false).unwrap();
+            let row = View::new(a.row(i), 1, 77);
+            let mut alone = Tensor::zeros(1, 53);
+            panel(path, row, b.view(), alone.view_mut(), false).unwrap();
             assert_eq!(alone.as_slice(), whole.row(i), "{path}: row {i}");
+            let mut alone = Tensor::zeros(1, 7);
+            panel_transposed(path, row, few.view(), alone.view_mut(), false).unwrap();
+            assert_eq!(alone.as_slice(), dots.row(i), "{path}: row {i}, transposed");
         }
     }
 }

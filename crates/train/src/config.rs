@@ -116,6 +116,12 @@ impl Default for Config {
 #[error("{0}")]
 pub struct ConfigError(String);
 
+impl ConfigError {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
 /// The table of `config.toml` that tells of the run it came from; a recipe may have it, and it
 /// sets nothing.
 pub const PROVENANCE: &str = "provenance";
@@ -129,6 +135,7 @@ fn one_or_many<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<usize>, 
     }
     Ok(match OneOrMany::deserialize(from)? {
         OneOrMany::One(0) => vec![],
+        OneOrMany::Many(widths) if widths == [0] => vec![],
         OneOrMany::One(width) => vec![width],
         OneOrMany::Many(widths) => widths,
     })
@@ -201,6 +208,13 @@ impl Config {
         if self.batch_size == 0 {
             return refuse("batch_size is 0: a step needs at least one image".into());
         }
+        if self.epochs == 0 {
+            return refuse("epochs is 0: there is nothing to train".into());
+        }
+        // TOML's integers end there, and a run must be repeatable from its config.toml.
+        if self.seed > i64::MAX as u64 || self.max_steps > Some(i64::MAX as u64) {
+            return refuse("seed and max_steps must be below 2^63".into());
+        }
         if self.max_steps == Some(0) {
             return refuse("max_steps is 0: leave it out to train all epochs".into());
         }
@@ -269,8 +283,9 @@ impl Config {
         let parameters = parameter_count(&widths)? as u64;
         let rows = self.batch_size.max(256) as u64;
         let units = widths.iter().try_fold(0u64, |sum, &w| sum.checked_add(w as u64))?;
-        // Four partial sums, the activation and its derivative.
-        let activations = rows.checked_mul(units)?.checked_mul(6)?;
+        // The activation, its derivative, and partial sums, some for each thread.
+        let copies = 6 + self.threads.min(24) as u64;
+        let activations = rows.checked_mul(units)?.checked_mul(copies)?;
         parameters.checked_mul(5)?.checked_add(activations)?.checked_mul(size_of::<f32>() as u64)
     }
 

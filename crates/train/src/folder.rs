@@ -28,10 +28,12 @@ pub fn create(path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// The first of `run-001`, `run-002`, … in `parent` that does not exist.
+/// The first of `run-001`, `run-002`, … in `parent` that does not exist or is empty.
 pub fn next_free(parent: &Path) -> PathBuf {
     let numbered = (1..).map(|n| parent.join(format!("run-{n:03}")));
-    numbered.into_iter().find(|path| !path.exists()).expect("a free number")
+    let empty =
+        |path: &PathBuf| std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+    numbered.into_iter().find(|path| !path.exists() || empty(path)).expect("a free number")
 }
 
 /// Writes a file so that under its name there is always the old content or the new, whole: to a

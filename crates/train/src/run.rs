@@ -11,7 +11,7 @@ use chainrule_nn::{Engine, Evaluation, Sgd, SoftmaxClassifier};
 use chainrule_tensor::bytes::ByteRows;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Normalise;
+use crate::config::{ConfigError, Normalise};
 use crate::{Config, Error, ModelFile, confusion, folder, machine};
 
 /// The images of a run, and where they came from.
@@ -28,7 +28,8 @@ impl Data {
         Data { dataset: sample::read(), source: "sample".into() }
     }
 
-    fn is_sample(&self) -> bool {
+    /// Whether these are the images that are part of the program.
+    pub fn is_sample(&self) -> bool {
         self.source == "sample"
     }
 }
@@ -78,9 +79,9 @@ pub struct Epoch {
     pub train_loss: f32,
     /// From 0 to 1.
     pub train_accuracy: f64,
-    /// Mean cross-entropy over all validation images.
+    /// Mean cross-entropy over all validation images; NaN if there are none.
     pub validation_loss: f32,
-    /// From 0 to 1.
+    /// From 0 to 1; NaN if there are none.
     pub validation_accuracy: f64,
     /// Step size of the epoch that ended; of the first, at iteration 0.
     pub learning_rate: f64,
@@ -216,11 +217,7 @@ struct Provenance {
 
 /// Settles what depends on the data and the machine: the size of the sample's validation part,
 /// the number of threads, and the widths of the weights to start from.
-fn settle(
-    config: &Config,
-    data: &Data,
-    start: Option<&ModelFile>,
-) -> Result<Config, crate::config::ConfigError> {
+fn settle(config: &Config, data: &Data, start: Option<&ModelFile>) -> Result<Config, ConfigError> {
     let mut config = config.clone();
     if data.is_sample() {
         config.validation = config.validation.min(data.dataset.train.len() / 10);
@@ -273,7 +270,6 @@ pub fn run(
     let mut engine = Engine::with_path(&model, config.batch_size, config.threads, path)?;
     let prepared = Prepared::new(config, &data.dataset, normalisation)?;
 
-    folder::create(out)?;
     let provenance = Provenance {
         chainrule: env!("CARGO_PKG_VERSION"),
         started: humantime::format_rfc3339_seconds(started).to_string(),
@@ -282,7 +278,9 @@ pub fn run(
         kernel: path.to_string(),
         data: data.source.clone(),
     };
-    let recorded = toml::to_string(&Recorded { config, provenance }).expect("settings are a table");
+    let recorded = toml::to_string(&Recorded { config, provenance })
+        .map_err(|error| ConfigError::new(format!("config.toml cannot hold a setting: {error}")))?;
+    folder::create(out)?;
     folder::write_whole(&out.join("config.toml"), recorded.as_bytes())?;
 
     let (training, batch) = (prepared.split.train.len(), config.batch_size);
@@ -453,6 +451,16 @@ impl Running<'_> {
         };
         self.epochs.write(epoch)?;
         self.epochs.flush()?;
+        // A last step may have wrecked the weights after its own loss was still finite.
+        if !train.loss.is_finite() {
+            return Err(Error::Diverged {
+                iteration: self.taken,
+                epoch: number,
+                learning_rate: epoch.learning_rate,
+                loss: train.loss,
+                folder: self.out.to_owned(),
+            });
+        }
         // Without validation images every epoch is as good as any, and the last one is kept.
         let better = |best: &Best| {
             self.config.validation == 0

@@ -124,8 +124,9 @@ impl ModelFile {
 }
 
 fn names(file: &SafeTensors) -> String {
-    let mut names: Vec<_> = file.names().into_iter().take(12).collect();
+    let mut names = file.names();
     names.sort_unstable();
+    names.truncate(12);
     if names.is_empty() { "none".into() } else { names.join(", ") }
 }
 

@@ -1,8 +1,10 @@
 //! `chainrule eval`: loss and accuracy of a saved model.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use chainrule_nn::Engine;
+use anyhow::{Context, bail};
+use chainrule_nn::{Engine, Evaluation};
+use chainrule_train::config::DataChoice;
 use chainrule_train::run::Prepared;
 use chainrule_train::{Config, Error, ModelFile};
 
@@ -30,8 +32,9 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Threads; 0 is one for each core
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    threads: usize,
+    #[arg(long, value_name = "N", default_value_t = 0,
+        value_parser = clap::value_parser!(u16).range(0..=1024))]
+    threads: u16,
 }
 
 #[derive(Clone, Copy, Default, clap::ValueEnum)]
@@ -42,6 +45,26 @@ enum Split {
     Test,
 }
 
+/// The settings of the run that the model lies in, which say how it split its images; a model
+/// from elsewhere has none.
+fn recorded(folder: Option<&Path>) -> anyhow::Result<Option<Config>> {
+    let Some(path) = folder.map(|folder| folder.join("config.toml")) else { return Ok(None) };
+    // Other programs write files of this name too.
+    match std::fs::read_to_string(&path) {
+        Ok(text) if text.contains("[provenance]") => Ok(Some(Config::from_file(&path)?)),
+        _ => Ok(None),
+    }
+}
+
+fn write_predictions(path: &Path, result: &Evaluation, labels: &[u8]) -> anyhow::Result<()> {
+    let mut csv = csv::Writer::from_path(path)?;
+    csv.write_record(["image", "label", "prediction"])?;
+    for (&row, &class) in result.rows.iter().zip(&result.predictions) {
+        csv.serialize((row, labels[row as usize], class))?;
+    }
+    Ok(csv.flush()?)
+}
+
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let folder = if args.model.is_dir() { Some(args.model.as_path()) } else { args.model.parent() };
@@ -49,15 +72,21 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         if args.model.is_dir() { args.model.join("model.safetensors") } else { args.model.clone() };
     let ModelFile { classifier, normalisation } = ModelFile::load(&file)?;
 
-    // The run beside the model says how it split its images; a model from elsewhere has none.
-    let recorded = folder.map(|folder| folder.join("config.toml")).filter(|path| path.exists());
-    let mut config = recorded.as_deref().map(Config::from_file).transpose()?.unwrap_or_default();
+    let mut config = recorded(folder)?.unwrap_or_default();
     if let Some(dir) = args.data_dir {
         config.data_dir = dir;
     }
     let data = super::train::load(&config)?;
     let images = &data.dataset.train;
-    config.validation = config.validation.min(images.len() / 10);
+    if data.is_sample() {
+        if config.data != DataChoice::Sample {
+            bail!(
+                "CIFAR-10 is not to be had, and the built-in sample is no test of this model: see \
+                 `chainrule data fetch`, or ask for the sample with --data sample in training"
+            );
+        }
+        config.validation = config.validation.min(images.len() / 10);
+    }
     let widths = classifier.widths();
     let ends = (widths[0], widths[widths.len() - 1]);
     if ends != (images.dim(), images.classes()) {
@@ -75,7 +104,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let path = chainrule_tensor::Path::from_environment()?;
     let threads = match args.threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
+        threads => usize::from(threads),
     };
     let mut engine = Engine::with_path(&classifier, 1, threads, path)?;
     let (name, images, result) = match args.split {
@@ -83,14 +112,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Split::Val => ("val", images, prepared.evaluate(&mut engine, &prepared.split.validation)),
         Split::Test => ("test", &data.dataset.test, prepared.test(&mut engine)),
     };
+    if result.rows.is_empty() {
+        bail!("the {name} split of this run holds no image");
+    }
     let (n, loss, accuracy) = (result.rows.len(), result.loss, result.accuracy(images.labels()));
     if let Some(path) = &args.predictions {
-        let mut csv = csv::Writer::from_path(path)?;
-        csv.write_record(["image", "label", "prediction"])?;
-        for (&row, &class) in result.rows.iter().zip(&result.predictions) {
-            csv.serialize((row, images.labels()[row as usize], class))?;
-        }
-        csv.flush()?;
+        write_predictions(path, &result, images.labels())
+            .with_context(|| format!("cannot write {}", path.display()))?;
     }
     if args.json {
         let line = serde_json::json!({"split": name, "n": n, "loss": loss, "accuracy": accuracy});

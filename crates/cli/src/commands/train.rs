@@ -153,7 +153,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     folder::create(&out)?;
     let data = load(&config)?;
     let mut observer = Terminal::new();
-    let summary = chainrule_train::run(&config, &data, &out, &mut observer)?;
+    let result = chainrule_train::run(&config, &data, &out, &mut observer);
+    drop(observer);
+    let summary = result?;
     draw(&out)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&summary)?);
@@ -208,12 +210,16 @@ fn conclude(summary: &Summary, out: &Path) {
         );
     }
     println!(
-        "\nTest accuracy {:.2} % (loss {:.4}), of the weights after epoch {}, which were best on \
-         validation ({:.2} %).",
+        "\nTest accuracy {:.2} % (loss {:.4}), of the weights after epoch {}{}.",
         100.0 * summary.test_accuracy,
         summary.test_loss,
         summary.best_epoch,
-        100.0 * summary.validation_accuracy
+        if summary.validation_accuracy.is_nan() {
+            String::new()
+        } else {
+            let validation = 100.0 * summary.validation_accuracy;
+            format!(", which were best on validation ({validation:.2} %)")
+        }
     );
     println!(
         "{} iterations in {:.1} s, {:.0} images/s on {} thread{} ({}).",
@@ -329,8 +335,11 @@ impl Observer for Terminal {
             epoch.train_loss,
             if best { "  best" } else { "" }
         ));
-        if epoch.epoch == self.epochs {
-            self.bar.finish_and_clear();
-        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
     }
 }

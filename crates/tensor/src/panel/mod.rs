@@ -1,17 +1,18 @@
 //! The inner kernels of the training step: products whose operands already lie as they are read.
 //!
 //! [`panel`] is C := A·B, or C := C + A·B, for a panel of columns. A is (m, k) with any strides, B
-//! is (k, n) and C is (m, n) with unit column stride, and n is small: one column tile of a weight
-//! matrix. Three of the four products of a fully connected layer's step are this product, seen
-//! through other strides:
+//! is (k, n) and C is (m, n), and n is small: one column tile of a weight matrix. The three products
+//! of a fully connected layer's step are this product, seen through other strides:
 //!
 //! | product | A | B | C |
 //! | --- | --- | --- | --- |
 //! | forward, Z += X W | X | a tile of W | a tile of Z |
 //! | weight gradient, dW = Xᵀ dZ | X transposed by its strides | a tile of dZ | a strip of dW |
 //! | input gradient, dX += dZ Wᵀ | a tile of dZ | the tile of W, transposed | dX |
+//! | of a narrow tile, dWᵀ = dZᵀ X | a tile of dZ, transposed by its strides | X | the tile of dWᵀ |
 //!
-//! Nothing is packed. A tile of C stays in registers while k runs (`tile.rs`), each element as one
+//! Where columns of B and C are adjacent, and something is to be multiplied, the vector kernels do
+//! it; matrixmultiply does the rest. Nothing is packed. A tile of C stays in registers while k runs (`tile.rs`), each element as one
 //! chain of fused multiply-adds in the order of k.
 //!
 //! [`panel_transposed`] is C (+)= A·Bᵀ for the few columns that are left when n is no multiple of a
@@ -104,7 +105,7 @@ impl Panel for f64 {
 impl Panel for f32 {
     fn multiply(path: Path, a: View<f32>, b: View<f32>, c: ViewMut<f32>, accumulate: bool) {
         #[cfg(target_arch = "x86_64")]
-        if b.strides().1 == 1 && c.strides().1 == 1 {
+        if !a.is_empty() && !b.is_empty() && b.strides().1 == 1 && c.strides().1 == 1 {
             match path.kind() {
                 crate::path::Kind::Avx512 => {
                     return x86::avx512::multiply(path, a, b, c, accumulate);
@@ -125,7 +126,11 @@ impl Panel for f32 {
         accumulate: bool,
     ) {
         #[cfg(target_arch = "x86_64")]
-        if a.strides().1 == 1 && b.strides().1 == 1 && c.strides().1 == 1 {
+        if !a.is_empty()
+            && !b.is_empty()
+            && [a, b].map(|x| x.strides().1) == [1, 1]
+            && c.strides().1 == 1
+        {
             match path.kind() {
                 crate::path::Kind::Avx512 => {
                     return x86::avx512::transposed(path, a, b, c, accumulate);

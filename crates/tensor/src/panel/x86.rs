@@ -147,21 +147,18 @@ fn operands(a: &View, b: &View, c: &mut ViewMut, accumulate: bool) -> Operands {
 ///
 /// # Safety
 /// The processor must have the vector's instructions, and FMA. The shapes must agree, and B and C
-/// must have unit column strides.
+/// must have unit column strides; none of them may be empty.
 #[allow(unsafe_code)]
 #[inline(always)]
 unsafe fn sweep<V: Vector, const MR: usize>(a: View, b: View, mut c: ViewMut, accumulate: bool) {
     let (m, n) = (a.rows(), b.columns());
-    if m == 0 || n == 0 {
-        return;
-    }
     let at = operands(&a, &b, &mut c, accumulate);
     let mut j = 0;
     while j < n {
         // SAFETY: views reach only valid elements, and a `ViewMut` holds its own exclusively;
         // columns j .. j + width are among them.
         unsafe {
-            let from = Operands { b: at.b.wrapping_add(j), c: at.c.add(j), ..at };
+            let from = Operands { b: at.b.add(j), c: at.c.add(j), ..at };
             let vectors = ((n - j) / V::LANES).min(3);
             match vectors {
                 0 => edge(m, n - j, from),
@@ -180,6 +177,7 @@ macro_rules! compiled {
         pub(super) mod $module {
             use super::*;
             use crate::Path;
+            use crate::gemm::check_shapes;
             use crate::path::Kind;
 
             pub(in crate::panel) fn multiply(
@@ -192,11 +190,14 @@ macro_rules! compiled {
                 #[allow(unsafe_code)]
                 #[target_feature(enable = $features)]
                 fn detected(a: View, b: View, c: ViewMut, accumulate: bool) {
-                    // SAFETY: this function is compiled for the instructions; `Panel for f32`
-                    // comes here only with checked shapes and unit column strides.
+                    // SAFETY: this function is compiled for the instructions, and its caller, below,
+                    // has checked the shapes and the strides.
                     unsafe { sweep::<$vector, $rows>(a, b, c, accumulate) }
                 }
                 assert_eq!(path.kind(), Kind::$kind);
+                check_shapes(&a, &b, &c).expect("shapes that fit");
+                assert!(b.strides().1 == 1 && c.strides().1 == 1, "unit column strides");
+                assert!(!a.is_empty() && !b.is_empty(), "something to multiply");
                 // SAFETY: a path of this kind exists only where the instructions were detected.
                 #[allow(unsafe_code)]
                 unsafe {
@@ -215,10 +216,16 @@ macro_rules! compiled {
                 #[target_feature(enable = $features)]
                 fn detected(a: View, b: View, mut c: ViewMut, accumulate: bool) {
                     let at = operands(&a, &b, &mut c, accumulate);
-                    // SAFETY: as in `multiply`; the views have checked that the rows are there.
+                    // SAFETY: as in `multiply`.
                     unsafe { rows_by_rows::<$vector>(a.rows(), b.rows(), at) }
                 }
                 assert_eq!(path.kind(), Kind::$kind);
+                check_shapes(&a, &b.t(), &c).expect("shapes that fit");
+                assert!(
+                    a.strides().1 == 1 && b.strides().1 == 1 && c.strides().1 == 1,
+                    "unit column strides"
+                );
+                assert!(!a.is_empty() && !b.is_empty(), "something to multiply");
                 // SAFETY: a path of this kind exists only where the instructions were detected.
                 #[allow(unsafe_code)]
                 unsafe {
