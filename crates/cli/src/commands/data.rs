@@ -91,12 +91,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 fn run_fetch(source: SourceArg, dir: &Path) -> anyhow::Result<()> {
     let shown = dir.display();
     match fetch::fetch(dir, source.into(), &sources(), &mut Terminal::default()) {
-        Ok(Source::Present) => println!("CIFAR-10 is in {shown}, whole."),
-        Ok(Source::Sample) => println!(
+        Ok(Source::Present) => say!("CIFAR-10 is in {shown}, whole."),
+        Ok(Source::Sample) => say!(
             "{shown} holds sample_train.bin and sample_test.bin now: 1,000 and 200 images of \
              CIFAR-10.\nTraining on them takes no files: `chainrule train --data sample`."
         ),
-        Ok(source) => println!("CIFAR-10 is in {shown}, from {source}; each MD5 is right."),
+        Ok(source) => say!("CIFAR-10 is in {shown}, from {source}; each MD5 is right."),
         Err(error @ fetch::Error::NoSource { .. }) => bail!(
             "{error}\nA first try needs none of them: `chainrule train --data sample` takes the \
              1,000 images that are part of this program."
@@ -121,7 +121,7 @@ fn run_verify(dir: &Path, json: bool) -> anyhow::Result<()> {
                 })
             })
             .collect();
-        println!("{}", serde_json::to_string_pretty(&list)?);
+        say!("{}", serde_json::to_string_pretty(&list)?);
     } else {
         for file in &files {
             let md5 = file.md5.as_deref().unwrap_or("-");
@@ -129,7 +129,7 @@ fn run_verify(dir: &Path, json: bool) -> anyhow::Result<()> {
                 None => "ok".to_owned(),
                 Some(problem) => format!("NOT ok: {problem}"),
             };
-            println!("{:<16}  {md5:<32}  {verdict}", file.name);
+            say!("{:<16}  {md5:<32}  {verdict}", file.name);
         }
     }
     let wrong: Vec<_> = files.iter().filter(|f| !f.is_ok()).map(|f| f.name.as_str()).collect();
@@ -150,7 +150,7 @@ fn run_sample(dir: &Path, out: &Path) -> anyhow::Result<()> {
         let records = sample::select(images, per_class);
         std::fs::write(&path, &records)
             .with_context(|| format!("cannot write {}", path.display()))?;
-        println!("{}: {per_class} images of each class", path.display());
+        say!("{}: {per_class} images of each class", path.display());
     }
     Ok(())
 }

@@ -122,9 +122,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     if args.json {
         let line = serde_json::json!({"split": name, "n": n, "loss": loss, "accuracy": accuracy});
-        println!("{line}");
+        say!("{line}");
     } else {
-        println!("{name}: {:.2} % of {n} images, loss {loss:.6}", 100.0 * accuracy);
+        say!("{name}: {:.2} % of {n} images, loss {loss:.6}", 100.0 * accuracy);
     }
     Ok(())
 }

@@ -25,14 +25,18 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 "passed": row.passed,
             })
         };
-        println!("{}", serde_json::to_string_pretty(&rows.iter().map(row).collect::<Vec<_>>())?);
+        say!("{}", serde_json::to_string_pretty(&rows.iter().map(row).collect::<Vec<_>>())?);
     } else {
-        println!(
+        say!(
             "{:<30} {:<11} {:>20} {:>8} {:>6}  passed",
-            "layer", "parameter", "worst relative error", "checked", "kinks"
+            "layer",
+            "parameter",
+            "worst relative error",
+            "checked",
+            "kinks"
         );
         for row in &rows {
-            println!(
+            say!(
                 "{:<30} {:<11} {:>20.2e} {:>8} {:>6}  {}",
                 row.layer,
                 row.parameter,
@@ -52,7 +56,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         );
     }
     if !args.json {
-        println!("\nAll {} derivatives agree with centred differences to {BOUND:.0e}.", rows.len());
+        say!("\nAll {} derivatives agree with centred differences to {BOUND:.0e}.", rows.len());
     }
     Ok(())
 }

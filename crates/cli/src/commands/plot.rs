@@ -27,7 +27,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     for file in files {
         figure.save(&file)?;
-        println!("{}", file.display());
+        say!("{}", file.display());
     }
     Ok(())
 }

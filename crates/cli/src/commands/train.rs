@@ -158,9 +158,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let summary = result?;
     draw(&out)?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&summary)?);
+        say!("{}", serde_json::to_string_pretty(&summary)?);
     } else {
-        conclude(&summary, &out);
+        conclude(&summary, &out)?;
     }
     Ok(())
 }
@@ -202,14 +202,14 @@ fn draw(out: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn conclude(summary: &Summary, out: &Path) {
+fn conclude(summary: &Summary, out: &Path) -> anyhow::Result<()> {
     let folder = out.display();
     if summary.data == "sample" {
-        println!(
+        say!(
             "\nTrained on the SAMPLE of 1,000 images, not on CIFAR-10: the accuracy means nothing."
         );
     }
-    println!(
+    say!(
         "\nTest accuracy {:.2} % (loss {:.4}), of the weights after epoch {}{}.",
         100.0 * summary.test_accuracy,
         summary.test_loss,
@@ -221,7 +221,7 @@ fn conclude(summary: &Summary, out: &Path) {
             format!(", which were best on validation ({validation:.2} %)")
         }
     );
-    println!(
+    say!(
         "{} iterations in {:.1} s, {:.0} images/s on {} thread{} ({}).",
         summary.iterations,
         summary.seconds,
@@ -230,8 +230,9 @@ fn conclude(summary: &Summary, out: &Path) {
         if summary.threads == 1 { "" } else { "s" },
         summary.kernel
     );
-    println!("Results: {folder}  (curves.svg, weights.png, epochs.csv, model.safetensors, ...)");
-    println!("Next:    chainrule eval --model {folder}");
+    say!("Results: {folder}  (curves.svg, weights.png, epochs.csv, model.safetensors, ...)");
+    say!("Next:    chainrule eval --model {folder}");
+    Ok(())
 }
 
 /// Shows a run: a bar on a terminal, a line an epoch elsewhere.
