@@ -12,14 +12,14 @@ pub enum Error {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A file or folder that could not be read or written.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {reason}", path.display())]
     File {
         /// "read", "write", "create".
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
+        /// What the system said; part of the sentence, and so no source of its own.
+        reason: std::io::Error,
     },
     /// The folder of results is taken.
     #[error("{} already exists and is not empty: choose another folder with --out, or move it away", .0.display())]
@@ -67,11 +67,11 @@ impl Error {
         path: impl AsRef<Path>,
     ) -> impl FnOnce(std::io::Error) -> Error {
         let path = path.as_ref().to_owned();
-        move |source| Error::File { action, path, source }
+        move |reason| Error::File { action, path, reason }
     }
 
     pub(crate) fn csv(path: impl AsRef<Path>) -> impl FnOnce(csv::Error) -> Error {
         let path = path.as_ref().to_owned();
-        move |error| Error::File { action: "write", path, source: error.into() }
+        move |error| Error::File { action: "write", path, reason: error.into() }
     }
 }
