@@ -257,3 +257,16 @@ fn gradcheck_prints_a_row_for_each_parameter_and_the_same_as_json() {
     let table = String::from_utf8(output.stdout).unwrap();
     assert_eq!(table.lines().filter(|line| line.ends_with("  yes")).count(), rows.len());
 }
+
+#[test]
+fn damaged_images_end_a_run_with_their_name_and_stay_as_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("data_batch_1.bin");
+    std::fs::write(&file, [9; 100]).unwrap();
+    let mut command = chainrule();
+    command.args(["train", "--epochs", "1", "--data-dir"]).arg(dir.path()).arg("--out");
+    let output = command.arg(dir.path().join("run")).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("data_batch_1.bin"), "{}", stderr(&output));
+    assert_eq!(std::fs::read(&file).unwrap(), [9; 100]);
+}

@@ -39,6 +39,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         None => newest_run(Path::new("results")),
     };
     let training = folder.as_deref().map(read_run).transpose()?;
+    // An earlier answer may be replaced; a run or anybody's other folder may not.
+    let taken = fs::read_dir(&args.output).is_ok_and(|mut entries| entries.next().is_some());
+    if taken && !args.output.join("c-backward.svg").exists() {
+        bail!(
+            "{} holds something that is no earlier answer of this command: choose another folder",
+            args.output.display()
+        );
+    }
     fs::create_dir_all(&args.output)
         .with_context(|| format!("{} could not be made", args.output.display()))?;
     let files = assignment::files(training.as_ref());

@@ -76,6 +76,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if let Some(dir) = args.data_dir {
         config.data_dir = dir;
     }
+    if config.data == DataChoice::Cifar10 && !config.data_dir.exists() {
+        bail!(
+            "{} is not there: name the folder of CIFAR-10 with --data-dir, or get it with \
+             `chainrule data fetch`",
+            config.data_dir.display()
+        );
+    }
     let data = super::train::load(&config)?;
     let images = &data.dataset.train;
     if data.is_sample() {

@@ -1,10 +1,11 @@
 //! `chainrule train`: train a network and write a folder of results.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use chainrule_data::cifar10;
 use chainrule_data::fetch::{self, Choice, Source};
 use chainrule_train::config::{DataChoice, Normalise};
 use chainrule_train::{Config, Data, Epoch, Iteration, ModelFile, Observer, Plan, Summary, folder};
@@ -170,6 +171,16 @@ pub fn load(config: &Config) -> anyhow::Result<Data> {
     if config.data == DataChoice::Sample {
         return Ok(Data::sample());
     }
+    // What lies there is never replaced unasked, damaged or not.
+    match cifar10::read(&config.data_dir) {
+        Ok(dataset) => return Ok(Data { dataset, source: "CIFAR-10".into() }),
+        Err(chainrule_data::Error::Missing { .. }) => {}
+        Err(error) => {
+            return Err(error).context(
+                "the images cannot be used as they are; `chainrule data fetch` replaces them",
+            );
+        }
+    }
     let mut terminal = super::data::Terminal::default();
     let sources = super::data::sources();
     let found = fetch::obtain(&config.data_dir, Choice::Auto, &sources, &mut terminal)?;
@@ -267,10 +278,11 @@ impl Terminal {
     }
 
     fn say(&self, line: String) {
-        if self.on_terminal {
-            self.bar.println(line);
+        if self.bar.is_hidden() {
+            // Training does not end because nobody reads about it any more.
+            let _ = writeln!(std::io::stderr(), "{line}");
         } else {
-            eprintln!("{line}");
+            self.bar.println(line);
         }
     }
 }
