@@ -18,8 +18,8 @@
 //! partial products Z_l are published, everybody meets, and each sums the columns of Z_l that it
 //! owns as the inputs of the next layer. Backward, the columns of dZ_{l-1} are published in the
 //! same way. So a layer costs one barrier forward and, but for the first, one backward, and what
-//! cores exchange is the size of activations, not of weights. dX of the first layer is never computed: nobody
-//! learns pixels.
+//! cores exchange is the size of activations, not of weights. dX of the first layer is never
+//! computed: nobody learns pixels.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};

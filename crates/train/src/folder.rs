@@ -21,19 +21,25 @@ use crate::Error;
 /// If something that is not an empty folder has its name, or it cannot be made or written to.
 pub fn create(path: &Path) -> Result<(), Error> {
     std::fs::create_dir_all(path).map_err(Error::file("create", path))?;
-    let mut entries = std::fs::read_dir(path).map_err(Error::file("read", path))?;
-    if entries.next().is_some() {
+    if is_occupied(path).map_err(Error::file("read", path))? {
         return Err(Error::FolderTaken(path.to_owned()));
     }
     Ok(())
 }
 
+/// Whether a folder holds anything.
+///
+/// # Errors
+/// If it is not there, is no folder, or cannot be read.
+pub fn is_occupied(path: &Path) -> std::io::Result<bool> {
+    Ok(std::fs::read_dir(path)?.next().is_some())
+}
+
 /// The first of `run-001`, `run-002`, … in `parent` that does not exist or is empty.
 pub fn next_free(parent: &Path) -> PathBuf {
     let numbered = (1..).map(|n| parent.join(format!("run-{n:03}")));
-    let empty =
-        |path: &PathBuf| std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
-    numbered.into_iter().find(|path| !path.exists() || empty(path)).expect("a free number")
+    let free = |path: &PathBuf| !path.exists() || is_occupied(path).is_ok_and(|taken| !taken);
+    numbered.into_iter().find(free).expect("a free number")
 }
 
 /// Writes a file so that under its name there is always the old content or the new, whole: to a

@@ -28,5 +28,6 @@ pub mod weights;
 
 pub use config::Config;
 pub use error::Error;
+pub use machine::threads;
 pub use run::{Data, Epoch, Iteration, Observer, Plan, Quiet, Summary, run};
 pub use weights::ModelFile;

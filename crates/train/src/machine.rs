@@ -16,6 +16,11 @@ pub(crate) fn processor() -> String {
     name.unwrap_or_else(|| std::env::consts::ARCH.to_owned())
 }
 
+/// So many threads, or one for each core if `asked` is 0.
+pub fn threads(asked: usize) -> usize {
+    if asked == 0 { cores() } else { asked }
+}
+
 /// Number of cores that this process may use.
 pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)

@@ -28,6 +28,11 @@ impl Data {
         Data { dataset: sample::read(), source: "sample".into() }
     }
 
+    /// How many images validate where `asked` were asked for: of the sample, a tenth at most.
+    pub fn validation(&self, asked: usize) -> usize {
+        if self.is_sample() { asked.min(self.dataset.train.len() / 10) } else { asked }
+    }
+
     /// Whether these are the images that are part of the program.
     pub fn is_sample(&self) -> bool {
         self.source == "sample"
@@ -220,12 +225,10 @@ struct Provenance {
 fn settle(config: &Config, data: &Data, start: Option<&ModelFile>) -> Result<Config, ConfigError> {
     let mut config = config.clone();
     if data.is_sample() {
-        config.validation = config.validation.min(data.dataset.train.len() / 10);
+        config.validation = data.validation(config.validation);
         config.data = crate::config::DataChoice::Sample;
     }
-    if config.threads == 0 {
-        config.threads = machine::cores();
-    }
+    config.threads = machine::threads(config.threads);
     if let Some(start) = start {
         let widths = start.classifier.widths();
         config.hidden_dim = widths[1..widths.len() - 1].to_vec();
@@ -251,21 +254,14 @@ pub fn run(
     let started = SystemTime::now();
     let start = config.init_from.as_deref().map(ModelFile::load).transpose()?;
     let config = &settle(config, data, start.as_ref())?;
-    let (inputs, classes) = (data.dataset.train.dim(), data.dataset.train.classes());
+    let images = &data.dataset.train;
+    if let (Some(start), Some(path)) = (&start, &config.init_from) {
+        start.check_images(path, images)?;
+    }
     let (model, normalisation) = match start {
         Some(ModelFile { classifier, normalisation }) => (classifier, Some(normalisation)),
-        None => (config.classifier(inputs, classes)?, None),
+        None => (config.classifier(images.dim(), images.classes())?, None),
     };
-    let ends = (model.widths()[0], model.widths()[model.depth()]);
-    if ends != (inputs, classes) {
-        return Err(Error::Model {
-            path: config.init_from.clone().unwrap_or_default(),
-            problem: format!(
-                "it reads {} values and knows {} classes: the images have {inputs} and {classes}",
-                ends.0, ends.1
-            ),
-        });
-    }
     let path = chainrule_tensor::Path::from_environment()?;
     let mut engine = Engine::with_path(&model, config.batch_size, config.threads, path)?;
     let prepared = Prepared::new(config, &data.dataset, normalisation)?;

@@ -11,7 +11,7 @@
 
 use std::path::Path;
 
-use chainrule_data::Normalisation;
+use chainrule_data::{Images, Normalisation};
 use chainrule_nn::SoftmaxClassifier;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
@@ -61,6 +61,24 @@ impl ModelFile {
     pub fn load(path: &Path) -> Result<ModelFile, Error> {
         let bytes = std::fs::read(path).map_err(Error::file("read", path))?;
         Self::parse(&bytes).map_err(|problem| Error::Model { path: path.to_owned(), problem })
+    }
+
+    /// Whether the network, read from `path`, is one for these images.
+    ///
+    /// # Errors
+    /// If it reads another number of values or knows another number of classes.
+    pub fn check_images(&self, path: &Path, images: &Images) -> Result<(), Error> {
+        let widths = self.classifier.widths();
+        let (inputs, classes) = (widths[0], widths[widths.len() - 1]);
+        if (inputs, classes) == (images.dim(), images.classes()) {
+            return Ok(());
+        }
+        let problem = format!(
+            "it reads {inputs} values and knows {classes} classes: the images have {} and {}",
+            images.dim(),
+            images.classes()
+        );
+        Err(Error::Model { path: path.to_owned(), problem })
     }
 
     fn parse(bytes: &[u8]) -> Result<ModelFile, String> {

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 use chainrule_graph::assignment::{self, Training};
+use chainrule_train::folder::is_occupied;
 use serde_json::Value;
 
 /// Files that a run may have, and what they show.
@@ -40,7 +41,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     let training = folder.as_deref().map(read_run).transpose()?;
     // An earlier answer may be replaced; a run or anybody's other folder may not.
-    let taken = fs::read_dir(&args.output).is_ok_and(|mut entries| entries.next().is_some());
+    let taken = is_occupied(&args.output).unwrap_or(false);
     if taken && !args.output.join("c-backward.svg").exists() {
         bail!(
             "{} holds something that is no earlier answer of this command: choose another folder",

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use chainrule_nn::{Engine, Evaluation};
 use chainrule_train::config::DataChoice;
 use chainrule_train::run::Prepared;
-use chainrule_train::{Config, Error, ModelFile};
+use chainrule_train::{Config, ModelFile};
 
 /// Arguments of `chainrule eval`.
 #[derive(clap::Args)]
@@ -70,7 +70,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let folder = if args.model.is_dir() { Some(args.model.as_path()) } else { args.model.parent() };
     let file =
         if args.model.is_dir() { args.model.join("model.safetensors") } else { args.model.clone() };
-    let ModelFile { classifier, normalisation } = ModelFile::load(&file)?;
+    let model = ModelFile::load(&file)?;
 
     let mut config = recorded(folder)?.unwrap_or_default();
     if let Some(dir) = args.data_dir {
@@ -85,35 +85,18 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     let data = super::train::load(&config)?;
     let images = &data.dataset.train;
-    if data.is_sample() {
-        if config.data != DataChoice::Sample {
-            bail!(
-                "CIFAR-10 is not to be had, and the built-in sample is no test of this model: see \
-                 `chainrule data fetch`, or ask for the sample with --data sample in training"
-            );
-        }
-        config.validation = config.validation.min(images.len() / 10);
-    }
-    let widths = classifier.widths();
-    let ends = (widths[0], widths[widths.len() - 1]);
-    if ends != (images.dim(), images.classes()) {
-        let problem = format!(
-            "it reads {} values and knows {} classes: the images have {} and {}",
-            ends.0,
-            ends.1,
-            images.dim(),
-            images.classes()
+    if data.is_sample() && config.data != DataChoice::Sample {
+        bail!(
+            "CIFAR-10 is not to be had, and the built-in sample is no test of this model: see \
+             `chainrule data fetch`, or ask for the sample with --data sample in training"
         );
-        return Err(Error::Model { path: file, problem }.into());
     }
-
-    let prepared = Prepared::new(&config, &data.dataset, Some(normalisation))?;
+    config.validation = data.validation(config.validation);
+    model.check_images(&file, images)?;
+    let prepared = Prepared::new(&config, &data.dataset, Some(model.normalisation))?;
     let path = chainrule_tensor::Path::from_environment()?;
-    let threads = match args.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => usize::from(threads),
-    };
-    let mut engine = Engine::with_path(&classifier, 1, threads, path)?;
+    let threads = chainrule_train::threads(usize::from(args.threads));
+    let mut engine = Engine::with_path(&model.classifier, 1, threads, path)?;
     let (name, images, result) = match args.split {
         Split::Train => ("train", images, prepared.evaluate(&mut engine, &prepared.split.train)),
         Split::Val => ("val", images, prepared.evaluate(&mut engine, &prepared.split.validation)),
