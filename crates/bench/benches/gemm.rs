@@ -9,6 +9,7 @@ use std::ops::Range;
 use chainrule_bench::numbers;
 use chainrule_nn::layout::LinearLayout;
 use chainrule_nn::linear;
+use chainrule_nn::linear::Workspace;
 use chainrule_tensor::team::Board;
 use chainrule_tensor::{Path, Tensor, gemm};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -32,11 +33,12 @@ fn forward(c: &mut Criterion) {
                 .map(|k| (numbers(batch, k.len(), 1), numbers(k.len(), layout.outputs, 2)))
                 .collect();
             let mut z = vec![0.0; batch * layout.outputs];
+            let mut work = Workspace::new(path, batch);
             group.bench_function(BenchmarkId::new(format!("blocks, {path}"), &name), |b| {
                 b.iter(|| {
                     for (k, (x, w)) in blocks.iter().enumerate() {
                         let (x, w) = (x.as_slice(), w.as_slice());
-                        linear::forward(path, &layout.tiles, batch, x, w, &mut z, k > 0);
+                        linear::forward(&mut work, &layout.tiles, batch, x, w, &mut z, k > 0);
                     }
                 });
             });
@@ -59,23 +61,14 @@ fn backward(c: &mut Criterion) {
             let blocks: Vec<_> = layout.blocks.iter().map(|k| numbers(batch, k.len(), 1)).collect();
             let tile = |t: &Range<usize>| numbers(batch, t.len(), 2).into_vec();
             let dz = Board::new(layout.tiles.iter().map(tile).collect());
-            let mut scratch = vec![0.0; linear::scratch_len(path)];
+            let mut work = Workspace::new(path, batch);
             let mut dw = vec![0.0; 128 * layout.outputs];
             group.bench_function(BenchmarkId::new(format!("blocks, {path}"), &name), |b| {
                 b.iter(|| {
                     for x in &blocks {
                         let (tiles, x) = (&layout.tiles, x.as_slice());
-                        linear::backward_weight(
-                            path,
-                            tiles,
-                            batch,
-                            x,
-                            &dz,
-                            &mut scratch,
-                            |at: Range<usize>, g: &[f32]| {
-                                dw[at].copy_from_slice(g);
-                            },
-                        );
+                        let copy = |at: Range<usize>, g: &[f32]| dw[at].copy_from_slice(g);
+                        linear::backward_weight(&mut work, tiles, batch, x, &dz, copy);
                     }
                 });
             });

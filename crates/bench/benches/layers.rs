@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use chainrule_bench::numbers;
 use chainrule_nn::layout::LinearLayout;
+use chainrule_nn::linear::Workspace;
 use chainrule_nn::{linear, relu, softmax};
 use chainrule_tensor::Path;
 use chainrule_tensor::team::Board;
@@ -28,22 +29,22 @@ fn linear_layer(c: &mut Criterion) {
         let x: Vec<_> = widths.iter().map(|&n| numbers(batch, n, 1).into_vec()).collect();
         let w: Vec<_> = widths.iter().map(|&n| numbers(n, columns, 2).into_vec()).collect();
         let mut z = vec![0.0; batch * columns];
+        let mut work = Workspace::new(path, batch);
         group.bench_function(BenchmarkId::new("forward", name), |b| {
             b.iter(|| {
                 for (k, (x, w)) in x.iter().zip(&w).enumerate() {
-                    linear::forward(path, &layout.tiles, batch, x, w, &mut z, k > 0);
+                    linear::forward(&mut work, &layout.tiles, batch, x, w, &mut z, k > 0);
                 }
             });
         });
         let tile = |t: &Range<usize>| numbers(batch, t.len(), 3).into_vec();
         let dz = Board::new(layout.tiles.iter().map(tile).collect());
-        let mut scratch = vec![0.0; linear::scratch_len(path)];
         let mut dx: Vec<_> = widths.iter().map(|&n| vec![0.0; batch * n]).collect();
         group.bench_function(BenchmarkId::new("backward by the input", name), |b| {
             b.iter(|| {
                 for (w, dx) in w.iter().zip(&mut dx) {
                     let tiles = &layout.tiles;
-                    linear::backward_input(path, tiles, batch, &dz, w, dx, &mut scratch);
+                    linear::backward_input(&mut work, tiles, batch, &dz, w, dx);
                 }
             });
         });
@@ -52,17 +53,9 @@ fn linear_layer(c: &mut Criterion) {
                 let mut sum = 0.0;
                 for x in &x {
                     let tiles = &layout.tiles;
-                    linear::backward_weight(
-                        path,
-                        tiles,
-                        batch,
-                        x,
-                        &dz,
-                        &mut scratch,
-                        |_, dw: &[f32]| {
-                            sum += dw[0];
-                        },
-                    );
+                    linear::backward_weight(&mut work, tiles, batch, x, &dz, |_, dw: &[f32]| {
+                        sum += dw[0];
+                    });
                 }
                 sum
             });

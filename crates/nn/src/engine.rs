@@ -183,11 +183,11 @@ impl<T: Scalar> Engine<T> {
         assert!((1..=self.batch).contains(&batch), "a batch of 1 to {} rows", self.batch);
         self.check_rows(data, labels, order);
         let (each, stop) = (Mutex::new(each), AtomicBool::new(false));
-        let (layers, path) = (&self.layers, self.path);
+        let layers = &self.layers;
         let results = self.team.run(|member| {
             let mut core = self.cores[member.rank()].lock().expect("no core has panicked");
             if rule.l2 > T::ZERO {
-                core.square_weights(layers, path);
+                core.square_weights(layers);
             }
             for (step, rows) in order.chunks(batch).enumerate() {
                 let report = |loss| {
@@ -201,7 +201,7 @@ impl<T: Scalar> Engine<T> {
                     }
                 };
                 let batch = Batch { data, labels, rows };
-                let loss = core.step(layers, member, path, batch, rule, report);
+                let loss = core.step(layers, member, batch, rule, report);
                 // Every core has computed the same loss, so all leave together.
                 if !loss.is_finite() {
                     return Err(Diverged { step, loss });
@@ -221,12 +221,12 @@ impl<T: Scalar> Engine<T> {
     /// If a row or a label is out of range.
     pub fn evaluate(&mut self, data: &impl Rows<T>, labels: &[u8], rows: &[u32]) -> Evaluation {
         self.check_rows(data, labels, rows);
-        let (layers, path) = (&self.layers, self.path);
+        let layers = &self.layers;
         let results = self.team.run(|member| {
             let mut core = self.cores[member.rank()].lock().expect("no core has panicked");
             let mut found = vec![];
             for chunk in rows.chunks(EVALUATION_ROWS) {
-                core.forward(layers, member, path, Batch { data, labels, rows: chunk }, false);
+                core.forward(layers, member, Batch { data, labels, rows: chunk }, false);
                 // Every core has all scores; each looks at some of the rows.
                 let share = |core| core * chunk.len() / member.team_size();
                 let own = share(member.rank())..share(member.rank() + 1);
@@ -260,12 +260,12 @@ impl<T: Scalar> Engine<T> {
     /// If a row is out of range.
     pub fn scores(&mut self, data: &impl Rows<T>, rows: &[u32]) -> Tensor<T> {
         self.check_columns(data);
-        let (layers, path) = (&self.layers, self.path);
+        let layers = &self.layers;
         let results = self.team.run(|member| {
             let mut core = self.cores[member.rank()].lock().expect("no core has panicked");
             let mut scores = vec![];
             for chunk in rows.chunks(EVALUATION_ROWS) {
-                core.forward(layers, member, path, Batch { data, labels: &[], rows: chunk }, false);
+                core.forward(layers, member, Batch { data, labels: &[], rows: chunk }, false);
                 if member.rank() == 0 {
                     (0..chunk.len()).for_each(|i| scores.extend(core.scores(layers, i)));
                 }

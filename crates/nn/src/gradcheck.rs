@@ -24,6 +24,7 @@ use chainrule_tensor::team::Board;
 use chainrule_tensor::{Path, Tensor};
 
 use crate::layout::LinearLayout;
+use crate::linear::Workspace;
 use crate::{Engine, Init, Sgd, SoftmaxClassifier, linear, relu, softmax};
 
 /// The largest relative error that passes.
@@ -133,27 +134,19 @@ fn linear_alone(path: Path) -> Vec<Row> {
     let upstream = normal(n * columns, 4); // ∂L/∂Z, in tiles
 
     let dz = Board::new(tiles.iter().map(|t| upstream[t.start * n..t.end * n].to_vec()).collect());
-    let mut scratch = vec![0.0; linear::scratch_len(path)];
+    let mut work = Workspace::new(path, n);
     let (mut dx, mut dw, mut db) = (vec![0.0; x.len()], vec![0.0; w.len()], vec![0.0; b.len()]);
-    linear::backward_input(path, tiles, n, &dz, &w, &mut dx, &mut scratch);
-    linear::backward_weight(
-        path,
-        tiles,
-        n,
-        &x,
-        &dz,
-        &mut scratch,
-        |at: Range<usize>, strip: &[f64]| {
-            dw[at].copy_from_slice(strip);
-        },
-    );
+    linear::backward_input(&mut work, tiles, n, &dz, &w, &mut dx);
+    linear::backward_weight(&mut work, tiles, n, &x, &dz, |at: Range<usize>, strip: &[f64]| {
+        dw[at].copy_from_slice(strip);
+    });
     for (t, tile) in tiles.iter().enumerate() {
         linear::backward_bias(path, &dz.read(t), &mut db[tile.clone()]);
     }
 
     let loss = |x: &[f64], w: &[f64], b: &[f64]| {
         let mut z = vec![f64::NAN; n * columns];
-        linear::forward(path, tiles, n, x, w, &mut z, false);
+        linear::forward(&mut Workspace::new(path, n), tiles, n, x, w, &mut z, false);
         for tile in tiles {
             for row in z[tile.start * n..tile.end * n].chunks_mut(tile.len()) {
                 row.iter_mut().zip(&b[tile.clone()]).for_each(|(z, b)| *z += b);

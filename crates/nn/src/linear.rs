@@ -14,6 +14,7 @@ use std::ops::Range;
 
 use chainrule_tensor::elementwise::add_assign;
 use chainrule_tensor::panel::{panel, panel_transposed};
+use chainrule_tensor::prefetch::Ahead;
 use chainrule_tensor::rows::{add_column_sums, transpose};
 use chainrule_tensor::team::Board;
 use chainrule_tensor::{Path, Scalar, View, ViewMut};
@@ -26,16 +27,29 @@ fn strip_rows(path: Path) -> usize {
     if path == Path::PORTABLE { 128 } else { 16 }
 }
 
-/// Numbers that [`backward_input`] and [`backward_weight`] need as scratch, at least.
-pub fn scratch_len(path: Path) -> usize {
-    path.tile_columns() * path.tile_columns().max(BLOCK)
+/// What one core multiplies with.
+pub struct Workspace<T> {
+    /// The kernels.
+    pub path: Path,
+    /// Room for a tile of anything.
+    pub scratch: Vec<T>,
+    /// What the products ask for while they run, because it is wanted next.
+    pub ahead: Ahead,
+}
+
+impl<T: Scalar> Workspace<T> {
+    /// Room for batches of at most `rows`.
+    pub fn new(path: Path, rows: usize) -> Self {
+        let scratch = path.tile_columns() * path.tile_columns().max(BLOCK).max(rows);
+        Self { path, scratch: vec![T::ZERO; scratch], ahead: Ahead::new() }
+    }
 }
 
 /// Z := X W, or Z := Z + X W if `accumulate`, for one block of inputs.
 ///
 /// `x` is (rows, width), `w` and `z` are in tiles.
 pub fn forward<T: Scalar>(
-    path: Path,
+    Workspace { path, ahead, .. }: &mut Workspace<T>,
     tiles: &[Range<usize>],
     rows: usize,
     x: &[T],
@@ -43,15 +57,22 @@ pub fn forward<T: Scalar>(
     z: &mut [T],
     accumulate: bool,
 ) {
+    let path = *path;
     let width = x.len() / rows.max(1);
     let x = View::new(x, rows, width);
-    for tile in tiles {
+    for (number, tile) in tiles.iter().enumerate() {
+        if let Some(next) = tiles.get(number + 1) {
+            ahead.push(&w[next.start * width..next.end * width]);
+            if accumulate {
+                ahead.push(&z[next.start * rows..next.end * rows]);
+            }
+        }
         let w = &w[tile.start * width..tile.end * width];
         let z = ViewMut::new(&mut z[tile.start * rows..tile.end * rows], rows, tile.len());
         if is_narrow(path, tile) {
             panel_transposed(path, x, View::new(w, tile.len(), width), z, accumulate)
         } else {
-            panel(path, x, View::new(w, width, tile.len()), z, accumulate)
+            panel(path, x, View::new(w, width, tile.len()), z, accumulate, ahead)
         }
         .expect("x is rows x width");
     }
@@ -61,14 +82,14 @@ pub fn forward<T: Scalar>(
 ///
 /// Slot t of `dz` holds the (rows, tile) matrix of tile t; `w` is in tiles.
 pub fn backward_input<T: Scalar>(
-    path: Path,
+    Workspace { path, scratch, ahead }: &mut Workspace<T>,
     tiles: &[Range<usize>],
     rows: usize,
     dz: &Board<T>,
     w: &[T],
     dx: &mut [T],
-    scratch: &mut [T],
 ) {
+    let path = *path;
     let width = dx.len() / rows.max(1);
     for (number, tile) in tiles.iter().enumerate() {
         let w = &w[tile.start * width..tile.end * width];
@@ -82,7 +103,8 @@ pub fn backward_input<T: Scalar>(
         let dz = dz.read(number);
         let dz = View::new(&dz, rows, tile.len());
         let w = View::new(transposed, tile.len(), width);
-        panel(path, dz, w, ViewMut::new(dx, rows, width), number > 0).expect("dz is rows x tile");
+        panel(path, dz, w, ViewMut::new(dx, rows, width), number > 0, ahead)
+            .expect("dz is rows x tile");
     }
 }
 
@@ -92,8 +114,8 @@ pub trait Strips<T> {
     /// The gradient at `place`, as it has been computed.
     fn take(&mut self, place: Range<usize>, dw: &[T]);
 
-    /// The gradient at `place` is about to be computed: time to ask for what `take` will want.
-    fn soon(&self, _place: Range<usize>) {}
+    /// The gradient at `place` is about to be computed: lists what `take` will want.
+    fn soon(&self, _place: Range<usize>, _ahead: &mut Ahead) {}
 }
 
 impl<T, F: FnMut(Range<usize>, &[T])> Strips<T> for F {
@@ -104,14 +126,14 @@ impl<T, F: FnMut(Range<usize>, &[T])> Strips<T> for F {
 
 /// dW = Xᵀ dZ: the derivative of the loss by a block's weights, handed on as it is made.
 pub fn backward_weight<T: Scalar>(
-    path: Path,
+    Workspace { path, scratch, ahead }: &mut Workspace<T>,
     tiles: &[Range<usize>],
     rows: usize,
     x: &[T],
     dz: &Board<T>,
-    scratch: &mut [T],
     mut strips: impl Strips<T>,
 ) {
+    let path = *path;
     let width = x.len() / rows.max(1);
     for (number, tile) in tiles.iter().enumerate() {
         let dz = dz.read(number);
@@ -119,9 +141,10 @@ pub fn backward_weight<T: Scalar>(
         if is_narrow(path, tile) {
             let place = tile.start * width..tile.end * width;
             let strip = &mut scratch[..place.len()];
-            strips.soon(place.clone());
+            strips.soon(place.clone(), ahead);
             let dw = ViewMut::new(strip, tile.len(), width);
-            panel(path, dz.t(), View::new(x, rows, width), dw, false).expect("x is rows x width");
+            panel(path, dz.t(), View::new(x, rows, width), dw, false, ahead)
+                .expect("x is rows x width");
             strips.take(place, strip);
             continue;
         }
@@ -131,8 +154,8 @@ pub fn backward_weight<T: Scalar>(
             let strip = &mut scratch[..height * tile.len()];
             let start = tile.start * width + first * tile.len();
             let place = start..start + strip.len();
-            strips.soon(place.clone());
-            panel(path, x.t(), dz, ViewMut::new(strip, height, tile.len()), false)
+            strips.soon(place.clone(), ahead);
+            panel(path, x.t(), dz, ViewMut::new(strip, height, tile.len()), false, ahead)
                 .expect("x is rows x width");
             strips.take(place, strip);
         }
@@ -147,16 +170,15 @@ pub fn backward_bias<T: Scalar>(path: Path, dz: &[T], db: &mut [T]) {
 
 /// Z as the sum of its partial products: the part of Z at `range` of every slot.
 ///
-/// `groups` are the slots of `partials` in the order of [`crate::layout::Sharing`]; `scratch` is
-/// at least as long as `z`.
+/// `groups` are the slots of `partials` in the order of [`crate::layout::Sharing`].
 pub fn sum_partials<T: Scalar>(
-    path: Path,
+    Workspace { path, scratch, .. }: &mut Workspace<T>,
     groups: &[Vec<usize>],
     partials: &Board<T>,
     range: Range<usize>,
     z: &mut [T],
-    scratch: &mut [T],
 ) {
+    let path = *path;
     let scratch = &mut scratch[..z.len()];
     for (number, group) in groups.iter().enumerate() {
         let (first, others) = group.split_first().expect("a group has a first block");

@@ -26,12 +26,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use chainrule_tensor::bytes::Rows;
 use chainrule_tensor::elementwise::{Sgd, add_assign, sgd, sum_of_squares};
-use chainrule_tensor::prefetch::prefetch;
+use chainrule_tensor::prefetch::Ahead;
 use chainrule_tensor::team::{Board, Member};
 use chainrule_tensor::{Path, Scalar};
 
 use crate::layout::{LinearLayout, Sharing};
-use crate::linear::Strips;
+use crate::linear::{Strips, Workspace};
 use crate::{linear, relu, softmax};
 
 /// What all cores see of a layer: how it is cut and shared, and where they publish.
@@ -101,7 +101,7 @@ pub(crate) struct Core<T> {
     /// The scores Z_L, which become ∂L/∂Z_L: a (rows, tile) matrix for each tile.
     scores: Board<T>,
     row: Vec<T>,
-    scratch: Vec<T>,
+    work: Workspace<T>,
 }
 
 /// Some rows of a data set.
@@ -138,13 +138,12 @@ impl<T: Scalar> Core<T> {
         };
         let last = &layers.last().expect("a network has a layer").layout;
         let rows = rows.max(forward_rows);
-        let scratch = linear::scratch_len(path).max(rows * path.tile_columns());
         Self {
             shares: layers.iter().enumerate().map(share).collect(),
             output_bias: Learned::zeros(last.outputs),
             scores: tiles(last, rows),
             row: vec![T::ZERO; last.outputs],
-            scratch: vec![T::ZERO; scratch],
+            work: Workspace::new(path, rows),
         }
     }
 
@@ -155,16 +154,15 @@ impl<T: Scalar> Core<T> {
         &mut self,
         layers: &[Layer<T>],
         member: Member,
-        path: Path,
         batch: Batch<T>,
         rule: Sgd<T>,
         report: impl FnOnce(f64),
     ) -> f64 {
-        self.forward(layers, member, path, batch, true);
+        self.forward(layers, member, batch, true);
         let loss = self.loss(layers, batch) + penalty(layers, rule.l2.to_f64());
         report(loss);
         for l in (0..layers.len()).rev() {
-            self.backward(layers, l, path, batch.rows.len(), rule);
+            self.backward(layers, l, batch.rows.len(), rule);
             if l > 0 {
                 member.meet();
             }
@@ -176,15 +174,8 @@ impl<T: Scalar> Core<T> {
 
     /// The scores of a batch. With `keep`, the whole input stays for the backward pass; without,
     /// only a block of it exists at a time.
-    pub fn forward(
-        &mut self,
-        layers: &[Layer<T>],
-        member: Member,
-        path: Path,
-        batch: Batch<T>,
-        keep: bool,
-    ) {
-        let rows = batch.rows.len();
+    pub fn forward(&mut self, layers: &[Layer<T>], member: Member, batch: Batch<T>, keep: bool) {
+        let (path, rows) = (self.work.path, batch.rows.len());
         for (l, layer) in layers.iter().enumerate() {
             let (layout, sharing) = (&layer.layout, &layer.sharing);
             let share = &mut self.shares[l];
@@ -194,35 +185,42 @@ impl<T: Scalar> Core<T> {
                     let at =
                         if keep { share.columns(layout, k, rows) } else { 0..rows * columns.len() };
                     batch.data.gather(path, batch.rows, columns, &mut share.x[at.clone()]);
-                    if k + 1 < share.blocks.end {
-                        batch.data.prefetch(batch.rows, layout.blocks[k + 1].clone());
-                    }
                     &share.x[at]
                 } else {
                     &share.x[share.columns(layout, k, rows)]
                 };
+                let ahead = &mut self.work.ahead;
+                ahead.clear();
+                if k + 1 < share.blocks.end {
+                    if l == 0 {
+                        let columns = layout.blocks[k + 1].clone();
+                        batch.data.soon(batch.rows, columns, ahead);
+                    }
+                    let next = layout.weights_of_tile(share.blocks.start, k + 1, &layout.tiles[0]);
+                    ahead.push(&share.weights.value[next]);
+                }
                 let w = &share.weights.value[layout.weights(share.blocks.start, k)];
                 let slot = sharing.slot[k];
                 let mut z = layer.partials.write(slot);
-                linear::forward(path, &layout.tiles, rows, x, w, &mut z, slot != k);
+                linear::forward(&mut self.work, &layout.tiles, rows, x, w, &mut z, slot != k);
             }
             member.meet();
 
-            let sum = |tile: &Range<usize>, z: &mut [T], scratch: &mut [T]| {
+            let mut sum = |tile: &Range<usize>, z: &mut [T]| {
                 let range = tile.start * rows..tile.end * rows;
-                linear::sum_partials(path, &sharing.groups, &layer.partials, range, z, scratch);
+                linear::sum_partials(&mut self.work, &sharing.groups, &layer.partials, range, z);
             };
             if let Some(next) = self.shares.get_mut(l + 1) {
                 for t in next.blocks.clone() {
                     let (at, features) = next.places(&layers[l + 1].layout, t, rows);
-                    sum(&layout.tiles[t], &mut next.x[at.clone()], &mut self.scratch);
+                    sum(&layout.tiles[t], &mut next.x[at.clone()]);
                     relu::forward(path, &mut next.x[at], &next.bias.value[features]);
                 }
             } else {
                 for (t, tile) in layout.tiles.iter().enumerate() {
                     let mut z = self.scores.write(t);
                     let z = &mut z[..rows * tile.len()];
-                    sum(tile, z, &mut self.scratch);
+                    sum(tile, z);
                     for row in z.chunks_exact_mut(tile.len()) {
                         add_assign(path, row, &self.output_bias.value[tile.clone()]);
                     }
@@ -262,7 +260,8 @@ impl<T: Scalar> Core<T> {
     }
 
     /// Layer l (from 0) backward: dZ of the layer below, then this layer's weights.
-    fn backward(&mut self, layers: &[Layer<T>], l: usize, path: Path, rows: usize, rule: Sgd<T>) {
+    fn backward(&mut self, layers: &[Layer<T>], l: usize, rows: usize, rule: Sgd<T>) {
+        let path = self.work.path;
         let layout = &layers[l].layout;
         let last = l + 1 == layers.len();
         let dz = if last { &self.scores } else { &layers[l].dz };
@@ -277,22 +276,22 @@ impl<T: Scalar> Core<T> {
             if l > 0 {
                 let mut below = layers[l - 1].dz.write(k);
                 let below = &mut below[..x.len()];
-                linear::backward_input(path, &layout.tiles, rows, dz, w, below, &mut self.scratch);
+                linear::backward_input(&mut self.work, &layout.tiles, rows, dz, w, below);
                 relu::backward(path, below, x);
-                let db = &mut self.scratch[..features.len()];
+                let db = &mut self.work.scratch[..features.len()];
                 linear::backward_bias(path, below, db);
                 let Learned { value, velocity } = &mut share.bias;
                 sgd(path, &mut value[features.clone()], &mut velocity[features], db, no_penalty);
             }
             let mut update = Update { path, rule, w, v, squares: 0.0 };
-            let (tiles, scratch) = (&layout.tiles, &mut self.scratch);
-            linear::backward_weight(path, tiles, rows, x, dz, scratch, &mut update);
+            self.work.ahead.clear();
+            linear::backward_weight(&mut self.work, &layout.tiles, rows, x, dz, &mut update);
             share.squares[own] = update.squares;
         }
         if last {
             let Learned { value, velocity } = &mut self.output_bias;
             for (t, tile) in layout.tiles.iter().enumerate() {
-                let db = &mut self.scratch[..tile.len()];
+                let db = &mut self.work.scratch[..tile.len()];
                 linear::backward_bias(path, &dz.read(t)[..rows * tile.len()], db);
                 sgd(path, &mut value[tile.clone()], &mut velocity[tile.clone()], db, no_penalty);
             }
@@ -300,11 +299,11 @@ impl<T: Scalar> Core<T> {
     }
 
     /// Sums the squares of all weights anew: what the first step's penalty needs.
-    pub fn square_weights(&mut self, layers: &[Layer<T>], path: Path) {
+    pub fn square_weights(&mut self, layers: &[Layer<T>]) {
         for (share, layer) in self.shares.iter_mut().zip(layers) {
             for (own, k) in share.blocks.clone().enumerate() {
                 let w = &share.weights.value[layer.layout.weights(share.blocks.start, k)];
-                share.squares[own] = sum_of_squares(path, w).to_f64();
+                share.squares[own] = sum_of_squares(self.work.path, w).to_f64();
             }
         }
         self.publish_squares(layers);
@@ -351,9 +350,9 @@ impl<T: Scalar> Strips<T> for &mut Update<'_, T> {
         }
     }
 
-    fn soon(&self, place: Range<usize>) {
-        prefetch(&self.w[place.clone()]);
-        prefetch(&self.v[place]);
+    fn soon(&self, place: Range<usize>, ahead: &mut Ahead) {
+        ahead.push(&self.w[place.clone()]);
+        ahead.push(&self.v[place]);
     }
 }
 

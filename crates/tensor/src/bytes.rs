@@ -2,7 +2,7 @@
 //! what `f32` would take, and become numbers only in the block of columns that is being used.
 
 use crate::path::for_each_path;
-use crate::prefetch::prefetch;
+use crate::prefetch::Ahead;
 use crate::scalar::Scalar;
 
 /// A matrix of bytes whose element (i, j) stands for the number
@@ -59,9 +59,9 @@ pub trait Rows<T>: Sync {
         out: &mut [T],
     );
 
-    /// Starts to bring the given columns of the given rows nearer, for a [`Rows::gather`] to come.
+    /// Adds the given columns of the given rows to a list, for a [`Rows::gather`] to come.
     /// Rows of a shuffled batch lie anywhere in memory, where the processor can't guess them.
-    fn prefetch(&self, _rows: &[u32], _columns: std::ops::Range<usize>) {}
+    fn soon(&self, _rows: &[u32], _columns: std::ops::Range<usize>, _ahead: &mut Ahead) {}
 }
 
 impl<T: Scalar> Rows<T> for ByteRows<'_> {
@@ -79,9 +79,9 @@ impl<T: Scalar> Rows<T> for ByteRows<'_> {
         normalise(path, self, rows, &columns, out);
     }
 
-    fn prefetch(&self, rows: &[u32], columns: std::ops::Range<usize>) {
+    fn soon(&self, rows: &[u32], columns: std::ops::Range<usize>, ahead: &mut Ahead) {
         for &row in rows {
-            prefetch(self.row(row, &columns));
+            ahead.push(self.row(row, &columns));
         }
     }
 }

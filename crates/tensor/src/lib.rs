@@ -24,7 +24,7 @@
 //! | [`rows`] | kernels over the rows of a matrix: log-sum-exp, column sums, transposition |
 //! | [`bytes`] | rows of bytes, read as normalised numbers |
 //! | [`peak`] | what this machine can multiply and read at most, for the roofline |
-//! | [`prefetch`](mod@prefetch) | asking for memory before it is needed |
+//! | [`prefetch`](mod@prefetch) | asking for memory before it is needed, line by line while the kernel multiplies |
 //! | [`team`] | a team of threads that meets at barriers |
 //!
 //! `unsafe` stands in few places: `gemm.rs` and `scalar.rs` (the call into matrixmultiply), `panel/` (vector

@@ -3,6 +3,7 @@
 
 use chainrule_tensor::gemm::reference;
 use chainrule_tensor::panel::{panel, panel_transposed};
+use chainrule_tensor::prefetch::Ahead;
 use chainrule_tensor::{Path, Scalar, Tensor, View, ViewMut, gemm};
 
 /// Numbers without a pattern, in -1..1, the same on every run.
@@ -83,7 +84,9 @@ fn shapes_that_do_not_fit_are_named_and_nothing_is_written() {
     let mut c = Tensor::from_fn(2, 5, |_, _| 7.0);
     let error = gemm(1.0, a.view(), b.view(), 0.0, c.view_mut()).unwrap_err();
     assert!(error.to_string().starts_with("cannot multiply 2 x 3 by 4 x 5 into 2 x 5"), "{error}");
-    assert!(panel(Path::best(), a.view(), b.view(), c.view_mut(), false).is_err());
+    assert!(
+        panel(Path::best(), a.view(), b.view(), c.view_mut(), false, &mut Ahead::new()).is_err()
+    );
     assert!(c.as_slice().iter().all(|&x| x == 7.0));
 }
 
@@ -111,7 +114,7 @@ fn check_panel(path: Path, m: usize, k: usize, n: usize) {
                 let (rows, stride) = (c.rows(), c.columns());
                 ViewMut::strided(c.as_mut_slice(), rows, n, stride, 1)
             }
-            panel(path, a, b, target(&mut got, n), accumulate).unwrap();
+            panel(path, a, b, target(&mut got, n), accumulate, &mut Ahead::new()).unwrap();
             let beta = if accumulate { 1.0 } else { 0.0 };
             reference(1.0, a, b, beta, target(&mut want, n)).unwrap();
             assert_close(&got, &want, k, &format!("{path}: {m} x {k} x {n}, At {transposed}"));
@@ -138,14 +141,14 @@ fn an_element_of_a_product_has_the_same_bits_whatever_rows_stand_beside_it() {
         // 53 columns are 48 in vectors and 5 beside them.
         let (a, b) = (numbers::<f32>(23, 77, 1), numbers::<f32>(77, 53, 2));
         let mut whole = Tensor::zeros(23, 53);
-        panel(path, a.view(), b.view(), whole.view_mut(), false).unwrap();
+        panel(path, a.view(), b.view(), whole.view_mut(), false, &mut Ahead::new()).unwrap();
         let few = numbers::<f32>(7, 77, 4);
         let mut dots = Tensor::zeros(23, 7);
         panel_transposed(path, a.view(), few.view(), dots.view_mut(), false).unwrap();
         for i in 0..23 {
             let row = View::new(a.row(i), 1, 77);
             let mut alone = Tensor::zeros(1, 53);
-            panel(path, row, b.view(), alone.view_mut(), false).unwrap();
+            panel(path, row, b.view(), alone.view_mut(), false, &mut Ahead::new()).unwrap();
             assert_eq!(alone.as_slice(), whole.row(i), "{path}: row {i}");
             let mut alone = Tensor::zeros(1, 7);
             panel_transposed(path, row, few.view(), alone.view_mut(), false).unwrap();

@@ -28,14 +28,21 @@ mod tile;
 mod x86;
 
 use crate::gemm::{check_shapes, gemm};
+use crate::prefetch::Ahead;
 use crate::{Path, Scalar, ShapeError, View, ViewMut};
 
 /// A number type's version of [`panel`].
 pub trait Panel: Sized {
     /// C := A·B, or C := C + A·B if `accumulate`; the shapes have been checked.
     #[doc(hidden)]
-    fn multiply(path: Path, a: View<Self>, b: View<Self>, c: ViewMut<Self>, accumulate: bool)
-    where
+    fn multiply(
+        path: Path,
+        a: View<Self>,
+        b: View<Self>,
+        c: ViewMut<Self>,
+        accumulate: bool,
+        ahead: &mut Ahead,
+    ) where
         Self: Scalar;
 
     /// C := A·Bᵀ, or C := C + A·Bᵀ if `accumulate`; the shapes have been checked.
@@ -50,7 +57,8 @@ pub trait Panel: Sized {
         Self: Scalar;
 }
 
-/// C := A·B, or C := C + A·B if `accumulate`, on the kernel that `path` names.
+/// C := A·B, or C := C + A·B if `accumulate`, on the kernel that `path` names, asking for what
+/// lies `ahead` meanwhile.
 ///
 /// Without `accumulate` C is written and never read.
 ///
@@ -62,9 +70,10 @@ pub fn panel<T: Scalar>(
     b: View<T>,
     c: ViewMut<T>,
     accumulate: bool,
+    ahead: &mut Ahead,
 ) -> Result<(), ShapeError> {
     check_shapes(&a, &b, &c)?;
-    T::multiply(path, a, b, c, accumulate);
+    T::multiply(path, a, b, c, accumulate, ahead);
     Ok(())
 }
 
@@ -93,7 +102,14 @@ fn portable<T: Scalar>(a: View<T>, b: View<T>, c: ViewMut<T>, accumulate: bool) 
 
 impl Panel for f64 {
     /// The gradient check needs digits, not speed: `f64` is multiplied by matrixmultiply.
-    fn multiply(_: Path, a: View<f64>, b: View<f64>, c: ViewMut<f64>, accumulate: bool) {
+    fn multiply(
+        _: Path,
+        a: View<f64>,
+        b: View<f64>,
+        c: ViewMut<f64>,
+        accumulate: bool,
+        _: &mut Ahead,
+    ) {
         portable(a, b, c, accumulate);
     }
 
@@ -103,18 +119,27 @@ impl Panel for f64 {
 }
 
 impl Panel for f32 {
-    fn multiply(path: Path, a: View<f32>, b: View<f32>, c: ViewMut<f32>, accumulate: bool) {
+    fn multiply(
+        path: Path,
+        a: View<f32>,
+        b: View<f32>,
+        c: ViewMut<f32>,
+        accumulate: bool,
+        ahead: &mut Ahead,
+    ) {
         #[cfg(target_arch = "x86_64")]
         if !a.is_empty() && !b.is_empty() && b.strides().1 == 1 && c.strides().1 == 1 {
             match path.kind() {
                 crate::path::Kind::Avx512 => {
-                    return x86::avx512::multiply(path, a, b, c, accumulate);
+                    return x86::avx512::multiply(path, a, b, c, accumulate, ahead);
                 }
-                crate::path::Kind::Avx2 => return x86::avx2::multiply(path, a, b, c, accumulate),
+                crate::path::Kind::Avx2 => {
+                    return x86::avx2::multiply(path, a, b, c, accumulate, ahead);
+                }
                 crate::path::Kind::Portable => {}
             }
         }
-        let _ = path;
+        let _ = (path, ahead);
         portable(a, b, c, accumulate);
     }
 

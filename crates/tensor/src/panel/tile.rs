@@ -8,6 +8,8 @@
 //! [`rows_by_rows`] sweeps tiles of MR x NR single elements of A·Bᵀ, whose lanes are steps of k,
 //! summed up at the end.
 
+use crate::prefetch::Ahead;
+
 /// A register of numbers. The methods are one instruction each.
 ///
 /// # Safety
@@ -50,12 +52,13 @@ pub(super) struct Operands {
 #[allow(unsafe_code)]
 #[allow(clippy::needless_range_loop)] // i and j are the row and the column of the formula
 #[inline(always)]
-unsafe fn tile<V: Vector, const MR: usize, const NV: usize>(at: Operands) {
+unsafe fn tile<V: Vector, const MR: usize, const NV: usize>(at: Operands, ahead: &mut Ahead) {
     // SAFETY: every offset below is that of an element which the caller vouches for.
     unsafe {
         let mut sums = [[V::zero(); NV]; MR];
         let (mut a, mut b) = (at.a, at.b);
         for _ in 0..at.k {
+            ahead.ask();
             let mut row = [V::zero(); NV];
             for j in 0..NV {
                 row[j] = V::load(b.add(j * V::LANES));
@@ -83,15 +86,18 @@ unsafe fn tile<V: Vector, const MR: usize, const NV: usize>(at: Operands) {
 /// its rows, the weight gradient down its columns.
 #[allow(unsafe_code)]
 #[inline(always)]
-unsafe fn tile_by_stride<V: Vector, const MR: usize, const NV: usize>(at: Operands) {
+unsafe fn tile_by_stride<V: Vector, const MR: usize, const NV: usize>(
+    at: Operands,
+    ahead: &mut Ahead,
+) {
     // SAFETY: the caller's promise, passed on.
     unsafe {
         if at.a_column == 1 {
-            tile::<V, MR, NV>(Operands { a_column: 1, ..at });
+            tile::<V, MR, NV>(Operands { a_column: 1, ..at }, ahead);
         } else if at.a_row == 1 {
-            tile::<V, MR, NV>(Operands { a_row: 1, ..at });
+            tile::<V, MR, NV>(Operands { a_row: 1, ..at }, ahead);
         } else {
-            tile::<V, MR, NV>(at);
+            tile::<V, MR, NV>(at, ahead);
         }
     }
 }
@@ -102,26 +108,30 @@ unsafe fn tile_by_stride<V: Vector, const MR: usize, const NV: usize>(at: Operan
 /// As [`tile`], for m rows.
 #[allow(unsafe_code)]
 #[inline(always)]
-pub(super) unsafe fn column<V: Vector, const MR: usize, const NV: usize>(m: usize, at: Operands) {
+pub(super) unsafe fn column<V: Vector, const MR: usize, const NV: usize>(
+    m: usize,
+    at: Operands,
+    ahead: &mut Ahead,
+) {
     let mut i = 0;
     // SAFETY: rows i.. of A and C are among the m rows that the caller vouches for.
     unsafe {
         let from =
             |i: usize| Operands { a: at.a.add(i * at.a_row), c: at.c.add(i * at.c_row), ..at };
         while m - i >= MR {
-            tile_by_stride::<V, MR, NV>(from(i));
+            tile_by_stride::<V, MR, NV>(from(i), ahead);
             i += MR;
         }
         while m - i >= 4 {
-            tile_by_stride::<V, 4, NV>(from(i));
+            tile_by_stride::<V, 4, NV>(from(i), ahead);
             i += 4;
         }
         if m - i >= 2 {
-            tile_by_stride::<V, 2, NV>(from(i));
+            tile_by_stride::<V, 2, NV>(from(i), ahead);
             i += 2;
         }
         if m - i >= 1 {
-            tile_by_stride::<V, 1, NV>(from(i));
+            tile_by_stride::<V, 1, NV>(from(i), ahead);
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::tile::{Operands, Vector, column, edge, rows_by_rows};
+use crate::prefetch::Ahead;
 use crate::{View, ViewMut};
 
 #[derive(Clone, Copy)]
@@ -150,7 +151,13 @@ fn operands(a: &View, b: &View, c: &mut ViewMut, accumulate: bool) -> Operands {
 /// must have unit column strides; none of them may be empty.
 #[allow(unsafe_code)]
 #[inline(always)]
-unsafe fn sweep<V: Vector, const MR: usize>(a: View, b: View, mut c: ViewMut, accumulate: bool) {
+unsafe fn sweep<V: Vector, const MR: usize>(
+    a: View,
+    b: View,
+    mut c: ViewMut,
+    accumulate: bool,
+    ahead: &mut Ahead,
+) {
     let (m, n) = (a.rows(), b.columns());
     let at = operands(&a, &b, &mut c, accumulate);
     let mut j = 0;
@@ -162,9 +169,9 @@ unsafe fn sweep<V: Vector, const MR: usize>(a: View, b: View, mut c: ViewMut, ac
             let vectors = ((n - j) / V::LANES).min(3);
             match vectors {
                 0 => edge(m, n - j, from),
-                1 => column::<V, MR, 1>(m, from),
-                2 => column::<V, MR, 2>(m, from),
-                _ => column::<V, MR, 3>(m, from),
+                1 => column::<V, MR, 1>(m, from, ahead),
+                2 => column::<V, MR, 2>(m, from, ahead),
+                _ => column::<V, MR, 3>(m, from, ahead),
             }
             j = if vectors == 0 { n } else { j + vectors * V::LANES };
         }
@@ -186,13 +193,14 @@ macro_rules! compiled {
                 b: View,
                 c: ViewMut,
                 accumulate: bool,
+                ahead: &mut Ahead,
             ) {
                 #[allow(unsafe_code)]
                 #[target_feature(enable = $features)]
-                fn detected(a: View, b: View, c: ViewMut, accumulate: bool) {
+                fn detected(a: View, b: View, c: ViewMut, accumulate: bool, ahead: &mut Ahead) {
                     // SAFETY: this function is compiled for the instructions, and its caller, below,
                     // has checked the shapes and the strides.
-                    unsafe { sweep::<$vector, $rows>(a, b, c, accumulate) }
+                    unsafe { sweep::<$vector, $rows>(a, b, c, accumulate, ahead) }
                 }
                 assert_eq!(path.kind(), Kind::$kind);
                 check_shapes(&a, &b, &c).expect("shapes that fit");
@@ -201,7 +209,7 @@ macro_rules! compiled {
                 // SAFETY: a path of this kind exists only where the instructions were detected.
                 #[allow(unsafe_code)]
                 unsafe {
-                    detected(a, b, c, accumulate)
+                    detected(a, b, c, accumulate, ahead)
                 }
             }
 
