@@ -36,17 +36,18 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    let done = |result: anyhow::Result<()>| result.map(|()| ExitCode::SUCCESS);
     let result = match Cli::parse().command {
-        Command::Data(args) => commands::data::run(args),
+        Command::Data(args) => done(commands::data::run(args)),
         Command::Train(args) => commands::train::run(args),
-        Command::Eval(args) => commands::eval::run(args),
-        Command::Gradcheck(args) => commands::gradcheck::run(args),
-        Command::Graph(args) => commands::graph::run(args),
-        Command::Assignment(args) => commands::assignment::run(args),
-        Command::Plot(args) => commands::plot::run(args),
+        Command::Eval(args) => done(commands::eval::run(args)),
+        Command::Gradcheck(args) => done(commands::gradcheck::run(args)),
+        Command::Graph(args) => done(commands::graph::run(args)),
+        Command::Assignment(args) => done(commands::assignment::run(args)),
+        Command::Plot(args) => done(commands::plot::run(args)),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         // Whoever read our output has seen enough, as in `chainrule gradcheck | head`.
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {

@@ -56,6 +56,9 @@ pub struct Config {
     /// Stop after so many steps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_steps: Option<u64>,
+    /// Write a checkpoint after every so many steps, beside the one at the end of each epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint_every: Option<u64>,
     /// Threads; 0 is one for each core. The result does not depend on it.
     pub threads: usize,
     /// Start from the weights of this safetensors file.
@@ -103,6 +106,7 @@ impl Default for Config {
             seed: 0,
             shuffle: true,
             max_steps: None,
+            checkpoint_every: None,
             threads: 0,
             init_from: None,
             data: DataChoice::Cifar10,
@@ -152,6 +156,7 @@ impl Config {
         let known = toml::Table::try_from(Config {
             weight_scale: Some(0.0),
             max_steps: Some(0),
+            checkpoint_every: Some(0),
             init_from: Some(PathBuf::new()),
             ..Config::default()
         })
@@ -175,6 +180,34 @@ impl Config {
         let text = std::fs::read_to_string(path).map_err(Error::file("read", path))?;
         let named = |error: ConfigError| ConfigError(format!("{}: {error}", path.display()));
         Ok(Config::from_toml(&text).map_err(named)?)
+    }
+
+    /// Checks whether a run with the settings `begun` may go on with these.
+    ///
+    /// # Errors
+    /// The settings that differ, but for those on which no result depends, and `epochs`.
+    pub fn check_resumes(&self, begun: &Config) -> Result<(), ConfigError> {
+        const MAY_CHANGE: [&str; 4] = ["epochs", "threads", "checkpoint_every", "data_dir"];
+        let table = |config: &Config| {
+            toml::Table::try_from(config).expect("a configuration is a table")
+        };
+        let (asked, begun) = (table(self), table(begun));
+        let keys: std::collections::BTreeSet<_> = asked.keys().chain(begun.keys()).collect();
+        let told = |value: Option<&toml::Value>| value.map_or("not set".into(), |v| v.to_string());
+        let differences: Vec<_> = keys
+            .into_iter()
+            .filter(|key| !MAY_CHANGE.contains(&key.as_str()))
+            .map(|key| (key, asked.get(key), begun.get(key)))
+            .filter(|(_, asked, begun)| asked != begun)
+            .map(|(key, asked, begun)| format!("{key} is {}, and was {}", told(asked), told(begun)))
+            .collect();
+        if differences.is_empty() {
+            return Ok(());
+        }
+        Err(ConfigError(format!(
+            "{}; only epochs, threads, checkpoint_every and data_dir may change",
+            differences.join("; ")
+        )))
     }
 
     /// How the weights start.
@@ -212,8 +245,12 @@ impl Config {
             return refuse("epochs is 0: there is nothing to train".into());
         }
         // TOML's integers end there, and a run must be repeatable from its config.toml.
-        if self.seed > i64::MAX as u64 || self.max_steps > Some(i64::MAX as u64) {
-            return refuse("seed and max_steps must be below 2^63".into());
+        let counts = [Some(self.seed), self.max_steps, self.checkpoint_every];
+        if counts.iter().any(|&count| count > Some(i64::MAX as u64)) {
+            return refuse("seed, max_steps and checkpoint_every must be below 2^63".into());
+        }
+        if self.checkpoint_every == Some(0) {
+            return refuse("checkpoint_every is 0: leave it out for one checkpoint an epoch".into());
         }
         if self.max_steps == Some(0) {
             return refuse("max_steps is 0: leave it out to train all epochs".into());

@@ -24,6 +24,36 @@ pub enum Error {
     /// The folder of results is taken.
     #[error("{} already exists and is not empty: choose another folder with --out, or move it away", .0.display())]
     FolderTaken(PathBuf),
+    /// Another process writes to the folder of results.
+    #[error("{} is being written to by {holder}: wait for it, or stop it", folder.display())]
+    FolderHeld {
+        /// The folder.
+        folder: PathBuf,
+        /// Who holds it, as far as it said so.
+        holder: String,
+    },
+    /// There is nothing to go on with.
+    #[error("there is no run to go on with in {}: no checkpoint.safetensors", .0.display())]
+    NoRun(PathBuf),
+    /// A run cannot go on as it is asked to.
+    #[error("the run in {} cannot go on: {problem}", folder.display())]
+    Resume {
+        /// The run's folder.
+        folder: PathBuf,
+        /// What differs, and what to do.
+        problem: String,
+    },
+    /// The run was asked to stop, and can go on later.
+    #[error(
+        "stopped after iteration {iteration}; to go on: chainrule train --resume {}",
+        folder.display()
+    )]
+    Stopped {
+        /// Steps taken.
+        iteration: u64,
+        /// The run's folder, with a checkpoint of just this moment.
+        folder: PathBuf,
+    },
     /// A model file that is not what it should be.
     #[error("{}: {problem}", path.display())]
     Model {

@@ -9,37 +9,171 @@
 //! | `last.safetensors` | the weights at the end |
 //! | `confusion.csv` | which classes are taken for which, on the test images |
 //! | `summary.json` | the result |
+//! | `checkpoint.safetensors` | the state of the run, from which it can go on ([`crate::checkpoint`]) |
 
-use std::io::Write;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::Error;
 
-/// Makes the folder of a run.
-///
-/// # Errors
-/// If something that is not an empty folder has its name, or it cannot be made or written to.
-pub fn create(path: &Path) -> Result<(), Error> {
-    std::fs::create_dir_all(path).map_err(Error::file("create", path))?;
-    if is_occupied(path).map_err(Error::file("read", path))? {
-        return Err(Error::FolderTaken(path.to_owned()));
-    }
-    Ok(())
+/// The file by which a process holds a folder. The system lets go of it however the process ends.
+const LOCK: &str = ".lock";
+
+/// A run's folder that nobody else writes to as long as this lives.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    _lock: Lock,
 }
 
-/// Whether a folder holds anything.
+impl RunFolder {
+    /// Makes the folder of a new run.
+    ///
+    /// # Errors
+    /// If something that is not an empty folder has its name, another process holds it, or it
+    /// cannot be made or written to.
+    pub fn create(path: &Path) -> Result<Self, Error> {
+        std::fs::create_dir_all(path).map_err(Error::file("create", path))?;
+        let folder = Self { path: path.to_owned(), _lock: Lock::take(path)? };
+        if is_occupied(path).map_err(Error::file("read", path))? {
+            return Err(Error::FolderTaken(path.to_owned()));
+        }
+        Ok(folder)
+    }
+
+    /// The first of `run-001`, `run-002`, … in `parent` that does not exist or is empty.
+    ///
+    /// # Errors
+    /// If it cannot be made or written to.
+    pub fn next_free(parent: &Path) -> Result<Self, Error> {
+        for number in 1.. {
+            let path = parent.join(format!("run-{number:03}"));
+            // What is there is left alone, be it a folder, a file or a link into nowhere.
+            if path.symlink_metadata().is_ok() && !is_occupied(&path).is_ok_and(|taken| !taken) {
+                continue;
+            }
+            match Self::create(&path) {
+                Err(Error::FolderTaken(_) | Error::FolderHeld { .. }) => {}
+                result => return result,
+            }
+        }
+        unreachable!("numbers do not end")
+    }
+
+    /// Takes the folder of an earlier run, to go on with it.
+    ///
+    /// # Errors
+    /// If it is not there, another process holds it, or it cannot be written to.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        if !path.is_dir() {
+            return Err(Error::NoRun(path.to_owned()));
+        }
+        let folder = Self { path: path.to_owned(), _lock: Lock::take(path)? };
+        folder.sweep().map_err(Error::file("clear up", path))?;
+        Ok(folder)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes what a killed process had begun to write.
+    fn sweep(&self) -> std::io::Result<()> {
+        for entry in std::fs::read_dir(&self.path)? {
+            let entry = entry?;
+            if is_unfinished(&entry.file_name()) {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A locked file, which says who holds it.
+#[derive(Debug)]
+struct Lock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Lock {
+    fn take(folder: &Path) -> Result<Lock, Error> {
+        let path = folder.join(LOCK);
+        loop {
+            if path.symlink_metadata().is_ok_and(|found| !found.is_file()) {
+                return Err(Error::FolderTaken(folder.to_owned()));
+            }
+            let mut options = OpenOptions::new();
+            let options = options.read(true).write(true).create(true).truncate(false);
+            let mut file = options.open(&path).map_err(Error::file("create", &path))?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    let mut holder = String::new();
+                    let read = file.take(200).read_to_string(&mut holder);
+                    let unknown = read.is_err() || holder.is_empty();
+                    let holder = if unknown { "another process".into() } else { holder };
+                    return Err(Error::FolderHeld { folder: folder.to_owned(), holder });
+                }
+                Err(TryLockError::Error(error)) => return Err(Error::file("lock", &path)(error)),
+            }
+            // Whoever held it before may have removed it between our opening and our locking.
+            if is_same(&file, &path) {
+                let holder = format!("process {}", std::process::id());
+                let write = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes()));
+                write.map_err(Error::file("write", &path))?;
+                return Ok(Lock { path, _file: file });
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A lock file that stays behind locks nothing.
+        if cfg!(unix) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(unix)]
+fn is_same(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let numbers = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+    let (opened, named) = (file.metadata().map(numbers), path.symlink_metadata().map(numbers));
+    opened.is_ok() && opened.ok() == named.ok()
+}
+
+#[cfg(not(unix))]
+fn is_same(_: &File, _: &Path) -> bool {
+    true // elsewhere the file is never removed
+}
+
+/// Whether a folder holds anything, the traces of a process that wrote nothing left aside.
 ///
 /// # Errors
 /// If it is not there, is no folder, or cannot be read.
 pub fn is_occupied(path: &Path) -> std::io::Result<bool> {
-    Ok(std::fs::read_dir(path)?.next().is_some())
+    for entry in std::fs::read_dir(path)? {
+        let name = entry?.file_name();
+        if name != LOCK && !is_unfinished(&name) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
-/// The first of `run-001`, `run-002`, … in `parent` that does not exist or is empty.
-pub fn next_free(parent: &Path) -> PathBuf {
-    let numbered = (1..).map(|n| parent.join(format!("run-{n:03}")));
-    let free = |path: &PathBuf| !path.exists() || is_occupied(path).is_ok_and(|taken| !taken);
-    numbered.into_iter().find(free).expect("a free number")
+/// The name under which [`write_whole`] writes until the file is whole.
+fn unfinished(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.unfinished"))
+}
+
+fn is_unfinished(name: &std::ffi::OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.starts_with('.') && name.ends_with(".unfinished"))
 }
 
 /// Writes a file so that under its name there is always the old content or the new, whole: to a
@@ -48,18 +182,88 @@ pub fn next_free(parent: &Path) -> PathBuf {
 /// # Errors
 /// If it cannot be written; what was there before stays.
 pub fn write_whole(path: &Path, content: &[u8]) -> Result<(), Error> {
-    let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let unfinished = unfinished(path);
     let write = || {
-        let mut file = tempfile::NamedTempFile::new_in(parent)?;
-        file.write_all(content)?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+        // A new file: what may lie there, a link to somewhere else say, is not written through.
+        match std::fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
+        let mut file = File::create_new(&unfinished)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        std::fs::rename(&unfinished, path)
     };
-    write().map_err(Error::file("write", path))
+    if let Err(error) = write() {
+        let _ = std::fs::remove_file(&unfinished);
+        return Err(Error::file("write", path)(error));
+    }
+    sync_names(path);
+    Ok(())
+}
+
+/// Renames a file that is whole over another, or over none.
+///
+/// # Errors
+/// If it cannot be renamed; what was there before stays.
+pub(crate) fn replace(from: &Path, to: &Path) -> Result<(), Error> {
+    std::fs::rename(from, to).map_err(Error::file("write", to))?;
+    sync_names(to);
+    Ok(())
+}
+
+/// Makes the renaming itself survive a power cut, on the systems that can be asked to.
+fn sync_names(path: &Path) {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Ok(folder) = File::open(parent.unwrap_or(Path::new("."))) {
+        let _ = folder.sync_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_held_by_one_and_the_other_is_told_by_whom() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run");
+        let first = RunFolder::create(&path).unwrap();
+        let error = RunFolder::create(&path).unwrap_err().to_string();
+        assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
+        assert!(RunFolder::open(&path).is_err());
+        let second = RunFolder::next_free(dir.path()).unwrap();
+        let third = RunFolder::next_free(dir.path()).unwrap();
+        assert_ne!(second.path(), third.path());
+        drop(first);
+        assert_eq!(std::fs::read_dir(&path).unwrap().count(), 0, "nothing is left behind");
+        RunFolder::open(&path).unwrap();
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_no_content_and_is_cleared_away() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [LOCK, ".model.safetensors.unfinished"] {
+            std::fs::write(dir.path().join(name), "half").unwrap();
+        }
+        assert!(!is_occupied(dir.path()).unwrap());
+        drop(RunFolder::open(dir.path()).unwrap());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_waits_under_a_temporary_name_is_not_written_through() {
+        let dir = tempfile::tempdir().unwrap();
+        let (victim, target) = (dir.path().join("victim"), dir.path().join("summary.json"));
+        std::fs::write(&victim, "precious").unwrap();
+        std::os::unix::fs::symlink(&victim, unfinished(&target)).unwrap();
+        write_whole(&target, b"new").unwrap();
+        assert_eq!(std::fs::read(&victim).unwrap(), b"precious");
+        assert_eq!(std::fs::read(&target).unwrap(), b"new");
+        std::fs::remove_file(&target).unwrap();
+        std::os::unix::fs::symlink(&victim, dir.path().join(LOCK)).unwrap();
+        assert!(RunFolder::create(dir.path()).is_err());
+        assert_eq!(std::fs::read(&victim).unwrap(), b"precious");
+    }
 }

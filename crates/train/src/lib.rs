@@ -14,20 +14,25 @@
 //! | --- | --- |
 //! | [`config`] | every setting of a run, its default, and the TOML recipe that sets it |
 //! | [`run`](mod@run) | the loop: epochs of minibatches, the best weights kept, the test at the end |
+//! | [`checkpoint`] | the state of a run between two steps, from which it goes on |
 //! | [`folder`] | the folder of a run and its files |
 //! | [`weights`] | a model file: safetensors with PyTorch's names, and the input's normalisation |
 //! | [`confusion`] | which classes are taken for which |
 
+pub mod checkpoint;
 pub mod config;
 pub mod confusion;
 mod error;
 pub mod folder;
 mod machine;
 pub mod run;
+mod tensors;
 pub mod weights;
 
+pub use checkpoint::Checkpoint;
 pub use config::Config;
 pub use error::Error;
 pub use machine::threads;
-pub use run::{Data, Epoch, Iteration, Observer, Plan, Quiet, Summary, run};
+pub use folder::RunFolder;
+pub use run::{Data, Epoch, Iteration, Observer, Plan, Quiet, Summary, resume, run, start};
 pub use weights::ModelFile;

@@ -16,6 +16,16 @@ pub(crate) fn processor() -> String {
     name.unwrap_or_else(|| std::env::consts::ARCH.to_owned())
 }
 
+/// A time in UTC, to the second; a clock that stands outside of the years 1970 to 9999 is said so.
+pub(crate) fn time(time: std::time::SystemTime) -> String {
+    let seconds = time.duration_since(std::time::UNIX_EPOCH).map_or(u64::MAX, |t| t.as_secs());
+    const YEAR_10000: u64 = 253_402_300_800;
+    if seconds >= YEAR_10000 {
+        return "unknown: the clock is wrong".into();
+    }
+    humantime::format_rfc3339_seconds(time).to_string()
+}
+
 /// So many threads, or one for each core if `asked` is 0.
 pub fn threads(asked: usize) -> usize {
     if asked == 0 { cores() } else { asked }

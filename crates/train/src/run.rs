@@ -1,17 +1,20 @@
 //! The loop: epochs of minibatches, accuracy after each, the best weights kept, the test.
 
-use std::fs::File;
-use std::io::BufWriter;
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
 use chainrule_data::{Dataset, Images, Normalisation, Split, epoch_order, sample};
 use chainrule_nn::{Engine, Evaluation, Sgd, SoftmaxClassifier};
 use chainrule_tensor::bytes::ByteRows;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
+use crate::checkpoint::{Checkpoint, State};
 use crate::config::{ConfigError, Normalise};
+use crate::folder::RunFolder;
 use crate::{Config, Error, ModelFile, confusion, folder, machine};
 
 /// The images of a run, and where they came from.
@@ -33,6 +36,16 @@ impl Data {
         if self.is_sample() { asked.min(self.dataset.train.len() / 10) } else { asked }
     }
 
+    /// SHA-256 over labels and pixels of all training, then all test images, in hexadecimal.
+    pub fn sha256(&self) -> String {
+        let mut hash = Sha256::new();
+        for images in [&self.dataset.train, &self.dataset.test] {
+            hash.update(images.labels());
+            hash.update(images.pixels());
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Whether these are the images that are part of the program.
     pub fn is_sample(&self) -> bool {
         self.source == "sample"
@@ -44,6 +57,8 @@ impl Data {
 pub struct Plan {
     /// The settings, as they will be used.
     pub config: Config,
+    /// Steps that lie behind it: 0, but for a run that goes on.
+    pub begun: u64,
     /// Steps of the whole run.
     pub iterations: u64,
     /// Images to train on.
@@ -136,6 +151,11 @@ pub trait Observer: Send {
     /// An epoch has ended, or (epoch 0) the first is about to begin. `best`: no epoch before did
     /// as well on validation.
     fn epoch(&mut self, _epoch: &Epoch, _best: bool) {}
+    /// Asked after each step: whether to write a checkpoint and stop here. Once true it must stay
+    /// true.
+    fn stop(&mut self) -> bool {
+        false
+    }
 }
 
 /// Hears nothing.
@@ -205,19 +225,43 @@ impl<'a> Prepared<'a> {
 struct Recorded<'a> {
     #[serde(flatten)]
     config: &'a Config,
-    #[serde(rename = "provenance")]
-    provenance: Provenance,
+    provenance: &'a Provenance,
 }
 
 /// What it takes, beside the settings, to get the same bits again.
-#[derive(Serialize)]
-struct Provenance {
-    chainrule: &'static str,
-    started: String,
-    processor: String,
-    cores: usize,
-    kernel: String,
-    data: String,
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The version of this program.
+    pub chainrule: String,
+    /// The commit that it was built from, where that is known; `+` if the source was changed.
+    pub commit: String,
+    /// When the run began, in UTC.
+    pub started: String,
+    /// The processor's name.
+    pub processor: String,
+    /// Its cores.
+    pub cores: usize,
+    /// The kernels in use.
+    pub kernel: String,
+    /// "CIFAR-10" or "sample".
+    pub data: String,
+    /// SHA-256 over labels and pixels of all training, then all test images.
+    pub data_sha256: String,
+}
+
+impl Provenance {
+    fn of(data: &Data, kernel: chainrule_tensor::Path) -> Self {
+        Self {
+            chainrule: env!("CARGO_PKG_VERSION").into(),
+            commit: env!("CHAINRULE_COMMIT").into(),
+            started: machine::time(SystemTime::now()),
+            processor: machine::processor(),
+            cores: machine::cores(),
+            kernel: kernel.to_string(),
+            data: data.source.clone(),
+            data_sha256: data.sha256(),
+        }
+    }
 }
 
 /// Settles what depends on the data and the machine: the size of the sample's validation part,
@@ -243,17 +287,30 @@ fn settle(config: &Config, data: &Data, start: Option<&ModelFile>) -> Result<Con
 ///
 /// # Errors
 /// A setting that cannot work, a file that cannot be written, or a loss that is no longer finite;
-/// what was written until then stays.
+/// what was written until then stays. [`Error::Stopped`] if the observer asked for it.
 pub fn run(
     config: &Config,
     data: &Data,
     out: &Path,
     observer: &mut dyn Observer,
 ) -> Result<Summary, Error> {
+    start(config, data, &RunFolder::create(out)?, observer)
+}
+
+/// [`run`] in a folder that is held already.
+///
+/// # Errors
+/// As [`run`].
+pub fn start(
+    config: &Config,
+    data: &Data,
+    folder: &RunFolder,
+    observer: &mut dyn Observer,
+) -> Result<Summary, Error> {
+    let clock = Instant::now();
     config.check()?;
-    let started = SystemTime::now();
     let start = config.init_from.as_deref().map(ModelFile::load).transpose()?;
-    let config = &settle(config, data, start.as_ref())?;
+    let config = settle(config, data, start.as_ref())?;
     let images = &data.dataset.train;
     if let (Some(start), Some(path)) = (&start, &config.init_from) {
         start.check_images(path, images)?;
@@ -262,68 +319,169 @@ pub fn run(
         Some(ModelFile { classifier, normalisation }) => (classifier, Some(normalisation)),
         None => (config.classifier(images.dim(), images.classes())?, None),
     };
-    let path = chainrule_tensor::Path::from_environment()?;
-    let mut engine = Engine::with_path(&model, config.batch_size, config.threads, path)?;
-    let prepared = Prepared::new(config, &data.dataset, normalisation)?;
-
-    let provenance = Provenance {
-        chainrule: env!("CARGO_PKG_VERSION"),
-        started: humantime::format_rfc3339_seconds(started).to_string(),
-        processor: machine::processor(),
-        cores: machine::cores(),
-        kernel: path.to_string(),
-        data: data.source.clone(),
+    let kernel = chainrule_tensor::Path::from_environment()?;
+    let engine = Engine::with_path(&model, config.batch_size, config.threads, kernel)?;
+    let prepared = Prepared::new(&config, &data.dataset, normalisation)?;
+    let provenance = Provenance::of(data, kernel);
+    let out = folder.path();
+    record(out, &config, &provenance)?;
+    let layers = model.depth();
+    let mut run = Running {
+        iterations: Table::create(out.join("iterations.csv"), &ITERATION_COLUMNS)?,
+        epochs: Table::create(out.join("epochs.csv"), &epoch_columns(layers))?,
+        engine,
+        prepared,
+        provenance,
+        out,
+        at: Position { epoch: 0, step: 0, iteration: 0 },
+        clock,
+        spent: Spent::default(),
+        best: None,
+        config,
     };
+    observer.start(&run.plan());
+    run.end_epoch(observer)?;
+    run.save_checkpoint()?;
+    run.go_on(observer)
+}
+
+/// Goes on with the run whose `checkpoint` was read from `folder`, to the very bytes of the run
+/// that was never stopped, times aside. Of the settings, `config` may differ in the number of
+/// epochs, and in what no result depends on.
+///
+/// # Errors
+/// As [`run`], and [`Error::Resume`] if anything else differs from what the run began with.
+pub fn resume(
+    checkpoint: Checkpoint,
+    config: &Config,
+    data: &Data,
+    folder: &RunFolder,
+    observer: &mut dyn Observer,
+) -> Result<Summary, Error> {
+    let clock = Instant::now();
+    let Checkpoint { state, model, velocity, best, normalisation } = checkpoint;
+    let out = folder.path();
+    let refuse = |problem: String| Error::Resume { folder: out.to_owned(), problem };
+    let config = settle(config, data, None)?;
+    config.check_resumes(&state.config).map_err(|error| refuse(error.to_string()))?;
+    let begun = state.at.epoch + u32::from(state.at.step > 0);
+    if config.epochs < begun {
+        return Err(refuse(format!("epochs is {}, and epoch {begun} has begun", config.epochs)));
+    }
+    let kernel = chainrule_tensor::Path::from_environment()?;
+    let (then, now) = (&state.provenance, Provenance::of(data, kernel));
+    if now.kernel != then.kernel {
+        return Err(refuse(format!(
+            "it began with {} kernels, and these are {}, which round differently; set {}={} where \
+             the processor has them",
+            then.kernel,
+            now.kernel,
+            chainrule_tensor::path::VARIABLE,
+            then.kernel
+        )));
+    }
+    if now.data_sha256 != then.data_sha256 {
+        return Err(refuse(format!(
+            "it began with images whose SHA-256 is {}, and that of these is {}",
+            then.data_sha256, now.data_sha256
+        )));
+    }
+    let mut engine = Engine::with_path(&model, config.batch_size, config.threads, kernel)?;
+    engine.set_velocity(&velocity);
+    if config != state.config {
+        record(out, &config, then)?;
+    }
+    let mut run = Running {
+        iterations: Table::cut_back(out.join("iterations.csv"), state.iterations_csv)?,
+        epochs: Table::cut_back(out.join("epochs.csv"), state.epochs_csv)?,
+        engine,
+        prepared: Prepared::new(&config, &data.dataset, Some(normalisation))?,
+        provenance: state.provenance,
+        out,
+        at: state.at,
+        clock,
+        spent: state.spent,
+        best: None,
+        config,
+    };
+    // The file may hold the weights of an epoch of which this moment knows nothing.
+    run.save(&best, "model.safetensors")?;
+    run.best = Some(Best { model: best, epoch: state.best });
+    observer.start(&run.plan());
+    run.go_on(observer)
+}
+
+/// Writes `config.toml`.
+fn record(out: &Path, config: &Config, provenance: &Provenance) -> Result<(), Error> {
     let recorded = toml::to_string(&Recorded { config, provenance })
         .map_err(|error| ConfigError::new(format!("config.toml cannot hold a setting: {error}")))?;
-    folder::create(out)?;
-    folder::write_whole(&out.join("config.toml"), recorded.as_bytes())?;
+    folder::write_whole(&out.join("config.toml"), recorded.as_bytes())
+}
 
-    let (training, batch) = (prepared.split.train.len(), config.batch_size);
-    let steps_per_epoch = training.div_ceil(batch) as u64;
-    let most = config.max_steps.unwrap_or(u64::MAX);
-    observer.start(&Plan {
-        iterations: (steps_per_epoch * u64::from(config.epochs)).min(most),
-        training,
-        validation: prepared.split.validation.len(),
-        test: data.dataset.test.len(),
-        parameters: model.parameters().len(),
-        kernel: path.to_string(),
-        config: config.clone(),
-    });
-    let mut run = Running {
-        config,
-        prepared,
-        out,
-        iterations: Table::create(out.join("iterations.csv"))?,
-        epochs: Table::create(out.join("epochs.csv"))?,
-        clock: Instant::now(),
-        taken: 0,
-        trained_images: 0,
-        trained_seconds: 0.0,
-        best: None,
-    };
+const ITERATION_COLUMNS: [&str; 5] =
+    ["iteration", "epoch", "loss", "learning_rate", "images_per_second"];
 
-    run.end_epoch(&mut engine, 0, observer)?;
-    let mut begun = 0;
-    while begun < config.epochs && run.taken < most {
-        begun += 1;
-        run.train_epoch(&mut engine, begun, most, observer)?;
-        run.end_epoch(&mut engine, begun, observer)?;
-    }
-    run.finish(&mut engine, data, begun)
+/// The columns of `epochs.csv` for a network of so many layers.
+fn epoch_columns(layers: usize) -> Vec<String> {
+    let columns = [
+        "epoch",
+        "iteration",
+        "train_loss",
+        "train_accuracy",
+        "validation_loss",
+        "validation_accuracy",
+        "learning_rate",
+        "seconds",
+    ];
+    let ratios = (1..=layers).map(|layer| format!("fc{layer}_update_ratio"));
+    columns.map(String::from).into_iter().chain(ratios).collect()
 }
 
 /// A CSV file that is being written, a record at a time.
 struct Table {
-    path: std::path::PathBuf,
+    path: PathBuf,
     csv: csv::Writer<BufWriter<File>>,
 }
 
 impl Table {
-    fn create(path: std::path::PathBuf) -> Result<Table, Error> {
+    fn create(path: PathBuf, columns: &[impl AsRef<str>]) -> Result<Table, Error> {
         let file = File::create_new(&path).map_err(Error::file("create", &path))?;
-        Ok(Table { csv: csv::Writer::from_writer(BufWriter::new(file)), path })
+        let mut table = Table::of(path, file);
+        let header = table.csv.write_record(columns.iter().map(AsRef::as_ref));
+        header.map_err(Error::csv(&table.path))?;
+        Ok(table)
+    }
+
+    /// Opens a table to go on after its first `length` bytes. What a killed process wrote after
+    /// them, half a line perhaps, is cut off.
+    fn cut_back(path: PathBuf, length: u64) -> Result<Table, Error> {
+        let open = || -> std::io::Result<(File, bool)> {
+            let mut file = OpenOptions::new().read(true).write(true).open(&path)?;
+            // A link would let a stranger's folder shorten any file of ours.
+            let whole = path.symlink_metadata()?.is_file() && file.metadata()?.len() >= length;
+            let mut last = [0];
+            if whole && length > 0 {
+                file.seek(SeekFrom::Start(length - 1))?;
+                file.read_exact(&mut last)?;
+            }
+            Ok((file, last == [b'\n']))
+        };
+        let (mut file, fits) = open().map_err(Error::file("open", &path))?;
+        if !fits {
+            let problem = format!(
+                "it is not the table that the checkpoint was written with: no line ends at byte \
+                 {length}"
+            );
+            return Err(Error::Model { path, problem });
+        }
+        let cut = file.set_len(length).and_then(|()| file.seek(SeekFrom::End(0)));
+        cut.map_err(Error::file("write", &path))?;
+        Ok(Table::of(path, file))
+    }
+
+    fn of(path: PathBuf, file: File) -> Table {
+        let csv = csv::WriterBuilder::new().has_headers(false).from_writer(BufWriter::new(file));
+        Table { path, csv }
     }
 
     fn write(&mut self, record: impl Serialize) -> Result<(), Error> {
@@ -333,6 +491,36 @@ impl Table {
     fn flush(&mut self) -> Result<(), Error> {
         self.csv.flush().map_err(Error::file("write", &self.path))
     }
+
+    /// Puts all records on the disk, and says how many bytes they are.
+    fn sync(&mut self) -> Result<u64, Error> {
+        self.flush()?;
+        let file = self.csv.get_ref().get_ref();
+        let length = file.sync_data().and_then(|()| file.metadata());
+        Ok(length.map_err(Error::file("write", &self.path))?.len())
+    }
+}
+
+/// How far a run has come: the steps of epochs that are over, and of the one after them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// Epochs that are over.
+    pub epoch: u32,
+    /// Steps taken in the epoch after them.
+    pub step: usize,
+    /// Steps taken in all.
+    pub iteration: u64,
+}
+
+/// What a run took so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Spent {
+    /// Seconds of the processes before this one.
+    pub seconds: f64,
+    /// Seconds of the training steps alone.
+    pub training_seconds: f64,
+    /// Images that these steps took.
+    pub training_images: usize,
 }
 
 /// The best weights so far, and how they did.
@@ -343,54 +531,115 @@ struct Best {
 
 /// A run under way.
 struct Running<'a> {
-    config: &'a Config,
+    config: Config,
+    engine: Engine,
     prepared: Prepared<'a>,
+    provenance: Provenance,
     out: &'a Path,
     iterations: Table,
     epochs: Table,
+    at: Position,
     clock: Instant,
-    taken: u64,
-    trained_images: usize,
-    trained_seconds: f64,
+    spent: Spent,
     best: Option<Best>,
 }
 
 impl Running<'_> {
+    fn plan(&self) -> Plan {
+        let config = &self.config;
+        let training = self.prepared.split.train.len();
+        let steps = training.div_ceil(config.batch_size) as u64 * u64::from(config.epochs);
+        Plan {
+            begun: self.at.iteration,
+            iterations: steps.min(self.most()),
+            training,
+            validation: self.prepared.split.validation.len(),
+            test: self.prepared.dataset.test.len(),
+            parameters: self.engine.model().parameters().len(),
+            kernel: self.provenance.kernel.clone(),
+            config: config.clone(),
+        }
+    }
+
+    /// Most steps that may be taken.
+    fn most(&self) -> u64 {
+        self.config.max_steps.unwrap_or(u64::MAX)
+    }
+
+    fn seconds(&self) -> f64 {
+        self.spent.seconds + self.clock.elapsed().as_secs_f64()
+    }
+
+    /// Trains what is left, and tests.
+    fn go_on(mut self, observer: &mut dyn Observer) -> Result<Summary, Error> {
+        while self.at.epoch < self.config.epochs && self.at.iteration < self.most() {
+            if observer.stop() {
+                return Err(self.stopped());
+            }
+            self.train_epoch(observer)?;
+            self.at = Position { epoch: self.at.epoch + 1, step: 0, ..self.at };
+            self.end_epoch(observer)?;
+            self.save_checkpoint()?;
+        }
+        self.finish()
+    }
+
+    fn stopped(&self) -> Error {
+        Error::Stopped { iteration: self.at.iteration, folder: self.out.to_owned() }
+    }
+
     /// Step size of an epoch, from 1: the first one's, times `lr_decay` for each before it.
     fn learning_rate(&self, epoch: u32) -> f64 {
         self.config.learning_rate * self.config.lr_decay.powf(f64::from(epoch.max(1) - 1))
     }
 
-    fn train_epoch(
+    /// Takes the steps of the epoch under way that are left, with a checkpoint wherever one is due.
+    fn train_epoch(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
+        let epoch = self.at.epoch + 1;
+        let (seed, batch) = (self.config.seed, self.config.batch_size);
+        let train = &self.prepared.split.train;
+        let mut order =
+            if self.config.shuffle { epoch_order(train, seed, epoch) } else { train.clone() };
+        let steps = self.most() - (self.at.iteration - self.at.step as u64);
+        order.truncate(usize::try_from(steps).unwrap_or(usize::MAX).saturating_mul(batch));
+        loop {
+            self.train(&order[self.at.step * batch..], epoch, observer)?;
+            if self.at.step * batch >= order.len() {
+                return Ok(()); // the end of an epoch has a checkpoint of its own
+            }
+            self.save_checkpoint()?;
+            if observer.stop() {
+                return Err(self.stopped());
+            }
+        }
+    }
+
+    /// Takes steps until `order` is at its end, a checkpoint is due or the observer wants to stop.
+    fn train(
         &mut self,
-        engine: &mut Engine,
+        order: &[u32],
         epoch: u32,
-        most: u64,
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
-        let (config, train) = (self.config, &self.prepared.split.train);
-        let mut order =
-            if config.shuffle { epoch_order(train, config.seed, epoch) } else { train.clone() };
-        let left = usize::try_from(most - self.taken).unwrap_or(usize::MAX);
-        order.truncate(left.saturating_mul(config.batch_size));
-
         let learning_rate = self.learning_rate(epoch);
+        let config = &self.config;
         let rule = Sgd {
             learning_rate: learning_rate as f32,
             momentum: config.momentum as f32,
             l2: config.reg as f32,
         };
-        let before = self.taken;
-        let (table, taken) = (&mut self.iterations, &mut self.taken);
+        let (table, at, spent) = (&mut self.iterations, &mut self.at, &mut self.spent);
         let mut failure = None;
         let began = Instant::now();
         let mut last = began;
         let each = |step: usize, loss: f64| {
             let now = Instant::now();
             let images = config.batch_size.min(order.len() - step * config.batch_size);
-            *taken = before + step as u64 + 1;
+            at.step += 1;
+            at.iteration += 1;
+            spent.training_images += images;
             let iteration = Iteration {
-                iteration: *taken,
+                iteration: at.iteration,
                 epoch,
                 loss: loss as f32,
                 learning_rate,
@@ -398,26 +647,25 @@ impl Running<'_> {
             };
             last = now;
             observer.iteration(&iteration);
-            match table.write(iteration) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => {
-                    failure = Some(error);
-                    ControlFlow::Break(())
-                }
+            if let Err(error) = table.write(iteration) {
+                failure = Some(error);
+                return ControlFlow::Break(());
             }
+            let due = config.checkpoint_every.is_some_and(|n| at.iteration.is_multiple_of(n));
+            if due || observer.stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let images = &self.prepared.dataset.train;
         let rows = self.prepared.rows(images);
+        let engine = &mut self.engine;
         let result =
-            engine.train_each(&rows, images.labels(), &order, config.batch_size, rule, each);
-        self.trained_seconds += began.elapsed().as_secs_f64();
-        self.trained_images += order.len();
+            engine.train_each(&rows, images.labels(), order, config.batch_size, rule, each);
+        self.spent.training_seconds += began.elapsed().as_secs_f64();
         if let Some(error) = failure {
             return Err(error);
         }
         self.iterations.flush()?;
         result.map_err(|diverged| Error::Diverged {
-            iteration: self.taken,
+            iteration: self.at.iteration,
             epoch,
             learning_rate,
             loss: diverged.loss,
@@ -426,33 +674,32 @@ impl Running<'_> {
     }
 
     /// Measures the weights as they are, and keeps them if none were better on validation.
-    fn end_epoch(
-        &mut self,
-        engine: &mut Engine,
-        number: u32,
-        observer: &mut dyn Observer,
-    ) -> Result<(), Error> {
+    fn end_epoch(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
         let labels = self.prepared.dataset.train.labels();
+        let engine = &mut self.engine;
         let train = self.prepared.evaluate(engine, &self.prepared.split.train);
         let validation = self.prepared.evaluate(engine, &self.prepared.split.validation);
+        let model = self.engine.model();
+        let learning_rate = self.learning_rate(self.at.epoch);
         let epoch = Epoch {
-            epoch: number,
-            iteration: self.taken,
+            epoch: self.at.epoch,
+            iteration: self.at.iteration,
             train_loss: train.loss as f32,
             train_accuracy: train.accuracy(labels),
             validation_loss: validation.loss as f32,
             validation_accuracy: validation.accuracy(labels),
-            learning_rate: self.learning_rate(number),
-            seconds: self.clock.elapsed().as_secs_f64(),
+            learning_rate,
+            seconds: self.seconds(),
         };
-        self.epochs.write(epoch)?;
+        let ratios = update_ratios(&model, &self.engine.velocity(), learning_rate);
+        self.epochs.write((epoch, ratios))?;
         self.epochs.flush()?;
         // A last step may have wrecked the weights after its own loss was still finite.
         if !train.loss.is_finite() {
             return Err(Error::Diverged {
-                iteration: self.taken,
-                epoch: number,
-                learning_rate: epoch.learning_rate,
+                iteration: self.at.iteration,
+                epoch: self.at.epoch,
+                learning_rate,
                 loss: train.loss,
                 folder: self.out.to_owned(),
             });
@@ -464,12 +711,15 @@ impl Running<'_> {
         };
         let best = self.best.as_ref().is_none_or(better);
         if best {
-            let model = engine.model();
             self.save(&model, "model.safetensors")?;
             self.best = Some(Best { model, epoch });
         }
         observer.epoch(&epoch, best);
         Ok(())
+    }
+
+    fn best(&self) -> &Best {
+        self.best.as_ref().expect("the weights at iteration 0 were measured")
     }
 
     fn save(&self, classifier: &SoftmaxClassifier, name: &str) -> Result<(), Error> {
@@ -478,34 +728,70 @@ impl Running<'_> {
         file.save(&self.out.join(name))
     }
 
+    fn save_checkpoint(&mut self) -> Result<(), Error> {
+        let (iterations_csv, epochs_csv) = (self.iterations.sync()?, self.epochs.sync()?);
+        let model = self.engine.model();
+        let checkpoint = Checkpoint {
+            state: State {
+                format: State::FORMAT,
+                widths: model.widths().to_vec(),
+                iterations_csv,
+                epochs_csv,
+                at: self.at,
+                spent: Spent { seconds: self.seconds(), ..self.spent },
+                best: self.best().epoch,
+                config: self.config.clone(),
+                provenance: self.provenance.clone(),
+            },
+            model,
+            velocity: self.engine.velocity(),
+            best: self.best().model.clone(),
+            normalisation: self.prepared.normalisation.clone(),
+        };
+        checkpoint.save(self.out)
+    }
+
     /// The test, once, of the weights that were best on validation.
-    fn finish(self, engine: &mut Engine, data: &Data, epochs: u32) -> Result<Summary, Error> {
-        self.save(&engine.model(), "last.safetensors")?;
-        let best = self.best.as_ref().expect("iteration 0 was measured");
-        engine.load(&best.model);
-        let test = self.prepared.test(engine);
-        let labels = data.dataset.test.labels();
-        let counts = confusion::matrix(&test, labels, data.dataset.classes.len());
-        confusion::write(&self.out.join("confusion.csv"), &counts, &data.dataset.classes)?;
+    fn finish(mut self) -> Result<Summary, Error> {
+        self.save(&self.engine.model(), "last.safetensors")?;
+        let best = self.best.take().expect("the weights at iteration 0 were measured");
+        self.engine.load(&best.model);
+        let test = self.prepared.test(&mut self.engine);
+        let Dataset { test: images, classes, .. } = self.prepared.dataset;
+        let counts = confusion::matrix(&test, images.labels(), classes.len());
+        confusion::write(&self.out.join("confusion.csv"), &counts, classes)?;
+        let Spent { training_seconds, training_images, .. } = self.spent;
         let summary = Summary {
-            test_accuracy: test.accuracy(labels),
+            test_accuracy: test.accuracy(images.labels()),
             test_loss: test.loss,
             validation_accuracy: best.epoch.validation_accuracy,
             train_accuracy: best.epoch.train_accuracy,
             best_epoch: best.epoch.epoch,
-            iterations: self.taken,
-            epochs,
-            seconds: self.clock.elapsed().as_secs_f64(),
-            images_per_second: self.trained_images as f64 / self.trained_seconds.max(1e-9),
+            iterations: self.at.iteration,
+            epochs: self.at.epoch,
+            seconds: self.seconds(),
+            images_per_second: training_images as f64 / training_seconds.max(1e-9),
             hidden_dim: self.config.hidden_dim.clone(),
             seed: self.config.seed,
-            threads: engine.threads(),
-            kernel: engine.path().to_string(),
-            data: data.source.clone(),
+            threads: self.engine.threads(),
+            kernel: self.engine.path().to_string(),
+            data: self.provenance.data.clone(),
         };
         let mut json = serde_json::to_vec_pretty(&summary).expect("a summary is an object");
         json.push(b'\n');
         folder::write_whole(&self.out.join("summary.json"), &json)?;
         Ok(summary)
     }
+}
+
+/// For each layer, how large the last step was beside the weights: η ‖V‖ / ‖W‖ over a layer's
+/// weights. About 1e-3 is usual; far more is a learning rate too high, far less one too low.
+fn update_ratios(
+    model: &SoftmaxClassifier,
+    velocity: &SoftmaxClassifier,
+    learning_rate: f64,
+) -> Vec<f64> {
+    let norm = |values: &[f32]| values.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+    let ratio = |layer| norm(velocity.weight(layer)) / norm(model.weight(layer));
+    (0..model.depth()).map(|layer| learning_rate * ratio(layer)).collect()
 }

@@ -2,13 +2,18 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use chainrule_data::cifar10;
 use chainrule_data::fetch::{self, Choice, Source};
 use chainrule_train::config::{DataChoice, Normalise};
-use chainrule_train::{Config, Data, Epoch, Iteration, ModelFile, Observer, Plan, Summary, folder};
+use chainrule_train::{
+    Checkpoint, Config, Data, Epoch, Error, Iteration, ModelFile, Observer, Plan, RunFolder, Summary,
+};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Arguments of `chainrule train`.
@@ -22,6 +27,8 @@ Examples:
   chainrule train --hidden-dim 0                     the linear softmax classifier
   chainrule train --data sample                      1,000 images, no download
   chainrule train --recipe results/run-001/config.toml --seed 1
+  chainrule train --resume results/run-001           go on after a stop, a crash or a power cut
+  chainrule train --resume results/run-001 --epochs 20
 "
 )]
 pub struct Args {
@@ -70,6 +77,12 @@ pub struct Args {
     /// Stop after so many steps
     #[arg(long, value_name = "N")]
     max_steps: Option<u64>,
+    /// Write a checkpoint after every so many steps too, not only after each epoch
+    #[arg(long, value_name = "N")]
+    checkpoint_every: Option<u64>,
+    /// Go on with the run in this folder, with its settings; --epochs may add to them
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "init_from", "recipe"])]
+    resume: Option<PathBuf>,
     /// Start from the weights of a safetensors file
     #[arg(long, value_name = "FILE")]
     init_from: Option<PathBuf>,
@@ -122,8 +135,12 @@ impl Args {
     /// The recipe's settings, or the defaults, with the flags laid over them.
     fn config(&self) -> anyhow::Result<Config> {
         let recipe = self.recipe.as_deref().map(Config::from_file).transpose()?;
-        let base = recipe.unwrap_or_default();
-        Ok(Config {
+        Ok(self.over(recipe.unwrap_or_default()))
+    }
+
+    /// Settings with the flags laid over them.
+    fn over(&self, base: Config) -> Config {
+        Config {
             hidden_dim: self.hidden_dim.clone().map_or(base.hidden_dim, |widths| widths.0),
             learning_rate: self.learning_rate.unwrap_or(base.learning_rate),
             lr_decay: self.lr_decay.unwrap_or(base.lr_decay),
@@ -137,33 +154,108 @@ impl Args {
             seed: self.seed.unwrap_or(base.seed),
             shuffle: base.shuffle && !self.no_shuffle,
             max_steps: self.max_steps.or(base.max_steps),
+            checkpoint_every: self.checkpoint_every.or(base.checkpoint_every),
             threads: self.threads.unwrap_or(base.threads),
             init_from: self.init_from.clone().or(base.init_from),
             data: self.data.unwrap_or(base.data),
             data_dir: self.data_dir.clone().unwrap_or(base.data_dir),
-        })
+        }
     }
 }
 
-/// Runs the command.
-pub fn run(args: Args) -> anyhow::Result<()> {
-    let config = args.config()?;
-    // A setting that cannot work is told before anything is fetched.
-    config.check()?;
-    let out = args.out.clone().unwrap_or_else(|| folder::next_free(Path::new("results")));
-    folder::create(&out)?;
-    let data = load(&config)?;
+/// Runs the command; a run that a signal stopped ends with the shell's usual code.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut observer = Terminal::new();
-    let result = chainrule_train::run(&config, &data, &out, &mut observer);
+    let (folder, result) = match &args.resume {
+        Some(out) => {
+            let folder = RunFolder::open(out)?;
+            let checkpoint = Checkpoint::load(out)?;
+            let config = args.over(checkpoint.state.config.clone());
+            config.check()?;
+            let data = load(&config)?;
+            observer.signals.listen()?;
+            let result =
+                chainrule_train::resume(checkpoint, &config, &data, &folder, &mut observer);
+            (folder, result)
+        }
+        None => {
+            let config = args.config()?;
+            // A setting that cannot work is told before anything is fetched.
+            config.check()?;
+            let folder = match &args.out {
+                Some(out) => RunFolder::create(out)?,
+                None => RunFolder::next_free(Path::new("results"))?,
+            };
+            let data = load(&config)?;
+            observer.signals.listen()?;
+            let result = chainrule_train::start(&config, &data, &folder, &mut observer);
+            (folder, result)
+        }
+    };
+    let code = observer.signals.exit_code();
     drop(observer);
-    let summary = result?;
-    draw(&out)?;
+    let out = folder.path();
+    let summary = match result {
+        Ok(summary) => summary,
+        Err(Error::Stopped { iteration, folder }) => {
+            let epochs = Checkpoint::load(&folder)?.state.at.epoch;
+            eprintln!("\nStopped after iteration {iteration}; {epochs} epochs are whole.");
+            eprintln!("To go on: chainrule train --resume {}", folder.display());
+            return Ok(code);
+        }
+        Err(error @ Error::File { .. }) => return Err(advise(error, out)),
+        Err(error) => return Err(error.into()),
+    };
+    draw(out)?;
     if args.json {
         say!("{}", serde_json::to_string_pretty(&summary)?);
     } else {
-        conclude(&summary, &out)?;
+        conclude(&summary, out)?;
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What to do after a disk has failed or is full: go on from the last checkpoint.
+fn advise(error: Error, out: &Path) -> anyhow::Error {
+    match Checkpoint::load(out) {
+        Ok(checkpoint) => anyhow::anyhow!(
+            "{error}; the checkpoint of iteration {} is whole, and once this is mended \
+             `chainrule train --resume {}` goes on from there",
+            checkpoint.state.at.iteration,
+            out.display()
+        ),
+        Err(_) => error.into(),
+    }
+}
+
+/// Ctrl-C and SIGTERM: the first asks the run to stop, the second ends the program at once.
+struct Signals {
+    caught: Arc<AtomicUsize>,
+}
+
+impl Signals {
+    /// Until this is called, a signal does what it does to any program.
+    fn listen(&self) -> anyhow::Result<()> {
+        use signal_hook::consts::{SIGINT, SIGTERM};
+        let again = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            let code = 128 + signal;
+            signal_hook::flag::register_conditional_shutdown(signal, code, again.clone())?;
+            let number = usize::try_from(signal).expect("signals are numbered from 1");
+            signal_hook::flag::register_usize(signal, self.caught.clone(), number)?;
+            signal_hook::flag::register(signal, again.clone())?;
+        }
+        Ok(())
+    }
+
+    fn caught(&self) -> bool {
+        self.caught.load(Ordering::Relaxed) > 0
+    }
+
+    /// What the shell gives a program that a signal ended.
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::from(128 + self.caught.load(Ordering::Relaxed) as u8)
+    }
 }
 
 /// The images that the settings ask for; if no source has CIFAR-10, the sample, said aloud.
@@ -257,6 +349,9 @@ struct Terminal {
     trained: f64,
     images: f64,
     batch: usize,
+    signals: Signals,
+    /// Whether it was said that the run will stop.
+    stopping: bool,
 }
 
 /// How often the bar is drawn anew: often enough for the eye, and no cost to the training.
@@ -274,6 +369,8 @@ impl Terminal {
             trained: 0.0,
             images: 0.0,
             batch: 0,
+            signals: Signals { caught: Arc::default() },
+            stopping: false,
         }
     }
 
@@ -308,6 +405,9 @@ impl Observer for Terminal {
             if config.threads == 1 { "" } else { "s" },
             plan.kernel
         ));
+        if plan.begun > 0 {
+            self.say(format!("going on after iteration {}", plan.begun));
+        }
         self.epochs = config.epochs;
         self.batch = config.batch_size;
         if self.on_terminal {
@@ -316,6 +416,9 @@ impl Observer for Terminal {
             let template = "{prefix} {wide_bar} {msg}, {eta} left";
             let style = ProgressStyle::with_template(template).expect("the template is right");
             self.bar.set_style(style);
+            // A run that goes on has its speed from here on.
+            self.bar.set_position(plan.begun);
+            self.bar.reset_eta();
         }
     }
 
@@ -348,6 +451,15 @@ impl Observer for Terminal {
             epoch.train_loss,
             if best { "  best" } else { "" }
         ));
+    }
+
+    fn stop(&mut self) -> bool {
+        let stop = self.signals.caught();
+        if stop && !self.stopping {
+            self.stopping = true;
+            self.say("stopping with a checkpoint; once more to stop at once".into());
+        }
+        stop
     }
 }
 

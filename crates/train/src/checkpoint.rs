@@ -1,0 +1,164 @@
+//! The state of a run between two steps: all that it takes to go on as if nothing had happened.
+//!
+//! A step depends on the weights, their velocity, the settings and the images of its minibatch.
+//! Those are a pure function of the seed, the epoch and the position in it
+//! ([`chainrule_data::epoch_order`] seeds a generator of its own for each epoch), so the
+//! generator's state is these three numbers. Beside them a checkpoint keeps the best weights so
+//! far and how long the tables were, so that a run that was killed is set back to one moment.
+//!
+//! It is one safetensors file, `checkpoint.safetensors`:
+//!
+//! | tensor | |
+//! | --- | --- |
+//! | `model.fc1.weight`, … | the weights and biases, named and shaped as in a model file |
+//! | `velocity.fc1.weight`, … | the optimiser's velocity |
+//! | `best.fc1.weight`, … | the weights that were best on validation |
+//! | `input.mean`, `input.std` | the normalisation |
+//!
+//! and, as TOML in the entry `state` of its metadata, a [`State`]. The entry `sha256` is a checksum
+//! over all of it.
+//!
+//! A new checkpoint is written beside the last one, read back, compared, and only then renamed over
+//! it: at any moment there is one that is whole.
+
+use std::path::{Path, PathBuf};
+
+use chainrule_data::Normalisation;
+use chainrule_nn::SoftmaxClassifier;
+use serde::{Deserialize, Serialize};
+
+use crate::run::{Epoch, Position, Provenance, Spent};
+use crate::tensors::TensorFile;
+use crate::{Config, Error, folder};
+
+const FILE: &str = "checkpoint.safetensors";
+
+/// What a checkpoint says in words and numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// The version of the format, 1.
+    pub format: u32,
+    /// Number of inputs, hidden widths, number of classes.
+    pub widths: Vec<usize>,
+    /// Bytes of `iterations.csv` up to here.
+    pub iterations_csv: u64,
+    /// Bytes of `epochs.csv` up to here.
+    pub epochs_csv: u64,
+    /// How far the run has come.
+    pub at: Position,
+    /// What it took.
+    pub spent: Spent,
+    /// The epoch after which the weights were best on validation.
+    pub best: Epoch,
+    /// The settings.
+    pub config: Config,
+    /// Where and with what the run began.
+    pub provenance: Provenance,
+}
+
+impl State {
+    /// The version of the format that this program writes and reads.
+    pub const FORMAT: u32 = 1;
+}
+
+/// A run between two steps.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    /// What is said in words and numbers.
+    pub state: State,
+    /// Weights and biases.
+    pub model: SoftmaxClassifier,
+    /// The optimiser's velocity.
+    pub velocity: SoftmaxClassifier,
+    /// The weights that were best on validation.
+    pub best: SoftmaxClassifier,
+    /// Mean and deviation of the pixels.
+    pub normalisation: Normalisation,
+}
+
+impl Checkpoint {
+    /// Where the checkpoint of a run's folder is.
+    pub fn path(folder: &Path) -> PathBuf {
+        folder.join(FILE)
+    }
+
+    /// Reads the checkpoint of a run's folder.
+    ///
+    /// # Errors
+    /// If there is none, it cannot be read, or it is not as it was written.
+    pub fn load(folder: &Path) -> Result<Checkpoint, Error> {
+        let path = Self::path(folder);
+        if path.symlink_metadata().is_err() {
+            return Err(Error::NoRun(folder.to_owned()));
+        }
+        let file = TensorFile::load(&path)?;
+        Self::from_tensors(file).map_err(|problem| Error::Model { path, problem })
+    }
+
+    /// Writes it over the last one, which stays until this one is proved.
+    pub(crate) fn save(&self, folder: &Path) -> Result<(), Error> {
+        let path = Self::path(folder);
+        let next = folder.join(format!(".{FILE}.next.unfinished"));
+        let state = toml::to_string(&self.state).expect("a state is a table");
+        let mut tensors = vec![];
+        for (name, classifier) in
+            [("model", &self.model), ("velocity", &self.velocity), ("best", &self.best)]
+        {
+            for parameter in classifier.layout() {
+                let values = &classifier.parameters()[parameter.range];
+                tensors.push((format!("{name}.{}", parameter.name), parameter.shape, values));
+            }
+        }
+        let (mean, std) = (self.normalisation.mean(), self.normalisation.std());
+        for (name, values) in [("input.mean", mean), ("input.std", std)] {
+            tensors.push((name.to_owned(), vec![values.len()], values));
+        }
+        TensorFile::save(&next, &tensors, &[("state", state)])?;
+        // Read back: the checksum fits, or the last checkpoint stays.
+        TensorFile::load(&next)?;
+        folder::replace(&next, &path)
+    }
+
+    fn from_tensors(mut file: TensorFile) -> Result<Checkpoint, String> {
+        let state = file.metadata.get("state").ok_or("it is a model, not a checkpoint")?;
+        let format = state.parse::<toml::Table>().ok().and_then(|t| t.get("format")?.as_integer());
+        if format != Some(i64::from(State::FORMAT)) {
+            return Err(format!(
+                "its format is {}: this version of chainrule reads {}",
+                format.map_or("missing".into(), |format| format.to_string()),
+                State::FORMAT
+            ));
+        }
+        if !file.metadata.contains_key("sha256") {
+            return Err("it has no checksum: it was not written by chainrule".into());
+        }
+        let state: State = toml::from_str(state).map_err(|error| format!("its state: {error}"))?;
+        let count = chainrule_nn::classifier::parameter_count(&state.widths);
+        let held: usize = file.tensors.values().map(|(_, values)| values.len()).sum();
+        if count.is_none_or(|count| count > held) {
+            return Err(format!("it is too short for a network of widths {:?}", state.widths));
+        }
+        let mut take = |name: &str, shape: Option<&[usize]>| match file.tensors.remove(name) {
+            None => Err(format!("there is no tensor {name}")),
+            Some((found, _)) if shape.is_some_and(|shape| shape != found) => {
+                Err(format!("{name} has shape {found:?}: expected {:?}", shape.unwrap_or_default()))
+            }
+            Some((_, values)) => Ok(values),
+        };
+        let (mean, std) = (take("input.mean", None)?, take("input.std", None)?);
+        let normalisation = Normalisation::new(mean, std).map_err(|error| error.to_string())?;
+        normalisation.scale_shift(state.widths[0]).map_err(|error| error.to_string())?;
+        let mut classifier = |name: &str| -> Result<SoftmaxClassifier, String> {
+            let mut made = SoftmaxClassifier::zeros(&state.widths).map_err(|e| e.to_string())?;
+            for parameter in made.layout() {
+                let name = format!("{name}.{}", parameter.name);
+                let values = take(&name, Some(&parameter.shape))?;
+                made.parameters_mut()[parameter.range].copy_from_slice(&values);
+            }
+            Ok(made)
+        };
+        let (model, velocity) = (classifier("model")?, classifier("velocity")?);
+        let best = classifier("best")?;
+        Ok(Checkpoint { state, model, velocity, best, normalisation })
+    }
+}
