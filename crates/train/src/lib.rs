@@ -24,6 +24,7 @@ mod error;
 pub mod folder;
 mod machine;
 pub mod run;
+mod tensors;
 pub mod weights;
 
 pub use config::Config;
