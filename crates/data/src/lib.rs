@@ -30,6 +30,7 @@ pub mod cifar10;
 mod error;
 #[cfg(feature = "fetch")]
 pub mod fetch;
+pub mod file;
 mod images;
 mod normalise;
 mod order;
