@@ -70,6 +70,16 @@ test-paths:
     CHAINRULE_KERNEL=portable cargo test --package chainrule-nn --package chainrule-train
     if grep -q avx2 /proc/cpuinfo; then CHAINRULE_KERNEL=avx2 cargo test --package chainrule-nn --package chainrule-train; fi
 
+# A hundred runs killed at random moments, a third of them twice, and resumed: all must be equal
+[group('test')]
+kills COUNT="100":
+    CHAINRULE_KILLS={{COUNT}} cargo test --release --package chainrule-cli --test resume killed -- --nocapture
+
+# An hour of short runs back to back in one process: the memory must stay flat
+[group('test')]
+soak *FLAGS:
+    cargo run --release --quiet --package chainrule-bench --bin soak -- {{FLAGS}}
+
 # Criterion benchmarks: GEMM, layers, the whole step
 [group('bench')]
 bench *FLAGS:

@@ -22,7 +22,7 @@ enum Command {
     /// Get CIFAR-10, and prove that it is whole
     Data(commands::data::Args),
     /// Train a network; writes a folder of results
-    Train(commands::train::Args),
+    Train(Box<commands::train::Args>),
     /// Loss and accuracy of a saved model
     Eval(commands::eval::Args),
     /// Check every derivative against centred differences, in f64
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     let done = |result: anyhow::Result<()>| result.map(|()| ExitCode::SUCCESS);
     let result = match Cli::parse().command {
         Command::Data(args) => done(commands::data::run(args)),
-        Command::Train(args) => commands::train::run(args),
+        Command::Train(args) => commands::train::run(*args),
         Command::Eval(args) => done(commands::eval::run(args)),
         Command::Gradcheck(args) => done(commands::gradcheck::run(args)),
         Command::Graph(args) => done(commands::graph::run(args)),

@@ -68,10 +68,7 @@ mod tests {
         std::fs::write(&path, "0123456789").unwrap();
         assert_eq!(read_text(&path, 10).unwrap(), "0123456789");
         let error = read_text(&path, 9).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "it is 10 bytes long, and such a file is never above 9"
-        );
+        assert_eq!(error.to_string(), "it is 10 bytes long, and such a file is never above 9");
         // A terabyte of nothing, refused from its length.
         let sparse = std::fs::File::create(&path).unwrap();
         if sparse.set_len(1 << 40).is_ok() {

@@ -129,8 +129,8 @@ impl Checkpoint {
                 State::FORMAT
             ));
         }
-        if !file.metadata.contains_key("sha256") {
-            return Err("it has no checksum: it was not written by chainrule".into());
+        if !file.proved {
+            return Err("it has lost its checksum: it is damaged, or was rewritten".into());
         }
         let state: State = toml::from_str(state).map_err(|error| format!("its state: {error}"))?;
         let count = chainrule_nn::classifier::parameter_count(&state.widths);

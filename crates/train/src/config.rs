@@ -188,9 +188,8 @@ impl Config {
     /// The settings that differ, but for those on which no result depends, and `epochs`.
     pub fn check_resumes(&self, begun: &Config) -> Result<(), ConfigError> {
         const MAY_CHANGE: [&str; 4] = ["epochs", "threads", "checkpoint_every", "data_dir"];
-        let table = |config: &Config| {
-            toml::Table::try_from(config).expect("a configuration is a table")
-        };
+        let table =
+            |config: &Config| toml::Table::try_from(config).expect("a configuration is a table");
         let (asked, begun) = (table(self), table(begun));
         let keys: std::collections::BTreeSet<_> = asked.keys().chain(begun.keys()).collect();
         let told = |value: Option<&toml::Value>| value.map_or("not set".into(), |v| v.to_string());
@@ -250,7 +249,9 @@ impl Config {
             return refuse("seed, max_steps and checkpoint_every must be below 2^63".into());
         }
         if self.checkpoint_every == Some(0) {
-            return refuse("checkpoint_every is 0: leave it out for one checkpoint an epoch".into());
+            return refuse(
+                "checkpoint_every is 0: leave it out for one checkpoint an epoch".into(),
+            );
         }
         if self.max_steps == Some(0) {
             return refuse("max_steps is 0: leave it out to train all epochs".into());

@@ -15,7 +15,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::Error;
+use crate::{Config, Error};
 
 /// The file by which a process holds a folder. The system lets go of it however the process ends.
 const LOCK: &str = ".lock";
@@ -72,6 +72,31 @@ impl RunFolder {
         let folder = Self { path: path.to_owned(), _lock: Lock::take(path)? };
         folder.sweep().map_err(Error::file("clear up", path))?;
         Ok(folder)
+    }
+
+    /// The settings of a run that was killed before its first checkpoint, which is written before
+    /// the first step; what it had written beside them is cleared away.
+    ///
+    /// # Errors
+    /// If this is no such run.
+    pub fn restart(&self) -> Result<Config, Error> {
+        let path = |name: &str| self.path.join(name);
+        let config = path("config.toml");
+        let steps = std::fs::read_to_string(path("iterations.csv")).unwrap_or_default();
+        let ended = path("summary.json").exists() || path("last.safetensors").exists();
+        if !config.exists() || ended || steps.lines().count() > 1 {
+            return Err(Error::NoRun(self.path.clone()));
+        }
+        let config = Config::from_file(&config)?;
+        for name in ["iterations.csv", "epochs.csv", "model.safetensors"] {
+            match std::fs::remove_file(path(name)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(Error::file("clear away", path(name))(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(config)
     }
 
     /// Where it is.

@@ -38,6 +38,8 @@ pub(crate) struct TensorFile {
     pub tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
     /// What stands beside them, the checksum left out.
     pub metadata: HashMap<String, String>,
+    /// Whether it came with a checksum, which then was right.
+    pub proved: bool,
 }
 
 impl TensorFile {
@@ -123,7 +125,7 @@ impl TensorFile {
         let mut metadata: HashMap<String, String> =
             header.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
         let claimed = metadata.remove(CHECKSUM);
-        let file = TensorFile { tensors, metadata };
+        let file = TensorFile { tensors, metadata, proved: claimed.is_some() };
         match claimed {
             Some(claimed) if claimed != file.content().checksum() => Err(format!(
                 "it is damaged: its content has the SHA-256 {}, and it says {claimed}",
@@ -137,7 +139,9 @@ impl TensorFile {
         let tensors = self.tensors.iter();
         Content {
             metadata: self.metadata.iter().map(|(key, text)| (&**key, &**text)).collect(),
-            tensors: tensors.map(|(name, (shape, values))| (&**name, (&**shape, &**values))).collect(),
+            tensors: tensors
+                .map(|(name, (shape, values))| (&**name, (&**shape, &**values)))
+                .collect(),
         }
     }
 }

@@ -12,7 +12,8 @@ use chainrule_data::cifar10;
 use chainrule_data::fetch::{self, Choice, Source};
 use chainrule_train::config::{DataChoice, Normalise};
 use chainrule_train::{
-    Checkpoint, Config, Data, Epoch, Error, Iteration, ModelFile, Observer, Plan, RunFolder, Summary,
+    Checkpoint, Config, Data, Epoch, Error, Iteration, ModelFile, Observer, Plan, RunFolder,
+    Summary,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -166,31 +167,38 @@ impl Args {
 /// Runs the command; a run that a signal stopped ends with the shell's usual code.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut observer = Terminal::new();
-    let (folder, result) = match &args.resume {
+    let (folder, config, checkpoint) = match &args.resume {
         Some(out) => {
             let folder = RunFolder::open(out)?;
-            let checkpoint = Checkpoint::load(out)?;
-            let config = args.over(checkpoint.state.config.clone());
-            config.check()?;
-            let data = load(&config)?;
-            observer.signals.listen()?;
-            let result =
-                chainrule_train::resume(checkpoint, &config, &data, &folder, &mut observer);
-            (folder, result)
+            match Checkpoint::load(out) {
+                Ok(checkpoint) => {
+                    (folder, args.over(checkpoint.state.config.clone()), Some(checkpoint))
+                }
+                Err(Error::NoRun(_)) => {
+                    let config = args.over(folder.restart()?);
+                    (folder, config, None)
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
         None => {
             let config = args.config()?;
-            // A setting that cannot work is told before anything is fetched.
-            config.check()?;
+            config.check()?; // before a folder is made
             let folder = match &args.out {
                 Some(out) => RunFolder::create(out)?,
                 None => RunFolder::next_free(Path::new("results"))?,
             };
-            let data = load(&config)?;
-            observer.signals.listen()?;
-            let result = chainrule_train::start(&config, &data, &folder, &mut observer);
-            (folder, result)
+            (folder, config, None)
         }
+    };
+    config.check()?;
+    let data = load(&config)?;
+    observer.signals.listen()?;
+    let result = match checkpoint {
+        Some(checkpoint) => {
+            chainrule_train::resume(checkpoint, &config, &data, &folder, &mut observer)
+        }
+        None => chainrule_train::start(&config, &data, &folder, &mut observer),
     };
     let code = observer.signals.exit_code();
     drop(observer);

@@ -1,0 +1,292 @@
+//! A run that is killed, stopped or moved, and goes on: the files are those of a run that never was.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// A run of some hundred steps, with an odd number of them between two checkpoints.
+const FLAGS: &str =
+    "--data sample --epochs 12 --hidden-dim 30 --batch-size 16 --checkpoint-every 37";
+
+fn chainrule(flags: &str) -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("chainrule"));
+    command.env("CHAINRULE_CIFAR10_URL", "http://127.0.0.1:1/").env("PATH", "");
+    command.arg("train").args(flags.split_whitespace());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn train(out: &Path, flags: &str) -> Output {
+    chainrule(&format!("{FLAGS} {flags}")).arg("--out").arg(out).output().unwrap()
+}
+
+fn resume(out: &Path, flags: &str) -> Output {
+    chainrule(flags).arg("--resume").arg(out).output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn succeeds(output: Output) {
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+/// A CSV file without the column of times.
+fn timeless(path: PathBuf, time: &str) -> Vec<u8> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let at = text.lines().next().unwrap().split(',').position(|name| name == time).unwrap();
+    assert!(text.ends_with('\n'), "no half line");
+    let without = |line: &str| {
+        let cells: Vec<_> = line.split(',').enumerate().filter(|&(i, _)| i != at).collect();
+        cells.into_iter().map(|(_, cell)| cell).collect::<Vec<_>>().join(",") + "\n"
+    };
+    text.lines().map(without).collect::<String>().into_bytes()
+}
+
+/// What a run left, times aside.
+fn content(out: &Path) -> BTreeMap<&'static str, Vec<u8>> {
+    let whole = |name: &'static str| (name, std::fs::read(out.join(name)).unwrap());
+    let mut files: BTreeMap<_, _> =
+        ["model.safetensors", "last.safetensors", "confusion.csv", "weights.png", "curves.svg"]
+            .map(whole)
+            .into();
+    let table = |name: &'static str, time| (name, timeless(out.join(name), time));
+    files.extend([table("iterations.csv", "images_per_second"), table("epochs.csv", "seconds")]);
+    for (name, times) in [
+        ("summary.json", ["seconds", "images_per_second"]),
+        ("config.toml", ["started", "threads"]),
+    ] {
+        let text = std::fs::read_to_string(out.join(name)).unwrap();
+        let kept = |line: &&str| {
+            !times.iter().any(|time| line.trim().trim_start_matches('"').starts_with(time))
+        };
+        files.insert(name, text.lines().filter(kept).collect::<Vec<_>>().join("\n").into_bytes());
+    }
+    files
+}
+
+fn same(whole: &Path, other: &Path, what: &str) {
+    let (whole, other) = (content(whole), content(other));
+    for (name, content) in &whole {
+        assert!(other[name] == *content, "{name} differs: {what}");
+    }
+    assert_eq!(whole.len(), other.len());
+}
+
+/// Kills a run after `life`, if it still lives then.
+fn kill_after(mut run: Child, life: Duration) {
+    std::thread::sleep(life);
+    run.kill().unwrap();
+    run.wait().unwrap();
+}
+
+/// So many runs are killed; `CHAINRULE_KILLS` asks for more.
+fn kills() -> u32 {
+    std::env::var("CHAINRULE_KILLS").map_or(8, |number| number.parse().expect("a number"))
+}
+
+#[test]
+fn a_run_that_is_killed_at_any_moment_and_resumed_ends_with_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = dir.path().join("whole");
+    let began = Instant::now();
+    succeeds(train(&whole, ""));
+    let life = began.elapsed();
+    let (mut twice, mut restarted) = (0, 0);
+    for number in 0..kills() {
+        // Golden-ratio steps fall evenly over the run's life, whatever their number.
+        let moment = |n: u32| life.mul_f64((f64::from(n) * 0.618_033_988_75).fract());
+        let out = dir.path().join(format!("killed-{number}"));
+        let started = chainrule(FLAGS).arg("--out").arg(&out).spawn().unwrap();
+        kill_after(started, moment(number));
+        if number % 3 == 0 {
+            twice += 1;
+            let flags = format!("--threads {}", 1 + number % 4);
+            let again = chainrule(&flags).arg("--resume").arg(&out).spawn().unwrap();
+            kill_after(again, moment(number + 1).mul_f64(0.5));
+        }
+        let output = resume(&out, "");
+        if stderr(&output).contains("there is no run to go on with") {
+            restarted += 1; // killed before it had written its settings
+            succeeds(train(&out, ""));
+        } else {
+            succeeds(output);
+        }
+        same(&whole, &out, &format!("run {number}, killed after {:?}", moment(number)));
+        let left: Vec<_> =
+            std::fs::read_dir(&out).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert!(!left.iter().any(|name| name.to_string_lossy().starts_with('.')), "{left:?}");
+        std::fs::remove_dir_all(&out).unwrap();
+    }
+    let n = kills();
+    eprintln!(
+        "{n} runs killed, {twice} of them twice, {restarted} before they had begun: {n} equal"
+    );
+}
+
+#[test]
+fn a_finished_run_goes_on_with_more_epochs_as_if_they_had_been_asked_for_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, grown) = (dir.path().join("whole"), dir.path().join("grown"));
+    succeeds(train(&whole, ""));
+    succeeds(train(&grown, "--epochs 5 --threads 3"));
+    succeeds(resume(&grown, "--epochs 12 --threads 1"));
+    same(&whole, &grown, "5 epochs, then 12");
+    // Once more, with nothing left to do.
+    succeeds(resume(&grown, ""));
+    same(&whole, &grown, "resumed when it was finished");
+    let output = resume(&grown, "--epochs 3");
+    assert!(stderr(&output).contains("epochs is 3, and epoch 12 has begun"), "{}", stderr(&output));
+    same(&whole, &grown, "refused");
+}
+
+#[test]
+fn resuming_with_another_setting_is_refused_by_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    succeeds(train(&out, "--max-steps 20"));
+    for (flags, difference) in [
+        ("--learning-rate 0.5", "learning_rate is 0.5, and was 0.02"),
+        ("--seed 3 --hidden-dim 7", "hidden_dim is [7], and was [30]; seed is 3, and was 0"),
+        ("--max-steps 30", "max_steps is 30, and was 20"),
+        ("--no-shuffle", "shuffle is false, and was true"),
+        ("--checkpoint-every 0", "checkpoint_every is 0"),
+    ] {
+        let output = resume(&out, flags);
+        assert_eq!(output.status.code(), Some(1), "{flags}");
+        assert!(stderr(&output).contains(difference), "{flags}: {}", stderr(&output));
+    }
+    let output = chainrule("--learning-rate 0.5 --resume").arg(dir.path()).output().unwrap();
+    assert!(stderr(&output).contains("there is no run to go on with"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_checkpoint_with_a_flipped_bit_is_refused_and_a_shorter_table_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    succeeds(train(&out, "--max-steps 20"));
+    let path = out.join("checkpoint.safetensors");
+    let good = std::fs::read(&path).unwrap();
+    for at in (8..good.len()).step_by(good.len() / 40) {
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        std::fs::write(&path, &bad).unwrap();
+        let output = resume(&out, "");
+        assert_eq!(output.status.code(), Some(1), "byte {at}");
+        assert!(stderr(&output).contains("checkpoint.safetensors: "), "{}", stderr(&output));
+    }
+    std::fs::write(&path, &good).unwrap();
+    let table = out.join("iterations.csv");
+    let lines = std::fs::read(&table).unwrap();
+    std::fs::write(&table, &lines[..lines.len() - 1]).unwrap();
+    let output = resume(&out, "");
+    assert!(stderr(&output).contains("iterations.csv: it is not the table"), "{}", stderr(&output));
+    std::fs::write(&table, [&lines[..], b"21,1,2.3"].concat()).unwrap();
+    succeeds(resume(&out, ""));
+    assert!(std::fs::read(&table).unwrap() == lines, "what came after the checkpoint is cut off");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_stops_with_a_checkpoint_and_the_second_run_is_told_who_holds_the_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = dir.path().join("whole");
+    let long = "--data sample --epochs 400 --hidden-dim 30 --batch-size 16";
+    succeeds(chainrule(long).arg("--out").arg(&whole).output().unwrap());
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let out = dir.path().join(signal);
+        let run = chainrule(long).arg("--out").arg(&out).spawn().unwrap();
+        let began = Instant::now();
+        while !out.join("checkpoint.safetensors").exists() {
+            assert!(began.elapsed() < Duration::from_secs(60), "the run did not begin");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let other = resume(&out, "");
+        let holder = format!("is being written to by process {}", run.id());
+        assert!(stderr(&other).contains(&holder), "{}", stderr(&other));
+        let kill = Command::new("/bin/kill").args(["-s", signal, &run.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+        let output = run.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{signal}: {}", stderr(&output));
+        assert!(stderr(&output).contains("To go on: chainrule train --resume"), "{signal}");
+        assert!(!out.join("summary.json").exists());
+        succeeds(resume(&out, ""));
+        same(&whole, &out, signal);
+    }
+}
+
+/// Runs a shell script with a file system of 8 MB of its own at `$DISK`, where the machine allows
+/// one to be made.
+#[cfg(target_os = "linux")]
+fn on_a_small_disk(script: &str, dir: &Path) -> Option<Output> {
+    let disk = dir.join("disk");
+    std::fs::create_dir_all(&disk).unwrap();
+    let sh = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--mount", "sh", "-c"]);
+        command.arg(format!("mount -t tmpfs -o size=8m tmpfs \"$DISK\" && {script}"));
+        command.env("DISK", &disk).env("OUT", dir.join("out"));
+        command.env("CHAINRULE", assert_cmd::cargo::cargo_bin!("chainrule")).output()
+    };
+    if !sh("true").is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: this machine allows no file system of one's own");
+        return None;
+    }
+    Some(sh(script).unwrap())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_fills_up_ends_the_run_with_a_sentence_and_a_checkpoint_that_resumes() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = "--data sample --epochs 400 --hidden-dim 30 --batch-size 16";
+    let script = format!(
+        "{{ \"$CHAINRULE\" train {long} --out $DISK/run >/dev/null 2>$DISK.said & }}
+         while ! test -s $DISK/run/checkpoint.safetensors; do sleep 0.01; done
+         dd if=/dev/zero of=$DISK/ballast bs=64k 2>/dev/null
+         wait $!; echo \"exit code $?\" >>$DISK.said; cat $DISK.said >&2
+         rm $DISK/ballast
+         \"$CHAINRULE\" train --resume $DISK/run >/dev/null 2>&1 && cp -r $DISK/run $OUT"
+    );
+    let Some(output) = on_a_small_disk(&script, dir.path()) else { return };
+    let said = stderr(&output);
+    assert!(output.status.success(), "{said}");
+    for part in [
+        "No space left on device",
+        "the checkpoint of iteration ",
+        "goes on from there",
+        "exit code 1",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let whole = dir.path().join("whole");
+    succeeds(chainrule(long).arg("--out").arg(&whole).output().unwrap());
+    same(&whole, &dir.path().join("out"), "a full disk");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_is_read_only_and_a_folder_that_vanishes_end_a_run_with_one_sentence() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = "--data sample --epochs 2000 --hidden-dim 30 --batch-size 16";
+    let script =
+        format!("mount -o remount,ro $DISK && \"$CHAINRULE\" train {long} --out $DISK/run");
+    if let Some(output) = on_a_small_disk(&script, dir.path()) {
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("cannot create") && said.contains("Read-only"), "{said}");
+    }
+    let out = dir.path().join("vanishes");
+    let run = chainrule(long).arg("--out").arg(&out).spawn().unwrap();
+    while !out.join("checkpoint.safetensors").exists() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    while std::fs::remove_dir_all(&out).is_err() {} // the run may write into it meanwhile
+    let output = run.wait_with_output().unwrap();
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let errors: Vec<_> = said.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert!(errors.len() == 1 && errors[0].contains("vanishes"), "{said}");
+}
