@@ -75,6 +75,13 @@ test-paths:
 kills COUNT="100":
     CHAINRULE_KILLS={{COUNT}} cargo test --release --package chainrule-cli --test resume killed -- --nocapture
 
+# Train with 1, 2, 3, 4 and 7 threads and print the hash of the weights: one for all
+[group('test')]
+same-bits *FLAGS="--epochs 1":
+    rm -rf results/same-bits
+    for n in 1 2 3 4 7; do {{chainrule}} train --threads $n --out results/same-bits/$n {{FLAGS}} || exit 1; done
+    cd results/same-bits && sha256sum */last.safetensors && test "$(sha256sum */last.safetensors | cut -c 1-64 | uniq | wc -l)" = 1
+
 # An hour of short runs back to back in one process: the memory must stay flat
 [group('test')]
 soak *FLAGS:

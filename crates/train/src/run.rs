@@ -275,7 +275,14 @@ fn settle(config: &Config, data: &Data, start: Option<&ModelFile>) -> Result<Con
     config.threads = machine::threads(config.threads);
     if let Some(start) = start {
         let widths = start.classifier.widths();
-        config.hidden_dim = widths[1..widths.len() - 1].to_vec();
+        let hidden = widths[1..widths.len() - 1].to_vec();
+        if ![&hidden, &Config::default().hidden_dim].contains(&&config.hidden_dim) {
+            return Err(ConfigError::new(format!(
+                "hidden_dim is {:?}, and the weights to start from have {hidden:?}: leave it out",
+                config.hidden_dim
+            )));
+        }
+        config.hidden_dim = hidden;
     }
     config.check()?;
     let (images, inputs) = (data.dataset.train.len(), data.dataset.train.dim());

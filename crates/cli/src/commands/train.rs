@@ -193,6 +193,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     config.check()?;
     let data = load(&config)?;
+    if args.validation.is_some() && data.validation(config.validation) < config.validation {
+        eprintln!("note: of the sample a tenth validates, {}", data.validation(usize::MAX));
+    }
     observer.signals.listen()?;
     let result = match checkpoint {
         Some(checkpoint) => {
