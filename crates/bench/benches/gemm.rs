@@ -67,8 +67,8 @@ fn backward(c: &mut Criterion) {
                 b.iter(|| {
                     for x in &blocks {
                         let (tiles, x) = (&layout.tiles, x.as_slice());
-                        let copy = |at: Range<usize>, g: &[f32]| dw[at].copy_from_slice(g);
-                        linear::backward_weight(&mut work, tiles, batch, x, &dz, copy);
+                        let mut copy = |at: Range<usize>, g: &[f32]| dw[at].copy_from_slice(g);
+                        linear::backward_weight(&mut work, tiles, batch, x, &dz, &mut copy);
                     }
                 });
             });

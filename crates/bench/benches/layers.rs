@@ -53,9 +53,8 @@ fn linear_layer(c: &mut Criterion) {
                 let mut sum = 0.0;
                 for x in &x {
                     let tiles = &layout.tiles;
-                    linear::backward_weight(&mut work, tiles, batch, x, &dz, |_, dw: &[f32]| {
-                        sum += dw[0];
-                    });
+                    let mut use_up = |_, dw: &[f32]| sum += dw[0];
+                    linear::backward_weight(&mut work, tiles, batch, x, &dz, &mut use_up);
                 }
                 sum
             });

@@ -13,10 +13,11 @@ use chainrule_tensor::rows::argmax;
 use chainrule_tensor::team::{Team, TeamError};
 use chainrule_tensor::{Path, Scalar, Tensor};
 
+use crate::finite::{Place, Watch};
 use crate::layout::{LinearLayout, is_narrow};
 use crate::softmax::cross_entropy;
-use crate::step::{Batch, Core, Layer, Learned, meet_before_next_batch};
-use crate::{Sgd, SoftmaxClassifier};
+use crate::step::{Batch, Core, Layer, Learned, Rule, meet_before_next_batch};
+use crate::{Sgd, SoftmaxClassifier, Step};
 
 /// Rows that are evaluated at once.
 const EVALUATION_ROWS: usize = 256;
@@ -29,16 +30,20 @@ pub struct Engine<T = f32> {
     layers: Vec<Layer<T>>,
     cores: Vec<Mutex<Core<T>>>,
     batch: usize,
+    clip_norm: Option<f64>,
+    watch: bool,
 }
 
-/// The loss stopped being a finite number, so that no further step makes sense.
+/// A number is no longer finite, so that no further step makes sense.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-#[error("the loss became {loss} at step {step}")]
+#[error("at step {step}, with loss {loss}, {place} was the first to leave the finite numbers")]
 pub struct Diverged {
     /// The step at which it happened, from 0.
     pub step: usize,
-    /// The loss there: infinite or NaN.
+    /// The loss there: infinite or NaN, but for what only [`Engine::set_watch`] finds.
     pub loss: f64,
+    /// The first part of the step, in the order of the mathematics, that is not finite.
+    pub place: Place,
 }
 
 /// How a classifier did on some rows.
@@ -98,7 +103,16 @@ impl<T: Scalar> Engine<T> {
         }
         let core = |rank| Mutex::new(Core::new(&layers, rank, batch, EVALUATION_ROWS, path));
         let cores = (0..team.size()).map(core).collect();
-        let mut engine = Self { widths: widths.to_vec(), path, team, layers, cores, batch };
+        let mut engine = Self {
+            widths: widths.to_vec(),
+            path,
+            team,
+            layers,
+            cores,
+            batch,
+            clip_norm: None,
+            watch: false,
+        };
         engine.load(model);
         Ok(engine)
     }
@@ -111,6 +125,28 @@ impl<T: Scalar> Engine<T> {
     /// Number of threads.
     pub fn threads(&self) -> usize {
         self.team.size()
+    }
+
+    /// Clips the gradient of every step to a norm of at most `max_norm`, as [`crate::clip`] says,
+    /// and tells the norm in [`Step::gradient_norm`]; with an infinite `max_norm` it is told and
+    /// nothing is clipped. Without one, the default, the norm is not even taken, which saves the
+    /// room for a gradient and two passes over it.
+    ///
+    /// # Panics
+    /// If `max_norm` is not positive.
+    pub fn set_clip_norm(&mut self, max_norm: Option<f64>) {
+        assert!(max_norm.is_none_or(|max| max > 0.0), "a positive norm, not {max_norm:?}");
+        self.clip_norm = max_norm;
+        for core in &self.cores {
+            core.lock().expect("no core has panicked").keep_gradients(max_norm.is_some());
+        }
+    }
+
+    /// Whether every step looks at all its numbers, activations, gradients, velocity and new
+    /// parameters, and training ends at the first that is not finite even if the loss still is.
+    /// That costs a pass over all of them. Not so at first.
+    pub fn set_watch(&mut self, watch: bool) {
+        self.watch = watch;
     }
 
     /// Takes over all parameters of `model`. The velocity, zero at first, stays as it is.
@@ -146,7 +182,9 @@ impl<T: Scalar> Engine<T> {
     /// `labels[row]` is the class of a row of `data`.
     ///
     /// # Errors
-    /// [`Diverged`] as soon as a loss is not finite; the step that found it has been taken.
+    /// [`Diverged`] as soon as a loss is not finite. That step changes no parameter, so that the
+    /// model is the one with that loss. What [`Engine::set_watch`] finds behind a finite loss is
+    /// found after the update.
     ///
     /// # Panics
     /// If a row or a label is out of range, or `batch` is 0 or larger than the engine was made for.
@@ -158,13 +196,15 @@ impl<T: Scalar> Engine<T> {
         batch: usize,
         rule: Sgd<T>,
     ) -> Result<(), Diverged> {
-        self.train_each(data, labels, order, batch, rule, |_, _| ControlFlow::Continue(()))
+        self.train_each(data, labels, order, batch, rule, |_| ControlFlow::Continue(()))
     }
 
-    /// [`Engine::train`] that calls `each` with the number of every step, from 0, and its loss:
-    /// the mean cross-entropy of the batch plus the penalty ½ λ Σ W², before the update.
+    /// [`Engine::train`] that calls `each` with every step's number and loss.
     ///
     /// When `each` answers [`ControlFlow::Break`], the step at hand is finished and is the last.
+    /// Called again with the rest of `order`, by this engine or by another that was given the
+    /// parameters and the velocity of this one, training goes on with the same bits as if it had
+    /// not been interrupted.
     ///
     /// # Errors
     /// As [`Engine::train`].
@@ -178,33 +218,42 @@ impl<T: Scalar> Engine<T> {
         order: &[u32],
         batch: usize,
         rule: Sgd<T>,
-        each: impl FnMut(usize, f64) -> ControlFlow<()> + Send,
+        each: impl FnMut(Step) -> ControlFlow<()> + Send,
     ) -> Result<(), Diverged> {
         assert!((1..=self.batch).contains(&batch), "a batch of 1 to {} rows", self.batch);
         self.check_rows(data, labels, order);
         let (each, stop) = (Mutex::new(each), AtomicBool::new(false));
         let layers = &self.layers;
+        let watch = Watch::new(layers.len());
+        let (clip_norm, watching) = (self.clip_norm, self.watch.then_some(&watch));
+        let rule = Rule { sgd: rule, clip_norm, watch: watching };
         let results = self.team.run(|member| {
             let mut core = self.cores[member.rank()].lock().expect("no core has panicked");
-            if rule.l2 > T::ZERO {
+            if rule.sgd.l2 > T::ZERO {
                 core.square_weights(layers);
             }
             for (step, rows) in order.chunks(batch).enumerate() {
-                let report = |loss| {
+                let report = |loss, gradient_norm| {
                     // One core speaks for all, and all learn before the next barrier whether to
                     // go on.
                     if member.rank() == 0 {
                         let mut each = each.lock().expect("only core 0 comes here");
-                        if each(step, loss).is_break() {
+                        if each(Step { number: step, loss, gradient_norm }).is_break() {
                             stop.store(true, Ordering::Relaxed);
                         }
                     }
                 };
                 let batch = Batch { data, labels, rows };
                 let loss = core.step(layers, member, batch, rule, report);
-                // Every core has computed the same loss, so all leave together.
-                if !loss.is_finite() {
-                    return Err(Diverged { step, loss });
+                // Every core has computed the same loss and sees the same findings, so all leave
+                // together.
+                let unfit = if loss.is_finite() {
+                    watch.first()
+                } else {
+                    Some(core.cause(layers, member, batch, &watch))
+                };
+                if let Some(place) = unfit {
+                    return Err(Diverged { step, loss, place });
                 }
                 if stop.load(Ordering::Relaxed) {
                     break;
@@ -303,7 +352,7 @@ impl<T: Scalar> Engine<T> {
 
     /// Calls `copy(core's storage, place in it, place in the classifier's parameters)` for every
     /// parameter that core `rank` owns.
-    fn places(&self, rank: usize, mut copy: impl FnMut(Place, usize)) {
+    fn places(&self, rank: usize, mut copy: impl FnMut(Slot, usize)) {
         let mut start = 0;
         for (l, layer) in self.layers.iter().enumerate() {
             let (layout, owned) = (&layer.layout, &layer.sharing.owned[rank]);
@@ -319,7 +368,7 @@ impl<T: Scalar> Engine<T> {
                             } else {
                                 row * tile.len() + column
                             };
-                            copy(Place::Weight(l, stored + at), start + o * inputs + i);
+                            copy(Slot::Weight(l, stored + at), start + o * inputs + i);
                         }
                     }
                 }
@@ -330,11 +379,11 @@ impl<T: Scalar> Engine<T> {
                 for k in owned.clone() {
                     let first = next.layout.blocks[owned.start].start;
                     for o in next.layout.blocks[k].clone() {
-                        copy(Place::Bias(l + 1, o - first), start + o);
+                        copy(Slot::Bias(l + 1, o - first), start + o);
                     }
                 }
             } else {
-                (0..outputs).for_each(|o| copy(Place::OutputBias(o), start + o));
+                (0..outputs).for_each(|o| copy(Slot::OutputBias(o), start + o));
             }
             start += outputs;
         }
@@ -344,8 +393,8 @@ impl<T: Scalar> Engine<T> {
         assert_eq!(model.widths(), self.widths, "widths of the model and of the engine");
         for rank in 0..self.cores.len() {
             let mut core = self.cores[rank].lock().expect("no core has panicked");
-            self.places(rank, |place, at| {
-                let (learned, i) = place.of_mut(&mut core);
+            self.places(rank, |slot, at| {
+                let (learned, i) = slot.of_mut(&mut core);
                 part(learned)[i] = model.parameters()[at];
             });
         }
@@ -355,8 +404,8 @@ impl<T: Scalar> Engine<T> {
         let mut model = SoftmaxClassifier::zeros(&self.widths).expect("widths of a model");
         for (rank, core) in self.cores.iter().enumerate() {
             let core = core.lock().expect("no core has panicked");
-            self.places(rank, |place, at| {
-                let (learned, i) = place.of(&core);
+            self.places(rank, |slot, at| {
+                let (learned, i) = slot.of(&core);
                 model.parameters_mut()[at] = part(learned)[i];
             });
         }
@@ -366,26 +415,26 @@ impl<T: Scalar> Engine<T> {
 
 /// Where a core keeps a parameter.
 #[derive(Clone, Copy)]
-enum Place {
+enum Slot {
     Weight(usize, usize),
     Bias(usize, usize),
     OutputBias(usize),
 }
 
-impl Place {
+impl Slot {
     fn of<T>(self, core: &Core<T>) -> (&Learned<T>, usize) {
         match self {
-            Place::Weight(l, i) => (&core.shares[l].weights, i),
-            Place::Bias(l, i) => (&core.shares[l].bias, i),
-            Place::OutputBias(i) => (&core.output_bias, i),
+            Slot::Weight(l, i) => (&core.shares[l].weights, i),
+            Slot::Bias(l, i) => (&core.shares[l].bias, i),
+            Slot::OutputBias(i) => (&core.output_bias, i),
         }
     }
 
     fn of_mut<T>(self, core: &mut Core<T>) -> (&mut Learned<T>, usize) {
         match self {
-            Place::Weight(l, i) => (&mut core.shares[l].weights, i),
-            Place::Bias(l, i) => (&mut core.shares[l].bias, i),
-            Place::OutputBias(i) => (&mut core.output_bias, i),
+            Slot::Weight(l, i) => (&mut core.shares[l].weights, i),
+            Slot::Bias(l, i) => (&mut core.shares[l].bias, i),
+            Slot::OutputBias(i) => (&mut core.output_bias, i),
         }
     }
 }

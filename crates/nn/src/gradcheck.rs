@@ -25,7 +25,7 @@ use chainrule_tensor::{Path, Tensor};
 
 use crate::layout::LinearLayout;
 use crate::linear::Workspace;
-use crate::{Engine, Init, Sgd, SoftmaxClassifier, linear, relu, softmax};
+use crate::{Engine, Init, Sgd, SoftmaxClassifier, Step, linear, relu, softmax};
 
 /// The largest relative error that passes.
 pub const BOUND: f64 = 1e-7;
@@ -137,9 +137,8 @@ fn linear_alone(path: Path) -> Vec<Row> {
     let mut work = Workspace::new(path, n);
     let (mut dx, mut dw, mut db) = (vec![0.0; x.len()], vec![0.0; w.len()], vec![0.0; b.len()]);
     linear::backward_input(&mut work, tiles, n, &dz, &w, &mut dx);
-    linear::backward_weight(&mut work, tiles, n, &x, &dz, |at: Range<usize>, strip: &[f64]| {
-        dw[at].copy_from_slice(strip);
-    });
+    let mut keep = |at: Range<usize>, strip: &[f64]| dw[at].copy_from_slice(strip);
+    linear::backward_weight(&mut work, tiles, n, &x, &dz, &mut keep);
     for (t, tile) in tiles.iter().enumerate() {
         linear::backward_bias(path, &dz.read(t), &mut db[tile.clone()]);
     }
@@ -216,8 +215,8 @@ fn classifier(hidden: &[usize], l2: f64, path: Path) -> Vec<Row> {
     let mut loss = |model: &SoftmaxClassifier<f64>| {
         engine.load(model);
         let mut loss = f64::NAN;
-        let each = |_, value| {
-            loss = value;
+        let each = |step: Step| {
+            loss = step.loss;
             std::ops::ControlFlow::Continue(())
         };
         // A loss that is not finite stays NaN or infinite here, and fails the row.

@@ -31,11 +31,15 @@
 //! | [`softmax`] | softmax and cross-entropy as one function, and its derivative |
 //! | [`layout`] | how a layer is cut into blocks of inputs and tiles of outputs, and who owns which |
 //! | [`step`] | one step of training: forward, loss, backward, update |
+//! | [`clip`] | clipping the gradient's norm between backward and update |
+//! | [`finite`] | who left the finite numbers first, when a loss is NaN |
 //! | [`engine`] | the threads that take the steps, and evaluation |
 //! | [`gradcheck`] | every derivative against a centred difference |
 
 pub mod classifier;
+pub mod clip;
 pub mod engine;
+pub mod finite;
 pub mod gradcheck;
 pub mod layout;
 pub mod linear;
@@ -45,4 +49,6 @@ pub mod step;
 
 pub use chainrule_tensor::elementwise::Sgd;
 pub use classifier::{Init, SoftmaxClassifier};
-pub use engine::{Engine, Evaluation};
+pub use engine::{Diverged, Engine, Evaluation};
+pub use finite::Place;
+pub use step::Step;

@@ -124,6 +124,38 @@ impl<T, F: FnMut(Range<usize>, &[T])> Strips<T> for F {
     }
 }
 
+/// A part of a block's weights whose gradient is made by one product.
+pub struct Strip {
+    /// Its inputs, counted from the block's first.
+    pub inputs: Range<usize>,
+    /// Where it lies in the block's storage.
+    pub place: Range<usize>,
+}
+
+/// The strips of one tile of a block that is `width` inputs wide, in the order of their making.
+///
+/// Whatever is summed over the weights follows this order, so that it is the same bits wherever
+/// it is summed.
+pub fn strips(path: Path, tile: &Range<usize>, width: usize) -> impl Iterator<Item = Strip> {
+    let (start, columns) = (tile.start * width, tile.len());
+    // A narrow tile is made at once: its inputs lie side by side.
+    let height = if is_narrow(path, tile) { width } else { strip_rows(path) };
+    (0..width).step_by(height.max(1)).map(move |first| {
+        let inputs = first..width.min(first + height);
+        let place = start + inputs.start * columns..start + inputs.end * columns;
+        Strip { inputs, place }
+    })
+}
+
+/// The places of all strips of a block, tile after tile.
+pub fn places(
+    path: Path,
+    tiles: &[Range<usize>],
+    width: usize,
+) -> impl Iterator<Item = Range<usize>> {
+    tiles.iter().flat_map(move |tile| strips(path, tile, width)).map(|strip| strip.place)
+}
+
 /// dW = Xᵀ dZ: the derivative of the loss by a block's weights, handed on as it is made.
 pub fn backward_weight<T: Scalar>(
     Workspace { path, scratch, ahead }: &mut Workspace<T>,
@@ -131,33 +163,26 @@ pub fn backward_weight<T: Scalar>(
     rows: usize,
     x: &[T],
     dz: &Board<T>,
-    mut strips: impl Strips<T>,
+    user: &mut impl Strips<T>,
 ) {
     let path = *path;
     let width = x.len() / rows.max(1);
     for (number, tile) in tiles.iter().enumerate() {
         let dz = dz.read(number);
         let dz = View::new(&dz, rows, tile.len());
-        if is_narrow(path, tile) {
-            let place = tile.start * width..tile.end * width;
-            let strip = &mut scratch[..place.len()];
-            strips.soon(place.clone(), ahead);
-            let dw = ViewMut::new(strip, tile.len(), width);
-            panel(path, dz.t(), View::new(x, rows, width), dw, false, ahead)
-                .expect("x is rows x width");
-            strips.take(place, strip);
-            continue;
-        }
-        for first in (0..width).step_by(strip_rows(path)) {
-            let height = strip_rows(path).min(width - first);
-            let x = View::strided(&x[first..], rows, height, width, 1);
-            let strip = &mut scratch[..height * tile.len()];
-            let start = tile.start * width + first * tile.len();
-            let place = start..start + strip.len();
-            strips.soon(place.clone(), ahead);
-            panel(path, x.t(), dz, ViewMut::new(strip, height, tile.len()), false, ahead)
-                .expect("x is rows x width");
-            strips.take(place, strip);
+        for Strip { inputs, place } in strips(path, tile, width) {
+            let dw = &mut scratch[..place.len()];
+            user.soon(place.clone(), ahead);
+            let x = View::strided(&x[inputs.start..], rows, inputs.len(), width, 1);
+            if is_narrow(path, tile) {
+                let dw = ViewMut::new(dw, tile.len(), inputs.len());
+                panel(path, dz.t(), x, dw, false, ahead)
+            } else {
+                let dw = ViewMut::new(dw, inputs.len(), tile.len());
+                panel(path, x.t(), dz, dw, false, ahead)
+            }
+            .expect("x is rows x width");
+            user.take(place, dw);
         }
     }
 }

@@ -13,6 +13,8 @@
 //! update     V := μ V + dW + λ W,  W := W - η V
 //! ```
 //!
+//! Where the norm of the gradient is to be clipped, [`crate::clip`] comes between the last two.
+//!
 //! A core owns neighbouring blocks of each layer's input features: those columns of A_{l-1},
 //! those rows of W_l and V_l, which never leave its cache. It multiplies what it owns; the
 //! partial products Z_l are published, everybody meets, and each sums the columns of Z_l that it
@@ -30,9 +32,10 @@ use chainrule_tensor::prefetch::Ahead;
 use chainrule_tensor::team::{Board, Member};
 use chainrule_tensor::{Path, Scalar};
 
+use crate::finite::Watch;
 use crate::layout::{LinearLayout, Sharing};
 use crate::linear::{Strips, Workspace};
-use crate::{linear, relu, softmax};
+use crate::{clip, linear, relu, softmax};
 
 /// What all cores see of a layer: how it is cut and shared, and where they publish.
 pub(crate) struct Layer<T> {
@@ -42,9 +45,11 @@ pub(crate) struct Layer<T> {
     partials: Board<T>,
     /// Slot t: ∂L/∂Z for the columns of tile t, (rows, tile). Written by the owner of block t of
     /// the next layer. The last layer has none: each core computes the loss for itself.
-    dz: Board<T>,
+    pub dz: Board<T>,
     /// Σ w² of each block, as the bits of an `f64`.
     squares: Vec<AtomicU64>,
+    /// Σ g² over the gradients that belong to each block, as the bits of an `f64`.
+    pub gradient_squares: Vec<AtomicU64>,
 }
 
 impl<T: Scalar> Layer<T> {
@@ -56,8 +61,9 @@ impl<T: Scalar> Layer<T> {
         };
         let partials = Board::new((0..layout.blocks.len()).map(z).collect());
         let dz = if last { Board::new(vec![]) } else { tiles(&layout, rows) };
-        let squares = layout.blocks.iter().map(|_| AtomicU64::new(0)).collect();
-        Self { layout, sharing, partials, dz, squares }
+        let slots = || layout.blocks.iter().map(|_| AtomicU64::new(0)).collect();
+        let (squares, gradient_squares) = (slots(), slots());
+        Self { layout, sharing, partials, dz, squares, gradient_squares }
     }
 }
 
@@ -71,11 +77,25 @@ fn tiles<T: Scalar>(layout: &LinearLayout, rows: usize) -> Board<T> {
 pub(crate) struct Learned<T> {
     pub value: Vec<T>,
     pub velocity: Vec<T>,
+    /// The gradient of the step at hand, where it is kept until its norm is known.
+    pub gradient: Option<Vec<T>>,
 }
 
 impl<T: Scalar> Learned<T> {
     fn zeros(len: usize) -> Self {
-        Self { value: vec![T::ZERO; len], velocity: vec![T::ZERO; len] }
+        Self { value: vec![T::ZERO; len], velocity: vec![T::ZERO; len], gradient: None }
+    }
+
+    /// The parameters at `range`, ready to take their gradient.
+    pub fn update(&mut self, path: Path, rule: Sgd<T>, range: Range<usize>) -> Update<'_, T> {
+        Update {
+            path,
+            rule,
+            w: &mut self.value[range.clone()],
+            v: &mut self.velocity[range.clone()],
+            kept: self.gradient.as_mut().map(|gradient| &mut gradient[range]),
+            squares: 0.0,
+        }
     }
 }
 
@@ -88,9 +108,9 @@ pub(crate) struct Share<T> {
     /// The biases of the layer *below* for these features, whose activations are this input.
     pub bias: Learned<T>,
     /// The activations of these features, block after block, each (rows, width).
-    x: Vec<T>,
+    pub x: Vec<T>,
     /// Σ w² of each block after the last update.
-    squares: Vec<f64>,
+    pub squares: Vec<f64>,
 }
 
 /// One core: its share of every layer, and its own copy of the small end of the network.
@@ -99,9 +119,31 @@ pub(crate) struct Core<T> {
     /// Bias of the last layer, the same on every core.
     pub output_bias: Learned<T>,
     /// The scores Z_L, which become ∂L/∂Z_L: a (rows, tile) matrix for each tile.
-    scores: Board<T>,
+    pub scores: Board<T>,
     row: Vec<T>,
-    work: Workspace<T>,
+    pub work: Workspace<T>,
+}
+
+/// How a step learns.
+#[derive(Clone, Copy)]
+pub(crate) struct Rule<'a, T> {
+    pub sgd: Sgd<T>,
+    /// The largest norm that the gradient may have.
+    pub clip_norm: Option<f64>,
+    /// Who looks for numbers that are not finite, if anybody does.
+    pub watch: Option<&'a Watch>,
+}
+
+/// A step of training, told before the next one begins.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// The number of the step, from 0.
+    pub number: usize,
+    /// The mean cross-entropy of the batch plus the penalty ½ λ Σ W², before the update.
+    pub loss: f64,
+    /// Where [`crate::Engine::set_clip_norm`] asked for it: the norm of the gradient before it
+    /// was clipped, without the penalty's share. A step whose loss is not finite has none.
+    pub gradient_norm: Option<f64>,
 }
 
 /// Some rows of a data set.
@@ -147,28 +189,50 @@ impl<T: Scalar> Core<T> {
         }
     }
 
-    /// Forward, loss, backward and update. Returns the loss before the update.
+    /// Forward, loss, backward and update. Returns the loss before the update; if that is not
+    /// finite, there is no update.
     ///
-    /// `report` is called with the loss while the others still work, before the last barrier.
+    /// `report` is called with the loss, and the gradient's norm if it is taken, while the others
+    /// still work, before the last barrier.
     pub fn step(
         &mut self,
         layers: &[Layer<T>],
         member: Member,
         batch: Batch<T>,
-        rule: Sgd<T>,
-        report: impl FnOnce(f64),
+        rule: Rule<T>,
+        report: impl Fn(f64, Option<f64>),
     ) -> f64 {
+        let rows = batch.rows.len();
         self.forward(layers, member, batch, true);
-        let loss = self.loss(layers, batch) + penalty(layers, rule.l2.to_f64());
-        report(loss);
+        if let Some(watch) = rule.watch {
+            self.look_at_forward(layers, rows, watch);
+        }
+        let loss = self.loss(layers, batch) + penalty(layers, rule.sgd.l2.to_f64());
+        if rule.clip_norm.is_none() || !loss.is_finite() {
+            report(loss, None);
+        }
+        if !loss.is_finite() {
+            return loss;
+        }
         for l in (0..layers.len()).rev() {
-            self.backward(layers, l, batch.rows.len(), rule);
+            self.backward(layers, l, rows, rule.sgd);
             if l > 0 {
                 member.meet();
             }
         }
-        meet_before_next_batch(layers, member);
+        if let Some(max_norm) = rule.clip_norm {
+            let norm = self.gradient_norm(layers, member);
+            report(loss, Some(norm));
+            self.update_clipped(layers, rule.sgd, clip::factor(norm, max_norm));
+            member.meet();
+        } else {
+            meet_before_next_batch(layers, member);
+        }
         self.publish_squares(layers);
+        if let Some(watch) = rule.watch {
+            self.look_at_backward(layers, rows, watch);
+            member.meet();
+        }
         loss
     }
 
@@ -271,39 +335,39 @@ impl<T: Scalar> Core<T> {
             let (at, features) = share.places(layout, k, rows);
             let range = layout.weights(share.blocks.start, k);
             let x = &share.x[at];
-            let (w, v) =
-                (&mut share.weights.value[range.clone()], &mut share.weights.velocity[range]);
             if l > 0 {
                 let mut below = layers[l - 1].dz.write(k);
                 let below = &mut below[..x.len()];
+                let w = &share.weights.value[range.clone()];
                 linear::backward_input(&mut self.work, &layout.tiles, rows, dz, w, below);
                 relu::backward(path, below, x);
                 let db = &mut self.work.scratch[..features.len()];
                 linear::backward_bias(path, below, db);
-                let Learned { value, velocity } = &mut share.bias;
-                sgd(path, &mut value[features.clone()], &mut velocity[features], db, no_penalty);
+                share.bias.update(path, no_penalty, features).take(0..db.len(), db);
             }
-            let mut update = Update { path, rule, w, v, squares: 0.0 };
+            let mut update = share.weights.update(path, rule, range);
             self.work.ahead.clear();
             linear::backward_weight(&mut self.work, &layout.tiles, rows, x, dz, &mut update);
             share.squares[own] = update.squares;
         }
         if last {
-            let Learned { value, velocity } = &mut self.output_bias;
             for (t, tile) in layout.tiles.iter().enumerate() {
                 let db = &mut self.work.scratch[..tile.len()];
                 linear::backward_bias(path, &dz.read(t)[..rows * tile.len()], db);
-                sgd(path, &mut value[tile.clone()], &mut velocity[tile.clone()], db, no_penalty);
+                self.output_bias.update(path, no_penalty, tile.clone()).take(0..db.len(), db);
             }
         }
     }
 
     /// Sums the squares of all weights anew: what the first step's penalty needs.
     pub fn square_weights(&mut self, layers: &[Layer<T>]) {
-        for (share, layer) in self.shares.iter_mut().zip(layers) {
+        let path = self.work.path;
+        for (share, Layer { layout, .. }) in self.shares.iter_mut().zip(layers) {
             for (own, k) in share.blocks.clone().enumerate() {
-                let w = &share.weights.value[layer.layout.weights(share.blocks.start, k)];
-                share.squares[own] = sum_of_squares(self.work.path, w).to_f64();
+                let w = &share.weights.value[layout.weights(share.blocks.start, k)];
+                let places = linear::places(path, &layout.tiles, layout.blocks[k].len());
+                share.squares[own] =
+                    places.map(|place| sum_of_squares(path, &w[place]).to_f64()).sum();
             }
         }
         self.publish_squares(layers);
@@ -331,28 +395,38 @@ impl<T: Scalar> Core<T> {
     }
 }
 
-/// The update of a block's weights, made while their gradient is still in the cache.
-struct Update<'a, T> {
+/// The update of some parameters, made while their gradient is still in the cache; or, where the
+/// gradient must be kept until its norm is known, the keeping of it.
+pub(crate) struct Update<'a, T> {
     path: Path,
     rule: Sgd<T>,
     w: &'a mut [T],
     v: &'a mut [T],
+    kept: Option<&'a mut [T]>,
     /// Σ w² of what has been updated, if there is a penalty on it.
-    squares: f64,
+    pub squares: f64,
 }
 
-impl<T: Scalar> Strips<T> for &mut Update<'_, T> {
-    fn take(&mut self, place: Range<usize>, dw: &[T]) {
+impl<T: Scalar> Strips<T> for Update<'_, T> {
+    fn take(&mut self, place: Range<usize>, gradient: &[T]) {
+        if let Some(kept) = &mut self.kept {
+            kept[place].copy_from_slice(gradient);
+            return;
+        }
         let (w, v) = (&mut self.w[place.clone()], &mut self.v[place]);
-        sgd(self.path, w, v, dw, self.rule);
+        sgd(self.path, w, v, gradient, self.rule);
         if self.rule.l2 > T::ZERO {
             self.squares += sum_of_squares(self.path, w).to_f64();
         }
     }
 
     fn soon(&self, place: Range<usize>, ahead: &mut Ahead) {
-        ahead.push(&self.w[place.clone()]);
-        ahead.push(&self.v[place]);
+        if let Some(kept) = &self.kept {
+            ahead.push(&kept[place]);
+        } else {
+            ahead.push(&self.w[place.clone()]);
+            ahead.push(&self.v[place]);
+        }
     }
 }
 
@@ -369,19 +443,28 @@ fn penalty<T>(layers: &[Layer<T>], l2: f64) -> f64 {
     if l2 == 0.0 {
         return 0.0;
     }
-    let squares = layers.iter().flat_map(|layer| &layer.squares);
-    0.5 * l2 * squares.map(|bits| f64::from_bits(bits.load(Ordering::Relaxed))).sum::<f64>()
+    0.5 * l2 * sum(layers.iter().flat_map(|layer| &layer.squares))
+}
+
+/// The sum of numbers that the cores have published, in their order.
+pub(crate) fn sum<'a>(published: impl Iterator<Item = &'a AtomicU64>) -> f64 {
+    published.map(|bits| f64::from_bits(bits.load(Ordering::Relaxed))).sum()
 }
 
 impl<T> Share<T> {
     /// Where the activations of block k lie in `x`, and its features' biases in `bias`.
-    fn places(&self, layout: &LinearLayout, k: usize, rows: usize) -> (Range<usize>, Range<usize>) {
+    pub fn places(
+        &self,
+        layout: &LinearLayout,
+        k: usize,
+        rows: usize,
+    ) -> (Range<usize>, Range<usize>) {
         let first = layout.blocks[self.blocks.start].start;
         let Range { start, end } = layout.blocks[k];
         ((start - first) * rows..(end - first) * rows, start - first..end - first)
     }
 
-    fn columns(&self, layout: &LinearLayout, k: usize, rows: usize) -> Range<usize> {
+    pub fn columns(&self, layout: &LinearLayout, k: usize, rows: usize) -> Range<usize> {
         self.places(layout, k, rows).0
     }
 }

@@ -4,7 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use chainrule_nn::{Engine, Init, Sgd, SoftmaxClassifier};
+use chainrule_nn::{Engine, Init, Sgd, SoftmaxClassifier, Step};
 use chainrule_tensor::Tensor;
 use chainrule_tensor::bytes::ByteRows;
 
@@ -49,9 +49,9 @@ fn the_engine_stops_when_told_and_allocates_nothing_after_its_first_step() {
 
     // A Break is obeyed by all threads after the step at which it was given.
     let mut steps = vec![];
-    let stop_at_4 = |step, _| {
-        steps.push(step);
-        if step == 4 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    let stop_at_4 = |step: Step| {
+        steps.push(step.number);
+        if step.number == 4 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     engine.train_each(&x, &labels, &order, 8, rule, stop_at_4).unwrap();
     assert_eq!(steps, [0, 1, 2, 3, 4]);

@@ -23,8 +23,8 @@ fn loss_and_gradient(
     let mut loss = f64::NAN;
     let stand_still = Sgd { learning_rate: 0.0, momentum: 0.0, l2 };
     engine
-        .train_each(x, labels, &order, x.rows(), stand_still, |_, value| {
-            loss = value;
+        .train_each(x, labels, &order, x.rows(), stand_still, |step| {
+            loss = step.loss;
             ControlFlow::Continue(())
         })
         .unwrap();

@@ -4,20 +4,11 @@
 use std::ops::ControlFlow;
 
 use chainrule_graph::{Graph, NodeId};
-use chainrule_nn::{Engine, Init, Sgd, SoftmaxClassifier};
-use chainrule_tensor::{Path, Scalar, Tensor};
+use chainrule_nn::{Engine, Sgd, SoftmaxClassifier, Step};
+use chainrule_tensor::{Path, Tensor};
+use common::{SHAPES, problem, problem_in_f32};
 
-/// Inputs in -1..1, labels, and a network with biases that are not zero.
-fn problem(widths: &[usize], rows: usize) -> (SoftmaxClassifier<f64>, Tensor<f64>, Vec<u8>) {
-    let mut model = SoftmaxClassifier::<f64>::new(widths, Init::He, 5).unwrap();
-    for l in 0..model.depth() {
-        let wave = |i: usize| 0.1 * (1.0 + i as f64 + l as f64).sin();
-        model.bias_mut(l).iter_mut().enumerate().for_each(|(i, b)| *b = wave(i));
-    }
-    let classes = *widths.last().unwrap();
-    let x = Tensor::from_fn(rows, widths[0], |i, j| (1.7 * i as f64 + 0.9 * j as f64).sin());
-    (model, x, (0..rows).map(|i| (7 * i % classes) as u8).collect())
-}
+mod common;
 
 #[test]
 fn a_classifier_built_gate_by_gate_has_the_same_loss_and_gradients() {
@@ -72,8 +63,8 @@ fn a_classifier_built_gate_by_gate_has_the_same_loss_and_gradients() {
             let mut engine = Engine::new(&model, 3, 1).unwrap();
             let mut got = f64::NAN;
             let rule = Sgd { learning_rate: 0.0, momentum: 0.0, l2 };
-            let each = |_, value| {
-                got = value;
+            let each = |step: Step| {
+                got = step.loss;
                 ControlFlow::Continue(())
             };
             engine.train_each(&x, &labels, &[0, 1, 2], 3, rule, each).unwrap();
@@ -87,25 +78,24 @@ fn a_classifier_built_gate_by_gate_has_the_same_loss_and_gradients() {
     }
 }
 
-/// Training as the textbook has it: plain loops in f64, one example at a time.
+/// Training as the textbook has it: plain loops in f64, one example at a time. Returns the loss
+/// of each step and the norm of its gradient before that was clipped to `max_norm`.
 fn train_plainly(
     model: &mut SoftmaxClassifier<f64>,
     x: &Tensor<f64>,
     labels: &[u8],
     batches: &[&[u32]],
     rule: Sgd<f64>,
-) -> Vec<f64> {
+    max_norm: f64,
+) -> Vec<(f64, f64)> {
     let mut velocity = vec![0.0; model.parameters().len()];
     let depth = model.depth();
-    let mut losses = vec![];
+    let mut steps = vec![];
     for &batch in batches {
         let mut gradient = SoftmaxClassifier::<f64>::zeros(model.widths()).unwrap();
         let mut loss = 0.0;
         for l in 0..depth {
             loss += 0.5 * rule.l2 * model.weight(l).iter().map(|w| w * w).sum::<f64>();
-            for (g, w) in gradient.weight_mut(l).iter_mut().zip(model.weight(l)) {
-                *g = rule.l2 * w;
-            }
         }
         for &row in batch {
             let mut a = vec![x.row(row as usize).to_vec()];
@@ -140,90 +130,85 @@ fn train_plainly(
                 dz = (0..inputs).map(|i| if a[l][i] > 0.0 { da(i) } else { 0.0 }).collect();
             }
         }
-        for ((p, v), g) in
-            model.parameters_mut().iter_mut().zip(&mut velocity).zip(gradient.parameters())
-        {
-            *v = rule.momentum * *v + g;
-            *p -= rule.learning_rate * *v;
+        let norm = gradient.parameters().iter().map(|g| g * g).sum::<f64>().sqrt();
+        let factor = (max_norm / (norm + 1e-6)).min(1.0);
+        for parameter in model.layout() {
+            let l2 = if parameter.name.ends_with("weight") { rule.l2 } else { 0.0 };
+            for i in parameter.range {
+                let w = &mut model.parameters_mut()[i];
+                let g = factor * gradient.parameters()[i] + l2 * *w;
+                velocity[i] = rule.momentum * velocity[i] + g;
+                *w -= rule.learning_rate * velocity[i];
+            }
         }
-        losses.push(loss);
+        steps.push((loss, norm));
     }
-    losses
+    steps
 }
-
-fn in_f32(model: &SoftmaxClassifier<f64>) -> SoftmaxClassifier<f32> {
-    let mut copy = SoftmaxClassifier::<f32>::zeros(model.widths()).unwrap();
-    for (to, &from) in copy.parameters_mut().iter_mut().zip(model.parameters()) {
-        *to = f32::from_f64(from);
-    }
-    copy
-}
-
-/// Widths around every border of blocks, tiles and vectors; batches that end short.
-const SHAPES: [(&[usize], usize, usize); 9] = [
-    (&[1, 1], 3, 2),
-    (&[5, 3], 7, 7),
-    (&[16, 16, 2], 9, 4),
-    (&[129, 100, 10], 33, 8),
-    (&[300, 47, 33, 10], 21, 10),
-    (&[64, 49, 48, 17, 5], 16, 5),
-    (&[784, 130, 12], 20, 17),
-    (&[40, 20, 60], 12, 9),
-    (&[3072, 50, 10], 12, 8),
-];
 
 #[test]
 fn training_in_f32_follows_the_plain_reference_on_every_path() {
-    for (widths, rows, batch) in SHAPES {
-        let (mut plain, x, labels) = problem(widths, rows);
-        let start = in_f32(&plain);
-        let x32 = Tensor::from_fn(x.rows(), x.columns(), |i, j| x.row(i)[j] as f32);
-        let order: Vec<u32> = (0..rows as u32).rev().collect();
-        let (lr, mu, l2) = (0.05, 0.9, 0.01);
-        let batches: Vec<&[u32]> = order.chunks(batch).collect();
-        let rule = Sgd { learning_rate: lr, momentum: mu, l2 };
-        let losses = train_plainly(&mut plain, &x, &labels, &batches, rule);
-        for path in Path::available() {
-            let mut engine = Engine::with_path(&start, batch, 2, path).unwrap();
-            let rule = Sgd { learning_rate: lr as f32, momentum: mu as f32, l2: l2 as f32 };
-            let mut step_losses = vec![];
-            let each = |_, loss| {
-                step_losses.push(loss);
-                ControlFlow::Continue(())
-            };
-            engine.train_each(&x32, &labels, &order, batch, rule, each).unwrap();
-            for (got, want) in step_losses.iter().zip(&losses) {
-                assert!((got / want - 1.0).abs() < 1e-5, "{path} {widths:?}: loss {got}, {want}");
-            }
-            assert_eq!(step_losses.len(), losses.len());
-            let scale = plain.parameters().iter().fold(0.0f64, |m, w| m.max(w.abs()));
-            for (got, want) in engine.model().parameters().iter().zip(plain.parameters()) {
-                let off = (f64::from(*got) - want).abs();
-                assert!(off < 1e-5 * scale, "{path} {widths:?}: {got}, {want}");
+    for max_norm in [None, Some(0.2)] {
+        let mut clipped = 0;
+        for (widths, rows, batch) in SHAPES {
+            let (start, x32, _) = problem_in_f32(widths, rows);
+            let (mut plain, x, labels) = problem(widths, rows);
+            let order: Vec<u32> = (0..rows as u32).rev().collect();
+            let (lr, mu, l2) = (0.05, 0.9, 0.01);
+            let batches: Vec<&[u32]> = order.chunks(batch).collect();
+            let rule = Sgd { learning_rate: lr, momentum: mu, l2 };
+            let most = max_norm.unwrap_or(f64::INFINITY);
+            let wanted = train_plainly(&mut plain, &x, &labels, &batches, rule, most);
+            clipped += wanted.iter().filter(|(_, norm)| *norm > most).count();
+            for path in Path::available() {
+                let mut engine = Engine::with_path(&start, batch, 2, path).unwrap();
+                engine.set_clip_norm(max_norm);
+                let rule = Sgd { learning_rate: lr as f32, momentum: mu as f32, l2: l2 as f32 };
+                let mut steps = vec![];
+                let each = |step: Step| {
+                    steps.push(step);
+                    ControlFlow::Continue(())
+                };
+                engine.train_each(&x32, &labels, &order, batch, rule, each).unwrap();
+                let close = |got: f64, want: f64| (got - want).abs() <= 1e-5 * want;
+                for (step, &(loss, norm)) in steps.iter().zip(&wanted) {
+                    assert!(close(step.loss, loss), "{path} {widths:?}: {step:?}, loss {loss}");
+                    let same_norm = step.gradient_norm.is_none_or(|got| close(got, norm));
+                    assert!(same_norm, "{path} {widths:?}: {step:?}, norm {norm}");
+                    assert_eq!(step.gradient_norm.is_some(), max_norm.is_some());
+                }
+                assert_eq!(steps.len(), wanted.len());
+                let scale = plain.parameters().iter().fold(0.0f64, |m, w| m.max(w.abs()));
+                for (got, want) in engine.model().parameters().iter().zip(plain.parameters()) {
+                    let off = (f64::from(*got) - want).abs();
+                    assert!(off < 1e-5 * scale, "{path} {widths:?}: {got}, {want}");
+                }
             }
         }
+        assert_eq!(clipped > 0, max_norm.is_some(), "{clipped} steps were clipped");
     }
 }
 
 #[test]
 fn the_bits_of_a_training_run_do_not_depend_on_the_number_of_threads() {
-    for (widths, rows, batch) in SHAPES {
-        let (model, x, labels) = problem(widths, rows);
-        let model = in_f32(&model);
-        let x = Tensor::from_fn(x.rows(), x.columns(), |i, j| x.row(i)[j] as f32);
+    for ((widths, rows, batch), max_norm) in
+        SHAPES.iter().flat_map(|&shape| [(shape, None), (shape, Some(0.2))])
+    {
+        let (model, x, labels) = problem_in_f32(widths, rows);
         let order: Vec<u32> = (0..rows as u32).collect();
         for path in Path::available() {
             let run = |threads| {
                 let mut engine = Engine::with_path(&model, batch, threads, path).unwrap();
+                engine.set_clip_norm(max_norm);
                 let rule = Sgd { learning_rate: 0.05, momentum: 0.9, l2: 0.01 };
                 let mut bits = vec![];
-                let each = |_, loss: f64| {
-                    bits.push(loss.to_bits());
+                let each = |step: Step| {
+                    bits.push((step.loss.to_bits(), step.gradient_norm.map(f64::to_bits)));
                     ControlFlow::Continue(())
                 };
                 engine.train_each(&x, &labels, &order, batch, rule, each).unwrap();
                 let evaluation = engine.evaluate(&x, &labels, &order);
-                bits.push(evaluation.loss.to_bits());
+                bits.push((evaluation.loss.to_bits(), None));
                 (bits, evaluation.predictions, engine.model(), engine.velocity())
             };
             let one = run(1);
@@ -237,11 +222,43 @@ fn the_bits_of_a_training_run_do_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
+fn a_limit_above_every_norm_changes_no_bit_and_tells_the_norm() {
+    for (widths, rows, batch) in SHAPES {
+        let (model, x, labels) = problem_in_f32(widths, rows);
+        let order: Vec<u32> = (0..rows as u32).collect();
+        for path in Path::available() {
+            let run = |max_norm| {
+                let mut engine = Engine::with_path(&model, batch, 2, path).unwrap();
+                engine.set_clip_norm(max_norm);
+                let rule = Sgd { learning_rate: 0.05, momentum: 0.9, l2: 0.01 };
+                let (mut losses, mut norms) = (vec![], vec![]);
+                let each = |step: Step| {
+                    losses.push(step.loss.to_bits());
+                    norms.extend(step.gradient_norm);
+                    ControlFlow::Continue(())
+                };
+                engine.train_each(&x, &labels, &order, batch, rule, each).unwrap();
+                // And without a limit again, it goes on as if there had never been one.
+                engine.set_clip_norm(None);
+                engine.train(&x, &labels, &order, batch, rule).unwrap();
+                ((losses, engine.model(), engine.velocity()), norms)
+            };
+            let (without, none) = run(None);
+            assert!(none.is_empty(), "no limit, no norm");
+            for limit in [1e3, f64::INFINITY] {
+                let (with, norms) = run(Some(limit));
+                assert!(without == with, "{path} {widths:?}, limit {limit}");
+                assert_eq!(norms.len(), with.0.len());
+                assert!(norms.iter().all(|norm| (0.0..1e3).contains(norm)), "{norms:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn many_rows_are_evaluated_as_each_is_alone_by_any_number_of_threads() {
     for widths in [&[20, 3][..], &[20, 33, 3]] {
-        let (model, x, labels) = problem(widths, 600);
-        let model = in_f32(&model);
-        let x = Tensor::from_fn(x.rows(), x.columns(), |i, j| x.row(i)[j] as f32);
+        let (model, x, labels) = problem_in_f32(widths, 600);
         // Not in the order of the data, so that a mix-up of chunks or threads shows.
         let rows: Vec<u32> = (0..600).map(|i| i * 7 % 600).collect();
         let mut one = Engine::new(&model, 1, 1).unwrap();

@@ -1,4 +1,4 @@
-//! Loops over slices of equal length: sums, ReLU, the SGD update.
+//! Loops over slices: sums, ReLU, the SGD update.
 //!
 //! Each is one pass over memory, compiled for every [`Path`](crate::Path), and returns the same
 //! bits on each of them.
@@ -98,6 +98,45 @@ for_each_path! {
     }
 }
 
+/// Independent sums in [`sum_of_squares_in_f64`]: four vectors of AVX-512.
+const WIDE_LANES: usize = 32;
+
+for_each_path! {
+    /// Σ x², squared and summed in `f64`: no square of an `f32` overflows there or becomes 0. The
+    /// same bits on all paths.
+    pub fn sum_of_squares_in_f64<T: Scalar>(x: &[T]) -> f64 {
+        let mut lanes = [0.0; WIDE_LANES];
+        let chunks = x.chunks_exact(WIDE_LANES);
+        let tail = chunks.remainder();
+        for chunk in chunks {
+            for (lane, &x) in lanes.iter_mut().zip(chunk) {
+                *lane += x.to_f64() * x.to_f64();
+            }
+        }
+        for (lane, &x) in lanes.iter_mut().zip(tail) {
+            *lane += x.to_f64() * x.to_f64();
+        }
+        lanes.iter().sum()
+    }
+}
+
+for_each_path! {
+    /// `x *= factor`, element by element.
+    pub fn scale<T: Scalar>(x: &mut [T], factor: T) {
+        for x in x {
+            *x *= factor;
+        }
+    }
+}
+
+for_each_path! {
+    /// Whether every number is finite: none is infinite or NaN.
+    pub fn all_finite<T: Scalar>(x: &[T]) -> bool {
+        // No early end, so that the loop takes whole vectors: almost always all are.
+        x.iter().fold(true, |all, x| all & x.is_finite())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,10 +172,37 @@ mod tests {
             let (mut w, mut v, mut z) = (x.clone(), x.clone(), x[..1000].to_vec());
             sgd(path, &mut w, &mut v, &x, Sgd { learning_rate: 0.3, momentum: 0.9, l2: 0.01 });
             add_bias_relu(path, &mut z, &x[..50]);
-            (w, v, z, sum_of_squares(path, &x))
+            scale(path, &mut z, 0.3);
+            (w, v, z, sum_of_squares(path, &x), sum_of_squares_in_f64(path, &x))
         };
         for path in Path::available() {
             assert_eq!(run(path), run(Path::PORTABLE), "{path}");
+        }
+    }
+
+    #[test]
+    fn squares_beyond_the_range_of_f32_are_summed_all_the_same() {
+        for path in Path::available() {
+            let sum = sum_of_squares_in_f64(path, &[1e30f32; 100]);
+            assert!((sum / 1e62 - 1.0).abs() < 1e-6, "{path}: {sum}");
+            let sum = sum_of_squares_in_f64(path, &[1e-30f32; 3]);
+            assert!((sum / 3e-60 - 1.0).abs() < 1e-6, "{path}: {sum}");
+        }
+    }
+
+    #[test]
+    fn one_infinity_or_nan_is_seen_wherever_it_stands() {
+        for path in Path::available() {
+            for n in [0, 1, 15, 16, 17, 33] {
+                assert!(all_finite(path, &vec![f32::MAX; n]), "{path}, {n} numbers");
+                for at in 0..n {
+                    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                        let mut x = vec![-1.0; n];
+                        x[at] = bad;
+                        assert!(!all_finite(path, &x), "{path}: {bad} at {at} of {n}");
+                    }
+                }
+            }
         }
     }
 }

@@ -71,10 +71,13 @@ pub enum Error {
     /// `CHAINRULE_KERNEL` names no kernels that this machine has.
     #[error(transparent)]
     Path(#[from] chainrule_tensor::path::PathError),
-    /// The loss stopped being a finite number.
+    /// A number of the training is no longer finite.
     #[error(
-        "the loss became {loss} at iteration {iteration} (epoch {epoch}) with learning rate \
-         {learning_rate}: try a smaller --learning-rate; what was written until then is in {}",
+        "the loss is {loss} at iteration {iteration} (epoch {epoch}) with learning rate \
+         {learning_rate}{}: try a smaller --learning-rate; what was written until then is in {}",
+        place.map_or(String::new(), |place| format!(
+            ", and {place} was the first to leave the finite numbers"
+        )),
         folder.display()
     )]
     Diverged {
@@ -84,8 +87,10 @@ pub enum Error {
         epoch: u32,
         /// The learning rate of that epoch.
         learning_rate: f64,
-        /// Infinite or NaN.
+        /// Infinite or NaN, but for what only a watch finds.
         loss: f64,
+        /// The first that is not finite, as far as it is known.
+        place: Option<chainrule_nn::Place>,
         /// Where the files are.
         folder: PathBuf,
     },

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
 use chainrule_data::{Dataset, Images, Normalisation, Split, epoch_order, sample};
-use chainrule_nn::{Engine, Evaluation, Sgd, SoftmaxClassifier};
+use chainrule_nn::{Engine, Evaluation, Sgd, SoftmaxClassifier, Step};
 use chainrule_tensor::bytes::ByteRows;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -639,7 +639,7 @@ impl Running<'_> {
         let mut failure = None;
         let began = Instant::now();
         let mut last = began;
-        let each = |step: usize, loss: f64| {
+        let each = |Step { number: step, loss, .. }: Step| {
             let now = Instant::now();
             let images = config.batch_size.min(order.len() - step * config.batch_size);
             at.step += 1;
@@ -676,6 +676,7 @@ impl Running<'_> {
             epoch,
             learning_rate,
             loss: diverged.loss,
+            place: Some(diverged.place),
             folder: self.out.to_owned(),
         })
     }
@@ -708,6 +709,7 @@ impl Running<'_> {
                 epoch: self.at.epoch,
                 learning_rate,
                 loss: train.loss,
+                place: model.first_not_finite(),
                 folder: self.out.to_owned(),
             });
         }
