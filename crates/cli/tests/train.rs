@@ -120,6 +120,8 @@ fn settings_that_cannot_work_are_told_in_one_sentence_and_leave_nothing_behind()
         ("--hidden-dim 50,0,20".into(), "width 2 is 0"),
         ("--hidden-dim 40000000000".into(), "GB of memory"),
         ("--hidden-dim 18446744073709551615".into(), "more memory than any machine has"),
+        ("--clip-norm 0".into(), "clip_norm must be a positive number"),
+        ("--checkpoint-every 0".into(), "checkpoint_every is 0"),
         ("--momentum 1".into(), "momentum is 1: it must be from 0 to below 1"),
         ("--reg -1".into(), "reg is -1: it must be 0 or a positive number"),
         ("--max-steps 0".into(), "max_steps is 0"),
@@ -208,6 +210,40 @@ fn a_loss_that_overflows_ends_the_run_with_the_iteration_and_the_learning_rate()
     let output = train(&last, "--learning-rate 1e30 --max-steps 1");
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     assert!(!last.join("summary.json").exists());
+}
+
+#[test]
+fn the_place_where_the_numbers_end_is_named_and_what_to_do_depends_on_when() {
+    let dir = tempfile::tempdir().unwrap();
+    let said = |name: &str, flags: &str| {
+        let output = train(&dir.path().join(name), flags);
+        assert_eq!(output.status.code(), Some(1), "{flags}: {}", stderr(&output));
+        stderr(&output)
+    };
+    // 3072 products of a pixel and a weight near 1e38 are beyond f32, whose largest is 3.4e38.
+    let first = said("first", "--weight-scale 1e38");
+    assert!(first.contains("at iteration 0") && first.contains("fc1"), "{first}");
+    assert!(first.contains("--weight-scale"), "{first}");
+    let later = said("later", "--learning-rate 1e30 --watch");
+    assert!(later.contains("fc") && later.contains("--learning-rate"), "{later}");
+}
+
+#[test]
+fn clipping_writes_the_norm_of_the_gradient_and_its_absence_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (free, watched, clipped) =
+        (dir.path().join("free"), dir.path().join("watched"), dir.path().join("clipped"));
+    assert!(train(&free, "").status.success());
+    assert!(train(&watched, "--clip-norm inf --watch").status.success());
+    assert!(train(&clipped, "--clip-norm 0.5").status.success());
+    let weights = |out: &Path| std::fs::read(out.join("last.safetensors")).unwrap();
+    assert!(weights(&free) == weights(&watched), "looking changes nothing");
+    assert!(weights(&free) != weights(&clipped));
+    let norms = column(&watched.join("iterations.csv"), "gradient_norm");
+    assert!(norms.iter().all(|norm| norm.is_finite() && *norm > 0.0), "{norms:?}");
+    assert_eq!(norms[0], column(&clipped.join("iterations.csv"), "gradient_norm")[0]);
+    let text = std::fs::read_to_string(free.join("iterations.csv")).unwrap();
+    assert!(text.lines().skip(1).all(|line| line.ends_with(',')), "no norm was taken: {text}");
 }
 
 #[test]

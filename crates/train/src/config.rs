@@ -41,6 +41,10 @@ pub struct Config {
     pub reg: f64,
     /// Share of the last step's velocity that stays.
     pub momentum: f64,
+    /// Most that the norm of a step's gradient may be: a longer one is scaled down to it. With
+    /// `inf` the norm is only written down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
     /// Deviation of the first weights; without it, He's √(2 / inputs) of each layer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_scale: Option<f64>,
@@ -56,6 +60,9 @@ pub struct Config {
     /// Stop after so many steps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_steps: Option<u64>,
+    /// Look at every activation, gradient and weight after each step, and stop at the first that is
+    /// not a finite number.
+    pub watch: bool,
     /// Write a checkpoint after every so many steps, beside the one at the end of each epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_every: Option<u64>,
@@ -100,12 +107,14 @@ impl Default for Config {
             epochs: 10,
             reg: 5e-3,
             momentum: 0.9,
+            clip_norm: None,
             weight_scale: None,
             normalise: Normalise::Pixel,
             validation: 5000,
             seed: 0,
             shuffle: true,
             max_steps: None,
+            watch: false,
             checkpoint_every: None,
             threads: 0,
             init_from: None,
@@ -154,6 +163,7 @@ impl Config {
         let told = |error: toml::de::Error| ConfigError(error.to_string().trim_end().to_owned());
         let table: toml::Table = text.parse().map_err(told)?;
         let known = toml::Table::try_from(Config {
+            clip_norm: Some(0.0),
             weight_scale: Some(0.0),
             max_steps: Some(0),
             checkpoint_every: Some(0),
@@ -187,7 +197,8 @@ impl Config {
     /// # Errors
     /// The settings that differ, but for those on which no result depends, and `epochs`.
     pub fn check_resumes(&self, begun: &Config) -> Result<(), ConfigError> {
-        const MAY_CHANGE: [&str; 4] = ["epochs", "threads", "checkpoint_every", "data_dir"];
+        const MAY_CHANGE: [&str; 5] =
+            ["epochs", "threads", "watch", "checkpoint_every", "data_dir"];
         let table =
             |config: &Config| toml::Table::try_from(config).expect("a configuration is a table");
         let (asked, begun) = (table(self), table(begun));
@@ -204,8 +215,9 @@ impl Config {
             return Ok(());
         }
         Err(ConfigError(format!(
-            "{}; only epochs, threads, checkpoint_every and data_dir may change",
-            differences.join("; ")
+            "{}; only {} may change",
+            differences.join("; "),
+            MAY_CHANGE.join(", ")
         )))
     }
 
@@ -230,6 +242,9 @@ impl Config {
         positive("lr_decay", self.lr_decay)?;
         if let Some(scale) = self.weight_scale {
             positive("weight_scale", scale)?;
+        }
+        if self.clip_norm.is_some_and(|norm| norm.is_nan() || norm <= 0.0) {
+            return refuse("clip_norm must be a positive number, or inf to clip nothing".into());
         }
         if !(0.0..1.0).contains(&self.momentum) {
             return refuse(format!("momentum is {}: it must be from 0 to below 1", self.momentum));

@@ -74,10 +74,12 @@ pub enum Error {
     /// A number of the training is no longer finite.
     #[error(
         "the loss is {loss} at iteration {iteration} (epoch {epoch}) with learning rate \
-         {learning_rate}{}: try a smaller --learning-rate; what was written until then is in {}",
+         {learning_rate}{}: try a smaller {}; what was written until then is in {}",
         place.map_or(String::new(), |place| format!(
             ", and {place} was the first to leave the finite numbers"
         )),
+        // Before the first step it is not the step's size.
+        if *iteration == 0 { "--weight-scale" } else { "--learning-rate" },
         folder.display()
     )]
     Diverged {

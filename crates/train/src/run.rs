@@ -86,6 +86,9 @@ pub struct Iteration {
     pub learning_rate: f64,
     /// Speed of this step.
     pub images_per_second: f32,
+    /// Norm of the gradient over all weights and biases, without the penalty's part and before it
+    /// is clipped; taken only if `clip_norm` is set.
+    pub gradient_norm: Option<f64>,
 }
 
 /// The state at iteration 0 or after an epoch: a line of `epochs.csv`.
@@ -327,7 +330,7 @@ pub fn start(
         None => (config.classifier(images.dim(), images.classes())?, None),
     };
     let kernel = chainrule_tensor::Path::from_environment()?;
-    let engine = Engine::with_path(&model, config.batch_size, config.threads, kernel)?;
+    let engine = engine(&config, &model, kernel)?;
     let prepared = Prepared::new(&config, &data.dataset, normalisation)?;
     let provenance = Provenance::of(data, kernel);
     let out = folder.path();
@@ -393,7 +396,7 @@ pub fn resume(
             then.data_sha256, now.data_sha256
         )));
     }
-    let mut engine = Engine::with_path(&model, config.batch_size, config.threads, kernel)?;
+    let mut engine = engine(&config, &model, kernel)?;
     engine.set_velocity(&velocity);
     if config != state.config {
         record(out, &config, then)?;
@@ -418,6 +421,17 @@ pub fn resume(
     run.go_on(observer)
 }
 
+fn engine(
+    config: &Config,
+    model: &SoftmaxClassifier,
+    kernel: chainrule_tensor::Path,
+) -> Result<Engine, Error> {
+    let mut engine = Engine::with_path(model, config.batch_size, config.threads, kernel)?;
+    engine.set_clip_norm(config.clip_norm);
+    engine.set_watch(config.watch);
+    Ok(engine)
+}
+
 /// Writes `config.toml`.
 fn record(out: &Path, config: &Config, provenance: &Provenance) -> Result<(), Error> {
     let recorded = toml::to_string(&Recorded { config, provenance })
@@ -425,8 +439,8 @@ fn record(out: &Path, config: &Config, provenance: &Provenance) -> Result<(), Er
     folder::write_whole(&out.join("config.toml"), recorded.as_bytes())
 }
 
-const ITERATION_COLUMNS: [&str; 5] =
-    ["iteration", "epoch", "loss", "learning_rate", "images_per_second"];
+const ITERATION_COLUMNS: [&str; 6] =
+    ["iteration", "epoch", "loss", "learning_rate", "images_per_second", "gradient_norm"];
 
 /// The columns of `epochs.csv` for a network of so many layers.
 fn epoch_columns(layers: usize) -> Vec<String> {
@@ -639,9 +653,9 @@ impl Running<'_> {
         let mut failure = None;
         let began = Instant::now();
         let mut last = began;
-        let each = |Step { number: step, loss, .. }: Step| {
+        let each = |Step { number, loss, gradient_norm }: Step| {
             let now = Instant::now();
-            let images = config.batch_size.min(order.len() - step * config.batch_size);
+            let images = config.batch_size.min(order.len() - number * config.batch_size);
             at.step += 1;
             at.iteration += 1;
             spent.training_images += images;
@@ -651,6 +665,7 @@ impl Running<'_> {
                 loss: loss as f32,
                 learning_rate,
                 images_per_second: images as f32 / (now - last).as_secs_f32(),
+                gradient_norm,
             };
             last = now;
             observer.iteration(&iteration);

@@ -57,6 +57,9 @@ pub struct Args {
     /// Share of the last step's velocity that stays [default: 0.9]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     momentum: Option<f64>,
+    /// Scale a step's gradient down to this norm if it is longer; inf only writes the norm down
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    clip_norm: Option<f64>,
     /// Deviation of the first weights [default: He's, the root of 2 over the inputs]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     weight_scale: Option<f64>,
@@ -78,6 +81,10 @@ pub struct Args {
     /// Stop after so many steps
     #[arg(long, value_name = "N")]
     max_steps: Option<u64>,
+    /// Look at every activation, gradient and weight after each step, and stop at the first that is
+    /// not finite
+    #[arg(long)]
+    watch: bool,
     /// Write a checkpoint after every so many steps too, not only after each epoch
     #[arg(long, value_name = "N")]
     checkpoint_every: Option<u64>,
@@ -149,12 +156,14 @@ impl Args {
             epochs: self.epochs.unwrap_or(base.epochs),
             reg: self.reg.unwrap_or(base.reg),
             momentum: self.momentum.unwrap_or(base.momentum),
+            clip_norm: self.clip_norm.or(base.clip_norm),
             weight_scale: self.weight_scale.or(base.weight_scale),
             normalise: self.normalise.unwrap_or(base.normalise),
             validation: self.validation.unwrap_or(base.validation),
             seed: self.seed.unwrap_or(base.seed),
             shuffle: base.shuffle && !self.no_shuffle,
             max_steps: self.max_steps.or(base.max_steps),
+            watch: base.watch || self.watch,
             checkpoint_every: self.checkpoint_every.or(base.checkpoint_every),
             threads: self.threads.unwrap_or(base.threads),
             init_from: self.init_from.clone().or(base.init_from),
