@@ -27,6 +27,11 @@ seeds *FLAGS:
 eval MODEL *FLAGS:
     {{chainrule}} eval --model {{MODEL}} {{FLAGS}}
 
+# Whether two runs are the same, and if not, where they part
+[group('train')]
+diff FIRST SECOND *FLAGS:
+    {{chainrule}} diff {{FIRST}} {{SECOND}} {{FLAGS}}
+
 # Check every derivative against centred differences, in f64
 [group('gradcheck')]
 gradcheck *FLAGS:

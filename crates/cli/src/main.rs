@@ -25,6 +25,8 @@ enum Command {
     Train(Box<commands::train::Args>),
     /// Loss and accuracy of a saved model
     Eval(commands::eval::Args),
+    /// Whether two runs are the same, and if not, where they part
+    Diff(commands::diff::Args),
     /// Check every derivative against centred differences, in f64
     Gradcheck(commands::gradcheck::Args),
     /// A formula as a computation graph: forward values, backward gradients
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Command::Data(args) => done(commands::data::run(args)),
         Command::Train(args) => commands::train::run(*args),
         Command::Eval(args) => done(commands::eval::run(args)),
+        Command::Diff(args) => commands::diff::run(args),
         Command::Gradcheck(args) => done(commands::gradcheck::run(args)),
         Command::Graph(args) => done(commands::graph::run(args)),
         Command::Assignment(args) => done(commands::assignment::run(args)),

@@ -111,6 +111,12 @@ fn a_loss_that_is_not_finite_is_traced_to_its_cause() {
     scores.model.weight_mut(2)[..97].fill(1e38);
     assert_eq!(scores.loss_leaves(), (0, Place::Activation(3)));
 
+    // Minus infinity alone is gone from the scores when they have become a derivative.
+    let mut lowest = case();
+    lowest.model.bias_mut(1).fill(100.0);
+    lowest.model.weight_mut(2)[..97].fill(-1e38);
+    assert_eq!(lowest.loss_leaves(), (0, Place::Activation(3)));
+
     // 1e30 behind a dead unit reaches no activation, but its square is beyond f32.
     let mut penalty = case();
     penalty.model.bias_mut(0)[7] = -1e6;

@@ -18,10 +18,12 @@
 //! | [`folder`] | the folder of a run and its files |
 //! | [`weights`] | a model file: safetensors with PyTorch's names, and the input's normalisation |
 //! | [`confusion`] | which classes are taken for which |
+//! | [`diff`](mod@diff) | whether two runs are the same, and if not, where they part |
 
 pub mod checkpoint;
 pub mod config;
 pub mod confusion;
+pub mod diff;
 mod error;
 pub mod folder;
 mod machine;
@@ -31,6 +33,7 @@ pub mod weights;
 
 pub use checkpoint::Checkpoint;
 pub use config::Config;
+pub use diff::diff;
 pub use error::Error;
 pub use folder::RunFolder;
 pub use machine::threads;

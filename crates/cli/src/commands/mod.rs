@@ -10,6 +10,7 @@ macro_rules! say {
 
 pub mod assignment;
 pub mod data;
+pub mod diff;
 pub mod eval;
 pub mod gradcheck;
 pub mod graph;
