@@ -32,7 +32,7 @@ pub mod weights;
 pub use checkpoint::Checkpoint;
 pub use config::Config;
 pub use error::Error;
-pub use machine::threads;
 pub use folder::RunFolder;
+pub use machine::threads;
 pub use run::{Data, Epoch, Iteration, Observer, Plan, Quiet, Summary, resume, run, start};
 pub use weights::ModelFile;

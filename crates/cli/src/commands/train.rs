@@ -12,7 +12,8 @@ use chainrule_data::cifar10;
 use chainrule_data::fetch::{self, Choice, Source};
 use chainrule_train::config::{DataChoice, Normalise};
 use chainrule_train::{
-    Checkpoint, Config, Data, Epoch, Error, Iteration, ModelFile, Observer, Plan, RunFolder, Summary,
+    Checkpoint, Config, Data, Epoch, Error, Iteration, ModelFile, Observer, Plan, RunFolder,
+    Summary,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
