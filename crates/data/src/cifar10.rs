@@ -14,7 +14,7 @@ use std::path::Path;
 
 use md5::{Digest, Md5};
 
-use crate::{Dataset, Error, Images, Shape};
+use crate::{Dataset, Error, Images, Shape, file};
 
 /// The classes, in the order of the labels.
 pub const CLASSES: [&str; 10] =
@@ -28,6 +28,9 @@ pub const RECORD: usize = 1 + 3 * 32 * 32;
 
 /// Records in each official file.
 pub const RECORDS: usize = 10_000;
+
+/// Most records that are read from one file of another making: 307 MB of them.
+pub const MOST_RECORDS: usize = 100_000;
 
 /// A set of files in this format. There is one outside the tests.
 #[derive(Clone, Copy)]
@@ -77,20 +80,28 @@ pub fn read(dir: &Path) -> Result<Dataset, Error> {
     read_set(dir, OFFICIAL)
 }
 
-/// Reads one file of any whole number of records, at least one, without a checksum.
+/// Reads one file of any whole number of records, 1 to [`MOST_RECORDS`], without a checksum.
 ///
 /// # Errors
 /// As [`read`], the checksum aside.
 pub fn read_batch(path: &Path) -> Result<Images, Error> {
     let (file, length) = open(path)?;
+    read_batch_from(file, length, path)
+}
+
+/// Reads the `length` bytes of a batch file; `path` is for messages.
+#[doc(hidden)]
+pub fn read_batch_from(from: impl Read, length: u64, path: &Path) -> Result<Images, Error> {
     if length == 0 || length % RECORD as u64 != 0 {
         return Err(Error::Ragged { path: path.to_owned(), found: length });
     }
-    let too_large = |_| Error::Shape(format!("{}: {length} bytes do not fit", path.display()));
-    let records = usize::try_from(length / RECORD as u64).map_err(too_large)?;
+    let records = usize::try_from(length / RECORD as u64).unwrap_or(usize::MAX);
+    if records > MOST_RECORDS {
+        return Err(Error::TooLarge { path: path.to_owned(), records });
+    }
     let mut labels = vec![0; records];
     let mut pixels = vec![0; records * SHAPE.dim()];
-    read_records(file, path, &mut labels, &mut pixels)?;
+    read_records(from, path, &mut labels, &mut pixels)?;
     Images::new(pixels, labels, SHAPE, CLASSES.len())
 }
 
@@ -155,19 +166,12 @@ impl Part {
     }
 }
 
-/// Opens a regular file and tells its length.
-///
-/// The kind is asked before the file is opened: opening a pipe would wait for a writer.
+/// Opens a file of the set and tells its length.
 pub(crate) fn open(path: &Path) -> Result<(File, u64), Error> {
-    let refuse = |reason: io::Error| match reason.kind() {
+    file::open(path).map_err(|reason| match reason.kind() {
         io::ErrorKind::NotFound => Error::Missing { path: path.to_owned() },
         _ => Error::Read { path: path.to_owned(), reason },
-    };
-    let metadata = std::fs::metadata(path).map_err(refuse)?;
-    if !metadata.is_file() {
-        return Err(Error::NotAFile { path: path.to_owned() });
-    }
-    Ok((File::open(path).map_err(refuse)?, metadata.len()))
+    })
 }
 
 /// Reads `labels.len()` records, to the end of `from`, into `labels` (n) and `pixels` (n, 3072);
@@ -350,7 +354,7 @@ pub(crate) mod tests {
             fs::remove_file(dir.join("test_batch.bin")).unwrap();
             fs::create_dir(dir.join("test_batch.bin")).unwrap();
         });
-        assert_eq!(error, "DIR/test_batch.bin is not a regular file");
+        assert_eq!(error, "cannot read DIR/test_batch.bin: it is not a regular file");
     }
 
     #[cfg(unix)]
@@ -361,7 +365,7 @@ pub(crate) mod tests {
             fs::remove_file(&path).unwrap();
             assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
         });
-        assert_eq!(error, "DIR/data_batch_2.bin is not a regular file");
+        assert_eq!(error, "cannot read DIR/data_batch_2.bin: it is not a regular file");
     }
 
     #[cfg(unix)]
@@ -385,6 +389,19 @@ pub(crate) mod tests {
             let error = read_batch(&path).unwrap_err().to_string();
             assert!(error.contains(&format!("is {length} bytes long, which is not")), "{error}");
         }
+    }
+
+    #[test]
+    fn a_batch_that_claims_a_terabyte_is_refused_from_its_length() {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("some.bin");
+        let sparse = File::create(&path).unwrap();
+        // The file system may not have files so large.
+        if sparse.set_len((RECORD << 28) as u64).is_err() {
+            return;
+        }
+        let error = read_batch(&path).unwrap_err().to_string();
+        assert!(error.ends_with("holds 268435456 records: at most 100000 are read"), "{error}");
     }
 
     #[test]

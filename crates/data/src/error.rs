@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::cifar10::RECORD;
+use crate::cifar10::{MOST_RECORDS, RECORD};
 
 /// Why a dataset was refused. Records and bytes are counted from 0.
 ///
@@ -24,12 +24,6 @@ pub enum Error {
         path: PathBuf,
         /// The system's reason.
         reason: io::Error,
-    },
-    /// A folder, a pipe or a device stands where a file should.
-    #[error("{} is not a regular file", path.display())]
-    NotAFile {
-        /// What was found.
-        path: PathBuf,
     },
     /// The file is shorter or longer than its format says.
     #[error(
@@ -56,6 +50,14 @@ pub enum Error {
         path: PathBuf,
         /// Its length in bytes.
         found: u64,
+    },
+    /// The file holds more records than any that is meant to be read at once.
+    #[error("{} holds {records} records: at most {MOST_RECORDS} are read", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The records that its length makes.
+        records: usize,
     },
     /// A label names no class.
     #[error(

@@ -44,9 +44,37 @@ pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
     if read > most { Err(too_large(read)) } else { Ok(text) }
 }
 
+/// Whether a text of TOML may nest its tables so deeply that reading it would overflow the stack.
+///
+/// The toml crate bounds the dots of a key and the braces around it, each at 80, but not the two
+/// together: 80 inline tables in keys of 80 parts nest 6,400 deep, and it recurses through them.
+/// What is counted here is a bound on that, for a key ends on the line on which it begins.
+pub fn nests_too_deep(toml: &str) -> bool {
+    const MOST: usize = 500;
+    let dots = toml.lines().map(|line| line.matches('.').count()).max().unwrap_or(0);
+    let braces = toml.matches('{').count();
+    // The table that a header opens, and the key of a line in it, have dots of their own.
+    (dots + 1).saturating_mul(braces + 2) > MOST && braces > 0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_dots_and_braces_together_are_too_deep() {
+        let nested = |parts: usize, braces: usize| {
+            format!(
+                "a = {}1{}",
+                format!("{{{}a = ", "a.".repeat(parts)).repeat(braces),
+                "}".repeat(braces)
+            )
+        };
+        assert!(nests_too_deep(&nested(70, 70)));
+        assert!(!nests_too_deep(&nested(70, 0)) && !nests_too_deep(&nested(0, 70)));
+        // As many dots and braces as a run's settings could ever have.
+        assert!(!nests_too_deep("path = \"../../../a.b.c\"\nprocessor = \"{0} {1} 3.5 GHz\""));
+    }
 
     #[test]
     fn a_pipe_a_device_and_a_folder_are_refused_before_they_are_opened() {
@@ -70,7 +98,7 @@ mod tests {
         let error = read_text(&path, 9).unwrap_err();
         assert_eq!(error.to_string(), "it is 10 bytes long, and such a file is never above 9");
         // A terabyte of nothing, refused from its length.
-        let sparse = std::fs::File::create(&path).unwrap();
+        let sparse = File::create(&path).unwrap();
         if sparse.set_len(1 << 40).is_ok() {
             assert_eq!(read_text(&path, 9).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
         }

@@ -80,6 +80,10 @@ const FUNCTIONS: [(&str, Callee); 12] = [
     ("min", Callee::Many(Operator::Min)),
 ];
 
+/// Characters of the longest name. A drawing repeats a name in each gate that reads it, so one of
+/// a megabyte would make gigabytes.
+const LONGEST_NAME: usize = 255;
+
 /// The numbers that have a name of their own.
 pub(crate) const CONSTANTS: [(&str, f64); 3] =
     [("pi", std::f64::consts::PI), ("π", std::f64::consts::PI), ("e", std::f64::consts::E)];
@@ -120,6 +124,9 @@ pub enum FormulaErrorKind {
          abs, max and min, and a product is written with *"
     )]
     UnknownFunction(String),
+    /// A name that would fill every line in which it stands.
+    #[error("{0} is too long for a name, which may have {LONGEST_NAME} characters")]
+    LongName(String),
     /// `exp` without parentheses.
     #[error("{0} is a function: its argument belongs in parentheses, {0}(...)")]
     FunctionAlone(String),
@@ -410,6 +417,9 @@ impl<'a> Reader<'a> {
         let rest = &self.source[start..];
         let length = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
         let name = &rest[..length];
+        if name.chars().nth(LONGEST_NAME).is_some() {
+            return Err((FormulaErrorKind::LongName(shorten(name)), start));
+        }
         self.at += length;
         let called = self.peek() == Some('(');
         match (function(name), called) {

@@ -1,6 +1,6 @@
 //! The notation: what is read, and what is refused where.
 
-use chainrule_graph::{Formula, FormulaErrorKind as Kind, Gates};
+use chainrule_graph::{Formula, FormulaErrorKind as Kind, Gates, draw};
 
 fn value(formula: &str) -> f64 {
     let names = Formula::parse(formula).unwrap_or_else(|e| panic!("{e}")).variables().to_vec();
@@ -110,7 +110,9 @@ fn a_hundred_thousand_parentheses_and_a_megabyte_get_an_answer() {
     let circuit = Formula::parse(&formula).unwrap().circuit(&[("x", 2.0)], Gates::Written).unwrap();
     assert_eq!((circuit.value(), circuit.gradient("x")), (1_000_002.0, Some(500_001.0)));
     assert!(Formula::parse(&")".repeat(1 << 20)).is_err());
-    assert!(Formula::parse(&"x".repeat(1 << 20)).is_ok());
+    assert!(Formula::parse(&"x".repeat(255)).is_ok());
+    let error = Formula::parse(&format!("1 + {}", "x".repeat(1 << 20))).unwrap_err();
+    assert_eq!((error.position, error.kind), (4, Kind::LongName(format!("{}...", "x".repeat(24)))));
 }
 
 #[test]
@@ -143,4 +145,14 @@ fn the_gate_that_made_an_infinity_or_a_nan_is_named() {
     assert_eq!(gradient.len(), 1);
     assert!(gradient[0].starts_with("gate g1 (sqrt): sqrt(0) sent back inf to x"), "{gradient:?}");
     assert!(trouble("x*y", &[("x", 1.0), ("y", 2.0)]).is_empty());
+}
+
+#[test]
+fn a_variable_that_a_thousand_gates_read_does_not_make_a_picture_of_gigabytes() {
+    let formula = Formula::parse(&format!("x{}", "*y+y".repeat(900))).unwrap();
+    let formula = formula.circuit(&[("x", 0.5), ("y", 0.5)], Gates::Written).unwrap();
+    let error = draw::svg::draw(&formula).unwrap_err().to_string();
+    assert!(error.starts_with("the graph's wires pass "), "{error}");
+    // Its numbers are told all the same.
+    assert!(draw::text::draw(&formula, 100).contains("g1800"));
 }

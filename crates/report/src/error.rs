@@ -15,6 +15,16 @@ pub enum Error {
         /// The system's own words.
         source: io::Error,
     },
+    /// The file is longer than any run's.
+    #[error("{}: it is {length} bytes long, and such a file is never above {most}", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its length in bytes.
+        length: u64,
+        /// The length up to which it would be read, in bytes.
+        most: u64,
+    },
     /// The file could not be written.
     #[error("{}: cannot be written: {source}", path.display())]
     Write {
@@ -91,6 +101,12 @@ pub enum Error {
         path: PathBuf,
         /// The parser's own words, which name line and column.
         source: Box<toml::de::Error>,
+    },
+    /// `config.toml` nests its tables more deeply than any run's.
+    #[error("{}: its tables are nested too deeply for a run's settings", path.display())]
+    Nesting {
+        /// The file.
+        path: PathBuf,
     },
     /// `summary.json` is not JSON, or its accuracy is not a number.
     #[error("{}: {reason}", path.display())]

@@ -4,11 +4,18 @@
 //! Columns are found by name, so their order and further columns don't matter.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
+use chainrule_data::file;
+
 use crate::Error;
+
+/// Longest table that is read, in bytes: some seven million steps.
+const MOST_TABLE: u64 = 1 << 28;
+
+/// Longest `config.toml` or `summary.json` that is read, in bytes.
+const MOST_TEXT: u64 = 1 << 18;
 
 /// One row of `epochs.csv`: losses are means over the set, accuracies fractions from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,16 +64,36 @@ impl Run {
     /// # Errors
     /// Names the file and, in a table, the record and the column that are wrong.
     pub fn read(folder: &Path) -> Result<Run, Error> {
+        Run::from_parts(
+            folder,
+            open_table(&folder.join("epochs.csv"))?,
+            open_table(&folder.join("iterations.csv"))?,
+            read_optional(&folder.join("config.toml"))?.as_deref(),
+            read_optional(&folder.join("summary.json"))?.as_deref(),
+        )
+    }
+
+    /// Reads a run from the contents of the files in `folder`, whose names are for messages.
+    #[doc(hidden)]
+    pub fn from_parts(
+        folder: &Path,
+        epochs: impl Read,
+        iterations: impl Read,
+        config: Option<&str>,
+        summary: Option<&str>,
+    ) -> Result<Run, Error> {
         let name = match folder.file_name() {
             Some(name) => name.to_string_lossy().into_owned(),
             None => folder.display().to_string(),
         };
+        let settings = config.map(|text| parse_settings(&folder.join("config.toml"), text));
+        let accuracy = summary.map(|text| parse_test_accuracy(&folder.join("summary.json"), text));
         Ok(Run {
             name,
-            epochs: read_epochs(&folder.join("epochs.csv"))?,
-            iterations: read_iterations(&folder.join("iterations.csv"))?,
-            settings: read_settings(&folder.join("config.toml"))?,
-            test_accuracy: read_test_accuracy(&folder.join("summary.json"))?,
+            epochs: read_epochs(&folder.join("epochs.csv"), epochs)?,
+            iterations: read_iterations(&folder.join("iterations.csv"), iterations)?,
+            settings: settings.transpose()?.unwrap_or_default(),
+            test_accuracy: accuracy.transpose()?.flatten(),
         })
     }
 
@@ -89,9 +116,10 @@ impl Run {
     }
 }
 
-fn read_epochs(path: &Path) -> Result<Vec<Epoch>, Error> {
+fn read_epochs(path: &Path, from: impl Read) -> Result<Vec<Epoch>, Error> {
     read_table(
         path,
+        from,
         [
             "epoch",
             "iteration",
@@ -113,8 +141,8 @@ fn read_epochs(path: &Path) -> Result<Vec<Epoch>, Error> {
     )
 }
 
-fn read_iterations(path: &Path) -> Result<Vec<Iteration>, Error> {
-    read_table(path, ["iteration", "loss"], |row| {
+fn read_iterations(path: &Path, from: impl Read) -> Result<Vec<Iteration>, Error> {
+    read_table(path, from, ["iteration", "loss"], |row| {
         Ok(Iteration { iteration: row.count(0)?, loss: row.number(1)? })
     })
 }
@@ -135,7 +163,7 @@ impl<const N: usize> Row<'_, N> {
             record: self.record,
             line: self.line,
             column: self.names[column],
-            cell: self.cells[column].to_owned(),
+            cell: shorten(self.cells[column]),
             expected,
         })
     }
@@ -146,7 +174,14 @@ impl<const N: usize> Row<'_, N> {
 
     /// Any number; a loss that left the finite ones is written as NaN or inf and is welcome.
     fn number(&self, column: usize) -> Result<f64, Error> {
-        self.cells[column].parse().or_else(|_| self.refuse(column, "a number"))
+        match self.cells[column].parse::<f64>() {
+            // What no trainer could have written has no place on an axis either.
+            Ok(value) if value.is_finite() && value.abs() > f64::from(f32::MAX) => {
+                self.refuse(column, "a number of 32 bits")
+            }
+            Ok(value) => Ok(value),
+            Err(_) => self.refuse(column, "a number"),
+        }
     }
 
     fn fraction(&self, column: usize) -> Result<f64, Error> {
@@ -158,13 +193,22 @@ impl<const N: usize> Row<'_, N> {
     }
 }
 
+/// A table's file; one that grows while it is read is read as far as it may be long.
+fn open_table(path: &Path) -> Result<impl Read, Error> {
+    let (file, length) = file::open(path).map_err(Error::read(path))?;
+    if length > MOST_TABLE {
+        return Err(Error::TooLarge { path: path.to_owned(), length, most: MOST_TABLE });
+    }
+    Ok(file.take(MOST_TABLE))
+}
+
 fn read_table<const N: usize, T>(
     path: &Path,
+    from: impl Read,
     names: [&'static str; N],
     parse: impl Fn(&Row<'_, N>) -> Result<T, Error>,
 ) -> Result<Vec<T>, Error> {
-    let file = fs::File::open(path).map_err(Error::read(path))?;
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(from);
     let header = reader.headers().map_err(|error| csv_error(path, error))?.clone();
     if header.iter().all(str::is_empty) {
         return Err(Error::NoHeader { path: path.to_owned() });
@@ -175,7 +219,7 @@ fn read_table<const N: usize, T>(
             header.iter().position(|found| found == name).ok_or_else(|| Error::MissingColumn {
                 path: path.to_owned(),
                 column: name,
-                found: header.iter().collect::<Vec<_>>().join(", "),
+                found: shorten(&header.iter().collect::<Vec<_>>().join(", ")),
             })?;
     }
 
@@ -209,21 +253,22 @@ fn csv_error(path: &Path, error: csv::Error) -> Error {
 
 /// The text of a file that may be absent.
 fn read_optional(path: &Path) -> Result<Option<String>, Error> {
-    match fs::read_to_string(path) {
+    match file::read_text(path, MOST_TEXT) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::read(path)(error)),
     }
 }
 
-fn read_settings(path: &Path) -> Result<BTreeMap<String, String>, Error> {
-    let mut settings = BTreeMap::new();
-    if let Some(text) = read_optional(path)? {
-        let table: toml::Table = text
-            .parse()
-            .map_err(|source| Error::Config { path: path.to_owned(), source: Box::new(source) })?;
-        flatten("", &table, &mut settings);
+fn parse_settings(path: &Path, text: &str) -> Result<BTreeMap<String, String>, Error> {
+    if file::nests_too_deep(text) {
+        return Err(Error::Nesting { path: path.to_owned() });
     }
+    let table: toml::Table = text
+        .parse()
+        .map_err(|source| Error::Config { path: path.to_owned(), source: Box::new(source) })?;
+    let mut settings = BTreeMap::new();
+    flatten("", &table, &mut settings);
     Ok(settings)
 }
 
@@ -241,20 +286,31 @@ fn flatten(prefix: &str, table: &toml::Table, settings: &mut BTreeMap<String, St
             }
             other => other.to_string(),
         };
-        settings.insert(path, text);
+        settings.insert(path, shorten(&text));
     }
 }
 
-fn read_test_accuracy(path: &Path) -> Result<Option<f64>, Error> {
-    let Some(text) = read_optional(path)? else { return Ok(None) };
+/// What another's file says, cut where it would fill a message or a picture.
+fn shorten(text: &str) -> String {
+    const LONGEST: usize = 200;
+    match text.char_indices().nth(LONGEST) {
+        Some((byte, _)) => format!("{}...", &text[..byte]),
+        None => text.to_owned(),
+    }
+}
+
+fn parse_test_accuracy(path: &Path, text: &str) -> Result<Option<f64>, Error> {
     let refuse = |reason: String| Error::Summary { path: path.to_owned(), reason };
     let summary: serde_json::Value =
-        serde_json::from_str(&text).map_err(|error| refuse(format!("not a JSON file: {error}")))?;
+        serde_json::from_str(text).map_err(|error| refuse(format!("not a JSON file: {error}")))?;
     match summary.get("test_accuracy") {
         None | Some(serde_json::Value::Null) => Ok(None),
         Some(value) => match value.as_f64() {
             Some(accuracy) if (0.0..=1.0).contains(&accuracy) => Ok(Some(accuracy)),
-            _ => Err(refuse(format!("`test_accuracy` is {value}, not a fraction from 0 to 1"))),
+            _ => Err(refuse(format!(
+                "`test_accuracy` is {}, not a fraction from 0 to 1",
+                shorten(&value.to_string())
+            ))),
         },
     }
 }

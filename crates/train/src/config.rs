@@ -16,6 +16,7 @@
 
 use std::path::{Path, PathBuf};
 
+use chainrule_data::file;
 use chainrule_nn::classifier::parameter_count;
 use chainrule_nn::{Init, SoftmaxClassifier};
 use serde::{Deserialize, Serialize};
@@ -139,6 +140,12 @@ impl ConfigError {
 /// sets nothing.
 pub const PROVENANCE: &str = "provenance";
 
+/// Longest recipe that is read, in bytes. One that sets everything has a thousand.
+const MOST_TEXT: u64 = 1 << 18;
+
+/// Most hidden layers. Signals do not get through so many, and each costs memory of its own.
+const MOST_LAYERS: usize = 1000;
+
 fn one_or_many<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<usize>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "a width such as 100, or a list of widths such as [512, 256]")]
@@ -160,6 +167,9 @@ impl Config {
     /// # Errors
     /// If it is not TOML, names a key that there is not, or a value of the wrong kind.
     pub fn from_toml(text: &str) -> Result<Config, ConfigError> {
+        if file::nests_too_deep(text) {
+            return Err(ConfigError("its tables are nested too deeply for a recipe".into()));
+        }
         let told = |error: toml::de::Error| ConfigError(error.to_string().trim_end().to_owned());
         let table: toml::Table = text.parse().map_err(told)?;
         let known = toml::Table::try_from(Config {
@@ -187,7 +197,7 @@ impl Config {
     /// # Errors
     /// If it cannot be read, or as [`Config::from_toml`], with the file's name.
     pub fn from_file(path: &Path) -> Result<Config, Error> {
-        let text = std::fs::read_to_string(path).map_err(Error::file("read", path))?;
+        let text = file::read_text(path, MOST_TEXT).map_err(Error::file("read", path))?;
         let named = |error: ConfigError| ConfigError(format!("{}: {error}", path.display()));
         Ok(Config::from_toml(&text).map_err(named)?)
     }
@@ -270,6 +280,12 @@ impl Config {
         }
         if self.max_steps == Some(0) {
             return refuse("max_steps is 0: leave it out to train all epochs".into());
+        }
+        if self.hidden_dim.len() > MOST_LAYERS {
+            return refuse(format!(
+                "hidden_dim has {} layers: at most {MOST_LAYERS} can be trained",
+                self.hidden_dim.len()
+            ));
         }
         if let Some(at) = self.hidden_dim.iter().position(|&width| width == 0) {
             return refuse(format!(

@@ -8,14 +8,15 @@
 //! | `input.mean`, `input.std` | (1), (channels) or (inputs) | in pixel units, 0 to 255 |
 //!
 //! All are `F32`. A file without `input.mean` and `input.std` is taken as mean 0, deviation 255.
+//! A file of this program has a checksum, to which it is held.
 
 use std::path::Path;
 
 use chainrule_data::{Images, Normalisation};
 use chainrule_nn::SoftmaxClassifier;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use crate::{Error, folder};
+use crate::Error;
+use crate::tensors::TensorFile;
 
 /// A classifier, and how the pixels that it reads are normalised.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,35 +33,33 @@ impl ModelFile {
     /// # Errors
     /// If it cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
-        let bytes = |numbers: &[f32]| numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
-        let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = vec![];
+        let mut tensors: Vec<(String, Vec<usize>, &[f32])> = vec![];
         for parameter in self.classifier.layout() {
-            let data = bytes(&self.classifier.parameters()[parameter.range]);
-            tensors.push((parameter.name, parameter.shape, data));
+            let values = &self.classifier.parameters()[parameter.range];
+            tensors.push((parameter.name, parameter.shape, values));
         }
         for (name, values) in
             [("input.mean", self.normalisation.mean()), ("input.std", self.normalisation.std())]
         {
-            tensors.push((name.to_owned(), vec![values.len()], bytes(values)));
+            tensors.push((name.to_owned(), vec![values.len()], values));
         }
-        let views = tensors.iter().map(|(name, shape, data)| {
-            let view = TensorView::new(Dtype::F32, shape.clone(), data);
-            (name, view.expect("four bytes for each number of the shape"))
-        });
-        // PyTorch's readers ask for this entry.
-        let metadata = [("format".to_owned(), "pt".to_owned())].into();
-        let file = safetensors::serialize(views, Some(metadata));
-        let file = file.expect("names are distinct and sizes agree");
-        folder::write_whole(path, &file)
+        TensorFile::save(path, &tensors, &[])
     }
 
     /// Reads a file of this program or of PyTorch.
     ///
     /// # Errors
-    /// If it cannot be read, is not safetensors, or its tensors make no classifier.
+    /// If it cannot be read, is not safetensors of f32, is damaged, or its tensors make no
+    /// classifier.
     pub fn load(path: &Path) -> Result<ModelFile, Error> {
-        let bytes = std::fs::read(path).map_err(Error::file("read", path))?;
-        Self::parse(&bytes).map_err(|problem| Error::Model { path: path.to_owned(), problem })
+        let file = TensorFile::load(path)?;
+        Self::from_tensors(&file).map_err(|problem| Error::Model { path: path.to_owned(), problem })
+    }
+
+    /// Reads the bytes of a file; the error says what is wrong with them.
+    #[doc(hidden)]
+    pub fn parse(bytes: &[u8]) -> Result<ModelFile, String> {
+        Self::from_tensors(&TensorFile::read(bytes, bytes.len() as u64)?)
     }
 
     /// Whether the network, read from `path`, is one for these images.
@@ -81,20 +80,17 @@ impl ModelFile {
         Err(Error::Model { path: path.to_owned(), problem })
     }
 
-    fn parse(bytes: &[u8]) -> Result<ModelFile, String> {
-        let file = SafeTensors::deserialize(bytes)
-            .map_err(|error| format!("not a safetensors file: {error}"))?;
-        let find = |name: &str| file.tensor(name).ok();
+    fn from_tensors(file: &TensorFile) -> Result<ModelFile, String> {
+        let find = |name: &str| file.tensors.get(name);
         let need = |name: &str, dimensions: usize| {
-            let tensor = find(name)
-                .ok_or_else(|| format!("there is no tensor {name}; it holds {}", names(&file)))?;
-            if tensor.shape().len() != dimensions {
+            let (shape, values) = find(name)
+                .ok_or_else(|| format!("there is no tensor {name}; it holds {}", names(file)))?;
+            if shape.len() != dimensions {
                 return Err(format!(
-                    "{name} has shape {:?}: expected {dimensions} dimension(s)",
-                    tensor.shape()
+                    "{name} has shape {shape:?}: expected {dimensions} dimension(s)"
                 ));
             }
-            Ok(tensor)
+            Ok((shape, finite(name, values)?))
         };
 
         let mut widths = vec![];
@@ -103,8 +99,8 @@ impl ModelFile {
             if layer > 1 && find(&name).is_none() {
                 break;
             }
-            let weight = need(&name, 2)?;
-            let (outputs, inputs) = (weight.shape()[0], weight.shape()[1]);
+            let (shape, _) = need(&name, 2)?;
+            let (outputs, inputs) = (shape[0], shape[1]);
             if *widths.last().unwrap_or(&inputs) != inputs {
                 return Err(format!(
                     "{name} reads {inputs} values, but the layer before it writes {}",
@@ -118,21 +114,20 @@ impl ModelFile {
         }
         let mut classifier = SoftmaxClassifier::zeros(&widths).map_err(|e| e.to_string())?;
         for parameter in classifier.layout() {
-            let tensor = need(&parameter.name, parameter.shape.len())?;
-            if tensor.shape() != parameter.shape {
+            let (shape, values) = need(&parameter.name, parameter.shape.len())?;
+            if *shape != parameter.shape {
                 return Err(format!(
-                    "{} has shape {:?}: expected {:?}",
-                    parameter.name,
-                    tensor.shape(),
-                    parameter.shape
+                    "{} has shape {shape:?}: expected {:?}",
+                    parameter.name, parameter.shape
                 ));
             }
-            let numbers = floats(&parameter.name, &tensor)?;
-            classifier.parameters_mut()[parameter.range].copy_from_slice(&numbers);
+            classifier.parameters_mut()[parameter.range].copy_from_slice(values);
         }
         let (mean, std) = match (find("input.mean"), find("input.std")) {
             (None, None) => (vec![0.0], vec![255.0]),
-            (Some(mean), Some(std)) => (floats("input.mean", &mean)?, floats("input.std", &std)?),
+            (Some((_, mean)), Some((_, std))) => {
+                (finite("input.mean", mean)?.to_vec(), finite("input.std", std)?.to_vec())
+            }
             _ => return Err("of input.mean and input.std it holds one, and needs both".into()),
         };
         let normalisation = Normalisation::new(mean, std).map_err(|error| error.to_string())?;
@@ -141,29 +136,26 @@ impl ModelFile {
     }
 }
 
-fn names(file: &SafeTensors) -> String {
-    let mut names = file.names();
-    names.sort_unstable();
-    names.truncate(12);
+/// The first names of a file, for a message.
+fn names(file: &TensorFile) -> String {
+    let names = file.tensors.keys().take(12).map(|name| name.escape_debug().to_string());
+    let names: Vec<String> = names.collect();
     if names.is_empty() { "none".into() } else { names.join(", ") }
 }
 
-fn floats(name: &str, tensor: &TensorView) -> Result<Vec<f32>, String> {
-    if tensor.dtype() != Dtype::F32 {
-        return Err(format!("{name} holds {:?}: expected F32", tensor.dtype()));
+fn finite<'a>(name: &str, values: &'a [f32]) -> Result<&'a [f32], String> {
+    match values.iter().position(|x| !x.is_finite()) {
+        None => Ok(values),
+        Some(at) => Err(format!("{name} holds {} at position {at}: expected a number", values[at])),
     }
-    let number = |bytes: &[u8; 4]| f32::from_le_bytes(*bytes);
-    let numbers: Vec<f32> = tensor.data().as_chunks().0.iter().map(number).collect();
-    if let Some(at) = numbers.iter().position(|x| !x.is_finite()) {
-        return Err(format!("{name} holds {} at position {at}: expected a number", numbers[at]));
-    }
-    Ok(numbers)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use chainrule_nn::Init;
+    use safetensors::tensor::{Dtype, TensorView};
+
+    use super::*;
 
     fn model() -> ModelFile {
         let mut classifier = SoftmaxClassifier::new(&[12, 5, 3], Init::He, 1).unwrap();

@@ -91,7 +91,7 @@ fn newest_run(results: &Path) -> Option<PathBuf> {
 
 fn read_run(folder: &Path) -> anyhow::Result<Training> {
     let file = folder.join("summary.json");
-    let text = fs::read_to_string(&file).with_context(|| {
+    let text = chainrule_data::file::read_text(&file, 1 << 18).with_context(|| {
         format!(
             "{} could not be read; a run's folder has one when training has ended",
             file.display()

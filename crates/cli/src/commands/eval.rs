@@ -50,7 +50,7 @@ enum Split {
 fn recorded(folder: Option<&Path>) -> anyhow::Result<Option<Config>> {
     let Some(path) = folder.map(|folder| folder.join("config.toml")) else { return Ok(None) };
     // Other programs write files of this name too.
-    match std::fs::read_to_string(&path) {
+    match chainrule_data::file::read_text(&path, 1 << 18) {
         Ok(text) if text.contains("[provenance]") => Ok(Some(Config::from_file(&path)?)),
         _ => Ok(None),
     }

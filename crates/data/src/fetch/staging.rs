@@ -30,11 +30,13 @@ impl<'a> Staging<'a> {
         let folder = target.join(".fetch");
         let refuse = |path: &Path, reason| Error::Write { path: path.to_owned(), reason };
         fs::create_dir_all(&folder).map_err(|e| refuse(&folder, e))?;
-        if fs::symlink_metadata(&folder).map_err(|e| refuse(&folder, e))?.is_symlink() {
-            let why = "it is a link, and may lead out of the folder: remove it";
-            return Err(refuse(&folder, io::Error::other(why)));
-        }
         let path = folder.join(Self::LOCK);
+        for path in [&folder, &path] {
+            if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink()) {
+                let why = "it is a link, and may lead out of the folder: remove it";
+                return Err(refuse(path, io::Error::other(why)));
+            }
+        }
         let lock = File::create(&path).map_err(|e| refuse(&path, e))?;
         // A process that was just killed may need a moment to let go.
         let patience = Instant::now() + Duration::from_secs(1);

@@ -560,6 +560,39 @@ fn a_link_in_place_of_the_staging_folder_is_not_followed() {
 
 #[cfg(unix)]
 #[test]
+fn a_link_in_place_of_the_lock_or_the_sample_leaves_what_it_leads_to_alone() {
+    let trial = Trial::new();
+    let precious = trial.home.path().join("precious");
+    fs::write(&precious, "mine").unwrap();
+    fs::create_dir_all(trial.dir().join(".fetch")).unwrap();
+    std::os::unix::fs::symlink(&precious, trial.dir().join(".fetch/lock")).unwrap();
+    let error = trial.obtain(&nothing()).unwrap_err().to_string();
+    assert!(error.contains("lock: it is a link"), "{error}");
+
+    std::os::unix::fs::symlink(&precious, trial.dir().join("sample_test.bin")).unwrap();
+    std::os::unix::fs::symlink(&precious, trial.dir().join("sample_test.part")).unwrap();
+    fetch(&trial.dir(), Choice::Sample, &nothing(), &mut ()).unwrap();
+    assert_eq!(fs::read_to_string(&precious).unwrap(), "mine");
+    assert_eq!(
+        crate::cifar10::read_batch(&trial.dir().join("sample_test.bin")).unwrap().len(),
+        200
+    );
+    assert_eq!(trial.names(), [".fetch", "sample_test.bin", "sample_train.bin"]);
+}
+
+#[test]
+fn a_wicked_path_neither_fills_the_screen_nor_commands_it() {
+    let path = format!("../{}\u{1b}[2J", "x".repeat(5_000));
+    let entry = [("long", EntryType::GNULongName, path.as_bytes()), ("x", EntryType::Regular, b"")];
+    let why = hostile::official_archive(&gzip(&tarball(entry)), 1).unwrap_err();
+    assert!(why.contains("leads out of the folder") && why.len() < 200, "{why}");
+    let entry = [("../\u{1b}[2J", EntryType::Regular, &b""[..])];
+    let why = hostile::official_archive(&gzip(&tarball(entry)), 1).unwrap_err();
+    assert!(why.contains(r"../\u{1b}[2J leads out"), "{why}");
+}
+
+#[cfg(unix)]
+#[test]
 fn a_folder_that_cannot_be_made_ends_the_fetch_before_any_source_is_asked() {
     let trial = Trial::new();
     std::os::unix::fs::symlink("/dev/null/none", trial.dir()).unwrap();

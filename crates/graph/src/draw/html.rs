@@ -28,7 +28,7 @@ const DIGITS: usize = 6;
 /// ```
 ///
 /// # Errors
-/// More gates than [`super::MOST_GATES`].
+/// More gates than [`super::MOST_GATES`], or longer wires than [`super::MOST_PLACES`].
 pub fn draw(circuit: &Circuit) -> Result<String, TooLarge> {
     let picture = svg::draw(circuit)?;
     let title = match circuit.title() {

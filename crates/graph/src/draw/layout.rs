@@ -22,8 +22,9 @@ use std::collections::HashMap;
 use layout::adt::dag::{DAG, NodeHandle};
 use layout::topo::optimizer::{EdgeCrossOptimizer, RankOptimizer};
 
+use super::{MOST_PLACES, TooLarge};
 use crate::circuit::Circuit;
-use crate::tape::NodeId;
+use crate::tape::{Node, NodeId};
 
 /// One thing that holds a place in a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,10 +61,17 @@ pub(crate) struct Columns {
 const ORDERING_EFFORT: usize = 3_000_000;
 
 impl Columns {
-    pub fn new(circuit: &Circuit) -> Self {
+    pub fn new(circuit: &Circuit) -> Result<Self, TooLarge> {
         let ranks = ranks(circuit);
         let last = 2 * ranks[&circuit.output()];
         let column_of = |node: Option<NodeId>| node.map_or(last + 2, |id| 2 * ranks[&id]);
+        let wires_into = |(id, node): (NodeId, &Node)| -> usize {
+            node.inputs().iter().map(|input| column_of(Some(id)) - column_of(Some(*input))).sum()
+        };
+        let places: usize = circuit.gates().map(wires_into).sum();
+        if places > MOST_PLACES {
+            return Err(TooLarge::Wires(places));
+        }
 
         // From the output backwards, first input first, so that each column
         // lists its items in the order of the formula.
@@ -96,7 +104,7 @@ impl Columns {
         }
         let mut columns = Columns { columns, wires, paths };
         columns.order();
-        columns
+        Ok(columns)
     }
 
     /// Hands each column to layout-rs, to be put in an order with few crossings.
@@ -266,7 +274,7 @@ mod tests {
     fn columns(formula: &str) -> Columns {
         let formula = Formula::parse(formula).unwrap();
         let at: Vec<_> = formula.variables().iter().map(|n| (n.clone(), 1.5)).collect();
-        Columns::new(&formula.circuit(&at, Gates::Written).unwrap())
+        Columns::new(&formula.circuit(&at, Gates::Written).unwrap()).unwrap()
     }
 
     fn crossings(columns: &Columns) -> usize {
@@ -322,7 +330,7 @@ mod tests {
         for _ in 0..30 {
             x = g.add(x, x);
         }
-        let columns = Columns::new(&Circuit::new(g, x));
+        let columns = Columns::new(&Circuit::new(g, x)).unwrap();
         assert_eq!(columns.wires.len(), 61);
     }
 }

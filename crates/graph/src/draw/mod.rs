@@ -20,20 +20,31 @@ use crate::tape::NodeId;
 /// wide; its numbers are better read as a table, or laid out by Graphviz.
 pub const MOST_GATES: usize = 2_000;
 
+/// The most places that wires may take up in a picture: one for each column of gates, and of
+/// numbers, that a wire passes. A graph of a thousand gates in a row has millions if each of them
+/// reads the same variable, and no picture of it can be read.
+pub const MOST_PLACES: usize = 100_000;
+
 /// A drawing that can't be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the graph has {gates} gates, and a picture of more than {MOST_GATES} can't be read; \
-     text, DOT and JSON have no such limit"
-)]
-pub struct TooLarge {
-    /// How many gates the graph has.
-    pub gates: usize,
+pub enum TooLarge {
+    /// There are too many gates.
+    #[error(
+        "the graph has {0} gates, and a picture of more than {MOST_GATES} can't be read; \
+         text, DOT and JSON have no such limit"
+    )]
+    Gates(usize),
+    /// The wires are too long.
+    #[error(
+        "the graph's wires pass {0} columns, and a picture with more than {MOST_PLACES} can't be \
+         read; text, DOT and JSON have no such limit"
+    )]
+    Wires(usize),
 }
 
 fn refuse_the_unreadable(circuit: &Circuit) -> Result<(), TooLarge> {
     match circuit.gates().count() {
-        gates if gates > MOST_GATES => Err(TooLarge { gates }),
+        gates if gates > MOST_GATES => Err(TooLarge::Gates(gates)),
         _ => Ok(()),
     }
 }

@@ -40,7 +40,7 @@ const SUM: f64 = 18.0;
 /// ```
 ///
 /// # Errors
-/// More gates than [`super::MOST_GATES`].
+/// More gates than [`super::MOST_GATES`], or longer wires than [`super::MOST_PLACES`].
 pub fn draw(circuit: &Circuit) -> Result<String, TooLarge> {
     draw_up_to(circuit, Stage::Backward)
 }
@@ -60,10 +60,10 @@ pub enum Stage {
 /// thing has the same place in all three.
 ///
 /// # Errors
-/// More gates than [`super::MOST_GATES`].
+/// More gates than [`super::MOST_GATES`], or longer wires than [`super::MOST_PLACES`].
 pub fn draw_up_to(circuit: &Circuit, stage: Stage) -> Result<String, TooLarge> {
     refuse_the_unreadable(circuit)?;
-    Ok(Picture::new(circuit, stage).svg())
+    Ok(Picture::new(circuit, stage)?.svg())
 }
 
 /// A node's box, by its centre.
@@ -97,8 +97,8 @@ fn text_width(text: &str) -> f64 {
 }
 
 impl<'a> Picture<'a> {
-    fn new(circuit: &'a Circuit, stage: Stage) -> Self {
-        let columns = Columns::new(circuit);
+    fn new(circuit: &'a Circuit, stage: Stage) -> Result<Self, TooLarge> {
+        let columns = Columns::new(circuit)?;
         let uses = uses(circuit);
         let half_height = |item| match item {
             Item::Node(Some(id)) => {
@@ -150,7 +150,7 @@ impl<'a> Picture<'a> {
             height: TITLE + 2.0 * MARGIN + bottom - top,
         };
         picture.spread();
-        picture
+        Ok(picture)
     }
 
     /// The columns side by side, with wider gaps where wires climb further.

@@ -132,7 +132,7 @@ fn picture(circuit: &Circuit) -> Option<Vec<String>> {
     if circuit.gates().count() > MOST_DRAWN.min(MOST_GATES) {
         return None;
     }
-    let columns = Columns::new(circuit);
+    let columns = Columns::new(circuit).ok()?;
     let uses = uses(circuit);
     let half = |item| match item {
         Item::Node(Some(id)) if uses[id.index()] > 1 => 1.0,
