@@ -92,7 +92,7 @@ pub fn read_batch(path: &Path) -> Result<Images, Error> {
 /// Reads the `length` bytes of a batch file; `path` is for messages.
 #[doc(hidden)]
 pub fn read_batch_from(from: impl Read, length: u64, path: &Path) -> Result<Images, Error> {
-    if length == 0 || length % RECORD as u64 != 0 {
+    if length == 0 || !length.is_multiple_of(RECORD as u64) {
         return Err(Error::Ragged { path: path.to_owned(), found: length });
     }
     let records = usize::try_from(length / RECORD as u64).unwrap_or(usize::MAX);
