@@ -274,7 +274,15 @@ fn a_run_that_starts_from_a_file_goes_on_where_the_file_was_written() {
     let start = first.join("last.safetensors");
     let flags = format!("{plain} --epochs 2 --init-from {}", start.display());
     assert!(train(&second, &flags).status.success());
+    // A folder stands for its best weights, which here are the last; widths that do not fit are
+    // told, and not taken over in silence.
+    let third = dir.path().join("third");
+    let from = format!("{plain} --epochs 2 --init-from {}", first.display());
+    assert!(train(&third, &from).status.success());
+    let said = stderr(&train(&dir.path().join("fourth"), &format!("{from} --hidden-dim 7")));
+    assert!(said.contains("hidden_dim is [7], and the weights to start from have [20]"), "{said}");
     let losses = |out: &Path| column(&out.join("iterations.csv"), "loss");
+    assert_eq!(losses(&third), losses(&second));
     assert_eq!([losses(&first), losses(&second)].concat(), losses(&whole));
     let weights = |out: &Path| std::fs::read(out.join("last.safetensors")).unwrap();
     assert!(weights(&second) == weights(&whole));

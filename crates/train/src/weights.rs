@@ -10,7 +10,7 @@
 //! All are `F32`. A file without `input.mean` and `input.std` is taken as mean 0, deviation 255.
 //! A file of this program has a checksum, to which it is held.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chainrule_data::{Images, Normalisation};
 use chainrule_nn::SoftmaxClassifier;
@@ -46,14 +46,20 @@ impl ModelFile {
         TensorFile::save(path, &tensors, &[])
     }
 
-    /// Reads a file of this program or of PyTorch.
+    /// The file that a path means: itself, or the best weights of a run's folder.
+    pub fn locate(path: &Path) -> PathBuf {
+        if path.is_dir() { path.join("model.safetensors") } else { path.to_owned() }
+    }
+
+    /// Reads a file of this program or of PyTorch, or the best weights of a run's folder.
     ///
     /// # Errors
     /// If it cannot be read, is not safetensors of f32, is damaged, or its tensors make no
     /// classifier.
     pub fn load(path: &Path) -> Result<ModelFile, Error> {
-        let file = TensorFile::load(path)?;
-        Self::from_tensors(&file).map_err(|problem| Error::Model { path: path.to_owned(), problem })
+        let path = Self::locate(path);
+        let file = TensorFile::load(&path)?;
+        Self::from_tensors(&file).map_err(|problem| Error::Model { path, problem })
     }
 
     /// Reads the bytes of a file; the error says what is wrong with them.

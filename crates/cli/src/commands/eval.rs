@@ -68,8 +68,7 @@ fn write_predictions(path: &Path, result: &Evaluation, labels: &[u8]) -> anyhow:
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let folder = if args.model.is_dir() { Some(args.model.as_path()) } else { args.model.parent() };
-    let file =
-        if args.model.is_dir() { args.model.join("model.safetensors") } else { args.model.clone() };
+    let file = ModelFile::locate(&args.model);
     let model = ModelFile::load(&file)?;
 
     let mut config = recorded(folder)?.unwrap_or_default();
@@ -93,6 +92,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     config.validation = data.validation(config.validation);
     model.check_images(&file, images)?;
+    if (model.normalisation.mean(), model.normalisation.std()) == (&[0.0], &[255.0]) {
+        eprintln!(
+            "note: {} brings no mean and deviation; pixels are divided by 255",
+            file.display()
+        );
+    }
     let prepared = Prepared::new(&config, &data.dataset, Some(model.normalisation))?;
     let path = chainrule_tensor::Path::from_environment()?;
     let threads = chainrule_train::threads(usize::from(args.threads));

@@ -91,8 +91,8 @@ pub struct Args {
     /// Go on with the run in this folder, with its settings; --epochs may add to them
     #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "init_from", "recipe"])]
     resume: Option<PathBuf>,
-    /// Start from the weights of a safetensors file
-    #[arg(long, value_name = "FILE")]
+    /// Start from the weights of a safetensors file, or the best of a run's folder
+    #[arg(long, value_name = "FILE|DIR")]
     init_from: Option<PathBuf>,
     /// cifar10, or the sample of 1,000 images that is part of this program [default: cifar10]
     #[arg(long, value_name = "cifar10|sample", value_parser = parse_data)]
