@@ -109,7 +109,7 @@ impl Work {
 
     /// Takes `steps` steps; a new order begins where the old one ends.
     pub fn train(&mut self, steps: usize) {
-        let rule = Sgd { learning_rate: 1e-4, momentum: 0.9, l2: 1e-4 };
+        let rule = Sgd { learning_rate: 1e-4, momentum: 0.9, l2: 1e-4, nesterov: false };
         let rows = ByteRows::new(&self.pixels, &self.scale, &self.shift);
         let mut left = steps;
         while left > 0 {

@@ -196,10 +196,11 @@ impl<T: Scalar> Engine<T> {
         batch: usize,
         rule: Sgd<T>,
     ) -> Result<(), Diverged> {
-        self.train_each(data, labels, order, batch, rule, |_| ControlFlow::Continue(()))
+        self.train_each(data, labels, order, batch, |_| rule, |_| ControlFlow::Continue(()))
     }
 
-    /// [`Engine::train`] that calls `each` with every step's number and loss.
+    /// [`Engine::train`] that asks `rule` for the coefficients of every step, by its number, and
+    /// calls `each` with its number and loss.
     ///
     /// When `each` answers [`ControlFlow::Break`], the step at hand is finished and is the last.
     /// Called again with the rest of `order`, by this engine or by another that was given the
@@ -217,7 +218,7 @@ impl<T: Scalar> Engine<T> {
         labels: &[u8],
         order: &[u32],
         batch: usize,
-        rule: Sgd<T>,
+        rule: impl Fn(usize) -> Sgd<T> + Sync,
         each: impl FnMut(Step) -> ControlFlow<()> + Send,
     ) -> Result<(), Diverged> {
         assert!((1..=self.batch).contains(&batch), "a batch of 1 to {} rows", self.batch);
@@ -226,10 +227,9 @@ impl<T: Scalar> Engine<T> {
         let layers = &self.layers;
         let watch = Watch::new(layers.len());
         let (clip_norm, watching) = (self.clip_norm, self.watch.then_some(&watch));
-        let rule = Rule { sgd: rule, clip_norm, watch: watching };
         let results = self.team.run(|member| {
             let mut core = self.cores[member.rank()].lock().expect("no core has panicked");
-            if rule.sgd.l2 > T::ZERO {
+            if rule(0).l2 > T::ZERO {
                 core.square_weights(layers);
             }
             for (step, rows) in order.chunks(batch).enumerate() {
@@ -244,6 +244,7 @@ impl<T: Scalar> Engine<T> {
                     }
                 };
                 let batch = Batch { data, labels, rows };
+                let rule = Rule { sgd: rule(step), clip_norm, watch: watching };
                 let loss = core.step(layers, member, batch, rule, report);
                 // Every core has computed the same loss and sees the same findings, so all leave
                 // together.

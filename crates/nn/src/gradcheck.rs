@@ -211,7 +211,7 @@ fn classifier(hidden: &[usize], l2: f64, path: Path) -> Vec<Row> {
     let order: Vec<u32> = (0..n as u32).collect();
     let mut engine = Engine::with_path(&model, n, 1, path).expect("one thread starts");
 
-    let stand_still = Sgd { learning_rate: 0.0, momentum: 0.0, l2 };
+    let stand_still = Sgd { learning_rate: 0.0, momentum: 0.0, l2, nesterov: false };
     let mut loss = |model: &SoftmaxClassifier<f64>| {
         engine.load(model);
         let mut loss = f64::NAN;
@@ -220,7 +220,7 @@ fn classifier(hidden: &[usize], l2: f64, path: Path) -> Vec<Row> {
             std::ops::ControlFlow::Continue(())
         };
         // A loss that is not finite stays NaN or infinite here, and fails the row.
-        let _ = engine.train_each(&x, &labels, &order, n, stand_still, each);
+        let _ = engine.train_each(&x, &labels, &order, n, |_| stand_still, each);
         let sides = engine.active(n);
         (Value { value: loss, sides }, engine.velocity())
     };

@@ -15,7 +15,7 @@
 //! let model = SoftmaxClassifier::<f64>::new(&[2, 8, 2], Init::He, 1)?;
 //!
 //! let mut engine = Engine::new(&model, 4, 1)?;
-//! let sgd = Sgd { learning_rate: 0.5, momentum: 0.9, l2: 0.0 };
+//! let sgd = Sgd { learning_rate: 0.5, momentum: 0.9, l2: 0.0, nesterov: false };
 //! for _ in 0..200 {
 //!     engine.train(&x, &labels, &[0, 1, 2, 3], 4, sgd)?;
 //! }

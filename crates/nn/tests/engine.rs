@@ -44,7 +44,7 @@ fn blobs(rows: usize) -> (Tensor<f32>, Vec<u8>, Vec<u32>) {
 fn the_engine_stops_when_told_and_allocates_nothing_after_its_first_step() {
     let (x, labels, order) = blobs(96);
     let model = SoftmaxClassifier::<f32>::new(&[20, 33, 3], Init::He, 1).unwrap();
-    let rule = Sgd { learning_rate: 0.05, momentum: 0.9, l2: 0.001 };
+    let rule = Sgd { learning_rate: 0.05, momentum: 0.9, l2: 0.001, nesterov: false };
     let mut engine = Engine::new(&model, 8, 2).unwrap();
 
     // A Break is obeyed by all threads after the step at which it was given.
@@ -53,7 +53,7 @@ fn the_engine_stops_when_told_and_allocates_nothing_after_its_first_step() {
         steps.push(step.number);
         if step.number == 4 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    engine.train_each(&x, &labels, &order, 8, rule, stop_at_4).unwrap();
+    engine.train_each(&x, &labels, &order, 8, |_| rule, stop_at_4).unwrap();
     assert_eq!(steps, [0, 1, 2, 3, 4]);
     let mut other = Engine::new(&model, 8, 1).unwrap();
     other.train(&x, &labels, &order[..40], 8, rule).unwrap();

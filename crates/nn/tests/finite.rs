@@ -6,7 +6,7 @@ use common::problem_in_f32;
 
 mod common;
 
-const RULE: Sgd<f32> = Sgd { learning_rate: 0.01, momentum: 0.9, l2: 0.0 };
+const RULE: Sgd<f32> = Sgd { learning_rate: 0.01, momentum: 0.9, l2: 0.0, nesterov: false };
 const INFINITE: f32 = f32::INFINITY;
 
 /// A network, what it reads, and how it learns: two rows a step.

@@ -21,12 +21,19 @@ fn loss_and_gradient(
     let order: Vec<u32> = (0..x.rows() as u32).collect();
     let mut engine = Engine::with_path(model, x.rows(), 1, path).unwrap();
     let mut loss = f64::NAN;
-    let stand_still = Sgd { learning_rate: 0.0, momentum: 0.0, l2 };
+    let stand_still = Sgd { learning_rate: 0.0, momentum: 0.0, l2, nesterov: false };
     engine
-        .train_each(x, labels, &order, x.rows(), stand_still, |step| {
-            loss = step.loss;
-            ControlFlow::Continue(())
-        })
+        .train_each(
+            x,
+            labels,
+            &order,
+            x.rows(),
+            |_| stand_still,
+            |step| {
+                loss = step.loss;
+                ControlFlow::Continue(())
+            },
+        )
         .unwrap();
     assert_eq!(&engine.model(), model, "a learning rate of 0 must leave the parameters alone");
     (loss, engine.velocity())

@@ -62,12 +62,12 @@ fn a_classifier_built_gate_by_gate_has_the_same_loss_and_gradients() {
 
             let mut engine = Engine::new(&model, 3, 1).unwrap();
             let mut got = f64::NAN;
-            let rule = Sgd { learning_rate: 0.0, momentum: 0.0, l2 };
+            let rule = Sgd { learning_rate: 0.0, momentum: 0.0, l2, nesterov: false };
             let each = |step: Step| {
                 got = step.loss;
                 ControlFlow::Continue(())
             };
-            engine.train_each(&x, &labels, &[0, 1, 2], 3, rule, each).unwrap();
+            engine.train_each(&x, &labels, &[0, 1, 2], 3, |_| rule, each).unwrap();
             let close = |a: f64, b: f64| (a - b).abs() < 1e-12;
             assert!(close(got, g.value(loss)), "{widths:?}: {got}, gates {}", g.value(loss));
             for (i, &gradient) in engine.velocity().parameters().iter().enumerate() {
@@ -156,20 +156,25 @@ fn training_in_f32_follows_the_plain_reference_on_every_path() {
             let order: Vec<u32> = (0..rows as u32).rev().collect();
             let (lr, mu, l2) = (0.05, 0.9, 0.01);
             let batches: Vec<&[u32]> = order.chunks(batch).collect();
-            let rule = Sgd { learning_rate: lr, momentum: mu, l2 };
+            let rule = Sgd { learning_rate: lr, momentum: mu, l2, nesterov: false };
             let most = max_norm.unwrap_or(f64::INFINITY);
             let wanted = train_plainly(&mut plain, &x, &labels, &batches, rule, most);
             clipped += wanted.iter().filter(|(_, norm)| *norm > most).count();
             for path in Path::available() {
                 let mut engine = Engine::with_path(&start, batch, 2, path).unwrap();
                 engine.set_clip_norm(max_norm);
-                let rule = Sgd { learning_rate: lr as f32, momentum: mu as f32, l2: l2 as f32 };
+                let rule = Sgd {
+                    learning_rate: lr as f32,
+                    momentum: mu as f32,
+                    l2: l2 as f32,
+                    nesterov: false,
+                };
                 let mut steps = vec![];
                 let each = |step: Step| {
                     steps.push(step);
                     ControlFlow::Continue(())
                 };
-                engine.train_each(&x32, &labels, &order, batch, rule, each).unwrap();
+                engine.train_each(&x32, &labels, &order, batch, |_| rule, each).unwrap();
                 let close = |got: f64, want: f64| (got - want).abs() <= 1e-5 * want;
                 for (step, &(loss, norm)) in steps.iter().zip(&wanted) {
                     assert!(close(step.loss, loss), "{path} {widths:?}: {step:?}, loss {loss}");
@@ -200,13 +205,13 @@ fn the_bits_of_a_training_run_do_not_depend_on_the_number_of_threads() {
             let run = |threads| {
                 let mut engine = Engine::with_path(&model, batch, threads, path).unwrap();
                 engine.set_clip_norm(max_norm);
-                let rule = Sgd { learning_rate: 0.05, momentum: 0.9, l2: 0.01 };
+                let rule = Sgd { learning_rate: 0.05, momentum: 0.9, l2: 0.01, nesterov: false };
                 let mut bits = vec![];
                 let each = |step: Step| {
                     bits.push((step.loss.to_bits(), step.gradient_norm.map(f64::to_bits)));
                     ControlFlow::Continue(())
                 };
-                engine.train_each(&x, &labels, &order, batch, rule, each).unwrap();
+                engine.train_each(&x, &labels, &order, batch, |_| rule, each).unwrap();
                 let evaluation = engine.evaluate(&x, &labels, &order);
                 bits.push((evaluation.loss.to_bits(), None));
                 (bits, evaluation.predictions, engine.model(), engine.velocity())
@@ -230,14 +235,14 @@ fn a_limit_above_every_norm_changes_no_bit_and_tells_the_norm() {
             let run = |max_norm| {
                 let mut engine = Engine::with_path(&model, batch, 2, path).unwrap();
                 engine.set_clip_norm(max_norm);
-                let rule = Sgd { learning_rate: 0.05, momentum: 0.9, l2: 0.01 };
+                let rule = Sgd { learning_rate: 0.05, momentum: 0.9, l2: 0.01, nesterov: false };
                 let (mut losses, mut norms) = (vec![], vec![]);
                 let each = |step: Step| {
                     losses.push(step.loss.to_bits());
                     norms.extend(step.gradient_norm);
                     ControlFlow::Continue(())
                 };
-                engine.train_each(&x, &labels, &order, batch, rule, each).unwrap();
+                engine.train_each(&x, &labels, &order, batch, |_| rule, each).unwrap();
                 // And without a limit again, it goes on as if there had never been one.
                 engine.set_clip_norm(None);
                 engine.train(&x, &labels, &order, batch, rule).unwrap();

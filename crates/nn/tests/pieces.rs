@@ -9,7 +9,7 @@ use common::problem_in_f32;
 mod common;
 
 const BATCH: usize = 4;
-const RULE: Sgd<f32> = Sgd { learning_rate: 0.05, momentum: 0.9, l2: 0.01 };
+const RULE: Sgd<f32> = Sgd { learning_rate: 0.05, momentum: 0.9, l2: 0.01, nesterov: false };
 
 /// The bits of a run: each step's loss and norm, the weights, the velocity.
 type Bits = (Vec<(f64, Option<f64>)>, SoftmaxClassifier, SoftmaxClassifier);
@@ -32,7 +32,7 @@ fn train(
             taken = step.number + 1;
             if taken == piece { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        engine.train_each(x, labels, rest, BATCH, RULE, each).unwrap();
+        engine.train_each(x, labels, rest, BATCH, |_| RULE, each).unwrap();
         rest = &rest[rest.len().min(taken * BATCH)..];
         engine = between(engine);
     }

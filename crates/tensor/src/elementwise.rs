@@ -51,7 +51,9 @@ for_each_path! {
 /// Coefficients of one step of stochastic gradient descent with momentum and L2.
 ///
 /// v := μ v + (∂L/∂w + λ w), then w := w - η v, which is PyTorch's `SGD(lr, momentum,
-/// weight_decay)` with no dampening; λw is the derivative of the penalty ½ λ Σ w².
+/// weight_decay)` with no dampening; λw is the derivative of the penalty ½ λ Σ w². With `nesterov`
+/// the step is w := w - η (∂L/∂w + λ w + μ v) with the new v: where the momentum is about to lead,
+/// as in Sutskever, Martens, Dahl & Hinton 2013 and in PyTorch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sgd<T> {
     /// η, the step size.
@@ -60,6 +62,8 @@ pub struct Sgd<T> {
     pub momentum: T,
     /// λ, the weight of the L2 penalty.
     pub l2: T,
+    /// Whether to look ahead along the momentum.
+    pub nesterov: bool,
 }
 
 for_each_path! {
@@ -69,9 +73,18 @@ for_each_path! {
     /// If the lengths differ.
     pub fn sgd<T: Scalar>(w: &mut [T], v: &mut [T], gradient: &[T], step: Sgd<T>) {
         assert!(w.len() == v.len() && v.len() == gradient.len());
-        for ((w, v), &g) in w.iter_mut().zip(v).zip(gradient) {
-            *v = step.momentum * *v + (g + step.l2 * *w);
-            *w -= step.learning_rate * *v;
+        let Sgd { learning_rate, momentum, l2, nesterov } = step;
+        if nesterov {
+            for ((w, v), &g) in w.iter_mut().zip(v).zip(gradient) {
+                let g = g + l2 * *w;
+                *v = momentum * *v + g;
+                *w -= learning_rate * (g + momentum * *v);
+            }
+        } else {
+            for ((w, v), &g) in w.iter_mut().zip(v).zip(gradient) {
+                *v = momentum * *v + (g + l2 * *w);
+                *w -= learning_rate * *v;
+            }
         }
     }
 }
@@ -158,10 +171,17 @@ mod tests {
         // v1 = 0.5 + 0.2 = 0.7, w1 = 0.93; v2 = 0.63 + 0.5 + 0.186 = 1.316, w2 = 0.7984
         for path in Path::available() {
             let (mut w, mut v) = ([1.0f64], [0.0f64]);
-            let step = Sgd { learning_rate: 0.1, momentum: 0.9, l2: 0.2 };
+            let step = Sgd { learning_rate: 0.1, momentum: 0.9, l2: 0.2, nesterov: false };
             sgd(path, &mut w, &mut v, &[0.5], step);
             sgd(path, &mut w, &mut v, &[0.5], step);
             assert!((w[0] - 0.7984).abs() < 1e-15 && (v[0] - 1.316).abs() < 1e-15);
+            // Looking ahead: v1 = 0.7, w1 = 1 - 0.1 (0.7 + 0.63) = 0.867; g = 0.5 + 0.1734,
+            // v2 = 0.63 + 0.6734 = 1.3034, w2 = 0.867 - 0.1 (0.6734 + 1.17306) = 0.682354
+            let (mut w, mut v) = ([1.0f64], [0.0f64]);
+            let ahead = Sgd { nesterov: true, ..step };
+            sgd(path, &mut w, &mut v, &[0.5], ahead);
+            sgd(path, &mut w, &mut v, &[0.5], ahead);
+            assert!((w[0] - 0.682354).abs() < 1e-15 && (v[0] - 1.3034).abs() < 1e-15, "{w:?}");
         }
     }
 
@@ -170,7 +190,13 @@ mod tests {
         let x: Vec<f32> = (0..1003).map(|i| ((i * 7919) % 1000) as f32 * 0.001 - 0.5).collect();
         let run = |path| {
             let (mut w, mut v, mut z) = (x.clone(), x.clone(), x[..1000].to_vec());
-            sgd(path, &mut w, &mut v, &x, Sgd { learning_rate: 0.3, momentum: 0.9, l2: 0.01 });
+            sgd(
+                path,
+                &mut w,
+                &mut v,
+                &x,
+                Sgd { learning_rate: 0.3, momentum: 0.9, l2: 0.01, nesterov: false },
+            );
             add_bias_relu(path, &mut z, &x[..50]);
             scale(path, &mut z, 0.3);
             (w, v, z, sum_of_squares(path, &x), sum_of_squares_in_f64(path, &x))

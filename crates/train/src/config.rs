@@ -18,10 +18,11 @@ use std::path::{Path, PathBuf};
 
 use chainrule_data::file;
 use chainrule_nn::classifier::parameter_count;
-use chainrule_nn::{Init, SoftmaxClassifier};
+use chainrule_nn::{Init, Sgd, SoftmaxClassifier};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::schedule::Schedule;
 
 /// The settings of a run. `Config::default()` is what `chainrule train` does without flags.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,8 +33,18 @@ pub struct Config {
     pub hidden_dim: Vec<usize>,
     /// Step size of the first epoch.
     pub learning_rate: f64,
-    /// Factor on the learning rate after each epoch.
+    /// How the learning rate falls.
+    pub schedule: Schedule,
+    /// Factor on the learning rate, after each epoch or every `step_epochs`.
     pub lr_decay: f64,
+    /// Epochs between two factors of the schedule `step`.
+    pub step_epochs: u32,
+    /// Where the schedules `linear`, `polynomial` and `cosine` end.
+    pub lr_last: f64,
+    /// Exponent of the schedule `polynomial`.
+    pub power: f64,
+    /// Epochs, or parts of one, in which the learning rate rises from 0.
+    pub warmup_epochs: f64,
     /// Examples in a step.
     pub batch_size: usize,
     /// Passes over the training images.
@@ -42,6 +53,8 @@ pub struct Config {
     pub reg: f64,
     /// Share of the last step's velocity that stays.
     pub momentum: f64,
+    /// Whether a step looks ahead along the momentum.
+    pub nesterov: bool,
     /// Most that the norm of a step's gradient may be: a longer one is scaled down to it. With
     /// `inf` the norm is only written down.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,11 +116,17 @@ impl Default for Config {
         Self {
             hidden_dim: vec![100],
             learning_rate: 0.02,
+            schedule: Schedule::Exponential,
             lr_decay: 0.7,
+            step_epochs: 1,
+            lr_last: 0.0,
+            power: 1.0,
+            warmup_epochs: 0.0,
             batch_size: 64,
             epochs: 10,
             reg: 5e-3,
             momentum: 0.9,
+            nesterov: false,
             clip_norm: None,
             weight_scale: None,
             normalise: Normalise::Pixel,
@@ -214,9 +233,13 @@ impl Config {
         let (asked, begun) = (table(self), table(begun));
         let keys: std::collections::BTreeSet<_> = asked.keys().chain(begun.keys()).collect();
         let told = |value: Option<&toml::Value>| value.map_or("not set".into(), |v| v.to_string());
+        let may_change = |key: &str| {
+            let ends = key == "epochs" && self.schedule.depends_on_epochs();
+            MAY_CHANGE.contains(&key) && !ends
+        };
         let differences: Vec<_> = keys
             .into_iter()
-            .filter(|key| !MAY_CHANGE.contains(&key.as_str()))
+            .filter(|key| !may_change(key))
             .map(|key| (key, asked.get(key), begun.get(key)))
             .filter(|(_, asked, begun)| asked != begun)
             .map(|(key, asked, begun)| format!("{key} is {}, and was {}", told(asked), told(begun)))
@@ -227,8 +250,18 @@ impl Config {
         Err(ConfigError(format!(
             "{}; only {} may change",
             differences.join("; "),
-            MAY_CHANGE.join(", ")
+            MAY_CHANGE.into_iter().filter(|key| may_change(key)).collect::<Vec<_>>().join(", ")
         )))
+    }
+
+    /// The coefficients of a step with this learning rate.
+    pub fn step(&self, learning_rate: f64) -> Sgd<f32> {
+        Sgd {
+            learning_rate: learning_rate as f32,
+            momentum: self.momentum as f32,
+            l2: self.reg as f32,
+            nesterov: self.nesterov,
+        }
     }
 
     /// How the weights start.
@@ -248,10 +281,33 @@ impl Config {
             }
             Err(ConfigError(format!("{name} is {value}: it must be a positive number")))
         };
+        if self.epochs == 0 {
+            return refuse("epochs is 0: there is nothing to train".into());
+        }
         positive("learning_rate", self.learning_rate)?;
         positive("lr_decay", self.lr_decay)?;
         if let Some(scale) = self.weight_scale {
             positive("weight_scale", scale)?;
+        }
+        if self.step_epochs == 0 {
+            return refuse("step_epochs is 0: it must be a number of epochs".into());
+        }
+        let last = 0.0..=self.learning_rate;
+        if !last.contains(&self.lr_last) {
+            return refuse(format!(
+                "lr_last is {}: it must be from 0 to learning_rate, {}",
+                self.lr_last, self.learning_rate
+            ));
+        }
+        positive("power", self.power)?;
+        if !(0.0..f64::from(self.epochs)).contains(&self.warmup_epochs) {
+            return refuse(format!(
+                "warmup_epochs is {}: it must be from 0 to below epochs, {}",
+                self.warmup_epochs, self.epochs
+            ));
+        }
+        if self.nesterov && self.momentum == 0.0 {
+            return refuse("nesterov needs a momentum above 0 to look ahead along".into());
         }
         if self.clip_norm.is_some_and(|norm| norm.is_nan() || norm <= 0.0) {
             return refuse("clip_norm must be a positive number, or inf to clip nothing".into());
@@ -264,9 +320,6 @@ impl Config {
         }
         if self.batch_size == 0 {
             return refuse("batch_size is 0: a step needs at least one image".into());
-        }
-        if self.epochs == 0 {
-            return refuse("epochs is 0: there is nothing to train".into());
         }
         // TOML's integers end there, and a run must be repeatable from its config.toml.
         let counts = [Some(self.seed), self.max_steps, self.checkpoint_every];

@@ -13,6 +13,7 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`config`] | every setting of a run, its default, and the TOML recipe that sets it |
+//! | [`schedule`] | the learning rate of each step |
 //! | [`run`](mod@run) | the loop: epochs of minibatches, the best weights kept, the test at the end |
 //! | [`checkpoint`] | the state of a run between two steps, from which it goes on |
 //! | [`folder`] | the folder of a run and its files |
@@ -28,6 +29,7 @@ mod error;
 pub mod folder;
 mod machine;
 pub mod run;
+pub mod schedule;
 mod tensors;
 pub mod weights;
 

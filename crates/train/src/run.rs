@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
 use chainrule_data::{Dataset, Images, Normalisation, Split, epoch_order, sample};
-use chainrule_nn::{Engine, Evaluation, Sgd, SoftmaxClassifier, Step};
+use chainrule_nn::{Engine, Evaluation, SoftmaxClassifier, Step};
 use chainrule_tensor::bytes::ByteRows;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::checkpoint::{Checkpoint, State};
 use crate::config::{ConfigError, Normalise};
 use crate::folder::RunFolder;
+use crate::schedule::LearningRates;
 use crate::{Config, Error, ModelFile, confusion, folder, machine};
 
 /// The images of a run, and where they came from.
@@ -106,7 +107,7 @@ pub struct Epoch {
     pub validation_loss: f32,
     /// From 0 to 1; NaN if there are none.
     pub validation_accuracy: f64,
-    /// Step size of the epoch that ended; of the first, at iteration 0.
+    /// Step size of the last step; of the first, at iteration 0.
     pub learning_rate: f64,
     /// Since the run began.
     pub seconds: f64,
@@ -202,6 +203,11 @@ impl<'a> Prepared<'a> {
         };
         let (scale, shift) = normalisation.scale_shift(dataset.train.dim())?;
         Ok(Self { dataset, normalisation, split, scale, shift })
+    }
+
+    /// The learning rates of a run on these images.
+    pub fn rates(&self, config: &Config) -> LearningRates {
+        LearningRates::new(config, self.split.train.len().div_ceil(config.batch_size) as u64)
     }
 
     /// Images as normalised rows.
@@ -340,6 +346,7 @@ pub fn start(
         iterations: Table::create(out.join("iterations.csv"), &ITERATION_COLUMNS)?,
         epochs: Table::create(out.join("epochs.csv"), &epoch_columns(layers))?,
         engine,
+        rates: prepared.rates(&config),
         prepared,
         provenance,
         out,
@@ -398,6 +405,7 @@ pub fn resume(
     }
     let mut engine = engine(&config, &model, kernel)?;
     engine.set_velocity(&velocity);
+    let prepared = Prepared::new(&config, &data.dataset, Some(normalisation))?;
     if config != state.config {
         record(out, &config, then)?;
     }
@@ -405,7 +413,8 @@ pub fn resume(
         iterations: Table::cut_back(out.join("iterations.csv"), state.iterations_csv)?,
         epochs: Table::cut_back(out.join("epochs.csv"), state.epochs_csv)?,
         engine,
-        prepared: Prepared::new(&config, &data.dataset, Some(normalisation))?,
+        rates: prepared.rates(&config),
+        prepared,
         provenance: state.provenance,
         out,
         at: state.at,
@@ -555,6 +564,7 @@ struct Running<'a> {
     config: Config,
     engine: Engine,
     prepared: Prepared<'a>,
+    rates: LearningRates,
     provenance: Provenance,
     out: &'a Path,
     iterations: Table,
@@ -609,11 +619,6 @@ impl Running<'_> {
         Error::Stopped { iteration: self.at.iteration, folder: self.out.to_owned() }
     }
 
-    /// Step size of an epoch, from 1: the first one's, times `lr_decay` for each before it.
-    fn learning_rate(&self, epoch: u32) -> f64 {
-        self.config.learning_rate * self.config.lr_decay.powf(f64::from(epoch.max(1) - 1))
-    }
-
     /// Takes the steps of the epoch under way that are left, with a checkpoint wherever one is due.
     fn train_epoch(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
         let epoch = self.at.epoch + 1;
@@ -642,13 +647,8 @@ impl Running<'_> {
         epoch: u32,
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
-        let learning_rate = self.learning_rate(epoch);
-        let config = &self.config;
-        let rule = Sgd {
-            learning_rate: learning_rate as f32,
-            momentum: config.momentum as f32,
-            l2: config.reg as f32,
-        };
+        let (config, rates, before) = (&self.config, &self.rates, self.at.iteration);
+        let rule = |step| config.step(rates.at(before + step as u64));
         let (table, at, spent) = (&mut self.iterations, &mut self.at, &mut self.spent);
         let mut failure = None;
         let began = Instant::now();
@@ -663,7 +663,7 @@ impl Running<'_> {
                 iteration: at.iteration,
                 epoch,
                 loss: loss as f32,
-                learning_rate,
+                learning_rate: rates.at(at.iteration - 1),
                 images_per_second: images as f32 / (now - last).as_secs_f32(),
                 gradient_norm,
             };
@@ -689,7 +689,7 @@ impl Running<'_> {
         result.map_err(|diverged| Error::Diverged {
             iteration: self.at.iteration,
             epoch,
-            learning_rate,
+            learning_rate: self.rates.at(self.at.iteration - 1),
             loss: diverged.loss,
             place: Some(diverged.place),
             folder: self.out.to_owned(),
@@ -703,7 +703,7 @@ impl Running<'_> {
         let train = self.prepared.evaluate(engine, &self.prepared.split.train);
         let validation = self.prepared.evaluate(engine, &self.prepared.split.validation);
         let model = self.engine.model();
-        let learning_rate = self.learning_rate(self.at.epoch);
+        let learning_rate = self.rates.at(self.at.iteration.saturating_sub(1));
         let epoch = Epoch {
             epoch: self.at.epoch,
             iteration: self.at.iteration,

@@ -13,7 +13,7 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 use chainrule_bench::warn_if_busy;
 use chainrule_data::{Dataset, cifar10, epoch_order};
-use chainrule_nn::{Engine, Sgd};
+use chainrule_nn::Engine;
 use chainrule_report::{Axis, Dash, Figure, Key, Line, Look, Marker, Panel};
 use chainrule_train::Config;
 use chainrule_train::run::Prepared;
@@ -123,18 +123,14 @@ fn ours(args: &Args, config: &Config, dataset: &Dataset) -> anyhow::Result<Vec<R
         readings.push(Reading { iteration, seconds, accuracy });
     };
     look(&mut engine, iteration, seconds);
+    let rates = prepared.rates(config);
     for epoch in 1..=config.epochs {
-        let rate = config.learning_rate * config.lr_decay.powf(f64::from(epoch - 1));
-        let rule = Sgd {
-            learning_rate: rate as f32,
-            momentum: config.momentum as f32,
-            l2: config.reg as f32,
-        };
         let mut start = Instant::now();
         let order = epoch_order(&prepared.split.train, config.seed, epoch);
         let mut rest = order.as_slice();
         while !rest.is_empty() {
             let steps = args.every - iteration % args.every;
+            let rule = config.step(rates.at(iteration as u64));
             let (now, later) = rest.split_at(rest.len().min(steps * config.batch_size));
             engine.train(&images, train.labels(), now, config.batch_size, rule)?;
             iteration += now.len().div_ceil(config.batch_size);

@@ -11,6 +11,7 @@ use anyhow::Context;
 use chainrule_data::cifar10;
 use chainrule_data::fetch::{self, Choice, Source};
 use chainrule_train::config::{DataChoice, Normalise};
+use chainrule_train::schedule::Schedule;
 use chainrule_train::{
     Checkpoint, Config, Data, Epoch, Error, Iteration, ModelFile, Observer, Plan, RunFolder,
     Summary,
@@ -42,9 +43,25 @@ pub struct Args {
     /// Step size of the first epoch [default: 0.02]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     learning_rate: Option<f64>,
+    /// How the learning rate falls: exponential, step, linear, polynomial or cosine [default:
+    /// exponential]
+    #[arg(long, value_name = "NAME", value_parser = parse_schedule)]
+    schedule: Option<Schedule>,
     /// Factor on the learning rate after each epoch [default: 0.7]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     lr_decay: Option<f64>,
+    /// Epochs between two factors of the schedule step [default: 1]
+    #[arg(long, value_name = "N")]
+    step_epochs: Option<u32>,
+    /// Where the schedules linear, polynomial and cosine end [default: 0]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    lr_last: Option<f64>,
+    /// Exponent of the schedule polynomial [default: 1]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    power: Option<f64>,
+    /// Epochs, or parts of one, in which the learning rate rises from 0 [default: 0]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    warmup_epochs: Option<f64>,
     /// Images in a step [default: 64]
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
@@ -57,6 +74,9 @@ pub struct Args {
     /// Share of the last step's velocity that stays [default: 0.9]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     momentum: Option<f64>,
+    /// Look ahead along the momentum, as Nesterov does
+    #[arg(long)]
+    nesterov: bool,
     /// Scale a step's gradient down to this norm if it is longer; inf only writes the norm down
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     clip_norm: Option<f64>,
@@ -131,6 +151,17 @@ fn parse_normalise(text: &str) -> Result<Normalise, String> {
     }
 }
 
+fn parse_schedule(text: &str) -> Result<Schedule, String> {
+    match text {
+        "exponential" => Ok(Schedule::Exponential),
+        "step" => Ok(Schedule::Step),
+        "linear" => Ok(Schedule::Linear),
+        "polynomial" => Ok(Schedule::Polynomial),
+        "cosine" => Ok(Schedule::Cosine),
+        _ => Err("it may be exponential, step, linear, polynomial or cosine".into()),
+    }
+}
+
 fn parse_data(text: &str) -> Result<DataChoice, String> {
     match text {
         "cifar10" => Ok(DataChoice::Cifar10),
@@ -151,6 +182,12 @@ impl Args {
         Config {
             hidden_dim: self.hidden_dim.clone().map_or(base.hidden_dim, |widths| widths.0),
             learning_rate: self.learning_rate.unwrap_or(base.learning_rate),
+            schedule: self.schedule.unwrap_or(base.schedule),
+            step_epochs: self.step_epochs.unwrap_or(base.step_epochs),
+            lr_last: self.lr_last.unwrap_or(base.lr_last),
+            power: self.power.unwrap_or(base.power),
+            warmup_epochs: self.warmup_epochs.unwrap_or(base.warmup_epochs),
+            nesterov: base.nesterov || self.nesterov,
             lr_decay: self.lr_decay.unwrap_or(base.lr_decay),
             batch_size: self.batch_size.unwrap_or(base.batch_size),
             epochs: self.epochs.unwrap_or(base.epochs),

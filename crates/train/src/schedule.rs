@@ -1,0 +1,169 @@
+//! The learning rate of each step.
+//!
+//! With η₀ the first rate, η_T the last, T epochs, and p the share of the run (after the warm-up)
+//! that is over, from 0 to 1:
+//!
+//! | schedule | learning rate |
+//! | --- | --- |
+//! | `exponential` | η₀ γ^e in epoch e, from 0: γ is `lr_decay` |
+//! | `step` | η₀ γ^⌊e / k⌋: γ every k = `step_epochs` epochs |
+//! | `linear` | η_T + (η₀ - η_T) (1 - p) |
+//! | `polynomial` | η_T + (η₀ - η_T) (1 - p)^`power` |
+//! | `cosine` | η_T + (η₀ - η_T) (1 + cos π p) / 2 (Loshchilov & Hutter 2017, without restarts) |
+//!
+//! The first two change after an epoch, the others after each step. In a warm-up of w steps
+//! (`warmup_epochs` times the steps of an epoch) step i, from 1, has i / w of the rate that the
+//! schedule starts with (Goyal et al. 2017).
+
+use std::f64::consts::PI;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Config;
+
+/// How the learning rate falls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    /// `lr_decay` after each epoch.
+    Exponential,
+    /// `lr_decay` after every `step_epochs` epochs.
+    Step,
+    /// Along a straight line.
+    Linear,
+    /// Along a power of it.
+    Polynomial,
+    /// Along half a cosine.
+    Cosine,
+}
+
+impl Schedule {
+    /// Whether the rate of a step depends on how many epochs there are in all.
+    pub fn depends_on_epochs(self) -> bool {
+        match self {
+            Schedule::Exponential | Schedule::Step => false,
+            Schedule::Linear | Schedule::Polynomial | Schedule::Cosine => true,
+        }
+    }
+}
+
+/// The learning rates of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LearningRates {
+    config: Config,
+    /// Steps of an epoch.
+    epoch: u64,
+    /// Steps of the warm-up.
+    warmup: u64,
+}
+
+impl LearningRates {
+    /// Those of a run with these settings and so many steps in an epoch.
+    pub fn new(config: &Config, steps_per_epoch: u64) -> Self {
+        let warmup = (config.warmup_epochs * steps_per_epoch as f64).round() as u64;
+        Self { config: config.clone(), epoch: steps_per_epoch.max(1), warmup }
+    }
+
+    /// The rate of a step, from 0.
+    pub fn at(&self, step: u64) -> f64 {
+        if step < self.warmup {
+            let share = (step + 1) as f64 / self.warmup as f64;
+            return share * self.config.learning_rate;
+        }
+        let c = &self.config;
+        let total = self.epoch * u64::from(c.epochs);
+        let left = total.saturating_sub(self.warmup).max(1) as f64;
+        let p = ((step - self.warmup) as f64 / left).min(1.0);
+        let epochs = step / self.epoch;
+        let decays = |n: u64| c.learning_rate * c.lr_decay.powf(n as f64);
+        let between = |share: f64| c.lr_last + (c.learning_rate - c.lr_last) * share;
+        match c.schedule {
+            Schedule::Exponential => decays(epochs),
+            Schedule::Step => decays(epochs / u64::from(c.step_epochs.max(1))),
+            Schedule::Linear => between(1.0 - p),
+            Schedule::Polynomial => between((1.0 - p).powf(c.power)),
+            Schedule::Cosine => between(0.5 * (1.0 + (PI * p).cos())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rates(schedule: Schedule, epochs: u32, steps_per_epoch: u64, n: u64) -> Vec<f64> {
+        let config = Config {
+            schedule,
+            epochs,
+            learning_rate: 0.1,
+            lr_decay: 0.5,
+            lr_last: 0.01,
+            step_epochs: 2,
+            power: 2.0,
+            ..Config::default()
+        };
+        let rates = LearningRates::new(&config, steps_per_epoch);
+        (0..n).map(|step| rates.at(step)).collect()
+    }
+
+    fn close(found: &[f64], expected: &[f64]) {
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-12, "{found} for {expected}");
+        }
+    }
+
+    /// The sequences are those of PyTorch 2.15: ExponentialLR(0.5), StepLR(2, 0.5),
+    /// CosineAnnealingLR(8, 0.01), LinearLR(1, 0.1, 8).
+    #[test]
+    fn each_schedule_is_the_one_that_pytorch_calls_so() {
+        close(&rates(Schedule::Exponential, 4, 1, 4), &[0.1, 0.05, 0.025, 0.0125]);
+        close(&rates(Schedule::Exponential, 4, 2, 4), &[0.1, 0.1, 0.05, 0.05]);
+        close(&rates(Schedule::Step, 5, 1, 5), &[0.1, 0.1, 0.05, 0.05, 0.025]);
+        let cosine = [
+            0.1,
+            0.0965745789630079,
+            0.08681980515339463,
+            0.07222075445642905,
+            0.055,
+            0.03777924554357096,
+            0.023180194846605363,
+            0.013425421036992097,
+        ];
+        close(&rates(Schedule::Cosine, 2, 4, 8), &cosine);
+        let linear = [0.1, 0.08875, 0.0775, 0.06625, 0.055, 0.04375, 0.0325, 0.02125];
+        close(&rates(Schedule::Linear, 8, 1, 8), &linear);
+    }
+
+    /// PolynomialLR(8, 2) of PyTorch 2.15 ends at 0.
+    #[test]
+    fn a_polynomial_is_the_one_that_pytorch_calls_so() {
+        let config = Config {
+            schedule: Schedule::Polynomial,
+            epochs: 8,
+            learning_rate: 0.1,
+            power: 2.0,
+            ..Config::default()
+        };
+        let rates = LearningRates::new(&config, 1);
+        let found: Vec<_> = (0..8).map(|step| rates.at(step)).collect();
+        let expected = [0.1, 0.0765625, 0.05625, 0.0390625, 0.025, 0.0140625, 0.00625, 0.0015625];
+        close(&found, &expected);
+    }
+
+    #[test]
+    fn a_warm_up_rises_to_the_rate_with_which_the_schedule_begins() {
+        let config = Config {
+            schedule: Schedule::Cosine,
+            epochs: 3,
+            learning_rate: 0.4,
+            warmup_epochs: 0.5,
+            ..Config::default()
+        };
+        let rates = LearningRates::new(&config, 8);
+        let found: Vec<_> = (0..5).map(|step| rates.at(step)).collect();
+        close(&found, &[0.1, 0.2, 0.3, 0.4, 0.4]);
+        // Half of the 20 steps that are left, and their end.
+        close(&[rates.at(14), rates.at(24)], &[0.2, 0.0]);
+    }
+}
