@@ -11,6 +11,9 @@ use crate::cifar10::{MOST_RECORDS, RECORD};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// An augmentation that these images cannot have.
+    #[error("{0}")]
+    Augmentation(String),
     /// A file of the set is not there.
     #[error("{} is missing: `chainrule data fetch` gets it", path.display())]
     Missing {

@@ -26,6 +26,7 @@
 //! Whatever is random here is a pure function of a seed, and the same on every machine and with
 //! any number of threads.
 
+mod augment;
 pub mod cifar10;
 mod error;
 #[cfg(feature = "fetch")]
@@ -39,6 +40,7 @@ pub mod sample;
 mod split;
 mod verify;
 
+pub use augment::{Augmentation, Augmented, Changes};
 pub use cifar10::CLASSES as CIFAR10_CLASSES;
 pub use error::Error;
 pub use images::{Dataset, Images, Shape};

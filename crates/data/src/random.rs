@@ -16,6 +16,7 @@ use rand_pcg::Pcg64;
 pub(crate) enum Purpose {
     Split = 1,
     Order = 2,
+    Augmentation = 3,
 }
 
 /// The generator of `(seed, purpose, counter)`.
@@ -40,7 +41,7 @@ pub(crate) fn generator(seed: u64, purpose: Purpose, counter: u64) -> Pcg64 {
 ///
 /// Lemire 2019, "Fast random integer generation in an interval": the upper half of `x · bound`
 /// for a random 32-bit `x`, drawn anew where the lower half would favour some values.
-fn below(rng: &mut impl Rng, bound: u32) -> u32 {
+pub(crate) fn below(rng: &mut impl Rng, bound: u32) -> u32 {
     let mut draw = || (rng.next_u64() >> 32) * u64::from(bound);
     let mut product = draw();
     if (product as u32) < bound {

@@ -16,6 +16,7 @@
 
 use std::path::{Path, PathBuf};
 
+use chainrule_data::Augmentation;
 use chainrule_data::file;
 use chainrule_nn::classifier::parameter_count;
 use chainrule_nn::{Init, Sgd, SoftmaxClassifier};
@@ -64,6 +65,12 @@ pub struct Config {
     pub weight_scale: Option<f64>,
     /// What a pixel is divided by, after its mean is taken off.
     pub normalise: Normalise,
+    /// Whether every other training image is mirrored, left to right, anew in each epoch.
+    pub flip: bool,
+    /// Most pixels by which a training image is moved along each axis.
+    pub shift: u8,
+    /// Side of the square that is cut out of a training image, in pixels.
+    pub cutout: u8,
     /// Images taken from the training set to choose the best weights by.
     pub validation: usize,
     /// Decides the first weights, the split and the order of the images.
@@ -130,6 +137,9 @@ impl Default for Config {
             clip_norm: None,
             weight_scale: None,
             normalise: Normalise::Pixel,
+            flip: false,
+            shift: 0,
+            cutout: 0,
             validation: 5000,
             seed: 0,
             shuffle: true,
@@ -252,6 +262,11 @@ impl Config {
             differences.join("; "),
             MAY_CHANGE.into_iter().filter(|key| may_change(key)).collect::<Vec<_>>().join(", ")
         )))
+    }
+
+    /// What happens to the training images.
+    pub fn augmentation(&self) -> Augmentation {
+        Augmentation { flip: self.flip, shift: self.shift, cutout: self.cutout }
     }
 
     /// The coefficients of a step with this learning rate.

@@ -6,7 +6,9 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
-use chainrule_data::{Dataset, Images, Normalisation, Split, epoch_order, sample};
+use chainrule_data::{
+    Augmentation, Augmented, Changes, Dataset, Images, Normalisation, Split, epoch_order, sample,
+};
 use chainrule_nn::{Engine, Evaluation, SoftmaxClassifier, Step};
 use chainrule_tensor::bytes::ByteRows;
 use serde::{Deserialize, Serialize};
@@ -205,6 +207,11 @@ impl<'a> Prepared<'a> {
         Ok(Self { dataset, normalisation, split, scale, shift })
     }
 
+    /// Training images as normalised rows, with what happens to them in an epoch.
+    fn augmented<'b>(&'b self, changes: &'b Changes) -> Augmented<'b> {
+        Augmented::new(&self.dataset.train, &self.scale, &self.shift, changes)
+    }
+
     /// The learning rates of a run on these images.
     pub fn rates(&self, config: &Config) -> LearningRates {
         LearningRates::new(config, self.split.train.len().div_ceil(config.batch_size) as u64)
@@ -331,6 +338,7 @@ pub fn start(
     if let (Some(start), Some(path)) = (&start, &config.init_from) {
         start.check_images(path, images)?;
     }
+    config.augmentation().check(images)?;
     let (model, normalisation) = match start {
         Some(ModelFile { classifier, normalisation }) => (classifier, Some(normalisation)),
         None => (config.classifier(images.dim(), images.classes())?, None),
@@ -628,8 +636,13 @@ impl Running<'_> {
             if self.config.shuffle { epoch_order(train, seed, epoch) } else { train.clone() };
         let steps = self.most() - (self.at.iteration - self.at.step as u64);
         order.truncate(usize::try_from(steps).unwrap_or(usize::MAX).saturating_mul(batch));
+        // Without augmentation pixels are gathered as they are, which is faster.
+        let augmentation = self.config.augmentation();
+        let changes = (augmentation != Augmentation::default())
+            .then(|| augmentation.draw(&self.prepared.dataset.train, seed, epoch))
+            .transpose()?;
         loop {
-            self.train(&order[self.at.step * batch..], epoch, observer)?;
+            self.train(&order[self.at.step * batch..], changes.as_ref(), epoch, observer)?;
             if self.at.step * batch >= order.len() {
                 return Ok(()); // the end of an epoch has a checkpoint of its own
             }
@@ -644,6 +657,7 @@ impl Running<'_> {
     fn train(
         &mut self,
         order: &[u32],
+        changes: Option<&Changes>,
         epoch: u32,
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
@@ -676,11 +690,18 @@ impl Running<'_> {
             let due = config.checkpoint_every.is_some_and(|n| at.iteration.is_multiple_of(n));
             if due || observer.stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let images = &self.prepared.dataset.train;
-        let rows = self.prepared.rows(images);
-        let engine = &mut self.engine;
-        let result =
-            engine.train_each(&rows, images.labels(), order, config.batch_size, rule, each);
+        let labels = self.prepared.dataset.train.labels();
+        let (engine, batch) = (&mut self.engine, config.batch_size);
+        let result = match changes {
+            Some(changes) => {
+                let rows = self.prepared.augmented(changes);
+                engine.train_each(&rows, labels, order, batch, rule, each)
+            }
+            None => {
+                let rows = self.prepared.rows(&self.prepared.dataset.train);
+                engine.train_each(&rows, labels, order, batch, rule, each)
+            }
+        };
         self.spent.training_seconds += began.elapsed().as_secs_f64();
         if let Some(error) = failure {
             return Err(error);

@@ -86,6 +86,15 @@ pub struct Args {
     /// Mean and deviation for each pixel or for each colour [default: pixel]
     #[arg(long, value_name = "pixel|channel", value_parser = parse_normalise)]
     normalise: Option<Normalise>,
+    /// Mirror every other training image, left to right, anew in each epoch
+    #[arg(long)]
+    flip: bool,
+    /// Move training images by up to so many pixels along each axis [default: 0]
+    #[arg(long, value_name = "PIXELS")]
+    shift: Option<u8>,
+    /// Cut a square of this side out of training images [default: 0]
+    #[arg(long, value_name = "PIXELS")]
+    cutout: Option<u8>,
     /// Images set aside to choose the best weights by [default: 5000]
     #[arg(long, value_name = "N")]
     validation: Option<usize>,
@@ -196,6 +205,9 @@ impl Args {
             clip_norm: self.clip_norm.or(base.clip_norm),
             weight_scale: self.weight_scale.or(base.weight_scale),
             normalise: self.normalise.unwrap_or(base.normalise),
+            flip: base.flip || self.flip,
+            shift: self.shift.unwrap_or(base.shift),
+            cutout: self.cutout.unwrap_or(base.cutout),
             validation: self.validation.unwrap_or(base.validation),
             seed: self.seed.unwrap_or(base.seed),
             shuffle: base.shuffle && !self.no_shuffle,
