@@ -10,10 +10,10 @@
 //! ```
 //!
 //! When the loss is not finite there has been no update, and the forward pass is made again to
-//! look at each of its places: that costs nothing before. A [`Watch`] looks at all places in every
-//! step, and finds what the loss does not show: an infinite weight behind a unit that is dead.
-//! Each core looks at what it owns, and the first finding of all counts, so the place is the same
-//! for any number of threads.
+//! look at each of its places: that costs nothing before. After [`crate::Engine::set_watch`] every
+//! step looks at all of its places, and finds what the loss does not show: an infinite weight
+//! behind a unit that is dead. Each core looks at what it owns, and the first finding of all
+//! counts, so the place is the same for any number of threads.
 
 use std::fmt;
 use std::ops::Range;

@@ -3,7 +3,7 @@
 
 use std::ops::ControlFlow;
 
-use chainrule_nn::{Engine, Init, Sgd, SoftmaxClassifier};
+use chainrule_nn::{Engine, Init, Sgd, SoftmaxClassifier, Step};
 use chainrule_tensor::{Path, Tensor};
 
 fn linspace(from: f64, to: f64, n: usize) -> Vec<f64> {
@@ -138,4 +138,43 @@ fn an_untrained_network_of_ten_classes_loses_ln_10() {
     let x = Tensor::from_fn(6, 40, |i, j| ((i * 31 + j * 17) % 19) as f64 / 9.0 - 1.0);
     let (loss, _) = loss_and_gradient(&model, &x, &[0, 1, 2, 3, 4, 5], 0.0, Path::best());
     assert!((loss - 10.0f64.ln()).abs() < 1e-5, "{loss}");
+}
+
+/// PyTorch 2.15.0 in float64: four steps on the course's fixture of `clip_grad_norm_` to 2, then
+/// `SGD(lr=0.1, momentum=0.9)` with a `weight_decay` of 0.1 for the weights and none for the
+/// biases. Loss with the penalty, and the norm that `clip_grad_norm_` returned.
+const CLIPPED_BY_PYTORCH: [(f64, f64); 4] = [
+    (5.78268618955971, 25.864107884362433),
+    (3.458712551479255, 5.871103176943891),
+    (6.272450821908311, 19.587266870636913),
+    (8.402675394606712, 29.847676961352068),
+];
+
+#[test]
+fn clipping_the_gradient_takes_the_steps_that_pytorch_takes() {
+    for path in Path::available() {
+        let (model, x, y) = cs231n();
+        let mut engine = Engine::with_path(&model, 3, 1, path).unwrap();
+        engine.set_clip_norm(Some(2.0));
+        let rule = Sgd { learning_rate: 0.1, momentum: 0.9, nesterov: false, l2: 0.1 };
+        let close = |a: f64, b: f64| (a - b).abs() < 1e-12 * b.abs();
+        for (number, (loss, norm)) in CLIPPED_BY_PYTORCH.into_iter().enumerate() {
+            let each = |step: Step| {
+                let got = step.gradient_norm.unwrap();
+                assert!(close(step.loss, loss), "{path}, step {number}: {}, {loss}", step.loss);
+                assert!(close(got, norm), "{path}, step {number}: norm {got}, {norm}");
+                ControlFlow::Continue(())
+            };
+            engine.train_each(&x, &y, &[0, 1, 2], 3, |_| rule, each).unwrap();
+        }
+        let model = engine.model();
+        for (got, pytorch) in [
+            (model.weight(0)[7 * 5 + 3], -0.06428874852955017),
+            (model.bias(0)[49], 0.8994193243382321),
+            (model.weight(1)[6 * 50], -0.3280852128197861),
+            (model.bias(1)[2], -0.5691943970580423),
+        ] {
+            assert!(close(got, pytorch), "{path}: {got}, {pytorch}");
+        }
+    }
 }
