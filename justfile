@@ -92,6 +92,11 @@ same-bits *FLAGS="--epochs 1":
 soak *FLAGS:
     cargo run --release --quiet --package chainrule-bench --bin soak -- {{FLAGS}}
 
+# Mutated files for every reader: just fuzz --inputs 1000000
+[group('test')]
+fuzz *FLAGS:
+    cargo run --release --quiet --package chainrule-fuzz -- {{FLAGS}}
+
 # Criterion benchmarks: GEMM, layers, the whole step
 [group('bench')]
 bench *FLAGS:

@@ -1,0 +1,225 @@
+//! The readers, and what each is held to beside not panicking.
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use chainrule_data::cifar10::{self, RECORD};
+use chainrule_data::fetch::hostile;
+use chainrule_graph::{Formula, Gates, draw, values};
+use chainrule_report::{Run, curves};
+use chainrule_train::{Config, ModelFile};
+
+use crate::layers::{GZIP, Layer, PNG_CHUNKS, PNG_ROWS, SAFETENSORS_HEADER, TAR};
+
+/// A reader under attack.
+pub struct Target {
+    /// What it is called: `--target NAME`, and the folder of its seeds.
+    pub name: &'static str,
+    /// Reads an input; says whether it was taken. Panics where it does harm.
+    pub run: fn(&[u8]) -> bool,
+    /// Ways behind its checksums.
+    pub layers: &'static [Layer],
+    /// Words of its format, a `|` between them.
+    pub words: &'static str,
+}
+
+/// All of them.
+pub const TARGETS: [Target; 8] = [
+    Target {
+        name: "model",
+        run: model,
+        layers: &[SAFETENSORS_HEADER],
+        words: "fc1.weight|fc1.bias|fc2.weight|fc3.bias|input.mean|input.std|F32|F16|I64|BF16|F4|shape|[0]|\
+                [1]|[3,12]|[18446744073709551615]|data_offsets|[0,0]|[0,4]|__metadata__|sha256|null|{}|\
+                \"|,|:{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]}|[[[[[[[[|-1|1e9",
+    },
+    Target {
+        name: "recipe",
+        run: recipe,
+        layers: &[],
+        words: "hidden_dim|learning_rate|lr_decay|batch_size|epochs|reg|momentum|weight_scale|normalise|\
+                \"pixel\"|\"channel\"|validation|seed|shuffle|max_steps|threads|init_from|data|\"sample\"|\
+                data_dir|[provenance]\n| = |\n|true|inf|nan|-0|1e308|0x7f|1_000|[|]|{a=|}|\
+                a.a.a.a.a.a.a.a.|'''|\"\"\"|\\u0000|#|[[a]]\n|9223372036854775807|\
+                1979-05-27T07:32:00Z|\r",
+    },
+    Target { name: "cifar", run: cifar, layers: &[], words: "" },
+    Target {
+        name: "sheet",
+        run: sheet,
+        layers: &[PNG_CHUNKS, PNG_ROWS],
+        words: "IHDR|IDAT|IEND|PLTE|tRNS|gAMA|cHRM|sRGB|iCCP|zTXt|iTXt|tEXt|acTL|fcTL|fdAT|eXIf|sBIT|\
+                \u{1}|\u{4}|\0\0\0\0",
+    },
+    Target {
+        name: "labels",
+        run: labels,
+        layers: &[],
+        words: "[|]|[[[[[[[[|,|9|10|255|256|-1|1.0|1e0|null",
+    },
+    Target {
+        name: "archive",
+        run: archive,
+        layers: &[GZIP, TAR],
+        words: "../|/|..|cifar-10-batches-bin/|data_batch_1.bin|test_batch.bin|0000006001\0|77777777777\0|\
+                ustar\0|ustar  \0|00|\u{80}|././@LongLink|12 path=../x\n|20 size=99999999999\n|\
+                L|K|x|g|S|1|2|3|6",
+    },
+    Target {
+        name: "run",
+        run: tables,
+        layers: &[],
+        words: "epoch|iteration|train_loss|train_accuracy|validation_loss|validation_accuracy|loss|,|\n|\
+                \r\n|\"|\"\"|NaN|inf|-inf|1e38|-1e38|1e-45|1e999|0|-0|18446744073709551615|0.5|1|%%\n|\
+                test_accuracy|hidden_dim|[0]|seed|{|}| |\u{feff}|é",
+    },
+    Target {
+        name: "formula",
+        run: formula,
+        layers: &[],
+        words: "x|y|w0|e|pi|π|θ|+|-|−|*|·|/|^|**|(|)|,|exp(|log(|sqrt(|sin(|tanh(|sigmoid(|relu(|abs(|\
+                max(|min(|1/(1+exp(-|0|1|2.5e-3|1e308|1e999|.| |\n|<&\"'>|x+x|((((((((((((((((|\
+                )))))))))|-----|@|=|x=1|y=-2,z=1e-300",
+    },
+];
+
+impl Target {
+    /// Where its seeds lie.
+    pub fn folder(&self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(self.name)
+    }
+
+    /// Name and content of each seed, by name. One that must be taken is called `valid-...`, one
+    /// that must be refused `broken-...`.
+    ///
+    /// # Errors
+    /// If the folder or a file cannot be read.
+    pub fn seeds(&self) -> io::Result<Vec<(String, Vec<u8>)>> {
+        let mut seeds = Vec::new();
+        for entry in fs::read_dir(self.folder())? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            seeds.push((name, fs::read(entry.path())?));
+        }
+        seeds.sort();
+        Ok(seeds)
+    }
+}
+
+/// Whether it was read; a refusal must be a sentence.
+fn taken<T, E: ToString>(result: Result<T, E>) -> bool {
+    match result {
+        Ok(_) => true,
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            false
+        }
+    }
+}
+
+/// A model file.
+fn model(bytes: &[u8]) -> bool {
+    let read = ModelFile::parse(bytes);
+    if let Ok(model) = &read {
+        assert!(model.classifier.parameters().iter().all(|x| x.is_finite()));
+    }
+    taken(read)
+}
+
+/// A recipe; one that can be trained must say the same when it is written down and read again.
+fn recipe(bytes: &[u8]) -> bool {
+    let read = Config::from_toml(&String::from_utf8_lossy(bytes));
+    let Ok(config) = &read else { return taken(read) };
+    let checked = config.check().and_then(|()| config.check_with_data(1_000, 3_072, 10));
+    if checked.is_ok() {
+        let written = toml::to_string(config).expect("a recipe can be written");
+        assert_eq!(&Config::from_toml(&written).expect("what was written can be read"), config);
+    }
+    taken(checked)
+}
+
+/// A batch of CIFAR-10's records.
+fn cifar(bytes: &[u8]) -> bool {
+    let read = cifar10::read_batch_from(bytes, bytes.len() as u64, Path::new("batch.bin"));
+    if let Ok(images) = &read {
+        assert_eq!(images.len() * RECORD, bytes.len());
+    }
+    taken(read)
+}
+
+/// A sheet of images as the npm package has them.
+fn sheet(bytes: &[u8]) -> bool {
+    let read = hostile::npm_sheet(bytes, &[3, 8]);
+    assert!(read.as_ref().is_ok_and(|made| *made == 2 * RECORD) || read.is_err());
+    taken(read)
+}
+
+/// The labels beside the sheets.
+fn labels(bytes: &[u8]) -> bool {
+    let read = hostile::npm_labels(bytes, 20);
+    if let Ok(labels) = &read {
+        assert!(labels.len() == 20 && labels.iter().all(|&label| label < 10));
+    }
+    taken(read)
+}
+
+/// The author's archive, one record a file.
+fn archive(bytes: &[u8]) -> bool {
+    let read = hostile::official_archive(bytes, 1);
+    assert!(read.as_ref().is_ok_and(|read| *read == 6 * RECORD as u64) || read.is_err());
+    taken(read)
+}
+
+/// A run's folder: `epochs.csv`, `iterations.csv`, `config.toml` and `summary.json`, with a line
+/// `%%` between them. What can be read must be drawn.
+fn tables(bytes: &[u8]) -> bool {
+    let parts = split(bytes, b"%%\n");
+    let table = |i: usize| parts.get(i).copied().unwrap_or_default();
+    let text = |i: usize| parts.get(i).map(|bytes| String::from_utf8_lossy(bytes));
+    let read = Run::from_parts(
+        Path::new("run-001"),
+        table(0),
+        table(1),
+        text(2).as_deref(),
+        text(3).as_deref(),
+    );
+    if let Ok(run) = &read {
+        let figure = curves(std::slice::from_ref(run)).expect("there is a run");
+        let svg = figure.svg().expect("what was read can be drawn");
+        assert!(svg.ends_with("</svg>\n"));
+    }
+    taken(read)
+}
+
+/// A formula, and behind an `@` values for its variables; those that are given none have 0.5.
+/// It is worked with one of the kinds of gates, which its length decides, and drawn in each way.
+fn formula(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    let (formula, at) = text.split_once('@').unwrap_or((&text, ""));
+    let (read, given) = (Formula::parse(formula), values::parse(at));
+    let (Ok(formula), Ok(given)) = (&read, &given) else { return taken(read) && taken(given) };
+    let gates = [Gates::Written, Gates::Primitive, Gates::Fused][bytes.len() % 3];
+    let strict = formula.circuit(given, gates);
+    let value = |name: &String| {
+        let given = given.iter().find(|(given, _)| given == name);
+        (name.clone(), given.map_or(0.5, |(_, value)| *value))
+    };
+    let all: Vec<_> = formula.variables().iter().map(value).collect();
+    let circuit = formula.circuit(&all, gates).expect("every variable has a value");
+    assert!(draw::text::draw(&circuit, 100).contains("node"));
+    assert!(draw::dot::draw(&circuit).ends_with("}\n"));
+    if let Ok(page) = draw::html::draw(&circuit) {
+        assert!(page.ends_with("</html>\n"));
+    }
+    taken(strict)
+}
+
+fn split<'a>(mut bytes: &'a [u8], line: &[u8]) -> Vec<&'a [u8]> {
+    let mut parts = Vec::new();
+    while let Some(at) = bytes.windows(line.len()).position(|window| window == line) {
+        parts.push(&bytes[..at]);
+        bytes = &bytes[at + line.len()..];
+    }
+    parts.push(bytes);
+    parts
+}
