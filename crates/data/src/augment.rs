@@ -22,8 +22,9 @@ use crate::{Error, Images, Shape};
 /// Widest image, in pixels, that can be augmented.
 const WIDEST: usize = 256;
 
-/// Pixels of one image that are put together before they are normalised.
+/// Pixels of an image, and images, that are put together before they are normalised.
 const PIECE: usize = 128;
+const GROUP: usize = 8;
 
 /// What may happen to a training image. The default changes nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -121,14 +122,8 @@ impl<'a> Augmented<'a> {
 
     /// Writes bytes `columns` of image `row` as it looks in this epoch.
     fn write(&self, row: usize, columns: Range<usize>, out: &mut [u8]) {
-        let (height, width) = (self.images.shape().height, self.images.shape().width);
+        let Shape { height, width, .. } = self.images.shape();
         let (image, change) = (self.images.image(row), self.changes.each[row]);
-        let mut sources = [0u16; WIDEST];
-        for (x, source) in sources[..width].iter_mut().enumerate() {
-            let x = if change.flip { width - 1 - x } else { x };
-            *source = reflect(x, change.shift.1, width) as u16;
-        }
-        // A line of pixels, or the part of one that lies within the columns, at a time.
         let mut at = columns.start;
         while at < columns.end {
             let (line, x) = (at / width, at % width);
@@ -137,8 +132,13 @@ impl<'a> Augmented<'a> {
             let start = (channel * height + reflect(y, change.shift.0, height)) * width;
             let from = &image[start..start + width];
             let to = &mut out[at - columns.start..][..n];
-            for (to, &source) in to.iter_mut().zip(&sources[x..x + n]) {
-                *to = from[usize::from(source)];
+            if n == width {
+                change.write_line(from, to);
+            } else {
+                // A part of a line, where the block of columns ends.
+                let mut whole = [0; WIDEST];
+                change.write_line(from, &mut whole[..width]);
+                to.copy_from_slice(&whole[x..x + n]);
             }
             at += n;
         }
@@ -148,16 +148,41 @@ impl<'a> Augmented<'a> {
     fn cut_out<T: Scalar>(&self, row: usize, columns: Range<usize>, out: &mut [T]) {
         let (height, width) = (self.images.shape().height, self.images.shape().width);
         let (cy, cx) = self.changes.each[row].centre;
-        let within = |at: usize, centre: u16| {
-            // An even side reaches one pixel further to the left of the centre than to its right.
-            let first = i32::from(centre) - self.changes.cutout as i32 / 2;
-            (first..first + self.changes.cutout as i32).contains(&(at as i32))
+        // An even side reaches one pixel further to the left of the centre than to its right.
+        let span = |centre: u16, n: usize| {
+            let end = usize::from(centre) + self.changes.cutout.div_ceil(2);
+            (end.saturating_sub(self.changes.cutout), end.min(n))
         };
-        for (at, out) in columns.zip(out) {
-            let (line, x) = (at / width, at % width);
-            if within(line % height, cy) && within(x, cx) {
-                *out = T::ZERO;
+        let ((top, bottom), (left, right)) = (span(cy, height), span(cx, width));
+        for line in columns.start / width..columns.end.div_ceil(width) {
+            if (top..bottom).contains(&(line % height)) {
+                let start = (line * width + left).max(columns.start);
+                let end = (line * width + right).min(columns.end);
+                if start < end {
+                    out[start - columns.start..end - columns.start].fill(T::ZERO);
+                }
             }
+        }
+    }
+}
+
+impl Change {
+    /// One line of pixels: shifted, its end reflected, and mirrored.
+    fn write_line(self, from: &[u8], to: &mut [u8]) {
+        let (n, by) = (from.len(), usize::from(self.shift.1.unsigned_abs()));
+        if self.shift.1 >= 0 {
+            to[..n - by].copy_from_slice(&from[by..]);
+            for i in 0..by {
+                to[n - by + i] = from[n - 2 - i];
+            }
+        } else {
+            to[by..].copy_from_slice(&from[..n - by]);
+            for i in 0..by {
+                to[by - 1 - i] = from[1 + i];
+            }
+        }
+        if self.flip {
+            to.reverse();
         }
     }
 }
@@ -183,18 +208,31 @@ impl<T: Scalar> Rows<T> for Augmented<'_> {
 
     fn gather(&self, path: Path, rows: &[u32], columns: Range<usize>, out: &mut [T]) {
         assert_eq!(out.len(), rows.len() * columns.len());
-        let mut bytes = [0u8; PIECE];
-        for (&row, out) in rows.iter().zip(out.chunks_exact_mut(columns.len().max(1))) {
-            for (piece, out) in out.chunks_mut(PIECE).enumerate() {
-                let start = columns.start + piece * PIECE;
-                let columns = start..start + out.len();
-                let bytes = &mut bytes[..out.len()];
-                self.write(row as usize, columns.clone(), bytes);
-                let (scale, shift) = (&self.scale[columns.clone()], &self.shift[columns.clone()]);
-                let one = ByteRows::new(bytes, scale, shift);
-                normalise(path, &one, &[0], &(0..out.len()), out);
-                if self.changes.cutout > 0 {
-                    self.cut_out(row as usize, columns, out);
+        let (rows, width) = (rows.chunks(GROUP), columns.len());
+        let mut bytes = [0; GROUP * PIECE];
+        for (rows, out) in rows.zip(out.chunks_mut((GROUP * width).max(1))) {
+            // Blocks are no wider than a piece, so that this is one turn.
+            for start in columns.clone().step_by(PIECE) {
+                let piece = start..(start + PIECE).min(columns.end);
+                let bytes = &mut bytes[..rows.len() * piece.len()];
+                for (&row, bytes) in rows.iter().zip(bytes.chunks_exact_mut(piece.len())) {
+                    self.write(row as usize, piece.clone(), bytes);
+                }
+                let one =
+                    ByteRows::new(bytes, &self.scale[piece.clone()], &self.shift[piece.clone()]);
+                let all = &[0, 1, 2, 3, 4, 5, 6, 7][..rows.len()];
+                if piece.len() == width {
+                    normalise(path, &one, all, &(0..width), out);
+                } else {
+                    for (i, out) in out.chunks_exact_mut(width).enumerate() {
+                        let out = &mut out[start - columns.start..][..piece.len()];
+                        normalise(path, &one, &all[i..=i], &(0..piece.len()), out);
+                    }
+                }
+            }
+            if self.changes.cutout > 0 {
+                for (&row, out) in rows.iter().zip(out.chunks_exact_mut(width)) {
+                    self.cut_out(row as usize, columns.clone(), out);
                 }
             }
         }
@@ -211,7 +249,7 @@ impl<T: Scalar> Rows<T> for Augmented<'_> {
 mod tests {
     use super::*;
 
-    const SHAPE: Shape = Shape { channels: 3, height: 5, width: 7 };
+    const SHAPE: Shape = Shape { channels: 3, height: 7, width: 9 };
 
     fn images(n: usize) -> Images {
         let pixels = (0..n * SHAPE.dim()).map(|i| (i * 37 % 251) as u8).collect();
@@ -231,8 +269,8 @@ mod tests {
         all
     }
 
-    const ONE: [f32; 105] = [1.0; 105];
-    const ZERO: [f32; 105] = [0.0; 105];
+    const ONE: [f32; 189] = [1.0; 189];
+    const ZERO: [f32; 189] = [0.0; 189];
 
     fn epoch(images: &Images, augmentation: Augmentation, epoch: u32) -> Changes {
         augmentation.draw(images, 5, epoch).unwrap()
@@ -267,7 +305,7 @@ mod tests {
         let changes = epoch(&images, Augmentation::default(), 1);
         for row in 0..4 {
             let want: Vec<f32> = images.image(row).iter().map(|&x| f32::from(x)).collect();
-            assert_eq!(gathered(&images, &changes, row as u32, 105), want);
+            assert_eq!(gathered(&images, &changes, row as u32, 189), want);
         }
     }
 
@@ -277,7 +315,7 @@ mod tests {
         let changes = epoch(&images, Augmentation { flip: true, shift: 4, cutout: 0 }, 3);
         for row in 0..60 {
             let want = plain(images.image(row), changes.each[row]);
-            for block in [1, 16, 48, 105] {
+            for block in [1, 16, 48, 189] {
                 assert_eq!(
                     gathered(&images, &changes, row as u32, block),
                     want,
@@ -316,11 +354,11 @@ mod tests {
             let (found, image) = (gathered(&images, &changes, row as u32, 40), images.image(row));
             let (cy, cx) = changes.each[row].centre;
             for (at, (&found, &pixel)) in found.iter().zip(image).enumerate() {
-                let (y, x) = ((at / 7 % 5) as i32, (at % 7) as i32);
+                let (y, x) = ((at / 9 % 7) as i32, (at % 9) as i32);
                 let cut = (y - i32::from(cy)).abs() <= 1 && (x - i32::from(cx)).abs() <= 1;
                 assert_eq!(found, if cut { 0.0 } else { f32::from(pixel) });
             }
-            whole += usize::from((1..4).contains(&cy) && (1..6).contains(&cx));
+            whole += usize::from((1..6).contains(&cy) && (1..8).contains(&cx));
         }
         assert!(whole > 0, "some lie within the image");
     }
@@ -328,8 +366,8 @@ mod tests {
     #[test]
     fn a_shift_as_wide_as_the_image_is_refused() {
         let images = images(1);
-        let wide = Augmentation { shift: 5, ..Augmentation::default() };
+        let wide = Augmentation { shift: 7, ..Augmentation::default() };
         let error = wide.draw(&images, 0, 1).unwrap_err();
-        assert_eq!(error.to_string(), "shift is 5: it must be below the side of an image, 5");
+        assert_eq!(error.to_string(), "shift is 7: it must be below the side of an image, 7");
     }
 }
