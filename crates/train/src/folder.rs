@@ -12,7 +12,7 @@
 //! | `checkpoint.safetensors` | the state of the run, from which it can go on ([`crate::checkpoint`]) |
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::{Config, Error};
@@ -82,9 +82,13 @@ impl RunFolder {
     pub fn restart(&self) -> Result<Config, Error> {
         let path = |name: &str| self.path.join(name);
         let config = path("config.toml");
-        let steps = std::fs::read_to_string(path("iterations.csv")).unwrap_or_default();
+        // Two lines of the table are enough to know that a step was taken.
+        let begun = match chainrule_data::file::open(&path("iterations.csv")) {
+            Ok((table, _)) => BufReader::new(table).split(b'\n').take(2).count() > 1,
+            Err(error) => error.kind() != ErrorKind::NotFound,
+        };
         let ended = path("summary.json").exists() || path("last.safetensors").exists();
-        if !config.exists() || ended || steps.lines().count() > 1 {
+        if !config.exists() || ended || begun {
             return Err(Error::NoRun(self.path.clone()));
         }
         let config = Config::from_file(&config)?;
