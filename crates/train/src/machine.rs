@@ -35,3 +35,19 @@ pub fn threads(asked: usize) -> usize {
 pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    #[test]
+    fn a_clock_that_is_wrong_by_centuries_ends_no_run() {
+        assert_eq!(time(UNIX_EPOCH + Duration::from_secs(951_782_400)), "2000-02-29T00:00:00Z");
+        for wrong in
+            [UNIX_EPOCH - Duration::from_secs(1), UNIX_EPOCH + Duration::from_secs(1 << 38)]
+        {
+            assert_eq!(time(wrong), "unknown: the clock is wrong");
+        }
+    }
+}
