@@ -150,6 +150,25 @@ fn settings_that_cannot_work_are_told_in_one_sentence_and_leave_nothing_behind()
 }
 
 #[test]
+fn every_committed_recipe_can_be_trained() {
+    let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
+    let mut found = 0;
+    for entry in std::fs::read_dir(recipes).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|ending| ending == "toml") {
+            let out = tempfile::tempdir().unwrap();
+            let flags = format!("--recipe {} --max-steps 2", path.display());
+            let mut command = chainrule();
+            command.args(["train", "--data", "sample"]).args(flags.split_whitespace());
+            let output = command.arg("--out").arg(out.path().join("run")).output().unwrap();
+            assert!(output.status.success(), "{}: {}", path.display(), stderr(&output));
+            found += 1;
+        }
+    }
+    assert!(found > 0);
+}
+
+#[test]
 fn the_help_names_the_defaults_that_are_used() {
     let output = chainrule().args(["train", "--help"]).output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
