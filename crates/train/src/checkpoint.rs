@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::run::{Epoch, Position, Provenance, Spent};
 use crate::tensors::TensorFile;
-use crate::{Config, Error, folder};
+use crate::{Config, Error, config, folder, weights};
 
 const FILE: &str = "checkpoint.safetensors";
 
@@ -104,15 +104,10 @@ impl Checkpoint {
         for (name, classifier) in
             [("model", &self.model), ("velocity", &self.velocity), ("best", &self.best)]
         {
-            for parameter in classifier.layout() {
-                let values = &classifier.parameters()[parameter.range];
-                tensors.push((format!("{name}.{}", parameter.name), parameter.shape, values));
-            }
+            let named = weights::parameters(classifier);
+            tensors.extend(named.map(|(key, shape, x)| (format!("{name}.{key}"), shape, x)));
         }
-        let (mean, std) = (self.normalisation.mean(), self.normalisation.std());
-        for (name, values) in [("input.mean", mean), ("input.std", std)] {
-            tensors.push((name.to_owned(), vec![values.len()], values));
-        }
+        tensors.extend(weights::normalisation(&self.normalisation));
         TensorFile::save(&next, &tensors, &[("state", state)])?;
         // Read back: the checksum fits, or the last checkpoint stays.
         TensorFile::load(&next)?;
@@ -121,7 +116,9 @@ impl Checkpoint {
 
     fn from_tensors(mut file: TensorFile) -> Result<Checkpoint, String> {
         let state = file.metadata.get("state").ok_or("it is a model, not a checkpoint")?;
-        let format = state.parse::<toml::Table>().ok().and_then(|t| t.get("format")?.as_integer());
+        let state =
+            config::table(state).map_err(|error| format!("its state: {}", error.message()))?;
+        let format = state.get("format").and_then(toml::Value::as_integer);
         if format != Some(i64::from(State::FORMAT)) {
             return Err(format!(
                 "its format is {}: this version of chainrule reads {}",
@@ -132,7 +129,7 @@ impl Checkpoint {
         if !file.proved {
             return Err("it has lost its checksum: it is damaged, or was rewritten".into());
         }
-        let state: State = toml::from_str(state).map_err(|error| format!("its state: {error}"))?;
+        let state: State = state.try_into().map_err(|error| format!("its state: {error}"))?;
         let count = chainrule_nn::classifier::parameter_count(&state.widths);
         let held: usize = file.tensors.values().map(|(_, values)| values.len()).sum();
         if count.is_none_or(|count| count > held) {

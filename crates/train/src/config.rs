@@ -190,17 +190,25 @@ fn one_or_many<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<usize>, 
     })
 }
 
+/// Settings on which no result depends.
+pub(crate) const WITHOUT_EFFECT: [&str; 4] = ["threads", "watch", "checkpoint_every", "data_dir"];
+
+/// Reads a text of TOML that may come from a stranger.
+pub(crate) fn table(text: &str) -> Result<toml::Table, toml::de::Error> {
+    if file::nests_too_deep(text) {
+        return Err(serde::de::Error::custom("its tables are nested too deeply for a recipe"));
+    }
+    text.parse()
+}
+
 impl Config {
     /// Reads the text of a recipe.
     ///
     /// # Errors
     /// If it is not TOML, names a key that there is not, or a value of the wrong kind.
     pub fn from_toml(text: &str) -> Result<Config, ConfigError> {
-        if file::nests_too_deep(text) {
-            return Err(ConfigError("its tables are nested too deeply for a recipe".into()));
-        }
         let told = |error: toml::de::Error| ConfigError(error.to_string().trim_end().to_owned());
-        let table: toml::Table = text.parse().map_err(told)?;
+        let table = table(text).map_err(told)?;
         let known = toml::Table::try_from(Config {
             clip_norm: Some(0.0),
             weight_scale: Some(0.0),
@@ -236,20 +244,18 @@ impl Config {
     /// # Errors
     /// The settings that differ, but for those on which no result depends, and `epochs`.
     pub fn check_resumes(&self, begun: &Config) -> Result<(), ConfigError> {
-        const MAY_CHANGE: [&str; 5] =
-            ["epochs", "threads", "watch", "checkpoint_every", "data_dir"];
         let table =
             |config: &Config| toml::Table::try_from(config).expect("a configuration is a table");
         let (asked, begun) = (table(self), table(begun));
         let keys: std::collections::BTreeSet<_> = asked.keys().chain(begun.keys()).collect();
         let told = |value: Option<&toml::Value>| value.map_or("not set".into(), |v| v.to_string());
-        let may_change = |key: &str| {
-            let ends = key == "epochs" && self.schedule.depends_on_epochs();
-            MAY_CHANGE.contains(&key) && !ends
-        };
+        let mut may_change = WITHOUT_EFFECT.to_vec();
+        if !self.schedule.depends_on_epochs() {
+            may_change.insert(0, "epochs");
+        }
         let differences: Vec<_> = keys
             .into_iter()
-            .filter(|key| !may_change(key))
+            .filter(|key| !may_change.contains(&key.as_str()))
             .map(|key| (key, asked.get(key), begun.get(key)))
             .filter(|(_, asked, begun)| asked != begun)
             .map(|(key, asked, begun)| format!("{key} is {}, and was {}", told(asked), told(begun)))
@@ -260,7 +266,7 @@ impl Config {
         Err(ConfigError(format!(
             "{}; only {} may change",
             differences.join("; "),
-            MAY_CHANGE.into_iter().filter(|key| may_change(key)).collect::<Vec<_>>().join(", ")
+            may_change.join(", ")
         )))
     }
 

@@ -17,9 +17,6 @@ use crate::{Error, config};
 /// Columns of the tables and keys of the summary that tell of the clock.
 const TIMES: [&str; 2] = ["seconds", "images_per_second"];
 
-/// Settings on which no result depends.
-const WITHOUT_EFFECT: [&str; 4] = ["threads", "checkpoint_every", "data_dir", "watch"];
-
 /// Settings that say when a run ends, and nothing of how it gets there.
 const ENDS: [&str; 2] = ["epochs", "max_steps"];
 
@@ -161,7 +158,10 @@ pub fn diff(first: &Path, second: &Path) -> Result<Comparison, Error> {
     let folders = [first, second];
     let [(settings, provenance), (other_settings, other_provenance)] = both(folders, settings)?;
     let settings = entries(&settings, &other_settings)
-        .map(|entry| Setting { matters: !WITHOUT_EFFECT.contains(&entry.key.as_str()), entry })
+        .map(|entry| Setting {
+            matters: !config::WITHOUT_EFFECT.contains(&entry.key.as_str()),
+            entry,
+        })
         .collect();
     let provenance = entries(&provenance, &other_provenance).collect();
     let iterations = tables(folders, "iterations.csv")?;
@@ -185,7 +185,8 @@ pub fn diff(first: &Path, second: &Path) -> Result<Comparison, Error> {
     if present("summary.json") {
         let [first, second] = both(folders, figures)?;
         let depends = |entry: &Entry| {
-            !TIMES.contains(&entry.key.as_str()) && !WITHOUT_EFFECT.contains(&entry.key.as_str())
+            !TIMES.contains(&entry.key.as_str())
+                && !config::WITHOUT_EFFECT.contains(&entry.key.as_str())
         };
         summary = entries(&first, &second).filter(depends).collect();
     }
@@ -247,9 +248,8 @@ type Entries = Vec<(String, String)>;
 fn settings(folder: &Path) -> Result<(Entries, Entries), Error> {
     let path = folder.join("config.toml");
     let text = read_text(&path)?;
-    let mut table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        damaged(&path, format!("not TOML: {}", error.message()))
-    })?;
+    let mut table = config::table(&text)
+        .map_err(|error| damaged(&path, format!("not TOML: {}", error.message())))?;
     let pairs = |table: toml::Table| table.into_iter().map(|(k, v)| (k, v.to_string())).collect();
     let provenance = match table.remove(config::PROVENANCE) {
         Some(toml::Value::Table(table)) => pairs(table),

@@ -18,7 +18,7 @@ use crate::checkpoint::{Checkpoint, State};
 use crate::config::{ConfigError, Normalise};
 use crate::folder::RunFolder;
 use crate::schedule::LearningRates;
-use crate::{Config, Error, ModelFile, confusion, folder, machine};
+use crate::{Config, Error, ModelFile, confusion, folder, machine, tensors};
 
 /// The images of a run, and where they came from.
 pub struct Data {
@@ -46,7 +46,7 @@ impl Data {
             hash.update(images.labels());
             hash.update(images.pixels());
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        tensors::hexadecimal(hash)
     }
 
     /// Whether these are the images that are part of the program.

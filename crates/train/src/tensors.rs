@@ -202,8 +202,13 @@ impl Content<'_> {
             shape.iter().for_each(|&side| length(&mut hash, side));
             blocks(values, |block| hash.update(block));
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hexadecimal(hash)
     }
+}
+
+/// The hash of all that was fed to it, as text.
+pub(crate) fn hexadecimal(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Numbers converted at once.

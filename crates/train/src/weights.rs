@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use chainrule_data::{Images, Normalisation};
 use chainrule_nn::SoftmaxClassifier;
+use chainrule_nn::classifier::Parameter;
 
 use crate::Error;
 use crate::tensors::TensorFile;
@@ -27,23 +28,29 @@ pub struct ModelFile {
     pub normalisation: Normalisation,
 }
 
+/// A tensor as it is written: name, shape, values.
+type Named<'a> = (String, Vec<usize>, &'a [f32]);
+
+/// All parameters of a classifier.
+pub(crate) fn parameters(classifier: &SoftmaxClassifier) -> impl Iterator<Item = Named<'_>> {
+    let named = |p: Parameter| (p.name, p.shape, &classifier.parameters()[p.range]);
+    classifier.layout().into_iter().map(named)
+}
+
+/// The two tensors of a normalisation.
+pub(crate) fn normalisation(of: &Normalisation) -> [Named<'_>; 2] {
+    [("input.mean", of.mean()), ("input.std", of.std())]
+        .map(|(name, values)| (name.to_owned(), vec![values.len()], values))
+}
+
 impl ModelFile {
     /// Writes the file, whole or not at all.
     ///
     /// # Errors
     /// If it cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
-        let mut tensors: Vec<(String, Vec<usize>, &[f32])> = vec![];
-        for parameter in self.classifier.layout() {
-            let values = &self.classifier.parameters()[parameter.range];
-            tensors.push((parameter.name, parameter.shape, values));
-        }
-        for (name, values) in
-            [("input.mean", self.normalisation.mean()), ("input.std", self.normalisation.std())]
-        {
-            tensors.push((name.to_owned(), vec![values.len()], values));
-        }
-        TensorFile::save(path, &tensors, &[])
+        let tensors = parameters(&self.classifier).chain(normalisation(&self.normalisation));
+        TensorFile::save(path, &tensors.collect::<Vec<_>>(), &[])
     }
 
     /// The file that a path means: itself, or the best weights of a run's folder.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use chainrule_train::diff::diff;
 use chainrule_train::{Config, ModelFile};
 
 fn refusal(text: &str) -> String {
@@ -22,9 +23,15 @@ fn a_recipe_nested_without_end_is_refused_and_overflows_no_stack() {
     ] {
         // With a stack smaller than any that a program begins with.
         let small = std::thread::Builder::new().stack_size(1 << 20);
-        let thread = small.spawn(move || Config::from_toml(&text).map(|_| ())).unwrap();
-        let read = thread.join().expect("no panic");
-        assert!(read.is_err());
+        let read = move || {
+            assert!(Config::from_toml(&text).is_err());
+            // The same text as the settings of a run that is compared with itself.
+            let run = tempfile::tempdir().unwrap();
+            std::fs::write(run.path().join("config.toml"), &text).unwrap();
+            let error = diff(run.path(), run.path()).unwrap_err().to_string();
+            assert!(error.contains("config.toml: not TOML: "), "{error}");
+        };
+        small.spawn(read).unwrap().join().expect("no panic");
     }
 }
 
