@@ -15,12 +15,13 @@ use std::iter::once;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
-use chainrule_tensor::elementwise::{Sgd, scale, sum_of_squares_in_f64};
+use chainrule_tensor::elementwise::{scale, sum_of_squares_in_f64};
 use chainrule_tensor::team::Member;
 use chainrule_tensor::{Path, Scalar};
 
+use crate::hidden::{Block, Owned};
 use crate::linear::{self, Strips};
-use crate::step::{Core, Layer, Learned, sum};
+use crate::step::{Coefficients, Core, Layer, Learned, sum};
 
 /// What PyTorch adds to the norm so that it may be divided by.
 const EPSILON: f64 = 1e-6;
@@ -42,8 +43,7 @@ pub fn factor(norm: f64, max_norm: f64) -> f64 {
 impl<T: Scalar> Core<T> {
     /// Makes room to keep the gradient of each step, or gives it back.
     pub(crate) fn keep_gradients(&mut self, keep: bool) {
-        let parts = self.shares.iter_mut().flat_map(|share| [&mut share.weights, &mut share.bias]);
-        for part in parts.chain([&mut self.output_bias]) {
+        for part in self.learned_mut() {
             part.gradient = keep.then(|| vec![T::ZERO; part.value.len()]);
         }
     }
@@ -52,12 +52,15 @@ impl<T: Scalar> Core<T> {
     pub(crate) fn gradient_norm(&self, layers: &[Layer<T>], member: Member) -> f64 {
         let path = self.work.path;
         for (l, (share, layer)) in self.shares.iter().zip(layers).enumerate() {
-            for k in share.blocks.clone() {
-                let (_, features) = share.places(&layer.layout, k, 0);
+            for Block { number: k, features, .. } in share.own_blocks(&layer.layout, 0) {
                 let weights = layer.layout.weights(share.blocks.start, k);
                 let mut squares = sum_of_squares_in_f64(path, &share.weights.kept()[weights]);
                 if l > 0 {
-                    squares += sum_of_squares_in_f64(path, &share.bias.kept()[features]);
+                    let hidden = &share.hidden;
+                    squares += sum_of_squares_in_f64(path, &hidden.bias.kept()[features.clone()]);
+                    if let Some(gamma) = hidden.gamma.kept().get(features) {
+                        squares += sum_of_squares_in_f64(path, gamma);
+                    }
                 }
                 layer.gradient_squares[k].store(squares.to_bits(), Ordering::Relaxed);
             }
@@ -68,19 +71,27 @@ impl<T: Scalar> Core<T> {
     }
 
     /// Updates everything that this core owns by `factor` times the gradient that it has kept.
-    pub(crate) fn update_clipped(&mut self, layers: &[Layer<T>], rule: Sgd<T>, factor: f64) {
+    pub(crate) fn update_clipped(
+        &mut self,
+        layers: &[Layer<T>],
+        coefficients: Coefficients<T>,
+        factor: f64,
+    ) {
         let (path, factor) = (self.work.path, T::from_f64(factor));
-        let no_penalty = Sgd { l2: T::ZERO, ..rule };
+        let no_penalty = coefficients.without_penalty();
         for (l, (share, Layer { layout, .. })) in self.shares.iter_mut().zip(layers).enumerate() {
-            for (own, k) in share.blocks.clone().enumerate() {
-                let (_, features) = share.places(layout, k, 0);
+            for (own, Block { number: k, features, .. }) in share.own_blocks(layout, 0).enumerate()
+            {
                 let range = layout.weights(share.blocks.start, k);
                 let places = linear::places(path, &layout.tiles, layout.blocks[k].len());
                 share.squares[own] =
-                    share.weights.update_clipped(path, rule, range, places, factor);
+                    share.weights.update_clipped(path, coefficients, range, places, factor);
                 if l > 0 {
-                    let whole = once(0..features.len());
-                    share.bias.update_clipped(path, no_penalty, features, whole, factor);
+                    let Owned { bias, gamma, .. } = &mut share.hidden;
+                    for part in [bias, gamma].into_iter().filter(|part| !part.value.is_empty()) {
+                        let whole = once(0..features.len());
+                        part.update_clipped(path, no_penalty, features.clone(), whole, factor);
+                    }
                 }
             }
         }
@@ -99,7 +110,7 @@ impl<T: Scalar> Learned<T> {
     fn update_clipped(
         &mut self,
         path: Path,
-        rule: Sgd<T>,
+        coefficients: Coefficients<T>,
         range: Range<usize>,
         strips: impl Iterator<Item = Range<usize>>,
         factor: T,
@@ -108,7 +119,7 @@ impl<T: Scalar> Learned<T> {
         let mut gradient = self.gradient.take().expect("the backward pass has kept the gradient");
         let clipped = &mut gradient[range.clone()];
         scale(path, clipped, factor);
-        let mut update = self.update(path, rule, range);
+        let mut update = self.update(path, coefficients, range);
         for place in strips {
             update.take(place.clone(), &clipped[place]);
         }

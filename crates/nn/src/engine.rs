@@ -13,11 +13,13 @@ use chainrule_tensor::rows::argmax;
 use chainrule_tensor::team::{Team, TeamError};
 use chainrule_tensor::{Path, Scalar, Tensor};
 
+use crate::classifier::Ranges;
 use crate::finite::{Place, Watch};
 use crate::layout::{LinearLayout, is_narrow};
+use crate::noise::Noise;
 use crate::softmax::cross_entropy;
-use crate::step::{Batch, Core, Layer, Learned, Rule, meet_before_next_batch};
-use crate::{Sgd, SoftmaxClassifier, Step};
+use crate::step::{Batch, Coefficients, Core, Layer, Learned, Rule, meet_before_next_batch};
+use crate::{Hidden, Norm, Optimiser, Regularisation, SoftmaxClassifier, Step};
 
 /// Rows that are evaluated at once.
 const EVALUATION_ROWS: usize = 256;
@@ -25,11 +27,16 @@ const EVALUATION_ROWS: usize = 256;
 /// A classifier in training, spread over a team of threads.
 pub struct Engine<T = f32> {
     widths: Vec<usize>,
+    hidden: Hidden,
     path: Path,
     team: Team,
     layers: Vec<Layer<T>>,
     cores: Vec<Mutex<Core<T>>>,
     batch: usize,
+    /// Steps taken in all.
+    steps: u64,
+    regularisation: Regularisation,
+    average: Option<f64>,
     clip_norm: Option<f64>,
     watch: bool,
 }
@@ -97,7 +104,7 @@ impl<T: Scalar> Engine<T> {
         for l in 1..widths.len() {
             let next = widths.get(l + 1).map(|&outputs| layout.next(outputs, path));
             let rows = batch.max(EVALUATION_ROWS);
-            layers.push(Layer::new(layout, team.size(), rows, next.is_none()));
+            layers.push(Layer::new(layout, model.hidden(), team.size(), rows, next.is_none()));
             let Some(next) = next else { break };
             layout = next;
         }
@@ -105,11 +112,15 @@ impl<T: Scalar> Engine<T> {
         let cores = (0..team.size()).map(core).collect();
         let mut engine = Self {
             widths: widths.to_vec(),
+            hidden: model.hidden(),
             path,
             team,
             layers,
             cores,
             batch,
+            steps: 0,
+            regularisation: Regularisation::default(),
+            average: None,
             clip_norm: None,
             watch: false,
         };
@@ -142,6 +153,44 @@ impl<T: Scalar> Engine<T> {
         }
     }
 
+    /// What training does to each batch: dropout, mixup, smoothed labels. Nothing at first.
+    ///
+    /// # Panics
+    /// If a share is not from 0 to below 1, or mixup's α is negative.
+    pub fn set_regularisation(&mut self, regularisation: Regularisation) {
+        let Regularisation { dropout, mixup, label_smoothing, .. } = regularisation;
+        assert!([dropout, label_smoothing].iter().all(|share| (0.0..1.0).contains(share)));
+        assert!(mixup >= 0.0, "mixup's α is positive, or 0 for none");
+        self.regularisation = regularisation;
+    }
+
+    /// Keeps a running mean of all parameters, an exponential one, of which a step leaves the share
+    /// `keep`, from 0 to below 1; of the first steps less, (1 + t) / (10 + t) at most, so that the
+    /// first weights are soon forgotten. It starts from the parameters as they are.
+    ///
+    /// # Panics
+    /// If the share is not from 0 to below 1.
+    pub fn set_average(&mut self, keep: Option<f64>) {
+        assert!(keep.is_none_or(|keep| (0.0..1.0).contains(&keep)), "a share, not {keep:?}");
+        self.average = keep;
+        for core in &self.cores {
+            for part in core.lock().expect("no core has panicked").learned_mut() {
+                part.average = if keep.is_some() { part.value.clone() } else { vec![] };
+            }
+        }
+    }
+
+    /// Steps taken so far. The optimisers' corrections and the random numbers of a step depend on
+    /// it.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Goes on as if so many steps had been taken.
+    pub fn set_steps(&mut self, steps: u64) {
+        self.steps = steps;
+    }
+
     /// Whether every step looks at all its numbers, activations, gradients, velocity and new
     /// parameters, and training ends at the first that is not finite even if the loss still is.
     /// That costs a pass over all of them. Not so at first.
@@ -170,6 +219,61 @@ impl<T: Scalar> Engine<T> {
         self.get(|learned| &learned.value)
     }
 
+    /// The running mean of the gradient's squares that an optimiser has kept, laid out as the
+    /// parameters of a classifier; of one that keeps none, nothing.
+    pub fn squares(&self) -> Option<SoftmaxClassifier<T>> {
+        self.get_if_kept(|learned| &learned.squares)
+    }
+
+    /// Takes over the running mean of the gradient's squares.
+    ///
+    /// # Panics
+    /// If the widths are not those that the engine was made for.
+    pub fn set_squares(&mut self, squares: &SoftmaxClassifier<T>) {
+        self.make_room_for_squares();
+        self.set(squares, |learned| &mut learned.squares);
+    }
+
+    /// The running mean of the parameters, if [`Engine::set_average`] asked for it.
+    pub fn averaged(&self) -> Option<SoftmaxClassifier<T>> {
+        self.get_if_kept(|learned| &learned.average)
+    }
+
+    /// Takes over the running mean of the parameters, after [`Engine::set_average`].
+    ///
+    /// # Panics
+    /// If none was asked for, or the widths are not those that the engine was made for.
+    pub fn set_averaged(&mut self, average: &SoftmaxClassifier<T>) {
+        self.set(average, |learned| &mut learned.average);
+    }
+
+    /// Puts the running mean in the place of the parameters, and the parameters in its: to
+    /// evaluate it, and, done again, to go on. Without one nothing happens.
+    pub fn exchange_averaged(&mut self) {
+        for core in &self.cores {
+            for part in core.lock().expect("no core has panicked").learned_mut() {
+                if !part.average.is_empty() {
+                    std::mem::swap(&mut part.value, &mut part.average);
+                }
+            }
+        }
+    }
+
+    fn make_room_for_squares(&self) {
+        for core in &self.cores {
+            for part in core.lock().expect("no core has panicked").learned_mut() {
+                part.squares.resize(part.value.len(), T::ZERO);
+            }
+        }
+    }
+
+    fn get_if_kept(&self, part: impl Fn(&Learned<T>) -> &Vec<T>) -> Option<SoftmaxClassifier<T>> {
+        let first = self.cores[0].lock().expect("no core has panicked");
+        let kept = !part(&first.output_bias).is_empty();
+        drop(first);
+        kept.then(|| self.get(part))
+    }
+
     /// The optimiser's velocity, laid out as the parameters of a classifier.
     ///
     /// After one step with a learning rate and a momentum of 0 it is the gradient.
@@ -194,17 +298,18 @@ impl<T: Scalar> Engine<T> {
         labels: &[u8],
         order: &[u32],
         batch: usize,
-        rule: Sgd<T>,
+        rule: impl Into<Optimiser<T>>,
     ) -> Result<(), Diverged> {
+        let rule = rule.into();
         self.train_each(data, labels, order, batch, |_| rule, |_| ControlFlow::Continue(()))
     }
 
-    /// [`Engine::train`] that asks `rule` for the coefficients of every step, by its number, and
-    /// calls `each` with its number and loss.
+    /// [`Engine::train`] that asks `rule` for the coefficients of every step, by its number in this
+    /// call, and calls `each` with that number and the loss.
     ///
     /// When `each` answers [`ControlFlow::Break`], the step at hand is finished and is the last.
     /// Called again with the rest of `order`, by this engine or by another that was given the
-    /// parameters and the velocity of this one, training goes on with the same bits as if it had
+    /// parameters, the state and the number of steps of this one, training goes on with the same bits as if it had
     /// not been interrupted.
     ///
     /// # Errors
@@ -212,26 +317,36 @@ impl<T: Scalar> Engine<T> {
     ///
     /// # Panics
     /// As [`Engine::train`].
-    pub fn train_each(
+    pub fn train_each<O: Into<Optimiser<T>>>(
         &mut self,
         data: &impl Rows<T>,
         labels: &[u8],
         order: &[u32],
         batch: usize,
-        rule: impl Fn(usize) -> Sgd<T> + Sync,
+        rule: impl Fn(usize) -> O + Sync,
         each: impl FnMut(Step) -> ControlFlow<()> + Send,
     ) -> Result<(), Diverged> {
         assert!((1..=self.batch).contains(&batch), "a batch of 1 to {} rows", self.batch);
         self.check_rows(data, labels, order);
+        if rule(0).into().method.squares() {
+            self.make_room_for_squares();
+        }
         let (each, stop) = (Mutex::new(each), AtomicBool::new(false));
         let layers = &self.layers;
         let watch = Watch::new(layers.len());
         let (clip_norm, watching) = (self.clip_norm, self.watch.then_some(&watch));
+        let (taken, regularisation) = (self.steps, self.regularisation);
+        // Of early steps less is kept.
+        let average = |t: u64| {
+            let keep = self.average.map(|keep| keep.min((1 + t) as f64 / (10 + t) as f64));
+            T::from_f64(1.0 - keep.unwrap_or(1.0))
+        };
         let results = self.team.run(|member| {
             let mut core = self.cores[member.rank()].lock().expect("no core has panicked");
-            if rule(0).l2 > T::ZERO {
+            if rule(0).into().l2 > T::ZERO {
                 core.square_weights(layers);
             }
+            let mut steps = 0;
             for (step, rows) in order.chunks(batch).enumerate() {
                 let report = |loss, gradient_norm| {
                     // One core speaks for all, and all learn before the next barrier whether to
@@ -244,25 +359,33 @@ impl<T: Scalar> Engine<T> {
                     }
                 };
                 let batch = Batch { data, labels, rows };
-                let rule = Rule { sgd: rule(step), clip_norm, watch: watching };
+                let t = taken + step as u64 + 1;
+                let coefficients =
+                    Coefficients { optimiser: rule(step).into(), t, average: average(t) };
+                let noise = Noise::new(regularisation, t);
+                let rule = Rule { coefficients, noise, clip_norm, watch: watching };
                 let loss = core.step(layers, member, batch, rule, report);
                 // Every core has computed the same loss and sees the same findings, so all leave
                 // together.
                 let unfit = if loss.is_finite() {
                     watch.first()
                 } else {
-                    Some(core.cause(layers, member, batch, &watch))
+                    Some(core.cause(layers, member, batch, rule, &watch))
                 };
                 if let Some(place) = unfit {
                     return Err(Diverged { step, loss, place });
                 }
+                steps += 1;
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
             }
-            Ok(())
+            Ok(steps)
         });
-        results.into_iter().collect()
+        for steps in results {
+            self.steps = taken + steps?;
+        }
+        Ok(())
     }
 
     /// Loss and predictions for some rows of `data`; nothing is learned.
@@ -271,17 +394,18 @@ impl<T: Scalar> Engine<T> {
     /// If a row or a label is out of range.
     pub fn evaluate(&mut self, data: &impl Rows<T>, labels: &[u8], rows: &[u32]) -> Evaluation {
         self.check_rows(data, labels, rows);
+        let classes = self.widths[self.widths.len() - 1];
         let layers = &self.layers;
         let results = self.team.run(|member| {
             let mut core = self.cores[member.rank()].lock().expect("no core has panicked");
             let mut found = vec![];
             for chunk in rows.chunks(EVALUATION_ROWS) {
-                core.forward(layers, member, Batch { data, labels, rows: chunk }, false);
+                core.forward(layers, member, Batch { data, labels, rows: chunk }, None);
                 // Every core has all scores; each looks at some of the rows.
                 let share = |core| core * chunk.len() / member.team_size();
                 let own = share(member.rank())..share(member.rank() + 1);
-                for i in own.clone() {
-                    let scores = core.scores(layers, i);
+                let scores = core.scores(layers, chunk.len());
+                for (i, scores) in own.clone().zip(scores.chunks(classes).skip(own.start)) {
                     let loss = cross_entropy(scores, usize::from(labels[chunk[i] as usize]));
                     found.push((argmax(scores) as u32, loss.to_f64()));
                 }
@@ -315,9 +439,9 @@ impl<T: Scalar> Engine<T> {
             let mut core = self.cores[member.rank()].lock().expect("no core has panicked");
             let mut scores = vec![];
             for chunk in rows.chunks(EVALUATION_ROWS) {
-                core.forward(layers, member, Batch { data, labels: &[], rows: chunk }, false);
+                core.forward(layers, member, Batch { data, labels: &[], rows: chunk }, None);
                 if member.rank() == 0 {
-                    (0..chunk.len()).for_each(|i| scores.extend(core.scores(layers, i)));
+                    scores.extend_from_slice(core.scores(layers, chunk.len()));
                 }
                 meet_before_next_batch(layers, member);
             }
@@ -353,9 +477,9 @@ impl<T: Scalar> Engine<T> {
 
     /// Calls `copy(core's storage, place in it, place in the classifier's parameters)` for every
     /// parameter that core `rank` owns.
-    fn places(&self, rank: usize, mut copy: impl FnMut(Slot, usize)) {
-        let mut start = 0;
+    fn places(&self, model: &SoftmaxClassifier<T>, rank: usize, mut copy: impl FnMut(Slot, usize)) {
         for (l, layer) in self.layers.iter().enumerate() {
+            let Ranges { weight, bias, gamma, mean, variance } = model.ranges(l);
             let (layout, owned) = (&layer.layout, &layer.sharing.owned[rank]);
             let (inputs, outputs) = (self.widths[l], self.widths[l + 1]);
             for k in owned.clone() {
@@ -369,32 +493,38 @@ impl<T: Scalar> Engine<T> {
                             } else {
                                 row * tile.len() + column
                             };
-                            copy(Slot::Weight(l, stored + at), start + o * inputs + i);
+                            copy(Slot::Weight(l, stored + at), weight.start + o * inputs + i);
                         }
                     }
                 }
             }
-            start += inputs * outputs;
             if let Some(next) = self.layers.get(l + 1) {
                 let owned = &next.sharing.owned[rank];
                 for k in owned.clone() {
                     let first = next.layout.blocks[owned.start].start;
                     for o in next.layout.blocks[k].clone() {
-                        copy(Slot::Bias(l + 1, o - first), start + o);
+                        copy(Slot::Bias(l + 1, o - first), bias.start + o);
+                        if self.hidden.norm != Norm::None {
+                            copy(Slot::Gamma(l + 1, o - first), gamma.start + o);
+                        }
+                        if self.hidden.norm == Norm::Batch {
+                            copy(Slot::Mean(l + 1, o - first), mean.start + o);
+                            copy(Slot::Variance(l + 1, o - first), variance.start + o);
+                        }
                     }
                 }
             } else {
-                (0..outputs).for_each(|o| copy(Slot::OutputBias(o), start + o));
+                (0..outputs).for_each(|o| copy(Slot::OutputBias(o), bias.start + o));
             }
-            start += outputs;
         }
     }
 
     fn set(&mut self, model: &SoftmaxClassifier<T>, part: impl Fn(&mut Learned<T>) -> &mut Vec<T>) {
         assert_eq!(model.widths(), self.widths, "widths of the model and of the engine");
+        assert_eq!(model.hidden(), self.hidden, "hidden units of the model and of the engine");
         for rank in 0..self.cores.len() {
             let mut core = self.cores[rank].lock().expect("no core has panicked");
-            self.places(rank, |slot, at| {
+            self.places(model, rank, |slot, at| {
                 let (learned, i) = slot.of_mut(&mut core);
                 part(learned)[i] = model.parameters()[at];
             });
@@ -402,10 +532,12 @@ impl<T: Scalar> Engine<T> {
     }
 
     fn get(&self, part: impl Fn(&Learned<T>) -> &Vec<T>) -> SoftmaxClassifier<T> {
-        let mut model = SoftmaxClassifier::zeros(&self.widths).expect("widths of a model");
+        let empty = SoftmaxClassifier::zeros_with(&self.widths, self.hidden);
+        let empty = empty.expect("widths of a model");
+        let mut model = empty.clone();
         for (rank, core) in self.cores.iter().enumerate() {
             let core = core.lock().expect("no core has panicked");
-            self.places(rank, |slot, at| {
+            self.places(&empty, rank, |slot, at| {
                 let (learned, i) = slot.of(&core);
                 model.parameters_mut()[at] = part(learned)[i];
             });
@@ -419,6 +551,9 @@ impl<T: Scalar> Engine<T> {
 enum Slot {
     Weight(usize, usize),
     Bias(usize, usize),
+    Gamma(usize, usize),
+    Mean(usize, usize),
+    Variance(usize, usize),
     OutputBias(usize),
 }
 
@@ -426,7 +561,10 @@ impl Slot {
     fn of<T>(self, core: &Core<T>) -> (&Learned<T>, usize) {
         match self {
             Slot::Weight(l, i) => (&core.shares[l].weights, i),
-            Slot::Bias(l, i) => (&core.shares[l].bias, i),
+            Slot::Bias(l, i) => (&core.shares[l].hidden.bias, i),
+            Slot::Gamma(l, i) => (&core.shares[l].hidden.gamma, i),
+            Slot::Mean(l, i) => (&core.shares[l].hidden.mean, i),
+            Slot::Variance(l, i) => (&core.shares[l].hidden.variance, i),
             Slot::OutputBias(i) => (&core.output_bias, i),
         }
     }
@@ -434,7 +572,10 @@ impl Slot {
     fn of_mut<T>(self, core: &mut Core<T>) -> (&mut Learned<T>, usize) {
         match self {
             Slot::Weight(l, i) => (&mut core.shares[l].weights, i),
-            Slot::Bias(l, i) => (&mut core.shares[l].bias, i),
+            Slot::Bias(l, i) => (&mut core.shares[l].hidden.bias, i),
+            Slot::Gamma(l, i) => (&mut core.shares[l].hidden.gamma, i),
+            Slot::Mean(l, i) => (&mut core.shares[l].hidden.mean, i),
+            Slot::Variance(l, i) => (&mut core.shares[l].hidden.variance, i),
             Slot::OutputBias(i) => (&mut core.output_bias, i),
         }
     }

@@ -24,7 +24,7 @@ use chainrule_tensor::elementwise::all_finite;
 use chainrule_tensor::team::{Board, Member};
 
 use crate::SoftmaxClassifier;
-use crate::step::{Batch, Core, Layer, meet_before_next_batch};
+use crate::step::{Batch, Core, Layer, Rule, meet_before_next_batch};
 
 /// A part of a training step. Layers count from 1, as their names do: `fc1`, `fc2`, …
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,11 +136,12 @@ impl<T: Scalar> Core<T> {
         layers: &[Layer<T>],
         member: Member,
         batch: Batch<T>,
+        rule: Rule<T>,
         watch: &Watch,
     ) -> Place {
         meet_before_next_batch(layers, member);
         // The loss has overwritten the scores by its derivative: make them again.
-        self.forward(layers, member, batch, true);
+        self.forward(layers, member, batch, Some(&rule.noise));
         self.look_at_forward(layers, batch.rows.len(), watch);
         member.meet();
         watch.first().unwrap_or(Place::Loss)
@@ -150,7 +151,8 @@ impl<T: Scalar> Core<T> {
     fn is_finite(&self, layers: &[Layer<T>], rows: usize, place: Place) -> bool {
         let finite = |numbers: &[T]| all_finite(self.work.path, numbers);
         // What layer l writes, and its bias, belong to the owners of the inputs of layer l + 1.
-        let bias = |l: usize| self.shares.get(l).map_or(&self.output_bias, |next| &next.bias);
+        let bias =
+            |l: usize| self.shares.get(l).map_or(&self.output_bias, |next| &next.hidden.bias);
         let inputs = |l: usize| {
             let (share, layout) = (&self.shares[l - 1], &layers[l - 1].layout);
             share.blocks.clone().all(|k| finite(&share.x[share.columns(layout, k, rows)]))

@@ -27,7 +27,11 @@
 //! | --- | --- |
 //! | [`classifier`] | `SoftmaxClassifier`: the parameters with their names and shapes, and how they start |
 //! | [`linear`] | Z = X W + b: forward, and the derivatives by X, W and b |
-//! | [`relu`] | A = max(Z, 0), and its derivative |
+//! | [`relu`] | A = max(Z + b, 0), and its derivative, in one pass each |
+//! | [`activation`] | leaky ReLU, GELU, tanh, sigmoid, and their derivatives |
+//! | [`norm`] | batch and layer normalisation, and their derivatives |
+//! | [`noise`] | dropout, mixup, smoothed labels |
+//! | [`hidden`] | what happens to a hidden layer's sums before the next layer reads them |
 //! | [`softmax`] | softmax and cross-entropy as one function, and its derivative |
 //! | [`layout`] | how a layer is cut into blocks of inputs and tiles of outputs, and who owns which |
 //! | [`step`] | one step of training: forward, loss, backward, update |
@@ -36,19 +40,27 @@
 //! | [`engine`] | the threads that take the steps, and evaluation |
 //! | [`gradcheck`] | every derivative against a centred difference |
 
+pub mod activation;
 pub mod classifier;
 pub mod clip;
 pub mod engine;
 pub mod finite;
 pub mod gradcheck;
+pub mod hidden;
 pub mod layout;
 pub mod linear;
+pub mod noise;
+pub mod norm;
 pub mod relu;
 pub mod softmax;
 pub mod step;
 
-pub use chainrule_tensor::elementwise::Sgd;
+pub use activation::Activation;
+pub use chainrule_tensor::update::{Method, Optimiser, Sgd};
 pub use classifier::{Init, SoftmaxClassifier};
 pub use engine::{Diverged, Engine, Evaluation};
 pub use finite::Place;
+pub use hidden::Hidden;
+pub use noise::Regularisation;
+pub use norm::Norm;
 pub use step::Step;

@@ -6,8 +6,8 @@
 //! exponential at or below 1. Taken together, the two need no logarithm of a probability that
 //! may have become 0, and their derivative has no division by one.
 
-use chainrule_tensor::Scalar;
 use chainrule_tensor::rows::log_sum_exp;
+use chainrule_tensor::{Path, Scalar, elementwise};
 
 /// The loss of one example, -ln p_label, from its scores.
 ///
@@ -20,23 +20,62 @@ pub fn cross_entropy<T: Scalar>(scores: &[T], label: usize) -> T {
     log_sum_exp(scores) - scores[label]
 }
 
-/// Turns the scores of one example into `weight`·∂L/∂scores, in place, and returns the loss L.
+/// What the probabilities of an example ought to be:
+///
+/// q = (1-ε) (s [first] + (1-s) [second]) + ε / classes
+///
+/// with mixup's share s and label smoothing's ε. Usually s is 1 and ε 0, and q is the label.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Target<T> {
+    /// The example's class.
+    pub first: usize,
+    /// The class of the example that it is mixed with.
+    pub second: usize,
+    /// s, from 0 to 1.
+    pub share: T,
+    /// ε, from 0 to below 1.
+    pub smoothing: T,
+}
+
+impl<T: Scalar> From<usize> for Target<T> {
+    fn from(label: usize) -> Self {
+        Self { first: label, second: label, share: T::ONE, smoothing: T::ZERO }
+    }
+}
+
+/// Turns scores into `weight`·∂L/∂scores, in place, and returns Σ L, where L = -Σ q_j ln p_j of each
+/// example. `scores` is (examples, classes), `target(i)` what the i-th example asks for.
 ///
 /// `weight` is 1/N for the mean over N examples.
-pub fn cross_entropy_backward<T: Scalar>(scores: &mut [T], label: usize, weight: T) -> T {
-    let maximum = scores.iter().fold(T::NEG_INFINITY, |m, &s| m.max(s));
-    let label_score = scores[label] - maximum;
-    let mut sum = T::ZERO;
-    for s in scores.iter_mut() {
-        *s = (*s - maximum).exp();
-        sum += *s;
+pub fn cross_entropy_backward<T: Scalar>(
+    path: Path,
+    scores: &mut [T],
+    classes: usize,
+    target: impl Fn(usize) -> Target<T>,
+    weight: T,
+) -> f64 {
+    let mut expected = 0.0;
+    for (i, row) in scores.chunks_exact_mut(classes).enumerate() {
+        let maximum = row.iter().fold(T::NEG_INFINITY, |m, &s| m.max(s));
+        row.iter_mut().for_each(|s| *s -= maximum);
+        let Target { first, second, share, smoothing } = target(i);
+        let labels = share * row[first] + (T::ONE - share) * row[second];
+        let all = row.iter().copied().sum::<T>() / T::from_f64(classes as f64);
+        expected += ((T::ONE - smoothing) * labels + smoothing * all).to_f64();
     }
-    let factor = weight / sum;
-    for s in scores.iter_mut() {
-        *s *= factor;
+    elementwise::exp(path, scores);
+    let mut logarithms = 0.0;
+    for (i, row) in scores.chunks_exact_mut(classes).enumerate() {
+        let sum: T = row.iter().copied().sum();
+        logarithms += sum.ln().to_f64();
+        let Target { first, second, share, smoothing } = target(i);
+        let (factor, of_each) = (weight / sum, weight * smoothing / T::from_f64(classes as f64));
+        row.iter_mut().for_each(|p| *p = *p * factor - of_each);
+        let of_labels = weight * (T::ONE - smoothing);
+        row[first] -= of_labels * share;
+        row[second] -= of_labels * (T::ONE - share);
     }
-    scores[label] -= weight;
-    sum.ln() - label_score
+    logarithms - expected
 }
 
 /// Turns scores into probabilities, in place.
@@ -55,13 +94,33 @@ pub fn softmax<T: Scalar>(scores: &mut [T]) {
 mod tests {
     use super::*;
 
+    fn backward<T: Scalar>(scores: &mut [T], target: Target<T>, weight: T) -> f64 {
+        let classes = scores.len();
+        cross_entropy_backward(Path::best(), scores, classes, |_| target, weight)
+    }
+
+    #[test]
+    fn smoothed_and_mixed_labels_are_pytorchs() {
+        // PyTorch 2.15: F.cross_entropy(s, q) and its gradient, with s below and
+        // q = 0.9 * (0.7 * onehot(1) + 0.3 * onehot(3)) + 0.1 / 4.
+        let mut s = [0.5, -1.0, 2.0, 0.25];
+        let target = Target { first: 1, second: 3, share: 0.7, smoothing: 0.1 };
+        let loss = backward(&mut s, target, 1.0);
+        assert!((loss - 2.8880289984482537).abs() < 1e-14, "{loss}");
+        let gradient =
+            [0.12923482528416222, -0.6205855587338798, 0.6662325307415308, -0.1748817972918132];
+        for (got, want) in s.iter().zip(gradient) {
+            assert!((got - want).abs() < 1e-15, "{got} {want}");
+        }
+    }
+
     #[test]
     fn three_scores_worked_out_by_hand() {
         // exp of ln 1, ln 2, ln 5 is 1, 2, 5: probabilities 1/8, 2/8, 5/8.
         let scores = [0.0, 2.0f64.ln(), 5.0f64.ln()];
         assert!((cross_entropy(&scores, 1) - 4.0f64.ln()).abs() < 1e-15);
         let mut gradient = scores;
-        let loss = cross_entropy_backward(&mut gradient, 1, 0.5);
+        let loss = backward(&mut gradient, 1.into(), 0.5);
         assert!((loss - 4.0f64.ln()).abs() < 1e-15);
         for (got, want) in gradient.iter().zip([1.0 / 16.0, -3.0 / 8.0, 5.0 / 16.0]) {
             assert!((got - want).abs() < 1e-15, "{got} {want}");
@@ -75,10 +134,10 @@ mod tests {
     fn scores_of_ten_thousand_stay_finite() {
         for label in 0..3 {
             let mut s = [1e4f32, -1e4, 0.0];
-            let loss = cross_entropy_backward(&mut s, label, 1.0);
+            let loss = backward(&mut s, label.into(), 1.0);
             assert_eq!(loss, [0.0, 2e4, 1e4][label]);
             assert!(s.iter().all(|x| x.is_finite()));
-            assert_eq!(cross_entropy(&[1e4f32, -1e4, 0.0], label), loss);
+            assert_eq!(f64::from(cross_entropy(&[1e4f32, -1e4, 0.0], label)), loss);
         }
     }
 
@@ -88,7 +147,7 @@ mod tests {
             let mut s = [1.0f32, 2.0, 3.0];
             s[at] = f32::NAN;
             assert!(cross_entropy(&s, 0).is_nan());
-            assert!(cross_entropy_backward(&mut s, 0, 1.0).is_nan());
+            assert!(backward(&mut s, 0.into(), 1.0).is_nan());
         }
     }
 }

@@ -5,12 +5,12 @@
 //! ```text
 //! forward    A₀ = X                                     the batch, one example a row
 //!            Z_l = A_{l-1} W_l + b_l                    for l = 1 … L
-//!            A_l = relu(Z_l)                            for l < L
+//!            A_l = relu(Z_l)                            for l < L; more of it in `hidden`
 //! loss       L = mean over the rows of -ln softmax(Z_L)[label]  +  ½ λ Σ W²
 //! backward   dZ_L = (softmax(Z_L) - onehot) / N
 //!            dW_l = A_{l-1}ᵀ dZ_l,  db_l = Σ rows dZ_l  for l = L … 1
 //!            dZ_{l-1} = dZ_l W_lᵀ where A_{l-1} > 0, else 0
-//! update     V := μ V + dW + λ W,  W := W - η V
+//! update     V := μ V + dW + λ W,  W := W - η V        or another optimiser's
 //! ```
 //!
 //! Where the norm of the gradient is to be clipped, [`crate::clip`] comes between the last two.
@@ -27,20 +27,26 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chainrule_tensor::bytes::Rows;
-use chainrule_tensor::elementwise::{Sgd, add_assign, sgd, sum_of_squares};
+use chainrule_tensor::elementwise::{add_assign, sum_of_squares};
 use chainrule_tensor::prefetch::Ahead;
 use chainrule_tensor::team::{Board, Member};
+use chainrule_tensor::update::{Optimiser, move_towards, update};
 use chainrule_tensor::{Path, Scalar};
 
 use crate::finite::Watch;
+use crate::hidden::{Block, Owned, Statistics};
 use crate::layout::{LinearLayout, Sharing};
 use crate::linear::{Strips, Workspace};
-use crate::{clip, linear, relu, softmax};
+use crate::noise::Noise;
+use crate::{Hidden, Norm, clip, linear, softmax};
 
 /// What all cores see of a layer: how it is cut and shared, and where they publish.
 pub(crate) struct Layer<T> {
     pub layout: LinearLayout,
     pub sharing: Sharing,
+    /// What becomes of the sums of a hidden layer.
+    pub hidden: Hidden,
+    statistics: Statistics<T>,
     /// Slot k: partial products, (rows, outputs) in tiles. Written by the owner of block k.
     partials: Board<T>,
     /// Slot t: ∂L/∂Z for the columns of tile t, (rows, tile). Written by the owner of block t of
@@ -53,7 +59,13 @@ pub(crate) struct Layer<T> {
 }
 
 impl<T: Scalar> Layer<T> {
-    pub fn new(layout: LinearLayout, cores: usize, rows: usize, last: bool) -> Self {
+    pub fn new(
+        layout: LinearLayout,
+        hidden: Hidden,
+        cores: usize,
+        rows: usize,
+        last: bool,
+    ) -> Self {
         let sharing = Sharing::new(layout.blocks.len(), cores);
         let z = |slot: usize| {
             let used = sharing.slot[slot] == slot;
@@ -63,7 +75,9 @@ impl<T: Scalar> Layer<T> {
         let dz = if last { Board::new(vec![]) } else { tiles(&layout, rows) };
         let slots = || layout.blocks.iter().map(|_| AtomicU64::new(0)).collect();
         let (squares, gradient_squares) = (slots(), slots());
-        Self { layout, sharing, partials, dz, squares, gradient_squares }
+        let statistics =
+            Statistics::new(&layout, if last { Norm::None } else { hidden.norm }, rows);
+        Self { layout, sharing, hidden, statistics, partials, dz, squares, gradient_squares }
     }
 }
 
@@ -72,30 +86,69 @@ fn tiles<T: Scalar>(layout: &LinearLayout, rows: usize) -> Board<T> {
     Board::new(layout.tiles.iter().map(|tile| vec![T::ZERO; rows * tile.len()]).collect())
 }
 
-/// Parameters and their velocity, side by side.
+/// Parameters and what goes with them, side by side. What is not needed is empty.
 #[derive(Clone)]
 pub(crate) struct Learned<T> {
     pub value: Vec<T>,
     pub velocity: Vec<T>,
+    /// The running mean of the gradient's squares, of optimisers that keep it.
+    pub squares: Vec<T>,
+    /// The running mean of the parameters themselves.
+    pub average: Vec<T>,
     /// The gradient of the step at hand, where it is kept until its norm is known.
     pub gradient: Option<Vec<T>>,
 }
 
 impl<T: Scalar> Learned<T> {
-    fn zeros(len: usize) -> Self {
-        Self { value: vec![T::ZERO; len], velocity: vec![T::ZERO; len], gradient: None }
+    pub fn zeros(len: usize) -> Self {
+        let zeros = || vec![T::ZERO; len];
+        Self { value: zeros(), velocity: zeros(), squares: vec![], average: vec![], gradient: None }
     }
 
     /// The parameters at `range`, ready to take their gradient.
-    pub fn update(&mut self, path: Path, rule: Sgd<T>, range: Range<usize>) -> Update<'_, T> {
+    pub fn update(
+        &mut self,
+        path: Path,
+        coefficients: Coefficients<T>,
+        range: Range<usize>,
+    ) -> Update<'_, T> {
+        fn part<T>(all: &mut [T], range: Range<usize>) -> &mut [T] {
+            if all.is_empty() { all } else { &mut all[range] }
+        }
         Update {
             path,
-            rule,
+            coefficients,
             w: &mut self.value[range.clone()],
             v: &mut self.velocity[range.clone()],
+            s: part(&mut self.squares, range.clone()),
+            average: part(&mut self.average, range.clone()),
             kept: self.gradient.as_mut().map(|gradient| &mut gradient[range]),
             squares: 0.0,
         }
+    }
+
+    /// Moves the running mean of parameters that have no gradient.
+    pub fn follow(&mut self, path: Path, coefficients: Coefficients<T>, range: Range<usize>) {
+        if let Some(average) = self.average.get_mut(range.clone()) {
+            move_towards(path, average, &self.value[range], coefficients.average);
+        }
+    }
+}
+
+/// The coefficients of the update of one step.
+#[derive(Clone, Copy)]
+pub(crate) struct Coefficients<T> {
+    pub optimiser: Optimiser<T>,
+    /// The number of the step, from 1, over the whole of training.
+    pub t: u64,
+    /// How far the running mean of the parameters moves, where there is one.
+    pub average: T,
+}
+
+impl<T: Scalar> Coefficients<T> {
+    /// The same for parameters that are not penalised.
+    pub fn without_penalty(self) -> Self {
+        Self { optimiser: self.optimiser.without_penalty(), ..self }
     }
 }
 
@@ -105,8 +158,8 @@ pub(crate) struct Share<T> {
     pub blocks: Range<usize>,
     /// Their weights, block after block, each in tiles.
     pub weights: Learned<T>,
-    /// The biases of the layer *below* for these features, whose activations are this input.
-    pub bias: Learned<T>,
+    /// What makes the sums of the layer *below* these features; of the first layer nothing does.
+    pub hidden: Owned<T>,
     /// The activations of these features, block after block, each (rows, width).
     pub x: Vec<T>,
     /// Σ w² of each block after the last update.
@@ -120,14 +173,16 @@ pub(crate) struct Core<T> {
     pub output_bias: Learned<T>,
     /// The scores Z_L, which become ∂L/∂Z_L: a (rows, tile) matrix for each tile.
     pub scores: Board<T>,
-    row: Vec<T>,
+    /// The same, (rows, classes).
+    table: Vec<T>,
     pub work: Workspace<T>,
 }
 
 /// How a step learns.
 #[derive(Clone, Copy)]
 pub(crate) struct Rule<'a, T> {
-    pub sgd: Sgd<T>,
+    pub coefficients: Coefficients<T>,
+    pub noise: Noise,
     /// The largest norm that the gradient may have.
     pub clip_norm: Option<f64>,
     /// Who looks for numbers that are not finite, if anybody does.
@@ -139,7 +194,8 @@ pub(crate) struct Rule<'a, T> {
 pub struct Step {
     /// The number of the step, from 0.
     pub number: usize,
-    /// The mean cross-entropy of the batch plus the penalty ½ λ Σ W², before the update.
+    /// The mean cross-entropy of the batch, as training sees it, plus the penalty ½ λ Σ W²,
+    /// before the update.
     pub loss: f64,
     /// Where [`crate::Engine::set_clip_norm`] asked for it: the norm of the gradient before it
     /// was clipped, without the penalty's share. A step whose loss is not finite has none.
@@ -170,9 +226,13 @@ impl<T: Scalar> Core<T> {
             let width: usize = ranges.iter().map(Range::len).sum();
             let widest = ranges.iter().map(Range::len).max().unwrap_or(0);
             let forward = forward_rows * if l == 0 { widest } else { width };
+            let hidden = match l.checked_sub(1) {
+                Some(below) => Owned::new(layer.hidden, below, width, rows, forward_rows),
+                None => Owned::new(Hidden::default(), 0, 0, 0, 0),
+            };
             Share {
                 weights: Learned::zeros(width * layout.outputs),
-                bias: Learned::zeros(if l == 0 { 0 } else { width }),
+                hidden,
                 x: vec![T::ZERO; forward.max(rows * width)],
                 squares: vec![0.0; blocks.len()],
                 blocks,
@@ -184,9 +244,18 @@ impl<T: Scalar> Core<T> {
             shares: layers.iter().enumerate().map(share).collect(),
             output_bias: Learned::zeros(last.outputs),
             scores: tiles(last, rows),
-            row: vec![T::ZERO; last.outputs],
+            table: vec![T::ZERO; rows * last.outputs],
             work: Workspace::new(path, rows),
         }
+    }
+
+    /// All that this core learns.
+    pub fn learned_mut(&mut self) -> impl Iterator<Item = &mut Learned<T>> {
+        let shares = self.shares.iter_mut().flat_map(|share| {
+            let [bias, gamma, mean, variance] = share.hidden.learned_mut();
+            [&mut share.weights, bias, gamma, mean, variance]
+        });
+        shares.chain([&mut self.output_bias])
     }
 
     /// Forward, loss, backward and update. Returns the loss before the update; if that is not
@@ -203,11 +272,12 @@ impl<T: Scalar> Core<T> {
         report: impl Fn(f64, Option<f64>),
     ) -> f64 {
         let rows = batch.rows.len();
-        self.forward(layers, member, batch, true);
+        let Rule { coefficients, noise, .. } = rule;
+        self.forward(layers, member, batch, Some(&noise));
         if let Some(watch) = rule.watch {
             self.look_at_forward(layers, rows, watch);
         }
-        let loss = self.loss(layers, batch) + penalty(layers, rule.sgd.l2.to_f64());
+        let loss = self.loss(layers, batch, &noise) + penalty(layers, coefficients.optimiser.l2);
         if rule.clip_norm.is_none() || !loss.is_finite() {
             report(loss, None);
         }
@@ -215,7 +285,7 @@ impl<T: Scalar> Core<T> {
             return loss;
         }
         for l in (0..layers.len()).rev() {
-            self.backward(layers, l, rows, rule.sgd);
+            self.backward(layers, member, l, rows, coefficients, &noise);
             if l > 0 {
                 member.meet();
             }
@@ -223,7 +293,7 @@ impl<T: Scalar> Core<T> {
         if let Some(max_norm) = rule.clip_norm {
             let norm = self.gradient_norm(layers, member);
             report(loss, Some(norm));
-            self.update_clipped(layers, rule.sgd, clip::factor(norm, max_norm));
+            self.update_clipped(layers, coefficients, clip::factor(norm, max_norm));
             member.meet();
         } else {
             meet_before_next_batch(layers, member);
@@ -236,9 +306,15 @@ impl<T: Scalar> Core<T> {
         loss
     }
 
-    /// The scores of a batch. With `keep`, the whole input stays for the backward pass; without,
-    /// only a block of it exists at a time.
-    pub fn forward(&mut self, layers: &[Layer<T>], member: Member, batch: Batch<T>, keep: bool) {
+    /// The scores of a batch. With `noise` it is training, and the whole input stays for the
+    /// backward pass; without, only a block of it exists at a time.
+    pub fn forward(
+        &mut self,
+        layers: &[Layer<T>],
+        member: Member,
+        batch: Batch<T>,
+        noise: Option<&Noise>,
+    ) {
         let (path, rows) = (self.work.path, batch.rows.len());
         for (l, layer) in layers.iter().enumerate() {
             let (layout, sharing) = (&layer.layout, &layer.sharing);
@@ -246,10 +322,16 @@ impl<T: Scalar> Core<T> {
             for k in share.blocks.clone() {
                 let x = if l == 0 {
                     let columns = layout.blocks[k].clone();
-                    let at =
-                        if keep { share.columns(layout, k, rows) } else { 0..rows * columns.len() };
-                    batch.data.gather(path, batch.rows, columns, &mut share.x[at.clone()]);
-                    &share.x[at]
+                    let at = match noise {
+                        Some(_) => share.columns(layout, k, rows),
+                        None => 0..rows * columns.len(),
+                    };
+                    let x = &mut share.x[at];
+                    batch.data.gather(path, batch.rows, columns, x);
+                    if let Some(noise) = noise {
+                        noise.mix(x, rows);
+                    }
+                    &*x
                 } else {
                     &share.x[share.columns(layout, k, rows)]
                 };
@@ -270,21 +352,35 @@ impl<T: Scalar> Core<T> {
             }
             member.meet();
 
-            let mut sum = |tile: &Range<usize>, z: &mut [T]| {
+            let sum = |work: &mut Workspace<T>, tile: &Range<usize>, z: &mut [T]| {
                 let range = tile.start * rows..tile.end * rows;
-                linear::sum_partials(&mut self.work, &sharing.groups, &layer.partials, range, z);
+                linear::sum_partials(work, &sharing.groups, &layer.partials, range, z);
             };
             if let Some(next) = self.shares.get_mut(l + 1) {
-                for t in next.blocks.clone() {
-                    let (at, features) = next.places(&layers[l + 1].layout, t, rows);
-                    sum(&layout.tiles[t], &mut next.x[at.clone()]);
-                    relu::forward(path, &mut next.x[at], &next.bias.value[features]);
+                let blocks = next.own_blocks(&layers[l + 1].layout, rows);
+                let of_layer = layer.hidden.norm == Norm::Layer;
+                if of_layer {
+                    for block in blocks.clone() {
+                        let z = &mut next.x[block.at];
+                        sum(&mut self.work, &layout.tiles[block.number], z);
+                        next.hidden.publish(path, &layer.statistics, rows, block.number, z);
+                    }
+                    member.meet();
+                    next.hidden.gather(&layer.statistics, &layout.tiles, rows);
+                }
+                for block in blocks {
+                    let z = &mut next.x[block.at.clone()];
+                    if !of_layer {
+                        sum(&mut self.work, &layout.tiles[block.number], z);
+                    }
+                    let scratch = &mut self.work.scratch;
+                    next.hidden.forward(path, &block, rows, z, noise, scratch);
                 }
             } else {
                 for (t, tile) in layout.tiles.iter().enumerate() {
                     let mut z = self.scores.write(t);
                     let z = &mut z[..rows * tile.len()];
-                    sum(tile, z);
+                    sum(&mut self.work, tile, z);
                     for row in z.chunks_exact_mut(tile.len()) {
                         add_assign(path, row, &self.output_bias.value[tile.clone()]);
                     }
@@ -294,58 +390,67 @@ impl<T: Scalar> Core<T> {
     }
 
     /// The mean cross-entropy; turns the scores into its derivative.
-    fn loss(&mut self, layers: &[Layer<T>], batch: Batch<T>) -> f64 {
+    fn loss(&mut self, layers: &[Layer<T>], batch: Batch<T>, noise: &Noise) -> f64 {
+        let (path, rows) = (self.work.path, batch.rows.len());
         let layout = &layers[layers.len() - 1].layout;
-        let weight = T::ONE / T::from_f64(batch.rows.len() as f64);
-        let mut sum = 0.0;
-        for (i, &row) in batch.rows.iter().enumerate() {
-            self.copy_scores(layout, i);
-            let label = usize::from(batch.labels[row as usize]);
-            sum += softmax::cross_entropy_backward(&mut self.row, label, weight).to_f64();
-            for (t, tile) in layout.tiles.iter().enumerate() {
-                let row = &self.row[tile.clone()];
-                self.scores.write(t)[i * tile.len()..(i + 1) * tile.len()].copy_from_slice(row);
+        let weight = T::ONE / T::from_f64(rows as f64);
+        let label = |i: usize| batch.labels[batch.rows[i] as usize];
+        let target = |i| noise.target(label, i, rows);
+        self.scores(layers, rows);
+        let table = &mut self.table[..rows * layout.outputs];
+        let sum = softmax::cross_entropy_backward(path, table, layout.outputs, target, weight);
+        for (t, tile) in layout.tiles.iter().enumerate() {
+            let mut scores = self.scores.write(t);
+            let to = scores.chunks_exact_mut(tile.len());
+            for (to, from) in to.zip(table.chunks_exact(layout.outputs)) {
+                to.copy_from_slice(&from[tile.clone()]);
             }
         }
-        sum / batch.rows.len() as f64
+        sum / rows as f64
     }
 
-    /// The scores of the i-th example of the batch.
-    pub fn scores(&mut self, layers: &[Layer<T>], i: usize) -> &[T] {
-        self.copy_scores(&layers[layers.len() - 1].layout, i);
-        &self.row
-    }
-
-    fn copy_scores(&mut self, layout: &LinearLayout, i: usize) {
+    /// The scores of the batch, (rows, classes).
+    pub fn scores(&mut self, layers: &[Layer<T>], rows: usize) -> &[T] {
+        let layout = &layers[layers.len() - 1].layout;
+        let table = &mut self.table[..rows * layout.outputs];
         for (t, tile) in layout.tiles.iter().enumerate() {
-            let row = &mut self.row[tile.clone()];
-            row.copy_from_slice(&self.scores.read(t)[i * tile.len()..(i + 1) * tile.len()]);
+            let scores = self.scores.read(t);
+            let from = scores.chunks_exact(tile.len());
+            for (from, to) in from.zip(table.chunks_exact_mut(layout.outputs)) {
+                to[tile.clone()].copy_from_slice(from);
+            }
         }
+        table
     }
 
     /// Layer l (from 0) backward: dZ of the layer below, then this layer's weights.
-    fn backward(&mut self, layers: &[Layer<T>], l: usize, rows: usize, rule: Sgd<T>) {
+    fn backward(
+        &mut self,
+        layers: &[Layer<T>],
+        member: Member,
+        l: usize,
+        rows: usize,
+        coefficients: Coefficients<T>,
+        noise: &Noise,
+    ) {
         let path = self.work.path;
         let layout = &layers[l].layout;
         let last = l + 1 == layers.len();
         let dz = if last { &self.scores } else { &layers[l].dz };
-        let no_penalty = Sgd { l2: T::ZERO, ..rule };
         let share = &mut self.shares[l];
-        for (own, k) in share.blocks.clone().enumerate() {
-            let (at, features) = share.places(layout, k, rows);
+        for (own, block) in share.own_blocks(layout, rows).enumerate() {
+            let k = block.number;
             let range = layout.weights(share.blocks.start, k);
-            let x = &share.x[at];
-            if l > 0 {
-                let mut below = layers[l - 1].dz.write(k);
-                let below = &mut below[..x.len()];
+            let x = &share.x[block.at.clone()];
+            if let Some(below) = l.checked_sub(1).map(|below| &layers[below]) {
+                let mut below_dz = below.dz.write(k);
+                let dx = &mut below_dz[..x.len()];
                 let w = &share.weights.value[range.clone()];
-                linear::backward_input(&mut self.work, &layout.tiles, rows, dz, w, below);
-                relu::backward(path, below, x);
-                let db = &mut self.work.scratch[..features.len()];
-                linear::backward_bias(path, below, db);
-                share.bias.update(path, no_penalty, features).take(0..db.len(), db);
+                linear::backward_input(&mut self.work, &layout.tiles, rows, dz, w, dx);
+                let (all, scratch) = (&below.statistics, &mut self.work.scratch);
+                share.hidden.backward(path, &block, x, dx, coefficients, noise, all, scratch);
             }
-            let mut update = share.weights.update(path, rule, range);
+            let mut update = share.weights.update(path, coefficients, range);
             self.work.ahead.clear();
             linear::backward_weight(&mut self.work, &layout.tiles, rows, x, dz, &mut update);
             share.squares[own] = update.squares;
@@ -354,7 +459,18 @@ impl<T: Scalar> Core<T> {
             for (t, tile) in layout.tiles.iter().enumerate() {
                 let db = &mut self.work.scratch[..tile.len()];
                 linear::backward_bias(path, &dz.read(t)[..rows * tile.len()], db);
-                self.output_bias.update(path, no_penalty, tile.clone()).take(0..db.len(), db);
+                let coefficients = coefficients.without_penalty();
+                let mut update = self.output_bias.update(path, coefficients, tile.clone());
+                update.take(0..db.len(), db);
+            }
+        }
+        let below = l.checked_sub(1).map(|below| &layers[below]);
+        if let Some(below) = below.filter(|below| below.hidden.norm == Norm::Layer) {
+            member.meet();
+            share.hidden.gather_back(&below.statistics, &below.layout.tiles, rows);
+            for block in share.own_blocks(layout, rows) {
+                let mut dz = below.dz.write(block.number);
+                share.hidden.finish(path, &block, rows, &mut dz[..block.at.len()]);
             }
         }
     }
@@ -399,9 +515,11 @@ impl<T: Scalar> Core<T> {
 /// gradient must be kept until its norm is known, the keeping of it.
 pub(crate) struct Update<'a, T> {
     path: Path,
-    rule: Sgd<T>,
+    coefficients: Coefficients<T>,
     w: &'a mut [T],
     v: &'a mut [T],
+    s: &'a mut [T],
+    average: &'a mut [T],
     kept: Option<&'a mut [T]>,
     /// Σ w² of what has been updated, if there is a penalty on it.
     pub squares: f64,
@@ -413,9 +531,14 @@ impl<T: Scalar> Strips<T> for Update<'_, T> {
             kept[place].copy_from_slice(gradient);
             return;
         }
-        let (w, v) = (&mut self.w[place.clone()], &mut self.v[place]);
-        sgd(self.path, w, v, gradient, self.rule);
-        if self.rule.l2 > T::ZERO {
+        let Coefficients { optimiser, t, average } = &self.coefficients;
+        let (w, v) = (&mut self.w[place.clone()], &mut self.v[place.clone()]);
+        let s = if self.s.is_empty() { &mut [] } else { &mut self.s[place.clone()] };
+        update(self.path, optimiser, *t, (w, v, s), gradient);
+        if let Some(mean) = self.average.get_mut(place) {
+            move_towards(self.path, mean, w, *average);
+        }
+        if optimiser.l2 > T::ZERO {
             self.squares += sum_of_squares(self.path, w).to_f64();
         }
     }
@@ -425,7 +548,10 @@ impl<T: Scalar> Strips<T> for Update<'_, T> {
             ahead.push(&kept[place]);
         } else {
             ahead.push(&self.w[place.clone()]);
-            ahead.push(&self.v[place]);
+            ahead.push(&self.v[place.clone()]);
+            for more in [self.s.get(place.clone()), self.average.get(place)].into_iter().flatten() {
+                ahead.push(more);
+            }
         }
     }
 }
@@ -439,11 +565,11 @@ pub(crate) fn meet_before_next_batch<T>(layers: &[Layer<T>], member: Member) {
 }
 
 /// ½ λ Σ w² over all weights, summed in the order of layers and blocks.
-fn penalty<T>(layers: &[Layer<T>], l2: f64) -> f64 {
-    if l2 == 0.0 {
+fn penalty<T: Scalar>(layers: &[Layer<T>], l2: T) -> f64 {
+    if l2 == T::ZERO {
         return 0.0;
     }
-    0.5 * l2 * sum(layers.iter().flat_map(|layer| &layer.squares))
+    0.5 * l2.to_f64() * sum(layers.iter().flat_map(|layer| &layer.squares))
 }
 
 /// The sum of numbers that the cores have published, in their order.
@@ -452,19 +578,24 @@ pub(crate) fn sum<'a>(published: impl Iterator<Item = &'a AtomicU64>) -> f64 {
 }
 
 impl<T> Share<T> {
-    /// Where the activations of block k lie in `x`, and its features' biases in `bias`.
-    pub fn places(
+    /// Where the features of each own block lie, and their activations of `rows` examples.
+    pub fn own_blocks<'a>(
         &self,
-        layout: &LinearLayout,
-        k: usize,
+        layout: &'a LinearLayout,
         rows: usize,
-    ) -> (Range<usize>, Range<usize>) {
-        let first = layout.blocks[self.blocks.start].start;
-        let Range { start, end } = layout.blocks[k];
-        ((start - first) * rows..(end - first) * rows, start - first..end - first)
+    ) -> impl Iterator<Item = Block> + Clone + use<'a, T> {
+        let first = layout.blocks.get(self.blocks.start).map_or(0, |block| block.start);
+        self.blocks.clone().map(move |number| {
+            let Range { start, end } = layout.blocks[number];
+            let features = start - first..end - first;
+            Block { number, at: features.start * rows..features.end * rows, features }
+        })
     }
 
+    /// Where the activations of block k lie in `x`.
     pub fn columns(&self, layout: &LinearLayout, k: usize, rows: usize) -> Range<usize> {
-        self.places(layout, k, rows).0
+        let first = layout.blocks[self.blocks.start].start;
+        let Range { start, end } = layout.blocks[k];
+        (start - first) * rows..(end - first) * rows
     }
 }

@@ -1,8 +1,9 @@
-//! Loops over slices: sums, ReLU, the SGD update.
+//! Loops over slices: sums, and what hidden units compute.
 //!
 //! Each is one pass over memory, compiled for every [`Path`](crate::Path), and returns the same
 //! bits on each of them.
 
+use crate::Scalar;
 use crate::path::for_each_path;
 
 for_each_path! {
@@ -48,43 +49,52 @@ for_each_path! {
     }
 }
 
-/// Coefficients of one step of stochastic gradient descent with momentum and L2.
-///
-/// v := μ v + (∂L/∂w + λ w), then w := w - η v, which is PyTorch's `SGD(lr, momentum,
-/// weight_decay)` with no dampening; λw is the derivative of the penalty ½ λ Σ w². With `nesterov`
-/// the step is w := w - η (∂L/∂w + λ w + μ v) with the new v: where the momentum is about to lead,
-/// as in Sutskever, Martens, Dahl & Hinton 2013 and in PyTorch.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sgd<T> {
-    /// η, the step size.
-    pub learning_rate: T,
-    /// μ, the share of the last step's velocity that stays.
-    pub momentum: T,
-    /// λ, the weight of the L2 penalty.
-    pub l2: T,
-    /// Whether to look ahead along the momentum.
-    pub nesterov: bool,
+/// A function of one number and its derivative, to be applied to many.
+pub trait Function: Copy {
+    /// f(y) and f'(y). Marked `#[inline(always)]` and without a branch it becomes vectors.
+    fn value_and_slope<T: Scalar>(self, y: T) -> (T, T);
 }
 
 for_each_path! {
-    /// One step of [`Sgd`] over a slice of parameters. Returns nothing but the new `w` and `v`.
+    /// `y = f(y)`, element by element.
+    pub fn apply<T: Scalar, F: Function>(y: &mut [T], f: F) {
+        for y in y {
+            *y = f.value_and_slope(*y).0;
+        }
+    }
+}
+
+for_each_path! {
+    /// `y = f(y)` and `slope = f'(y)`, element by element.
     ///
     /// # Panics
     /// If the lengths differ.
-    pub fn sgd<T: Scalar>(w: &mut [T], v: &mut [T], gradient: &[T], step: Sgd<T>) {
-        assert!(w.len() == v.len() && v.len() == gradient.len());
-        let Sgd { learning_rate, momentum, l2, nesterov } = step;
-        if nesterov {
-            for ((w, v), &g) in w.iter_mut().zip(v).zip(gradient) {
-                let g = g + l2 * *w;
-                *v = momentum * *v + g;
-                *w -= learning_rate * (g + momentum * *v);
-            }
-        } else {
-            for ((w, v), &g) in w.iter_mut().zip(v).zip(gradient) {
-                *v = momentum * *v + (g + l2 * *w);
-                *w -= learning_rate * *v;
-            }
+    pub fn apply_with_slope<T: Scalar, F: Function>(y: &mut [T], slope: &mut [T], f: F) {
+        assert_eq!(y.len(), slope.len());
+        for (y, slope) in y.iter_mut().zip(slope) {
+            (*y, *slope) = f.value_and_slope(*y);
+        }
+    }
+}
+
+for_each_path! {
+    /// `x = e^x`, element by element.
+    pub fn exp<T: Scalar>(x: &mut [T]) {
+        for x in x {
+            *x = x.exp();
+        }
+    }
+}
+
+for_each_path! {
+    /// `x *= factor`, element by element.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn multiply<T: Scalar>(x: &mut [T], factor: &[T]) {
+        assert_eq!(x.len(), factor.len());
+        for (x, &factor) in x.iter_mut().zip(factor) {
+            *x *= factor;
         }
     }
 }
@@ -134,7 +144,7 @@ for_each_path! {
 }
 
 for_each_path! {
-    /// `x *= factor`, element by element.
+    /// `x *= factor`, for each element.
     pub fn scale<T: Scalar>(x: &mut [T], factor: T) {
         for x in x {
             *x *= factor;
@@ -166,40 +176,13 @@ mod tests {
     }
 
     #[test]
-    fn two_steps_of_sgd_follow_the_published_update() {
-        // w = 1, g = 0.5 twice, lr 0.1, momentum 0.9, weight decay 0.2:
-        // v1 = 0.5 + 0.2 = 0.7, w1 = 0.93; v2 = 0.63 + 0.5 + 0.186 = 1.316, w2 = 0.7984
-        for path in Path::available() {
-            let (mut w, mut v) = ([1.0f64], [0.0f64]);
-            let step = Sgd { learning_rate: 0.1, momentum: 0.9, l2: 0.2, nesterov: false };
-            sgd(path, &mut w, &mut v, &[0.5], step);
-            sgd(path, &mut w, &mut v, &[0.5], step);
-            assert!((w[0] - 0.7984).abs() < 1e-15 && (v[0] - 1.316).abs() < 1e-15);
-            // Looking ahead: v1 = 0.7, w1 = 1 - 0.1 (0.7 + 0.63) = 0.867; g = 0.5 + 0.1734,
-            // v2 = 0.63 + 0.6734 = 1.3034, w2 = 0.867 - 0.1 (0.6734 + 1.17306) = 0.682354
-            let (mut w, mut v) = ([1.0f64], [0.0f64]);
-            let ahead = Sgd { nesterov: true, ..step };
-            sgd(path, &mut w, &mut v, &[0.5], ahead);
-            sgd(path, &mut w, &mut v, &[0.5], ahead);
-            assert!((w[0] - 0.682354).abs() < 1e-15 && (v[0] - 1.3034).abs() < 1e-15, "{w:?}");
-        }
-    }
-
-    #[test]
     fn every_path_returns_the_same_bits() {
         let x: Vec<f32> = (0..1003).map(|i| ((i * 7919) % 1000) as f32 * 0.001 - 0.5).collect();
         let run = |path| {
-            let (mut w, mut v, mut z) = (x.clone(), x.clone(), x[..1000].to_vec());
-            sgd(
-                path,
-                &mut w,
-                &mut v,
-                &x,
-                Sgd { learning_rate: 0.3, momentum: 0.9, l2: 0.01, nesterov: false },
-            );
+            let mut z = x[..1000].to_vec();
             add_bias_relu(path, &mut z, &x[..50]);
             scale(path, &mut z, 0.3);
-            (w, v, z, sum_of_squares(path, &x), sum_of_squares_in_f64(path, &x))
+            (z, sum_of_squares(path, &x), sum_of_squares_in_f64(path, &x))
         };
         for path in Path::available() {
             assert_eq!(run(path), run(Path::PORTABLE), "{path}");

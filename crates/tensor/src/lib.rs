@@ -20,7 +20,8 @@
 //! | [`gemm`](mod@gemm) | C := αAB + βC on matrixmultiply, and the plain loop that it is tested against |
 //! | [`path`] | which instructions this processor has, and which kernels are used |
 //! | [`panel`](mod@panel) | the one inner kernel of the training step: C (+)= A·B for a narrow panel of columns |
-//! | [`elementwise`] | sums, ReLU, the SGD update: loops that a compiler turns into vectors |
+//! | [`elementwise`] | sums and the hidden units: loops that a compiler turns into vectors |
+//! | [`update`](mod@update) | the updates of the optimisers |
 //! | [`rows`] | kernels over the rows of a matrix: log-sum-exp, column sums, transposition |
 //! | [`bytes`] | rows of bytes, read as normalised numbers |
 //! | [`peak`] | what this machine can multiply and read at most, for the roofline |
@@ -33,6 +34,7 @@
 
 pub mod bytes;
 pub mod elementwise;
+mod functions;
 pub mod gemm;
 pub mod panel;
 pub mod path;
@@ -42,6 +44,7 @@ pub mod rows;
 pub mod scalar;
 pub mod team;
 pub mod tensor;
+pub mod update;
 
 pub use gemm::{ShapeError, gemm};
 pub use path::Path;

@@ -136,11 +136,12 @@ impl FromStr for Path {
 /// time where AVX-512 was detected, 8 with AVX2, 4 or fewer elsewhere. Multiplications and
 /// additions are never fused by the compiler, so every version returns the same bits.
 macro_rules! for_each_path {
-    ($(#[$attribute:meta])* pub fn $name:ident<T: Scalar $(, $I:ident: $bound:path)?>(
+    ($(#[$attribute:meta])* $visibility:vis fn $name:ident<T: Scalar $(, $I:ident: $bound:path)?>(
         $($argument:ident: $type:ty),* $(,)?
     ) $(-> $result:ty)? $body:block) => {
         $(#[$attribute])*
-        pub fn $name<T: $crate::Scalar $(, $I: $bound)?>(
+        #[allow(clippy::too_many_arguments)] // coefficients, each with its name in the formula
+        $visibility fn $name<T: $crate::Scalar $(, $I: $bound)?>(
             path: $crate::Path, $($argument: $type),*
         ) $(-> $result)? {
             #[inline(always)]

@@ -19,6 +19,172 @@ for_each_path! {
 }
 
 for_each_path! {
+    /// Adds `row` onto each row of `x` (rows x row.len()).
+    ///
+    /// # Panics
+    /// If `x` is not made of whole rows.
+    pub fn add_to_rows<T: Scalar>(x: &mut [T], row: &[T]) {
+        assert!(x.len().is_multiple_of(row.len().max(1)));
+        for x in x.chunks_exact_mut(row.len().max(1)) {
+            for (x, &term) in x.iter_mut().zip(row) {
+                *x += term;
+            }
+        }
+    }
+}
+
+for_each_path! {
+    /// Adds `(x - centre)²` of each row of `x` (rows x sums.len()) onto `sums`.
+    ///
+    /// # Panics
+    /// If `x` is not made of whole rows, or `centre` is not a row.
+    pub fn add_column_squares<T: Scalar>(x: &[T], centre: &[T], sums: &mut [T]) {
+        assert!(x.len().is_multiple_of(sums.len().max(1)) && centre.len() == sums.len());
+        for row in x.chunks_exact(sums.len().max(1)) {
+            for ((s, &x), &centre) in sums.iter_mut().zip(row).zip(centre) {
+                *s += (x - centre) * (x - centre);
+            }
+        }
+    }
+}
+
+for_each_path! {
+    /// Adds `x y` of each row (rows x sums.len()) onto `sums`.
+    ///
+    /// # Panics
+    /// If `x` and `y` are not made of the same number of whole rows.
+    pub fn add_column_products<T: Scalar>(x: &[T], y: &[T], sums: &mut [T]) {
+        assert!(x.len() == y.len() && x.len().is_multiple_of(sums.len().max(1)));
+        let n = sums.len().max(1);
+        for (x, y) in x.chunks_exact(n).zip(y.chunks_exact(n)) {
+            for ((s, &x), &y) in sums.iter_mut().zip(x).zip(y) {
+                *s += x * y;
+            }
+        }
+    }
+}
+
+for_each_path! {
+    /// `x = x scale + shift` for each row of `x` (rows x scale.len()).
+    ///
+    /// # Panics
+    /// If `x` is not made of whole rows, or `shift` is not one.
+    pub fn scale_shift_columns<T: Scalar>(x: &mut [T], scale: &[T], shift: &[T]) {
+        let n = scale.len().max(1);
+        assert!(x.len().is_multiple_of(n) && shift.len() == scale.len());
+        for x in x.chunks_exact_mut(n) {
+            for ((x, &scale), &shift) in x.iter_mut().zip(scale).zip(shift) {
+                *x = *x * scale + shift;
+            }
+        }
+    }
+}
+
+for_each_path! {
+    /// `x = (x - shift - y slope) scale` for each row of `x` and `y` (rows x scale.len()).
+    ///
+    /// # Panics
+    /// If they are not made of the same number of whole rows, or `shift` or `slope` is not one.
+    pub fn subtract_lines_of_columns<T: Scalar>(
+        x: &mut [T], y: &[T], shift: &[T], slope: &[T], scale: &[T],
+    ) {
+        let n = scale.len().max(1);
+        assert!(x.len() == y.len() && x.len().is_multiple_of(n));
+        assert!(shift.len() == scale.len() && slope.len() == scale.len());
+        for (x, y) in x.chunks_exact_mut(n).zip(y.chunks_exact(n)) {
+            for ((((x, &y), &shift), &slope), &scale) in
+                x.iter_mut().zip(y).zip(shift).zip(slope).zip(scale)
+            {
+                *x = (*x - shift - y * slope) * scale;
+            }
+        }
+    }
+}
+
+/// Independent sums along a row: one vector of AVX-512.
+const LANES: usize = 16;
+
+/// Σ f(x, y) along a row, in 16 interleaved lanes whatever the path.
+#[inline(always)]
+fn sum_along<T: Scalar>(x: &[T], y: &[T], f: impl Fn(T, T) -> T) -> T {
+    let mut lanes = [T::ZERO; LANES];
+    let (xs, ys) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
+    let tails = xs.remainder().iter().zip(ys.remainder());
+    for (xs, ys) in xs.zip(ys) {
+        for ((lane, &x), &y) in lanes.iter_mut().zip(xs).zip(ys) {
+            *lane += f(x, y);
+        }
+    }
+    for (lane, (&x, &y)) in lanes.iter_mut().zip(tails) {
+        *lane += f(x, y);
+    }
+    lanes.iter().copied().sum()
+}
+
+for_each_path! {
+    /// Of each row of `x` (rows x `width`), the mean and the sum of squared distances from it.
+    ///
+    /// # Panics
+    /// If there are not as many `moments` as rows.
+    pub fn row_moments<T: Scalar>(x: &[T], width: usize, moments: &mut [[T; 2]]) {
+        assert_eq!(x.len(), moments.len() * width);
+        let n = T::from_f64(width as f64);
+        for (x, moments) in x.chunks_exact(width.max(1)).zip(moments) {
+            let mean = sum_along(x, x, |x, _| x) / n;
+            *moments = [mean, sum_along(x, x, |x, _| (x - mean) * (x - mean))];
+        }
+    }
+}
+
+for_each_path! {
+    /// Of each row of `x` and `y` (rows x `width`), Σ x and Σ x y.
+    ///
+    /// # Panics
+    /// If there are not as many `sums` as rows.
+    pub fn row_sums<T: Scalar>(x: &[T], y: &[T], width: usize, sums: &mut [[T; 2]]) {
+        assert!(x.len() == sums.len() * width && y.len() == x.len());
+        let rows = x.chunks_exact(width.max(1)).zip(y.chunks_exact(width.max(1)));
+        for ((x, y), sums) in rows.zip(sums) {
+            *sums = [sum_along(x, x, |x, _| x), sum_along(x, y, |x, y| x * y)];
+        }
+    }
+}
+
+for_each_path! {
+    /// `x = (x - shift - y slope) scale` along each row of `x` and `y` (rows x `width`), with
+    /// [shift, slope, scale] in `lines`.
+    ///
+    /// # Panics
+    /// If there are not as many `lines` as rows.
+    pub fn subtract_lines_of_rows<T: Scalar>(
+        x: &mut [T], y: &[T], width: usize, lines: &[[T; 3]],
+    ) {
+        assert!(x.len() == lines.len() * width && y.len() == x.len());
+        let rows = x.chunks_exact_mut(width.max(1)).zip(y.chunks_exact(width.max(1)));
+        for ((x, y), &[shift, slope, scale]) in rows.zip(lines) {
+            for (x, &y) in x.iter_mut().zip(y) {
+                *x = (*x - shift - y * slope) * scale;
+            }
+        }
+    }
+}
+
+for_each_path! {
+    /// `x = (x - mean) scale` along each row of `x` (rows x `width`), with [mean, scale] in `lines`.
+    ///
+    /// # Panics
+    /// If there are not as many `lines` as rows.
+    pub fn standardise_rows<T: Scalar>(x: &mut [T], width: usize, lines: &[[T; 2]]) {
+        assert_eq!(x.len(), lines.len() * width);
+        for (x, &[mean, scale]) in x.chunks_exact_mut(width.max(1)).zip(lines) {
+            for x in x {
+                *x = (*x - mean) * scale;
+            }
+        }
+    }
+}
+
+for_each_path! {
     /// Writes the transpose of `x` (rows x columns, row-major) to `out` (columns x rows).
     ///
     /// # Panics

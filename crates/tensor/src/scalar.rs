@@ -52,8 +52,14 @@ pub trait Scalar:
     fn to_f64(self) -> f64;
     /// e to this power.
     fn exp(self) -> Self;
+    /// Hyperbolic tangent.
+    fn tanh(self) -> Self;
+    /// Square root.
+    fn sqrt(self) -> Self;
     /// Natural logarithm.
     fn ln(self) -> Self;
+    /// Without its sign.
+    fn abs(self) -> Self;
     /// The larger of the two.
     fn max(self, other: Self) -> Self;
     /// Neither infinite nor NaN.
@@ -81,7 +87,7 @@ pub trait Scalar:
 }
 
 macro_rules! scalar {
-    ($type:ident, $gemm:ident) => {
+    ($type:ident, $gemm:ident, $exp:path, $tanh:path) => {
         impl Scalar for $type {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -97,8 +103,21 @@ macro_rules! scalar {
             fn to_f64(self) -> f64 {
                 f64::from(self)
             }
+            #[inline(always)]
             fn exp(self) -> Self {
-                $type::exp(self)
+                $exp(self)
+            }
+            #[inline(always)]
+            fn tanh(self) -> Self {
+                $tanh(self)
+            }
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                $type::sqrt(self)
+            }
+            #[inline(always)]
+            fn abs(self) -> Self {
+                $type::abs(self)
             }
             fn ln(self) -> Self {
                 $type::ln(self)
@@ -151,5 +170,5 @@ macro_rules! scalar {
     };
 }
 
-scalar!(f32, sgemm);
-scalar!(f64, dgemm);
+scalar!(f32, sgemm, crate::functions::exp, crate::functions::tanh);
+scalar!(f64, dgemm, f64::exp, f64::tanh);

@@ -1,0 +1,208 @@
+//! What training does to a batch and evaluation does not: dropout, mixup, smoothed labels.
+//!
+//! - **Dropout** sets each activation of the hidden layers to 0 with probability p, and multiplies
+//!   the others by 1 / (1-p), so that evaluation has nothing to do (inverted dropout; Srivastava,
+//!   Hinton, Krizhevsky, Sutskever & Salakhutdinov 2014).
+//! - **Mixup** turns examples i and N-1-i of a batch, which is in random order, into
+//!   s xᵢ + (1-s) xⱼ and s xⱼ + (1-s) xᵢ, and their labels likewise, with one s from the
+//!   distribution Beta(α, α) for each batch (Zhang, Cisse, Dauphin & Lopez-Paz 2018).
+//! - **Label smoothing** asks for (1-ε) of the probability where the label is, and shares ε among
+//!   all classes (Szegedy, Vanhoucke, Ioffe, Shlens & Wojna 2016).
+//!
+//! All of it depends on the seed and on the number of the step alone, and of dropout on the layer
+//! and the block of features, so that it is the same for any number of threads.
+
+use chainrule_tensor::Scalar;
+use rand_core::{Rng, SeedableRng};
+use rand_pcg::Pcg64;
+
+use crate::softmax::Target;
+
+/// How much of it there is. The default is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Regularisation {
+    /// What the random numbers depend on, beside the number of the step.
+    pub seed: u64,
+    /// p, the share of hidden activations that are dropped, from 0 to below 1. It is rounded to a
+    /// multiple of 2⁻¹⁶.
+    pub dropout: f64,
+    /// α of mixup's distribution Beta(α, α), above 0; 0 is no mixup. At 1 all shares are equally
+    /// likely; the smaller, the more is left of one example.
+    pub mixup: f64,
+    /// ε, the share of the probability that is spread over all classes, from 0 to below 1.
+    pub label_smoothing: f64,
+}
+
+/// Steps of dropout's probability.
+const LEVELS: f64 = 65_536.0;
+
+/// The noise of one step.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Noise {
+    regularisation: Regularisation,
+    step: u64,
+    /// Of mixup: the share of an example that stays its own.
+    share: Option<f64>,
+}
+
+/// The generator of a step, and of a place in the network.
+fn generator(words: [u64; 4]) -> Pcg64 {
+    let key = words.into_iter().fold(0, |key, word| Pcg64::seed_from_u64(key ^ word).next_u64());
+    Pcg64::seed_from_u64(key)
+}
+
+/// No layer has this number: the stream of mixup.
+const MIXUP: u64 = u64::MAX;
+
+impl Noise {
+    /// The noise of step `step`, counted over the whole of training.
+    pub fn new(regularisation: Regularisation, step: u64) -> Self {
+        let share = (regularisation.mixup > 0.0).then(|| {
+            let mut rng = generator([regularisation.seed, step, MIXUP, 0]);
+            beta(&mut rng, regularisation.mixup)
+        });
+        Self { regularisation, step, share }
+    }
+
+    fn dropped_levels(&self) -> f64 {
+        (self.regularisation.dropout * LEVELS).round()
+    }
+
+    /// What the activations that stay are multiplied by, if there is dropout.
+    pub fn factor<T: Scalar>(&self) -> Option<T> {
+        let dropped = self.dropped_levels();
+        (dropped > 0.0).then(|| T::from_f64(LEVELS / (LEVELS - dropped)))
+    }
+
+    /// Drops some of the activations `a` of a block, and the same of their derivatives `slope`,
+    /// where those are kept.
+    pub fn drop<T: Scalar>(&self, layer: usize, block: usize, a: &mut [T], slope: &mut [T]) {
+        let Some(factor) = self.factor::<T>() else { return };
+        let limit = self.dropped_levels() as u64;
+        let mut rng = generator([self.regularisation.seed, self.step, layer as u64, block as u64]);
+        let mut draw = [T::ZERO; 4];
+        for (i, a) in a.iter_mut().enumerate() {
+            if i % 4 == 0 {
+                let bits = rng.next_u64();
+                for (lane, draw) in draw.iter_mut().enumerate() {
+                    let dropped = (bits >> (16 * lane)) & 0xffff < limit;
+                    *draw = if dropped { T::ZERO } else { factor };
+                }
+            }
+            *a *= draw[i % 4];
+            if let Some(slope) = slope.get_mut(i) {
+                *slope *= draw[i % 4];
+            }
+        }
+    }
+
+    /// Mixes the rows of `x`, the input of a batch: (rows, columns).
+    pub fn mix<T: Scalar>(&self, x: &mut [T], rows: usize) {
+        let Some(share) = self.share else { return };
+        let (own, other) = (T::from_f64(share), T::from_f64(1.0 - share));
+        let width = x.len() / rows.max(1);
+        let (first, second) = x.split_at_mut(rows / 2 * width);
+        // With an odd number of rows the one in the middle stays alone.
+        let second = &mut second[rows % 2 * width..];
+        let pairs =
+            first.chunks_exact_mut(width.max(1)).zip(second.chunks_exact_mut(width.max(1)).rev());
+        for (first, second) in pairs {
+            for (a, b) in first.iter_mut().zip(second) {
+                (*a, *b) = (own * *a + other * *b, own * *b + other * *a);
+            }
+        }
+    }
+
+    /// What the i-th example of a batch with these labels asks for.
+    pub fn target<T: Scalar>(
+        &self,
+        label: impl Fn(usize) -> u8,
+        i: usize,
+        rows: usize,
+    ) -> Target<T> {
+        let partner = if self.share.is_some() { rows - 1 - i } else { i };
+        Target {
+            first: label(i).into(),
+            second: label(partner).into(),
+            share: T::from_f64(self.share.unwrap_or(1.0)),
+            smoothing: T::from_f64(self.regularisation.label_smoothing),
+        }
+    }
+}
+
+/// A number from the distribution Beta(α, α) (Jöhnk 1964).
+fn beta(rng: &mut Pcg64, alpha: f64) -> f64 {
+    loop {
+        // 53 random bits; in (0, 1], so that no sum is 0.
+        let mut power =
+            || (1.0 - (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64).powf(1.0 / alpha);
+        let (x, y) = (power(), power());
+        if x + y <= 1.0 && x + y > 0.0 {
+            return x / (x + y);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noise(regularisation: Regularisation) -> Noise {
+        Noise::new(Regularisation { seed: 3, ..regularisation }, 17)
+    }
+
+    #[test]
+    fn dropout_drops_its_share_and_keeps_the_mean() {
+        let noise = noise(Regularisation { dropout: 0.3, ..Regularisation::default() });
+        let (mut a, mut slope) = (vec![1.0f64; 100_001], vec![2.0; 100_001]);
+        noise.drop(1, 0, &mut a, &mut slope);
+        let dropped = a.iter().filter(|&&a| a == 0.0).count();
+        // 100,001 draws of 0.3 deviate by 145; five times that is beyond chance.
+        assert!(dropped.abs_diff(30_000) < 5 * 145, "{dropped}");
+        assert!(a.iter().all(|&a| a == 0.0 || (a - 1.0 / 0.7).abs() < 1e-4));
+        assert!(a.iter().zip(&slope).all(|(a, slope)| 2.0 * a == *slope));
+        // Neighbours are dropped independently: a pair with probability 0.09, ± 90.
+        let pairs = a.windows(2).filter(|pair| pair == &[0.0, 0.0]).count();
+        assert!(pairs.abs_diff(9_000) < 5 * 110, "{pairs} pairs");
+    }
+
+    #[test]
+    fn every_step_layer_and_block_drops_others() {
+        let regularisation = Regularisation { dropout: 0.5, ..Regularisation::default() };
+        let masks = [(17, 1, 0), (18, 1, 0), (17, 2, 0), (17, 1, 1)].map(|(step, layer, block)| {
+            let mut a = [1.0f32; 64];
+            Noise::new(regularisation, step).drop(layer, block, &mut a, &mut []);
+            a
+        });
+        for (i, mask) in masks.iter().enumerate() {
+            assert!(!masks[..i].contains(mask), "{i}");
+        }
+    }
+
+    #[test]
+    fn mixup_mixes_the_first_with_the_last_and_leaves_the_one_in_the_middle() {
+        let noise = noise(Regularisation { mixup: 0.5, ..Regularisation::default() });
+        let s = noise.share.unwrap();
+        let mut x = [1.0, 2.0, 5.0, 6.0, 10.0, 20.0];
+        noise.mix(&mut x, 3);
+        let t = 1.0 - s;
+        let want = [s + 10.0 * t, 2.0 * s + 20.0 * t, 5.0, 6.0, 10.0 * s + t, 20.0 * s + 2.0 * t];
+        assert!(x.iter().zip(want).all(|(x, want)| (x - want).abs() < 1e-14), "{x:?} {want:?}");
+        let target = noise.target::<f64>(|i| [7, 8, 9][i], 0, 3);
+        assert_eq!((target.first, target.second, target.share), (7, 9, s));
+    }
+
+    #[test]
+    fn shares_of_mixup_have_the_variance_of_their_distribution() {
+        // Beta(α, α) has mean 1/2 and variance 1 / (4 (2α + 1)).
+        for alpha in [0.2, 1.0, 2.0] {
+            let mut rng = generator([1, 2, 3, 4]);
+            let draws: Vec<f64> = (0..20_000).map(|_| beta(&mut rng, alpha)).collect();
+            let mean = draws.iter().sum::<f64>() / 20_000.0;
+            let variance = draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 20_000.0;
+            let want = 1.0 / (4.0 * (2.0 * alpha + 1.0));
+            assert!((mean - 0.5).abs() < 0.015, "α {alpha}: mean {mean}");
+            assert!((variance / want - 1.0).abs() < 0.05, "α {alpha}: {variance}, want {want}");
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! The updates of the optimisers: one pass over parameters, gradient and state.
+//!
+//! | method | state | update, with g = ∂L/∂w + λ w |
+//! | --- | --- | --- |
+//! | momentum | v | v := μ v + g;  w := w - η v |
+//! | Nesterov | v | v := μ v + g;  w := w - η (g + μ v) |
+//! | RMSProp | s, v | s := α s + (1-α) g²;  v := μ v + g / (√s + ε);  w := w - η v |
+//! | Adam | s, v | v := β₁ v + (1-β₁) g;  s := β₂ s + (1-β₂) g²;  w := w - η v̂ / (√ŝ + ε) |
+//!
+//! with v̂ = v / (1-β₁ᵗ) and ŝ = s / (1-β₂ᵗ) at the t-th step. These are the updates of PyTorch's
+//! `SGD`, `RMSprop` and `Adam`. Decoupled weight decay, w := w - η δ w beforehand, makes the last
+//! one AdamW (Loshchilov & Hutter 2019).
+//!
+//! Sources: Sutskever, Martens, Dahl & Hinton 2013 for Nesterov's form; Tieleman & Hinton 2012 for
+//! RMSProp; Kingma & Ba 2015 for Adam.
+
+use crate::path::for_each_path;
+use crate::{Path, Scalar};
+
+/// How the gradient becomes a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Method<T> {
+    /// The velocity, a sum of gradients of which the older weigh less.
+    Momentum {
+        /// μ, the share of the last step's velocity that stays; 0 is plain gradient descent.
+        momentum: T,
+        /// Whether to look ahead along the momentum.
+        nesterov: bool,
+    },
+    /// Each gradient over the root of a running mean of its squares.
+    RmsProp {
+        /// μ, as above.
+        momentum: T,
+        /// α, the share of the running mean that stays.
+        smoothing: T,
+        /// ε, added to the root.
+        epsilon: T,
+    },
+    /// A running mean of gradients over the root of a running mean of their squares.
+    Adam {
+        /// β₁, the share of the running mean of gradients that stays.
+        beta1: T,
+        /// β₂, the share of the running mean of squares that stays.
+        beta2: T,
+        /// ε, added to the root.
+        epsilon: T,
+    },
+}
+
+impl<T> Method<T> {
+    /// Whether it keeps a running mean of squares.
+    pub fn squares(&self) -> bool {
+        !matches!(self, Method::Momentum { .. })
+    }
+}
+
+/// The coefficients of one step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Optimiser<T> {
+    /// η, the step size.
+    pub learning_rate: T,
+    /// λ, the weight of the penalty ½ λ Σ w², whose derivative is part of the gradient.
+    pub l2: T,
+    /// δ, the decoupled weight decay: each step takes this share, times η, off the parameters.
+    pub decay: T,
+    /// How the gradient becomes a step.
+    pub method: Method<T>,
+}
+
+impl<T: Scalar> Optimiser<T> {
+    /// The same for parameters that are not penalised: biases.
+    pub fn without_penalty(self) -> Self {
+        Self { l2: T::ZERO, decay: T::ZERO, ..self }
+    }
+}
+
+/// Stochastic gradient descent with momentum and an L2 penalty, the [`Optimiser`] that needs no
+/// more words.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sgd<T> {
+    /// η, the step size.
+    pub learning_rate: T,
+    /// μ, the share of the last step's velocity that stays.
+    pub momentum: T,
+    /// λ, the weight of the L2 penalty.
+    pub l2: T,
+    /// Whether to look ahead along the momentum.
+    pub nesterov: bool,
+}
+
+impl<T: Scalar> From<Sgd<T>> for Optimiser<T> {
+    fn from(Sgd { learning_rate, momentum, l2, nesterov }: Sgd<T>) -> Self {
+        let method = Method::Momentum { momentum, nesterov };
+        Self { learning_rate, l2, decay: T::ZERO, method }
+    }
+}
+
+/// The step number `t`, from 1, of `optimiser` over some parameters `w`, their velocity `v` and, of
+/// a method that keeps them, their running mean of squares `s`; otherwise `s` is empty.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn update<T: Scalar>(
+    path: Path,
+    optimiser: &Optimiser<T>,
+    t: u64,
+    (w, v, s): (&mut [T], &mut [T], &mut [T]),
+    gradient: &[T],
+) {
+    let Optimiser { learning_rate, l2, decay, method } = *optimiser;
+    let keep = T::ONE - learning_rate * decay;
+    match method {
+        Method::Momentum { momentum, nesterov } => {
+            descend(path, w, v, gradient, learning_rate, keep, l2, momentum, nesterov);
+        }
+        Method::RmsProp { momentum, smoothing, epsilon } => {
+            rms_prop(
+                path,
+                w,
+                v,
+                s,
+                gradient,
+                learning_rate,
+                keep,
+                l2,
+                momentum,
+                smoothing,
+                epsilon,
+            );
+        }
+        Method::Adam { beta1, beta2, epsilon } => {
+            let t = i32::try_from(t).unwrap_or(i32::MAX);
+            let correction = |beta: T| 1.0 - beta.to_f64().powi(t);
+            let rate = T::from_f64(learning_rate.to_f64() / correction(beta1));
+            let root = T::from_f64(1.0 / correction(beta2).sqrt());
+            adam(path, w, v, s, gradient, rate, keep, l2, beta1, beta2, root, epsilon);
+        }
+    }
+}
+
+for_each_path! {
+    /// [`Method::Momentum`].
+    fn descend<T: Scalar>(
+        w: &mut [T], v: &mut [T], gradient: &[T],
+        learning_rate: T, keep: T, l2: T, momentum: T, nesterov: bool,
+    ) {
+        assert!(w.len() == v.len() && v.len() == gradient.len());
+        if nesterov {
+            for ((w, v), &g) in w.iter_mut().zip(v).zip(gradient) {
+                let g = g + l2 * *w;
+                *v = momentum * *v + g;
+                *w = keep * *w - learning_rate * (g + momentum * *v);
+            }
+        } else {
+            for ((w, v), &g) in w.iter_mut().zip(v).zip(gradient) {
+                *v = momentum * *v + (g + l2 * *w);
+                *w = keep * *w - learning_rate * *v;
+            }
+        }
+    }
+}
+
+for_each_path! {
+    /// [`Method::RmsProp`].
+    fn rms_prop<T: Scalar>(
+        w: &mut [T], v: &mut [T], s: &mut [T], gradient: &[T],
+        learning_rate: T, keep: T, l2: T, momentum: T, smoothing: T, epsilon: T,
+    ) {
+        assert!(w.len() == v.len() && v.len() == s.len() && s.len() == gradient.len());
+        for (((w, v), s), &g) in w.iter_mut().zip(v).zip(s).zip(gradient) {
+            let g = g + l2 * *w;
+            *s = smoothing * *s + (T::ONE - smoothing) * g * g;
+            *v = momentum * *v + g / (s.sqrt() + epsilon);
+            *w = keep * *w - learning_rate * *v;
+        }
+    }
+}
+
+for_each_path! {
+    /// [`Method::Adam`], with the corrections for the first steps in `rate` = η / (1-β₁ᵗ) and
+    /// `root` = 1 / √(1-β₂ᵗ).
+    fn adam<T: Scalar>(
+        w: &mut [T], v: &mut [T], s: &mut [T], gradient: &[T],
+        rate: T, keep: T, l2: T, beta1: T, beta2: T, root: T, epsilon: T,
+    ) {
+        assert!(w.len() == v.len() && v.len() == s.len() && s.len() == gradient.len());
+        for (((w, v), s), &g) in w.iter_mut().zip(v).zip(s).zip(gradient) {
+            let g = g + l2 * *w;
+            *v = beta1 * *v + (T::ONE - beta1) * g;
+            *s = beta2 * *s + (T::ONE - beta2) * g * g;
+            *w = keep * *w - rate * *v / (s.sqrt() * root + epsilon);
+        }
+    }
+}
+
+for_each_path! {
+    /// `average := average + share (value - average)`, element by element.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn move_towards<T: Scalar>(average: &mut [T], value: &[T], share: T) {
+        assert_eq!(average.len(), value.len());
+        for (average, &value) in average.iter_mut().zip(value) {
+            *average += share * (value - *average);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! The expected values are those of PyTorch 2.15 in `f64`:
+    //! `torch.optim.X([w], lr=0.1, ...)` with `w = 1` and the gradients below, one after another.
+
+    use super::*;
+
+    const GRADIENTS: [f64; 4] = [0.5, -0.25, 0.125, 1.0];
+
+    fn momentum(momentum: f64, nesterov: bool) -> Method<f64> {
+        Method::Momentum { momentum, nesterov }
+    }
+
+    fn follow(path: Path, method: Method<f64>, l2: f64, decay: f64) -> Vec<f64> {
+        let optimiser = Optimiser { learning_rate: 0.1, l2, decay, method };
+        let (mut w, mut v, mut s) = ([1.0], [0.0], vec![0.0; usize::from(method.squares())]);
+        let step = |(i, g): (usize, &f64)| {
+            update(path, &optimiser, i as u64 + 1, (&mut w, &mut v, &mut s), &[*g]);
+            w[0]
+        };
+        GRADIENTS.iter().enumerate().map(step).collect()
+    }
+
+    #[test]
+    fn every_optimiser_follows_pytorchs() {
+        let adam = Method::Adam { beta1: 0.9, beta2: 0.99, epsilon: 1e-8 };
+        let rms_prop = |momentum, smoothing| Method::RmsProp { momentum, smoothing, epsilon: 1e-8 };
+        // Name, method, λ, δ, the parameter after each step.
+        type Case = (&'static str, Method<f64>, f64, f64, [f64; 4]);
+        let cases: [Case; 6] = [
+            ("SGD", momentum(0.9, false), 0.2, 0.0, [0.93, 0.8734, 0.792492, 0.60382496]),
+            (
+                "SGD, Nesterov",
+                momentum(0.9, true),
+                0.2,
+                0.0,
+                [0.867, 0.824854, 0.724934148, 0.443556155576],
+            ),
+            (
+                "RMSprop with momentum",
+                rms_prop(0.5, 0.9),
+                0.2,
+                0.0,
+                [0.6837722482688756, 0.5788174126244929, 0.41485740121481635, 0.06150587285822361],
+            ),
+            (
+                "RMSprop",
+                rms_prop(0.0, 0.99),
+                0.0,
+                0.0,
+                [
+                    1.9999996048181146e-7,
+                    0.44901337442175077,
+                    0.22890921760206842,
+                    -0.6417099454685261,
+                ],
+            ),
+            (
+                "Adam",
+                adam,
+                0.2,
+                0.0,
+                [0.9000000014285714, 0.8406032195205576, 0.7735198696072534, 0.6950961697958127],
+            ),
+            (
+                "AdamW",
+                adam,
+                0.0,
+                0.2,
+                [0.880000002, 0.8357300597279333, 0.7848620243499203, 0.7051167184223545],
+            ),
+        ];
+        for path in Path::available() {
+            for (name, method, l2, decay, want) in &cases {
+                let got = follow(path, *method, *l2, *decay);
+                for (got, want) in got.iter().zip(want) {
+                    assert!((got - want).abs() < 1e-14, "{path}, {name}: {got}, PyTorch {want}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_path_returns_the_same_bits() {
+        let x: Vec<f32> = (0..1003).map(|i| ((i * 7919) % 1000) as f32 * 0.001 - 0.5).collect();
+        let methods = [
+            Method::Momentum { momentum: 0.9, nesterov: false },
+            Method::Momentum { momentum: 0.9, nesterov: true },
+            Method::RmsProp { momentum: 0.5, smoothing: 0.9, epsilon: 1e-8 },
+            Method::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
+        ];
+        for method in methods {
+            let optimiser = Optimiser { learning_rate: 0.3, l2: 0.01, decay: 0.1, method };
+            let run = |path| {
+                let (mut w, mut v) = (x.clone(), x.clone());
+                let mut s: Vec<f32> = x.iter().map(|x| x.abs()).collect();
+                let state = if method.squares() { &mut s[..] } else { &mut [] };
+                update(path, &optimiser, 3, (&mut w, &mut v, state), &x);
+                let mut average = x.iter().rev().copied().collect::<Vec<_>>();
+                move_towards(path, &mut average, &w, 0.01);
+                (w, v, s, average)
+            };
+            for path in Path::available() {
+                assert_eq!(run(path), run(Path::PORTABLE), "{path}, {method:?}");
+            }
+        }
+    }
+}
