@@ -16,7 +16,7 @@ use chainrule_data::{Dataset, cifar10, epoch_order};
 use chainrule_nn::Engine;
 use chainrule_report::{Axis, Dash, Figure, Key, Line, Look, Marker, Panel};
 use chainrule_train::Config;
-use chainrule_train::run::Prepared;
+use chainrule_train::Prepared;
 use clap::Parser;
 use serde::Deserialize;
 
