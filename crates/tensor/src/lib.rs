@@ -23,6 +23,9 @@
 //! | [`elementwise`] | sums, ReLU, the SGD update: loops that a compiler turns into vectors |
 //! | [`rows`] | kernels over the rows of a matrix: log-sum-exp, column sums, transposition |
 //! | [`bytes`] | rows of bytes, read as normalised numbers |
+//! | [`symmetric`] | products that are known to be symmetric, for half the work |
+//! | [`cholesky`](mod@cholesky) | A = L Lᵀ |
+//! | [`inverse_root`](mod@inverse_root) | A^(-1/2) of a symmetric matrix, by products alone |
 //! | [`peak`] | what this machine can multiply and read at most, for the roofline |
 //! | [`prefetch`](mod@prefetch) | asking for memory before it is needed, line by line while the kernel multiplies |
 //! | [`team`] | a team of threads that meets at barriers |
@@ -32,14 +35,17 @@
 //! instructions that were detected at run time). Everything else is checked by the compiler.
 
 pub mod bytes;
+pub mod cholesky;
 pub mod elementwise;
 pub mod gemm;
+pub mod inverse_root;
 pub mod panel;
 pub mod path;
 pub mod peak;
 pub mod prefetch;
 pub mod rows;
 pub mod scalar;
+pub mod symmetric;
 pub mod team;
 pub mod tensor;
 

@@ -147,6 +147,8 @@ pub struct Summary {
 
 /// Hears how far a run has come.
 pub trait Observer: Send {
+    /// The images are being prepared: what is done to them, a line for people.
+    fn preparing(&mut self, _step: &str) {}
     /// The run is about to begin.
     fn start(&mut self, _plan: &Plan) {}
     /// A step was taken.
@@ -275,7 +277,8 @@ pub fn start(
     };
     let kernel = chainrule_tensor::Path::from_environment()?;
     let engine = engine(&config, &model, kernel)?;
-    let prepared = Prepared::new(&config, &data.dataset, normalisation)?;
+    let mut prepared = Prepared::new(&config, &data.dataset, normalisation)?;
+    prepared.whiten(&config, kernel, |step| observer.preparing(step))?;
     let provenance = Provenance::of(data, kernel);
     let out = folder.path();
     record(out, &config, &provenance)?;
@@ -343,7 +346,8 @@ pub fn resume(
     }
     let mut engine = engine(&config, &model, kernel)?;
     engine.set_velocity(&velocity);
-    let prepared = Prepared::new(&config, &data.dataset, Some(normalisation))?;
+    let mut prepared = Prepared::new(&config, &data.dataset, Some(normalisation))?;
+    prepared.whiten(&config, kernel, |step| observer.preparing(step))?;
     if config != state.config {
         record(out, &config, then)?;
     }
@@ -628,7 +632,7 @@ impl Running<'_> {
                 engine.train_each(&rows, labels, order, batch, rule, each)
             }
             None => {
-                let rows = self.prepared.rows(&self.prepared.dataset.train);
+                let rows = self.prepared.pixels();
                 engine.train_each(&rows, labels, order, batch, rule, each)
             }
         };
@@ -699,7 +703,7 @@ impl Running<'_> {
 
     fn save(&self, classifier: &SoftmaxClassifier, name: &str) -> Result<(), Error> {
         let normalisation = self.prepared.normalisation.clone();
-        let file = ModelFile { classifier: classifier.clone(), normalisation };
+        let file = ModelFile { classifier: self.prepared.plain(classifier.clone()), normalisation };
         file.save(&self.out.join(name))
     }
 
@@ -730,7 +734,7 @@ impl Running<'_> {
     fn finish(mut self) -> Result<Summary, Error> {
         self.save(&self.engine.model(), "last.safetensors")?;
         let best = self.best.take().expect("the weights at iteration 0 were measured");
-        self.engine.load(&best.model);
+        self.engine.load(&self.prepared.plain(best.model));
         let test = self.prepared.test(&mut self.engine);
         let Dataset { test: images, classes, .. } = self.prepared.dataset;
         let counts = confusion::matrix(&test, images.labels(), classes.len());

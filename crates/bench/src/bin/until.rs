@@ -115,7 +115,7 @@ fn ours(args: &Args, config: &Config, dataset: &Dataset) -> anyhow::Result<Vec<R
     let kernels = chainrule_tensor::Path::from_environment()?;
     let mut engine = Engine::with_path(&model, config.batch_size, config.threads, kernels)?;
     let prepared = Prepared::new(config, dataset, None)?;
-    let images = prepared.rows(train);
+    let images = prepared.pixels();
 
     let (mut readings, mut iteration, mut seconds) = (vec![], 0, 0.0);
     let mut look = |engine: &mut Engine, iteration, seconds| {
