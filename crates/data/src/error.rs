@@ -109,4 +109,7 @@ pub enum Error {
     /// A mean and deviation that cannot normalise these images.
     #[error("normalisation: {0}")]
     Normalisation(String),
+    /// Images that cannot be whitened.
+    #[error("{0}")]
+    Whitening(String),
 }

@@ -12,6 +12,12 @@
 //! # Ok::<(), chainrule_data::Error>(())
 //! ```
 
+use std::ops::Range;
+
+use chainrule_tensor::bytes::Rows;
+use chainrule_tensor::prefetch::Ahead;
+use chainrule_tensor::{Path, Scalar};
+
 use crate::Error;
 
 /// The shape of one image. Its values lie channel by channel, each channel row by row.
@@ -129,6 +135,76 @@ impl std::fmt::Debug for Images {
             .field("shape", &self.shape)
             .field("classes", &self.classes)
             .finish_non_exhaustive()
+    }
+}
+
+/// Images of which something was computed: (n, dim) as `f32`, each row as in [`Images`].
+#[derive(Clone, PartialEq)]
+pub struct FloatImages {
+    values: Vec<f32>,
+    shape: Shape,
+}
+
+impl FloatImages {
+    /// Takes `values` (n, dim), row-major.
+    ///
+    /// # Panics
+    /// If they are not made of whole images.
+    pub fn new(values: Vec<f32>, shape: Shape) -> Self {
+        assert!(shape.dim() > 0 && values.len().is_multiple_of(shape.dim()), "whole images");
+        Self { values, shape }
+    }
+
+    /// The number of images, n.
+    pub fn len(&self) -> usize {
+        self.values.len() / self.shape.dim()
+    }
+
+    /// Whether there is no image.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// The shape of one image.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The values of image `i`, (dim).
+    ///
+    /// # Panics
+    /// If there is no image `i`.
+    pub fn image(&self, i: usize) -> &[f32] {
+        let dim = self.shape.dim();
+        &self.values[i * dim..(i + 1) * dim]
+    }
+}
+
+impl<T: Scalar> Rows<T> for FloatImages {
+    fn columns(&self) -> usize {
+        self.shape.dim()
+    }
+
+    fn gather(&self, _: Path, rows: &[u32], columns: Range<usize>, out: &mut [T]) {
+        assert_eq!(out.len(), rows.len() * columns.len());
+        for (&row, out) in rows.iter().zip(out.chunks_exact_mut(columns.len().max(1))) {
+            let values = &self.image(row as usize)[columns.clone()];
+            out.iter_mut().zip(values).for_each(|(out, &value)| *out = T::from_f32(value));
+        }
+    }
+
+    fn soon(&self, rows: &[u32], columns: Range<usize>, ahead: &mut Ahead) {
+        for &row in rows {
+            ahead.push(&self.image(row as usize)[columns.clone()]);
+        }
+    }
+}
+
+impl std::fmt::Debug for FloatImages {
+    /// The sizes alone.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (n, shape) = (self.len(), self.shape);
+        f.debug_struct("FloatImages").field("n", &n).field("shape", &shape).finish_non_exhaustive()
     }
 }
 

@@ -6,7 +6,8 @@
 //!    labels and checksum in the same pass. Pixels stay bytes: 60,000 images are 184 MB.
 //! 2. [`Split::seeded`] sets validation images aside, as indices; no image is copied.
 //! 3. [`Normalisation`] holds the mean and deviation of the training part alone.
-//! 4. [`epoch_order`] puts the training part in the order of one epoch.
+//! 4. [`Whitening`], where it is asked for, takes what the pixels of an image tell of each other.
+//! 5. [`epoch_order`] puts the training part in the order of one epoch.
 //!
 //! ```
 //! use chainrule_data::{Normalisation, Split, epoch_order, sample};
@@ -27,6 +28,7 @@
 //! any number of threads.
 
 mod augment;
+mod augmented;
 pub mod cifar10;
 mod error;
 #[cfg(feature = "fetch")]
@@ -35,16 +37,21 @@ pub mod file;
 mod images;
 mod normalise;
 mod order;
+mod pixels;
 mod random;
 pub mod sample;
 mod split;
 mod verify;
+mod whiten;
 
-pub use augment::{Augmentation, Augmented, Changes};
+pub use augment::{Augmentation, Changes};
+pub use augmented::Augmented;
 pub use cifar10::CLASSES as CIFAR10_CLASSES;
 pub use error::Error;
-pub use images::{Dataset, Images, Shape};
+pub use images::{Dataset, FloatImages, Images, Shape};
 pub use normalise::Normalisation;
 pub use order::epoch_order;
+pub use pixels::Pixels;
 pub use split::Split;
 pub use verify::{FileReport, verify};
+pub use whiten::{LEAST_REGULARISER, Whitening};

@@ -24,6 +24,9 @@
 //! | [`update`](mod@update) | the updates of the optimisers |
 //! | [`rows`] | kernels over the rows of a matrix: log-sum-exp, column sums, transposition |
 //! | [`bytes`] | rows of bytes, read as normalised numbers |
+//! | [`symmetric`] | products that are known to be symmetric, for half the work |
+//! | [`cholesky`](mod@cholesky) | A = L Lᵀ |
+//! | [`inverse_root`](mod@inverse_root) | A^(-1/2) of a symmetric matrix, by products alone |
 //! | [`peak`] | what this machine can multiply and read at most, for the roofline |
 //! | [`prefetch`](mod@prefetch) | asking for memory before it is needed, line by line while the kernel multiplies |
 //! | [`team`] | a team of threads that meets at barriers |
@@ -33,15 +36,18 @@
 //! instructions that were detected at run time). Everything else is checked by the compiler.
 
 pub mod bytes;
+pub mod cholesky;
 pub mod elementwise;
 mod functions;
 pub mod gemm;
+pub mod inverse_root;
 pub mod panel;
 pub mod path;
 pub mod peak;
 pub mod prefetch;
 pub mod rows;
 pub mod scalar;
+pub mod symmetric;
 pub mod team;
 pub mod tensor;
 pub mod update;

@@ -20,7 +20,7 @@
 //! ```
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The threads of a team could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +65,22 @@ impl Team {
             let _guard = BreakOnPanic(&barrier);
             program(Member { rank: context.index(), barrier: &barrier })
         })
+    }
+
+    /// Hands each of the `items` to whichever member is free, in their order.
+    ///
+    /// What becomes of an item must not depend on who works on it or when.
+    ///
+    /// # Panics
+    /// If a member panics.
+    pub fn share<I: Iterator + Send>(&self, items: I, work: impl Fn(I::Item) + Sync) {
+        let items = Mutex::new(items);
+        let next = || items.lock().expect("no iterator has panicked").next();
+        self.run(|_| {
+            while let Some(item) = next() {
+                work(item);
+            }
+        });
     }
 }
 
@@ -206,6 +222,15 @@ mod tests {
                     member.meet();
                 }
             });
+        }
+    }
+
+    #[test]
+    fn every_shared_item_is_worked_on_once() {
+        for size in [1, 2, 7] {
+            let mut squares = vec![0; 1000];
+            Team::new(size).unwrap().share(squares.iter_mut().enumerate(), |(i, x)| *x += i * i);
+            assert!(squares.iter().enumerate().all(|(i, &x)| x == i * i), "{size} members");
         }
     }
 

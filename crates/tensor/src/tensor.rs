@@ -4,6 +4,8 @@
 //! row-major: its row stride is its number of columns, its column stride 1. Transposing a view
 //! swaps the two strides and moves nothing.
 
+use std::ops::Range;
+
 use crate::scalar::Scalar;
 
 /// A row-major matrix of shape (rows, columns) that owns its numbers.
@@ -141,6 +143,17 @@ impl<'a, T: Scalar> View<'a, T> {
             data.len()
         );
         Self { data, rows, columns, row_stride, column_stride }
+    }
+
+    /// Some rows and columns of it.
+    ///
+    /// # Panics
+    /// If it does not have them.
+    pub fn part(self, rows: Range<usize>, columns: Range<usize>) -> Self {
+        assert!(rows.end <= self.rows && columns.end <= self.columns, "a part of the matrix");
+        let start = rows.start * self.row_stride + columns.start * self.column_stride;
+        let data = self.data.get(start..).unwrap_or_default(); // no row or column: no element
+        Self::strided(data, rows.len(), columns.len(), self.row_stride, self.column_stride)
     }
 
     /// The transpose: the same numbers with the strides swapped.

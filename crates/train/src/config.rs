@@ -16,8 +16,7 @@
 
 use std::path::{Path, PathBuf};
 
-use chainrule_data::Augmentation;
-use chainrule_data::file;
+use chainrule_data::{Augmentation, LEAST_REGULARISER, file};
 use chainrule_nn::classifier::parameter_count;
 use chainrule_nn::{Init, Sgd, SoftmaxClassifier};
 use serde::{Deserialize, Serialize};
@@ -65,6 +64,10 @@ pub struct Config {
     pub weight_scale: Option<f64>,
     /// What a pixel is divided by, after its mean is taken off.
     pub normalise: Normalise,
+    /// Whitens the training images with this regulariser, which is added to the variances of their
+    /// standardised pixels; 0.1 is usual.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zca: Option<f64>,
     /// Whether every other training image is mirrored, left to right, anew in each epoch.
     pub flip: bool,
     /// Most pixels by which a training image is moved along each axis.
@@ -137,6 +140,7 @@ impl Default for Config {
             clip_norm: None,
             weight_scale: None,
             normalise: Normalise::Pixel,
+            zca: None,
             flip: false,
             shift: 0,
             cutout: 0,
@@ -212,6 +216,7 @@ impl Config {
         let known = toml::Table::try_from(Config {
             clip_norm: Some(0.0),
             weight_scale: Some(0.0),
+            zca: Some(0.0),
             max_steps: Some(0),
             checkpoint_every: Some(0),
             init_from: Some(PathBuf::new()),
@@ -338,6 +343,25 @@ impl Config {
         }
         if !(self.reg.is_finite() && self.reg >= 0.0) {
             return refuse(format!("reg is {}: it must be 0 or a positive number", self.reg));
+        }
+        if let Some(zca) = self.zca {
+            if !(zca.is_finite() && zca >= LEAST_REGULARISER) {
+                return refuse(format!(
+                    "zca is {zca}: it must be {LEAST_REGULARISER} or larger; 0.1 is usual"
+                ));
+            }
+            if self.normalise != Normalise::Pixel {
+                return refuse(
+                    "zca whitens pixels of variance 1: it needs normalise = \"pixel\"".into(),
+                );
+            }
+            if self.init_from.is_some() {
+                return refuse(
+                    "zca and init_from do not go together: the weights of a model file are for \
+                     plain pixels, and these would be whitened; leave one of them out"
+                        .into(),
+                );
+            }
         }
         if self.batch_size == 0 {
             return refuse("batch_size is 0: a step needs at least one image".into());

@@ -15,6 +15,7 @@
 //! | [`config`] | every setting of a run, its default, and the TOML recipe that sets it |
 //! | [`schedule`] | the learning rate of each step |
 //! | [`run`](mod@run) | the loop: epochs of minibatches, the best weights kept, the test at the end |
+//! | [`prepared`] | the images as the network reads them, and which of them are for what |
 //! | [`checkpoint`] | the state of a run between two steps, from which it goes on |
 //! | [`folder`] | the folder of a run and its files |
 //! | [`weights`] | a model file: safetensors with PyTorch's names, and the input's normalisation |
@@ -28,6 +29,7 @@ pub mod diff;
 mod error;
 pub mod folder;
 mod machine;
+pub mod prepared;
 pub mod run;
 pub mod schedule;
 mod tensors;
@@ -39,5 +41,6 @@ pub use diff::diff;
 pub use error::Error;
 pub use folder::RunFolder;
 pub use machine::threads;
+pub use prepared::Prepared;
 pub use run::{Data, Epoch, Iteration, Observer, Plan, Quiet, Summary, resume, run, start};
 pub use weights::ModelFile;

@@ -6,19 +6,16 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
-use chainrule_data::{
-    Augmentation, Augmented, Changes, Dataset, Images, Normalisation, Split, epoch_order, sample,
-};
-use chainrule_nn::{Engine, Evaluation, SoftmaxClassifier, Step};
-use chainrule_tensor::bytes::ByteRows;
+use chainrule_data::{Augmentation, Changes, Dataset, epoch_order, sample};
+use chainrule_nn::{Engine, SoftmaxClassifier, Step};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::checkpoint::{Checkpoint, State};
-use crate::config::{ConfigError, Normalise};
+use crate::config::ConfigError;
 use crate::folder::RunFolder;
 use crate::schedule::LearningRates;
-use crate::{Config, Error, ModelFile, confusion, folder, machine, tensors};
+use crate::{Config, Error, ModelFile, Prepared, confusion, folder, machine, tensors};
 
 /// The images of a run, and where they came from.
 pub struct Data {
@@ -150,6 +147,8 @@ pub struct Summary {
 
 /// Hears how far a run has come.
 pub trait Observer: Send {
+    /// The images are being prepared: what is done to them, a line for people.
+    fn preparing(&mut self, _step: &str) {}
     /// The run is about to begin.
     fn start(&mut self, _plan: &Plan) {}
     /// A step was taken.
@@ -168,73 +167,6 @@ pub trait Observer: Send {
 pub struct Quiet;
 
 impl Observer for Quiet {}
-
-/// The images as the network reads them, and which of them are for what.
-pub struct Prepared<'a> {
-    dataset: &'a Dataset,
-    /// Mean and deviation of the training part.
-    pub normalisation: Normalisation,
-    /// Which images train and which validate.
-    pub split: Split,
-    scale: Vec<f32>,
-    shift: Vec<f32>,
-}
-
-impl<'a> Prepared<'a> {
-    /// Splits the images as `config` says, and normalises by the training part, or as
-    /// `normalisation` says.
-    ///
-    /// # Errors
-    /// If the split leaves nothing to train on, or the normalisation does not fit the images.
-    pub fn new(
-        config: &Config,
-        dataset: &'a Dataset,
-        normalisation: Option<Normalisation>,
-    ) -> Result<Self, Error> {
-        let n = dataset.train.len();
-        let split = if config.shuffle {
-            Split::seeded(n, config.validation, config.seed)?
-        } else {
-            let border = (n - config.validation.min(n)) as u32;
-            Split { train: (0..border).collect(), validation: (border..n as u32).collect() }
-        };
-        let normalisation = match (normalisation, config.normalise) {
-            (Some(given), _) => given,
-            (None, Normalise::Pixel) => Normalisation::per_pixel(&dataset.train, &split.train)?,
-            (None, Normalise::Channel) => Normalisation::per_channel(&dataset.train, &split.train)?,
-        };
-        let (scale, shift) = normalisation.scale_shift(dataset.train.dim())?;
-        Ok(Self { dataset, normalisation, split, scale, shift })
-    }
-
-    /// Training images as normalised rows, with what happens to them in an epoch.
-    fn augmented<'b>(&'b self, changes: &'b Changes) -> Augmented<'b> {
-        Augmented::new(&self.dataset.train, &self.scale, &self.shift, changes)
-    }
-
-    /// The learning rates of a run on these images.
-    pub fn rates(&self, config: &Config) -> LearningRates {
-        LearningRates::new(config, self.split.train.len().div_ceil(config.batch_size) as u64)
-    }
-
-    /// Images as normalised rows.
-    pub fn rows<'b>(&'b self, images: &'b Images) -> ByteRows<'b> {
-        ByteRows::new(images.pixels(), &self.scale, &self.shift)
-    }
-
-    /// Loss and predictions on the given images of the training file.
-    pub fn evaluate(&self, engine: &mut Engine, indices: &[u32]) -> Evaluation {
-        let train = &self.dataset.train;
-        engine.evaluate(&self.rows(train), train.labels(), indices)
-    }
-
-    /// Loss and predictions on all test images.
-    pub fn test(&self, engine: &mut Engine) -> Evaluation {
-        let test = &self.dataset.test;
-        let all: Vec<u32> = (0..test.len() as u32).collect();
-        engine.evaluate(&self.rows(test), test.labels(), &all)
-    }
-}
 
 /// `config.toml`: the settings, and where they came to what.
 #[derive(Serialize)]
@@ -345,7 +277,8 @@ pub fn start(
     };
     let kernel = chainrule_tensor::Path::from_environment()?;
     let engine = engine(&config, &model, kernel)?;
-    let prepared = Prepared::new(&config, &data.dataset, normalisation)?;
+    let mut prepared = Prepared::new(&config, &data.dataset, normalisation)?;
+    prepared.whiten(&config, kernel, |step| observer.preparing(step))?;
     let provenance = Provenance::of(data, kernel);
     let out = folder.path();
     record(out, &config, &provenance)?;
@@ -413,7 +346,8 @@ pub fn resume(
     }
     let mut engine = engine(&config, &model, kernel)?;
     engine.set_velocity(&velocity);
-    let prepared = Prepared::new(&config, &data.dataset, Some(normalisation))?;
+    let mut prepared = Prepared::new(&config, &data.dataset, Some(normalisation))?;
+    prepared.whiten(&config, kernel, |step| observer.preparing(step))?;
     if config != state.config {
         record(out, &config, then)?;
     }
@@ -698,7 +632,7 @@ impl Running<'_> {
                 engine.train_each(&rows, labels, order, batch, rule, each)
             }
             None => {
-                let rows = self.prepared.rows(&self.prepared.dataset.train);
+                let rows = self.prepared.pixels();
                 engine.train_each(&rows, labels, order, batch, rule, each)
             }
         };
@@ -769,7 +703,7 @@ impl Running<'_> {
 
     fn save(&self, classifier: &SoftmaxClassifier, name: &str) -> Result<(), Error> {
         let normalisation = self.prepared.normalisation.clone();
-        let file = ModelFile { classifier: classifier.clone(), normalisation };
+        let file = ModelFile { classifier: self.prepared.plain(classifier.clone()), normalisation };
         file.save(&self.out.join(name))
     }
 
@@ -800,7 +734,7 @@ impl Running<'_> {
     fn finish(mut self) -> Result<Summary, Error> {
         self.save(&self.engine.model(), "last.safetensors")?;
         let best = self.best.take().expect("the weights at iteration 0 were measured");
-        self.engine.load(&best.model);
+        self.engine.load(&self.prepared.plain(best.model));
         let test = self.prepared.test(&mut self.engine);
         let Dataset { test: images, classes, .. } = self.prepared.dataset;
         let counts = confusion::matrix(&test, images.labels(), classes.len());

@@ -16,7 +16,7 @@ use chainrule_data::{Dataset, cifar10, epoch_order};
 use chainrule_nn::Engine;
 use chainrule_report::{Axis, Dash, Figure, Key, Line, Look, Marker, Panel};
 use chainrule_train::Config;
-use chainrule_train::run::Prepared;
+use chainrule_train::Prepared;
 use clap::Parser;
 use serde::Deserialize;
 
@@ -115,7 +115,7 @@ fn ours(args: &Args, config: &Config, dataset: &Dataset) -> anyhow::Result<Vec<R
     let kernels = chainrule_tensor::Path::from_environment()?;
     let mut engine = Engine::with_path(&model, config.batch_size, config.threads, kernels)?;
     let prepared = Prepared::new(config, dataset, None)?;
-    let images = prepared.rows(train);
+    let images = prepared.pixels();
 
     let (mut readings, mut iteration, mut seconds) = (vec![], 0, 0.0);
     let mut look = |engine: &mut Engine, iteration, seconds| {

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use chainrule_nn::{Engine, Evaluation};
 use chainrule_train::config::DataChoice;
-use chainrule_train::run::Prepared;
-use chainrule_train::{Config, ModelFile};
+use chainrule_train::{Config, ModelFile, Prepared};
 
 /// Arguments of `chainrule eval`.
 #[derive(clap::Args)]

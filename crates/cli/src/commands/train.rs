@@ -86,6 +86,9 @@ pub struct Args {
     /// Mean and deviation for each pixel or for each colour [default: pixel]
     #[arg(long, value_name = "pixel|channel", value_parser = parse_normalise)]
     normalise: Option<Normalise>,
+    /// Whiten the training images (ZCA) with this regulariser; 0.1 is usual
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    zca: Option<f64>,
     /// Mirror every other training image, left to right, anew in each epoch
     #[arg(long)]
     flip: bool,
@@ -205,6 +208,7 @@ impl Args {
             clip_norm: self.clip_norm.or(base.clip_norm),
             weight_scale: self.weight_scale.or(base.weight_scale),
             normalise: self.normalise.unwrap_or(base.normalise),
+            zca: self.zca.or(base.zca),
             flip: base.flip || self.flip,
             shift: self.shift.unwrap_or(base.shift),
             cutout: self.cutout.unwrap_or(base.cutout),
@@ -454,6 +458,10 @@ impl Terminal {
 }
 
 impl Observer for Terminal {
+    fn preparing(&mut self, step: &str) {
+        self.say(step.to_owned());
+    }
+
     fn start(&mut self, plan: &Plan) {
         let config = &plan.config;
         let hidden: String = config.hidden_dim.iter().map(|width| format!(" -> {width}")).collect();

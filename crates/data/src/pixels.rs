@@ -1,0 +1,75 @@
+//! The numbers that a network reads of its images: bytes, normalised while they are gathered, or
+//! numbers that were computed beforehand.
+
+use std::ops::Range;
+
+use chainrule_tensor::bytes::{ByteRows, Rows};
+use chainrule_tensor::prefetch::Ahead;
+use chainrule_tensor::{Path, Scalar};
+
+use crate::{FloatImages, Images, Shape};
+
+/// Images as rows of numbers.
+#[derive(Clone, Copy, Debug)]
+pub enum Pixels<'a> {
+    /// Value j of an image is its byte j times `scale[j]` plus `shift[j]`.
+    Bytes {
+        /// The images, n of them.
+        images: &'a Images,
+        /// (dim)
+        scale: &'a [f32],
+        /// (dim)
+        shift: &'a [f32],
+    },
+    /// The values are taken as they are.
+    Floats(&'a FloatImages),
+}
+
+impl<'a> Pixels<'a> {
+    /// The shape of one image.
+    pub fn shape(&self) -> Shape {
+        match self {
+            Pixels::Bytes { images, .. } => images.shape(),
+            Pixels::Floats(images) => images.shape(),
+        }
+    }
+
+    /// The number of images.
+    pub fn len(&self) -> usize {
+        match self {
+            Pixels::Bytes { images, .. } => images.len(),
+            Pixels::Floats(images) => images.len(),
+        }
+    }
+
+    /// Whether there is no image.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<T: Scalar> Rows<T> for Pixels<'_> {
+    fn columns(&self) -> usize {
+        self.shape().dim()
+    }
+
+    fn gather(&self, path: Path, rows: &[u32], columns: Range<usize>, out: &mut [T]) {
+        match *self {
+            Pixels::Bytes { images, scale, shift } => {
+                ByteRows::new(images.pixels(), scale, shift).gather(path, rows, columns, out);
+            }
+            Pixels::Floats(images) => images.gather(path, rows, columns, out),
+        }
+    }
+
+    fn soon(&self, rows: &[u32], columns: Range<usize>, ahead: &mut Ahead) {
+        for &row in rows {
+            match self {
+                Pixels::Bytes { images, .. } => {
+                    ahead.push(&images.image(row as usize)[columns.clone()]);
+                }
+                Pixels::Floats(images) => ahead.push(&images.image(row as usize)[columns.clone()]),
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The images as the network reads them: split, normalised, whitened, augmented.
+//!
+//! Whitening is linear, and a matter of the training alone: the network learns on whitened images,
+//! and [`Prepared::plain`] folds the whitening into its first layer, so that whoever reads the
+//! weights later reads plain pixels.
+
+use std::time::Instant;
+
+use chainrule_data::{
+    Augmented, Changes, Dataset, FloatImages, Normalisation, Pixels, Split, Whitening,
+};
+use chainrule_nn::{Engine, Evaluation, SoftmaxClassifier};
+use chainrule_tensor::Path;
+use chainrule_tensor::team::Team;
+
+use crate::config::{ConfigError, Normalise};
+use crate::schedule::LearningRates;
+use crate::{Config, Error, machine};
+
+/// The images as the network reads them, and which of them are for what.
+pub struct Prepared<'a> {
+    pub(crate) dataset: &'a Dataset,
+    /// Mean and deviation of the training part.
+    pub normalisation: Normalisation,
+    /// Which images train and which validate.
+    pub split: Split,
+    scale: Vec<f32>,
+    shift: Vec<f32>,
+    whitened: Option<Whitened>,
+}
+
+/// The whitening, and the images of the training file after it.
+struct Whitened {
+    whitening: Whitening,
+    train: FloatImages,
+}
+
+impl<'a> Prepared<'a> {
+    /// Splits the images as `config` says, and normalises by the training part, or as
+    /// `normalisation` says.
+    ///
+    /// # Errors
+    /// If the split leaves nothing to train on, or the normalisation does not fit the images.
+    pub fn new(
+        config: &Config,
+        dataset: &'a Dataset,
+        normalisation: Option<Normalisation>,
+    ) -> Result<Self, Error> {
+        let n = dataset.train.len();
+        let split = if config.shuffle {
+            Split::seeded(n, config.validation, config.seed)?
+        } else {
+            let border = (n - config.validation.min(n)) as u32;
+            Split { train: (0..border).collect(), validation: (border..n as u32).collect() }
+        };
+        let normalisation = match (normalisation, config.normalise) {
+            (Some(given), _) => given,
+            (None, Normalise::Pixel) => Normalisation::per_pixel(&dataset.train, &split.train)?,
+            (None, Normalise::Channel) => Normalisation::per_channel(&dataset.train, &split.train)?,
+        };
+        let (scale, shift) = normalisation.scale_shift(dataset.train.dim())?;
+        Ok(Self { dataset, normalisation, split, scale, shift, whitened: None })
+    }
+
+    /// Whitens the images of the training file, if `config` asks for it, as their training part
+    /// says. Tells `progress` what it does.
+    ///
+    /// # Errors
+    /// If they cannot be whitened, or there is too little memory for it.
+    pub fn whiten(
+        &mut self,
+        config: &Config,
+        path: Path,
+        mut progress: impl FnMut(&str),
+    ) -> Result<(), Error> {
+        let Some(regulariser) = config.zca else { return Ok(()) };
+        let began = Instant::now();
+        let images = &self.dataset.train;
+        let (n, dim) = (images.len() as u64, images.dim() as u64);
+        let needed = n * dim * size_of::<f32>() as u64 + 6 * dim * dim * size_of::<f64>() as u64;
+        if let Some(available) = machine::available_memory().filter(|&bytes| bytes < needed) {
+            return Err(Error::Config(ConfigError::new(format!(
+                "zca needs {:.1} GB of memory for the whitened images, and {:.1} GB are free",
+                needed as f64 / 1e9,
+                available as f64 / 1e9
+            ))));
+        }
+        let plain = self.plain_pixels();
+        let team = (path, Team::new(config.threads)?);
+        let tell = |step: &str| progress(&format!("whitening the images: {step}"));
+        let shape = images.shape();
+        let whitening = Whitening::fit(&plain, shape, &self.split.train, regulariser, team, tell)?;
+        progress("whitening the images: all of them");
+        let train = whitening.apply(&plain, images.len());
+        let seconds = began.elapsed().as_secs_f64();
+        progress(&format!("whitened {n} images in {seconds:.1} s"));
+        self.whitened = Some(Whitened { whitening, train });
+        Ok(())
+    }
+
+    /// A network that was trained on these images, as one that reads plain pixels.
+    pub fn plain(&self, mut classifier: SoftmaxClassifier) -> SoftmaxClassifier {
+        if let Some(Whitened { whitening, .. }) = &self.whitened {
+            let folded = whitening.fold(classifier.weight(0));
+            classifier.weight_mut(0).copy_from_slice(&folded);
+        }
+        classifier
+    }
+
+    /// The images of the training file, standardised and no more.
+    fn plain_pixels(&self) -> Pixels<'_> {
+        let (scale, shift) = (&self.scale, &self.shift);
+        Pixels::Bytes { images: &self.dataset.train, scale, shift }
+    }
+
+    /// The images of the training file, as a network is trained on them.
+    pub fn pixels(&self) -> Pixels<'_> {
+        match &self.whitened {
+            Some(Whitened { train, .. }) => Pixels::Floats(train),
+            None => self.plain_pixels(),
+        }
+    }
+
+    /// The images of the training file, with what happens to them in an epoch.
+    pub(crate) fn augmented<'b>(&'b self, changes: &'b Changes) -> Augmented<'b> {
+        Augmented::new(self.pixels(), changes)
+    }
+
+    /// The learning rates of a run on these images.
+    pub fn rates(&self, config: &Config) -> LearningRates {
+        LearningRates::new(config, self.split.train.len().div_ceil(config.batch_size) as u64)
+    }
+
+    /// Loss and predictions on the given images of the training file, of a network that was trained
+    /// on them.
+    pub fn evaluate(&self, engine: &mut Engine, indices: &[u32]) -> Evaluation {
+        engine.evaluate(&self.pixels(), self.dataset.train.labels(), indices)
+    }
+
+    /// Loss and predictions on all test images, of a network that reads plain pixels.
+    pub fn test(&self, engine: &mut Engine) -> Evaluation {
+        let (images, scale, shift) = (&self.dataset.test, &self.scale[..], &self.shift[..]);
+        let all: Vec<u32> = (0..images.len() as u32).collect();
+        engine.evaluate(&Pixels::Bytes { images, scale, shift }, images.labels(), &all)
+    }
+}
