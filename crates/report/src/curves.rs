@@ -282,6 +282,7 @@ mod tests {
                 train_accuracy: accuracy,
                 validation_loss: 1.0,
                 validation_accuracy: accuracy,
+                ..Epoch::default()
             });
         }
         assert_eq!(tied.best_epoch().map(|epoch| epoch.epoch), Some(2));

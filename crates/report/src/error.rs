@@ -80,7 +80,7 @@ pub enum Error {
         /// Counted from 1, with the header.
         line: u64,
         /// The column's name.
-        column: &'static str,
+        column: String,
         /// What stands there.
         cell: String,
         /// What should stand there.

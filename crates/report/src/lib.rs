@@ -17,6 +17,7 @@ mod raster;
 mod run;
 mod series;
 mod sheet;
+mod table;
 mod theme;
 mod tiles;
 
@@ -24,7 +25,7 @@ pub use bars::{Bar, BarGroup, Bars};
 pub use curves::{curves, write_curves};
 pub use error::Error;
 pub use figure::{Axis, Figure, Key, Line, Panel};
-pub use run::{Epoch, Iteration, Run};
+pub use run::{Epoch, Iteration, Run, UpdateRatios};
 pub use series::moving_mean;
 pub use theme::{Dash, Ink, Look, Marker, PALE, SERIES};
 pub use tiles::write_weight_tiles;
