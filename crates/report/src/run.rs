@@ -11,7 +11,7 @@ use std::path::Path;
 use chainrule_data::file;
 
 use crate::Error;
-use crate::table::{Table, shorten};
+use crate::table::{Column, Table, shorten};
 
 /// Longest table that is read, in bytes: some seven million steps.
 const MOST_TABLE: u64 = 1 << 28;
@@ -185,8 +185,8 @@ fn read_epochs(
     let validation_accuracy = table.need("validation_accuracy")?;
     let learning_rate = table.find("learning_rate");
     let seconds = table.find("seconds");
-    let layers = table.ending_with(UPDATE_RATIO);
-    let names: Vec<_> = layers.iter().map(|column| shorten(&column.name)).collect();
+    let mut layers = table.columns();
+    layers.retain(|column| column.name.ends_with(UPDATE_RATIO));
     let rows = table.rows(|row| {
         let epoch = Epoch {
             epoch: row.count(&epoch)?,
@@ -202,11 +202,11 @@ fn read_epochs(
         Ok((epoch, layers.iter().map(ratio).collect::<Result<Vec<_>, _>>()?))
     })?;
     let (epochs, ratios): (Vec<_>, Vec<Vec<f64>>) = rows.into_iter().unzip();
-    let of_layer = |(i, name): (usize, String)| UpdateRatios {
-        layer: name.trim_end_matches(UPDATE_RATIO).to_owned(),
+    let of_layer = |(i, column): (usize, &Column)| UpdateRatios {
+        layer: shorten(column.name.trim_end_matches(UPDATE_RATIO)),
         ratios: ratios.iter().map(|row| row[i]).collect(),
     };
-    Ok((epochs, names.into_iter().enumerate().map(of_layer).collect()))
+    Ok((epochs, layers.iter().enumerate().map(of_layer).collect()))
 }
 
 fn read_iterations(path: &Path, from: impl Read, ended: bool) -> Result<Vec<Iteration>, Error> {

@@ -55,10 +55,9 @@ impl<'a, R: Read> Table<'a, R> {
         })
     }
 
-    /// All columns whose names end so, in their order.
-    pub(crate) fn ending_with(&self, ending: &str) -> Vec<Column> {
+    /// All columns, in their order.
+    pub(crate) fn columns(&self) -> Vec<Column> {
         let columns = self.header.iter().enumerate();
-        let columns = columns.filter(|(_, name)| name.ends_with(ending));
         columns.map(|(index, name)| Column { index, name: name.to_owned() }).collect()
     }
 

@@ -76,7 +76,7 @@ impl Sheet {
 
 /// Scales to 0..=255 by the least and greatest finite weight. A tile without contrast,
 /// and a weight that is not a number, is the grey in the middle.
-fn to_bytes(tile: &[f32]) -> Vec<u8> {
+pub(crate) fn to_bytes(tile: &[f32]) -> Vec<u8> {
     let finite = tile.iter().copied().filter(|w| w.is_finite());
     let (least, greatest) =
         finite.fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), w| (low.min(w), high.max(w)));

@@ -20,6 +20,7 @@ pub mod eval;
 pub mod gradcheck;
 pub mod graph;
 pub mod plot;
+pub mod report;
 pub mod train;
 
 /// Writes a file that the user named: whole or not at all, but for a device or a pipe, which takes
