@@ -35,6 +35,8 @@ enum Command {
     Assignment(commands::assignment::Args),
     /// Draw the curves of one or several runs
     Plot(commands::plot::Args),
+    /// A run on one page: answer, curves, weights, mistakes, calibration; or several, compared
+    Report(commands::report::Args),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         Command::Graph(args) => done(commands::graph::run(args)),
         Command::Assignment(args) => done(commands::assignment::run(args)),
         Command::Plot(args) => done(commands::plot::run(args)),
+        Command::Report(args) => done(commands::report::run(args)),
     };
     match result {
         Ok(code) => code,

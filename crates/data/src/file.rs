@@ -1,12 +1,13 @@
-//! Opening a file that a stranger may have put there.
+//! Opening a file that a stranger may have put there, and writing one whole or not at all.
 //!
 //! A name may stand for a pipe that nobody writes to, a device that never ends, or a file larger
 //! than the memory. All of this can be asked of the system before anything is read, and is; so
 //! is a file that is longer than its kind ever gets.
 
+use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
 
 /// Opens a regular file and tells its length in bytes.
 ///
@@ -15,7 +16,7 @@ use std::path::Path;
 /// # Errors
 /// As the system says, or [`io::ErrorKind::InvalidInput`] for what is not a regular file.
 pub fn open(path: &Path) -> io::Result<(File, u64)> {
-    let not_regular = || io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
+    let not_regular = || io::Error::new(ErrorKind::InvalidInput, "it is not a regular file");
     if !std::fs::metadata(path)?.is_file() {
         return Err(not_regular());
     }
@@ -33,7 +34,7 @@ pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
     let (file, length) = open(path)?;
     let too_large = |length: u64| {
         let why = format!("it is {length} bytes long, and such a file is never above {most}");
-        io::Error::new(io::ErrorKind::FileTooLarge, why)
+        io::Error::new(ErrorKind::FileTooLarge, why)
     };
     if length > most {
         return Err(too_large(length));
@@ -55,6 +56,51 @@ pub fn nests_too_deep(toml: &str) -> bool {
     let braces = toml.matches('{').count();
     // The table that a header opens, and the key of a line in it, have dots of their own.
     (dots + 1).saturating_mul(braces + 2) > MOST && braces > 0
+}
+
+/// The name under which [`write_whole`] writes until the file is whole.
+fn unfinished(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.unfinished"))
+}
+
+/// Whether a file of this name is what a killed process had begun to write.
+pub fn is_unfinished(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.starts_with('.') && name.ends_with(".unfinished"))
+}
+
+/// Writes a file so that under its name there is always the old content or the new, whole: to a
+/// temporary file beside it, synced, renamed.
+///
+/// # Errors
+/// If it cannot be written; what was there before stays.
+pub fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
+    let unfinished = unfinished(path);
+    let write = || {
+        // A new file: what may lie there, a link to somewhere else say, is not written through.
+        match std::fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = File::create_new(&unfinished)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        std::fs::rename(&unfinished, path)
+    };
+    if let Err(error) = write() {
+        let _ = std::fs::remove_file(&unfinished);
+        return Err(error);
+    }
+    sync_names(path);
+    Ok(())
+}
+
+/// Makes a renaming survive a power cut, on the systems that can be asked to.
+pub fn sync_names(path: &Path) {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Ok(folder) = File::open(parent.unwrap_or(Path::new("."))) {
+        let _ = folder.sync_all();
+    }
 }
 
 #[cfg(test)]
@@ -100,7 +146,33 @@ mod tests {
         // A terabyte of nothing, refused from its length.
         let sparse = File::create(&path).unwrap();
         if sparse.set_len(1 << 40).is_ok() {
-            assert_eq!(read_text(&path, 9).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+            assert_eq!(read_text(&path, 9).unwrap_err().kind(), ErrorKind::FileTooLarge);
         }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_whole_leaves_the_old_one_and_nothing_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("page.html");
+        write_whole(&path, b"old").unwrap();
+        write_whole(&path, b"new").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        // A folder stands where the file is to go.
+        let taken = dir.path().join("taken");
+        std::fs::create_dir(&taken).unwrap();
+        assert!(write_whole(&taken, b"new").is_err());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_waits_under_a_temporary_name_is_not_written_through() {
+        let dir = tempfile::tempdir().unwrap();
+        let (victim, target) = (dir.path().join("victim"), dir.path().join("summary.json"));
+        std::fs::write(&victim, "precious").unwrap();
+        std::os::unix::fs::symlink(&victim, unfinished(&target)).unwrap();
+        write_whole(&target, b"new").unwrap();
+        assert_eq!(std::fs::read(&victim).unwrap(), b"precious");
+        assert_eq!(std::fs::read(&target).unwrap(), b"new");
     }
 }

@@ -8,8 +8,8 @@
 use std::path::Path;
 
 use crate::Error;
-use crate::figure::{Axis, Figure, Key, Line, Panel};
-use crate::run::{Epoch, Run};
+use crate::figure::{Axis, Figure, Key, Line, Panel, extent};
+use crate::run::{Epoch, Iteration, Run};
 use crate::series::moving_mean;
 use crate::theme::{Dash, Look, Marker, PALE, SERIES};
 
@@ -35,29 +35,72 @@ pub fn curves(runs: &[Run]) -> Result<Figure, Error> {
     }
 }
 
-fn one_run(run: &Run) -> Figure {
-    let train = Look::line(SERIES[0]).dash(Dash::Dashed).marker(Marker::Circle);
-    let validation = Look::line(SERIES[1]).marker(Marker::Square);
-    let raw = Look::line(PALE).width(1.0);
-    let smooth = Look::line(SERIES[0]).width(1.0);
+/// A line with its name in the legend.
+#[derive(Clone, Debug)]
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) line: Line,
+}
 
-    let losses: Vec<_> =
-        run.iterations.iter().map(|step| (step.iteration as f64, step.loss)).collect();
-    let window = mean_window(losses.len());
-    let means = moving_mean(&losses, window);
+impl Named {
+    pub(crate) fn new(name: impl Into<String>, line: Line) -> Named {
+        Named { name: name.into(), line }
+    }
 
-    let mut keys = vec![Key::new("training set", train), Key::new("validation set", validation)];
-    let mut loss_lines = Vec::new();
-    if !losses.is_empty() {
-        keys.push(Key::new("one minibatch", raw));
-        loss_lines.push(Line { points: losses, look: raw });
+    fn key(&self) -> Key {
+        Key::new(self.name.clone(), self.line.look)
+    }
+}
+
+fn training_look() -> Look {
+    Look::line(SERIES[0]).dash(Dash::Dashed).marker(Marker::Circle)
+}
+
+fn validation_look() -> Look {
+    Look::line(SERIES[1]).marker(Marker::Square)
+}
+
+/// The accuracy of one run on both sets, in per cent.
+pub(crate) fn accuracy_lines(run: &Run) -> Vec<Named> {
+    let train = epoch_line(run, training_look(), |epoch| 100.0 * epoch.train_accuracy);
+    let validation = epoch_line(run, validation_look(), |epoch| 100.0 * epoch.validation_accuracy);
+    vec![Named::new("training set", train), Named::new("validation set", validation)]
+}
+
+/// The loss of one run: of each minibatch, their mean, and both sets in front.
+pub(crate) fn loss_lines(run: &Run) -> Vec<Named> {
+    let mut lines = step_lines(run, |step| Some(step.loss));
+    let train = epoch_line(run, training_look(), |epoch| epoch.train_loss);
+    let validation = epoch_line(run, validation_look(), |epoch| epoch.validation_loss);
+    lines.push(Named::new("training set", train));
+    lines.push(Named::new("validation set", validation));
+    lines
+}
+
+/// What each step measured, pale, and its moving mean.
+pub(crate) fn step_lines(run: &Run, value: impl Fn(&Iteration) -> Option<f64>) -> Vec<Named> {
+    let steps = run.iterations.iter();
+    let points: Vec<_> =
+        steps.filter_map(|step| Some((step.iteration as f64, value(step)?))).collect();
+    let window = mean_window(points.len());
+    let mean =
+        Line { points: moving_mean(&points, window), look: Look::line(SERIES[0]).width(1.0) };
+    let raw = Line { points, look: Look::line(PALE).width(1.0) };
+    let mut lines = Vec::new();
+    if !raw.points.is_empty() {
+        lines.push(Named::new("one minibatch", raw));
     }
     if window > 1 {
-        keys.push(Key::new(format!("mean of {window} minibatches"), smooth));
-        loss_lines.push(Line { points: means, look: smooth });
+        lines.push(Named::new(format!("mean of {window} minibatches"), mean));
     }
-    loss_lines.push(epoch_line(run, train, |epoch| epoch.train_loss));
-    loss_lines.push(epoch_line(run, validation, |epoch| epoch.validation_loss));
+    lines
+}
+
+fn one_run(run: &Run) -> Figure {
+    let (accuracies, losses) = (accuracy_lines(run), loss_lines(run));
+    let further = losses.iter().take(losses.len() - accuracies.len());
+    let keys = accuracies.iter().chain(further).map(Named::key).collect();
+    let lines = |named: Vec<Named>| named.into_iter().map(|named| named.line).collect();
 
     let mut subtitle = vec![describe(run)];
     subtitle.retain(|line| !line.is_empty());
@@ -68,20 +111,12 @@ fn one_run(run: &Run) -> Figure {
             best.epoch
         ));
     }
+    let runs = std::slice::from_ref(run);
     Figure {
         title: title(run),
         subtitle,
         keys,
-        panels: vec![
-            accuracy_panel(
-                std::slice::from_ref(run),
-                vec![
-                    epoch_line(run, train, |epoch| 100.0 * epoch.train_accuracy),
-                    epoch_line(run, validation, |epoch| 100.0 * epoch.validation_accuracy),
-                ],
-            ),
-            loss_panel(std::slice::from_ref(run), loss_lines),
-        ],
+        panels: vec![accuracy_panel(runs, lines(accuracies)), loss_panel(runs, lines(losses))],
     }
 }
 
@@ -110,7 +145,8 @@ fn several_runs(runs: &[Run]) -> Figure {
     }
 }
 
-fn epoch_line(run: &Run, look: Look, value: impl Fn(&Epoch) -> f64) -> Line {
+/// What was measured after each epoch.
+pub(crate) fn epoch_line(run: &Run, look: Look, value: impl Fn(&Epoch) -> f64) -> Line {
     let points = run.epochs.iter().map(|epoch| (epoch.iteration as f64, value(epoch))).collect();
     Line { points, look }
 }
@@ -123,7 +159,7 @@ fn mean_window(iterations: usize) -> usize {
     }
 }
 
-fn iteration_axis(runs: &[Run]) -> Axis {
+pub(crate) fn iteration_axis(runs: &[Run]) -> Axis {
     let last = runs
         .iter()
         .flat_map(|run| {
@@ -136,40 +172,32 @@ fn iteration_axis(runs: &[Run]) -> Axis {
 }
 
 fn accuracy_panel(runs: &[Run], lines: Vec<Line>) -> Panel {
-    let greatest = finite_values(&lines).fold(0.0, f64::max);
-    // Up to the next ten per cent, with some air above the line.
-    let top = (((greatest + 2.0) / 10.0).ceil() * 10.0).clamp(10.0, 100.0);
+    let axis = accuracy_axis(finite_values(&lines));
     let note = match finite_values(&lines).next() {
         None => Some("no epoch has been measured yet".into()),
         Some(_) => None,
     };
-    Panel {
-        lines,
-        note,
-        ..Panel::new(iteration_axis(runs), Axis::linear("accuracy (%)", 0.0, top))
-    }
+    Panel { lines, note, ..Panel::new(iteration_axis(runs), axis) }
+}
+
+/// From zero to the next ten per cent, with some air above the line.
+pub(crate) fn accuracy_axis(values: impl Iterator<Item = f64>) -> Axis {
+    let greatest = values.fold(0.0, f64::max);
+    let top = (((greatest + 2.0) / 10.0).ceil() * 10.0).clamp(10.0, 100.0);
+    Axis::linear("accuracy (%)", 0.0, top)
 }
 
 /// A loss that grows twentyfold in a run is shown over its logarithm, and says so.
 fn loss_panel(runs: &[Run], lines: Vec<Line>) -> Panel {
-    let (least, greatest) = finite_values(&lines)
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
-    let axis = if least > greatest {
-        Axis::linear("loss", 0.0, 1.0)
-    } else if least > 0.0 && greatest / least > 20.0 {
-        Axis::logarithmic("loss (log scale)", least / 1.3, greatest * 1.3)
-    } else {
-        let air = 0.04 * (greatest - least).max(0.05 * greatest.abs()).max(1e-9);
-        Axis::linear("loss", (least - air).max(least.min(0.0)), greatest + air)
+    let values: Vec<_> = finite_values(&lines).collect();
+    let axis = match Axis::logarithmic_around("loss (log scale)", &values) {
+        Some(axis) if spans_decades(&values) => axis,
+        _ => Axis::around("loss", &values),
     };
-    let broken = runs
-        .iter()
-        .flat_map(|run| &run.iterations)
-        .find(|step| !step.loss.is_finite())
-        .map(|step| step.iteration);
+    let broken = first_broken(runs);
     let note = match broken {
         Some(iteration) => Some(format!("not finite at iteration {iteration}")),
-        None if least > greatest => Some("no loss has been measured yet".into()),
+        None if values.is_empty() => Some("no loss has been measured yet".into()),
         None => None,
     };
     Panel {
@@ -180,17 +208,25 @@ fn loss_panel(runs: &[Run], lines: Vec<Line>) -> Panel {
     }
 }
 
+/// Whether the greatest is twenty times the least, or more, and all are above zero.
+pub(crate) fn spans_decades(values: &[f64]) -> bool {
+    let (least, greatest) = extent(values);
+    least > 0.0 && greatest / least > 20.0
+}
+
+/// The first step whose loss was not finite.
+pub(crate) fn first_broken(runs: &[Run]) -> Option<u64> {
+    let mut steps = runs.iter().flat_map(|run| &run.iterations);
+    steps.find(|step| !step.loss.is_finite()).map(|step| step.iteration)
+}
+
 fn finite_values(lines: &[Line]) -> impl Iterator<Item = f64> {
     lines.iter().flat_map(|line| &line.points).map(|(_, y)| *y).filter(|y| y.is_finite())
 }
 
 /// The result, if there is one, else the run's name.
-fn title(run: &Run) -> String {
-    let layers = match run.setting("hidden_dim") {
-        Some("" | "0") => "linear classifier".to_owned(),
-        Some(widths) => format!("{} hidden units", widths.replace(',', " + ")),
-        None => run.name.clone(),
-    };
+pub(crate) fn title(run: &Run) -> String {
+    let layers = network(run);
     match run.test_accuracy {
         Some(accuracy) => {
             format!("{:.1} % of the test images right: {layers}", 100.0 * accuracy)
@@ -199,8 +235,17 @@ fn title(run: &Run) -> String {
     }
 }
 
+/// What kind of network, by its hidden layers; else the run's name.
+pub(crate) fn network(run: &Run) -> String {
+    match run.setting("hidden_dim") {
+        Some("" | "0") => "linear classifier".to_owned(),
+        Some(widths) => format!("{} hidden units", widths.replace(',', " + ")),
+        None => run.name.clone(),
+    }
+}
+
 /// The settings that shape a run, as a line.
-fn describe(run: &Run) -> String {
+pub(crate) fn describe(run: &Run) -> String {
     let names = [
         ("data", "data"),
         ("learning_rate", "learning rate"),
@@ -217,12 +262,8 @@ fn describe(run: &Run) -> String {
         .join(", ")
 }
 
-/// What says nothing about the learning, or too much to be a name.
-const NOT_A_NAME: [&str; 3] = ["provenance", "data_dir", "threads"];
-
-/// A name for each run: the settings in which they differ, or the folder's name where
-/// that says nothing, or too much, or the same twice.
-fn labels(runs: &[Run]) -> Vec<String> {
+/// The settings in which runs differ, but for those that say nothing about the learning.
+pub(crate) fn differing(runs: &[Run]) -> Vec<&String> {
     let mut keys: Vec<&String> = runs.iter().flat_map(|run| run.settings.keys()).collect();
     keys.sort_unstable();
     keys.dedup();
@@ -230,6 +271,16 @@ fn labels(runs: &[Run]) -> Vec<String> {
         !key.split('.').any(|part| NOT_A_NAME.contains(&part))
             && runs.iter().any(|run| run.settings.get(*key) != runs[0].settings.get(*key))
     });
+    keys
+}
+
+/// What says nothing about the learning, or too much to be a name.
+const NOT_A_NAME: [&str; 3] = ["provenance", "data_dir", "threads"];
+
+/// A name for each run: the settings in which they differ, or the folder's name where
+/// that says nothing, or too much, or the same twice.
+pub(crate) fn labels(runs: &[Run]) -> Vec<String> {
+    let keys = differing(runs);
     let by_settings = |run: &Run| {
         keys.iter()
             .map(|key| {
@@ -282,6 +333,7 @@ mod tests {
                 train_accuracy: accuracy,
                 validation_loss: 1.0,
                 validation_accuracy: accuracy,
+                ..Epoch::default()
             });
         }
         assert_eq!(tied.best_epoch().map(|epoch| epoch.epoch), Some(2));

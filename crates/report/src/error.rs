@@ -80,7 +80,7 @@ pub enum Error {
         /// Counted from 1, with the header.
         line: u64,
         /// The column's name.
-        column: &'static str,
+        column: String,
         /// What stands there.
         cell: String,
         /// What should stand there.
@@ -115,6 +115,19 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
+    },
+    /// A confusion matrix that is not square, or whose rows stand in another order.
+    #[error(
+        "{}: its {rows} rows are not the classes of its {columns} columns; was the file cut short?",
+        path.display()
+    )]
+    Confusion {
+        /// The file.
+        path: PathBuf,
+        /// Its rows.
+        rows: usize,
+        /// Its columns.
+        columns: usize,
     },
     /// A picture is saved as SVG or PNG, and the name says which.
     #[error("{}: the name of a picture must end in .svg or .png", path.display())]

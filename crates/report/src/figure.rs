@@ -94,10 +94,10 @@ pub struct Line {
 /// An axis: its name and the values at its ends.
 #[derive(Clone, Debug)]
 pub struct Axis {
-    name: String,
-    from: f64,
-    to: f64,
-    logarithmic: bool,
+    pub(crate) name: String,
+    pub(crate) from: f64,
+    pub(crate) to: f64,
+    pub(crate) logarithmic: bool,
 }
 
 impl Axis {
@@ -114,9 +114,32 @@ impl Axis {
         Axis { name: name.into(), from, to, logarithmic: true }
     }
 
-    fn shows(&self, value: f64) -> bool {
+    /// A linear axis with some air around the values; it goes below zero only if they do.
+    pub(crate) fn around(name: impl Into<String>, values: &[f64]) -> Axis {
+        let (least, greatest) = extent(values);
+        if least > greatest {
+            return Axis::linear(name, 0.0, 1.0);
+        }
+        let air = 0.04 * (greatest - least).max(0.05 * greatest.abs()).max(1e-9);
+        Axis::linear(name, (least - air).max(least.min(0.0)), greatest + air)
+    }
+
+    /// A logarithmic axis around those values that are above zero, if any are.
+    pub(crate) fn logarithmic_around(name: impl Into<String>, values: &[f64]) -> Option<Axis> {
+        let positive: Vec<_> = values.iter().copied().filter(|value| *value > 0.0).collect();
+        let (least, greatest) = extent(&positive);
+        (least <= greatest).then(|| Axis::logarithmic(name, least / 1.3, greatest * 1.3))
+    }
+
+    pub(crate) fn shows(&self, value: f64) -> bool {
         !self.logarithmic || value > 0.0
     }
+}
+
+/// The least and the greatest of finite values; of none, an infinity and its negative.
+pub(crate) fn extent(values: &[f64]) -> (f64, f64) {
+    let start = (f64::INFINITY, f64::NEG_INFINITY);
+    values.iter().fold(start, |(least, greatest), &v| (least.min(v), greatest.max(v)))
 }
 
 const WIDTH: u32 = 1120;
@@ -385,7 +408,7 @@ fn mark<B: DrawingBackend>(sheet: &Area<B>, point: (i32, i32), look: &Look) -> R
 }
 
 /// The number beside a line of the grid: 0.25, 1.5, 40, 12,000, and from `long` on 1e9.
-fn tick(value: f64, long: f64) -> String {
+pub(crate) fn tick(value: f64, long: f64) -> String {
     let size = value.abs();
     if size != 0.0 && !(1e-3..long).contains(&size) {
         return format!("{value:.0e}");
@@ -394,8 +417,13 @@ fn tick(value: f64, long: f64) -> String {
     if rounded.fract() != 0.0 || size < 1e4 {
         return format!("{rounded}");
     }
-    let digits = format!("{size:.0}");
-    let mut text = String::from(if value < 0.0 { "-" } else { "" });
+    let sign = if value < 0.0 { "-" } else { "" };
+    format!("{sign}{}", grouped(&format!("{size:.0}")))
+}
+
+/// Digits with a comma before each three: 12,000.
+pub(crate) fn grouped(digits: &str) -> String {
+    let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {
         if i > 0 && (digits.len() - i) % 3 == 0 {
             text.push(',');

@@ -3,28 +3,38 @@
 //! - [`write_curves`] draws `curves.svg` and `curves.png` into a run's folder;
 //!   [`curves`] lays several runs over each other.
 //! - [`write_weight_tiles`] shows what each hidden unit looks for.
+//! - [`page`] tells all about a run, or compares several, on one page of HTML that needs nothing
+//!   else.
 //! - [`Figure`] is what they are made with: line charts under one title and legend,
 //!   in colours that all eyes can tell apart, on light paper or dark; [`Bars`] compares speeds.
 //!
 //! No system library and no installed font is needed.
 
 mod bars;
+mod calibration;
+mod confusion;
 mod curves;
 mod error;
 mod figure;
 mod letters;
+mod page;
+mod predictions;
 mod raster;
 mod run;
 mod series;
 mod sheet;
+mod table;
 mod theme;
 mod tiles;
 
 pub use bars::{Bar, BarGroup, Bars};
+pub use confusion::Confusion;
 pub use curves::{curves, write_curves};
 pub use error::Error;
 pub use figure::{Axis, Figure, Key, Line, Panel};
-pub use run::{Epoch, Iteration, Run};
+pub use page::{Command, FirstLayer, Report, page};
+pub use predictions::Predictions;
+pub use run::{Epoch, Iteration, Run, UpdateRatios};
 pub use series::moving_mean;
 pub use theme::{Dash, Ink, Look, Marker, PALE, SERIES};
 pub use tiles::write_weight_tiles;

@@ -1,7 +1,8 @@
 //! A run's folder, read back: `epochs.csv`, `iterations.csv`, `config.toml`, `summary.json`.
 //!
-//! The two tables must be there; the other two add the title, and may be absent.
-//! Columns are found by name, so their order and further columns don't matter.
+//! The two tables must be there; the other two add the title, and may be absent. A run with
+//! settings and no summary goes on still, or was killed: its tables may be missing, empty or end
+//! in half a line. Columns are found by name, so their order and further columns don't matter.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -10,6 +11,7 @@ use std::path::Path;
 use chainrule_data::file;
 
 use crate::Error;
+use crate::table::{Column, Table, shorten};
 
 /// Longest table that is read, in bytes: some seven million steps.
 const MOST_TABLE: u64 = 1 << 28;
@@ -17,8 +19,12 @@ const MOST_TABLE: u64 = 1 << 28;
 /// Longest `config.toml` or `summary.json` that is read, in bytes.
 const MOST_TEXT: u64 = 1 << 18;
 
+/// How the columns of `epochs.csv` end that tell, for a layer each, the size of a step beside the
+/// weights.
+const UPDATE_RATIO: &str = "_update_ratio";
+
 /// One row of `epochs.csv`: losses are means over the set, accuracies fractions from 0 to 1.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Epoch {
     /// Epochs finished; 0 is the untrained network.
     pub epoch: u64,
@@ -32,15 +38,32 @@ pub struct Epoch {
     pub validation_loss: f64,
     /// Fraction of the validation images that are classified right.
     pub validation_accuracy: f64,
+    /// Step size of the last step, where the table has it.
+    pub learning_rate: Option<f64>,
+    /// Since the run began, where the table has it.
+    pub seconds: Option<f64>,
 }
 
 /// One row of `iterations.csv`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Iteration {
     /// The step's number.
     pub iteration: u64,
     /// Mean loss of its minibatch.
     pub loss: f64,
+    /// Step size, where the table has it.
+    pub learning_rate: Option<f64>,
+    /// Norm of the whole gradient, where it was taken.
+    pub gradient_norm: Option<f64>,
+}
+
+/// A column of `epochs.csv`: how large the last step of an epoch was beside a layer's weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpdateRatios {
+    /// The layer's name, such as `fc1`.
+    pub layer: String,
+    /// One for each epoch; NaN where the cell is empty.
+    pub ratios: Vec<f64>,
 }
 
 /// What a picture of one run is drawn from.
@@ -52,10 +75,14 @@ pub struct Run {
     pub epochs: Vec<Epoch>,
     /// One row a step.
     pub iterations: Vec<Iteration>,
+    /// For each layer that the table of epochs tells of.
+    pub update_ratios: Vec<UpdateRatios>,
     /// `config.toml` as text, nested keys joined by dots.
     pub settings: BTreeMap<String, String>,
     /// Fraction of the test images that the best weights classify right.
     pub test_accuracy: Option<f64>,
+    /// `summary.json`; a run that goes on, or was killed, has none.
+    pub summary: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 impl Run {
@@ -64,12 +91,16 @@ impl Run {
     /// # Errors
     /// Names the file and, in a table, the record and the column that are wrong.
     pub fn read(folder: &Path) -> Result<Run, Error> {
+        let config = read_optional(&folder.join("config.toml"))?;
+        let summary = read_optional(&folder.join("summary.json"))?;
+        let unfinished = is_unfinished(config.as_ref(), summary.as_ref());
+        let open = |name: &str| open_table(&folder.join(name), unfinished);
         Run::from_parts(
             folder,
-            open_table(&folder.join("epochs.csv"))?,
-            open_table(&folder.join("iterations.csv"))?,
-            read_optional(&folder.join("config.toml"))?.as_deref(),
-            read_optional(&folder.join("summary.json"))?.as_deref(),
+            open("epochs.csv")?,
+            open("iterations.csv")?,
+            config.as_deref(),
+            summary.as_deref(),
         )
     }
 
@@ -86,14 +117,24 @@ impl Run {
             Some(name) => name.to_string_lossy().into_owned(),
             None => folder.display().to_string(),
         };
+        let unfinished = is_unfinished(config.as_ref(), summary.as_ref());
         let settings = config.map(|text| parse_settings(&folder.join("config.toml"), text));
-        let accuracy = summary.map(|text| parse_test_accuracy(&folder.join("summary.json"), text));
+        let summary = summary.map(|text| parse_summary(&folder.join("summary.json"), text));
+        let summary = summary.transpose()?;
+        let accuracy =
+            summary.as_ref().map(|summary| test_accuracy(&folder.join("summary.json"), summary));
+        let ended = summary.is_some();
+        let epochs = read_epochs(&folder.join("epochs.csv"), epochs, ended);
+        let iterations = read_iterations(&folder.join("iterations.csv"), iterations, ended);
+        let (epochs, update_ratios) = none_yet(epochs, unfinished)?;
         Ok(Run {
             name,
-            epochs: read_epochs(&folder.join("epochs.csv"), epochs)?,
-            iterations: read_iterations(&folder.join("iterations.csv"), iterations)?,
+            epochs,
+            iterations: none_yet(iterations, unfinished)?,
+            update_ratios,
             settings: settings.transpose()?.unwrap_or_default(),
             test_accuracy: accuracy.transpose()?.flatten(),
+            summary,
         })
     }
 
@@ -116,138 +157,84 @@ impl Run {
     }
 }
 
-fn read_epochs(path: &Path, from: impl Read) -> Result<Vec<Epoch>, Error> {
-    read_table(
-        path,
-        from,
-        [
-            "epoch",
-            "iteration",
-            "train_loss",
-            "train_accuracy",
-            "validation_loss",
-            "validation_accuracy",
-        ],
-        |row| {
-            Ok(Epoch {
-                epoch: row.count(0)?,
-                iteration: row.count(1)?,
-                train_loss: row.number(2)?,
-                train_accuracy: row.fraction(3)?,
-                validation_loss: row.number(4)?,
-                validation_accuracy: row.fraction(5)?,
-            })
-        },
-    )
+/// Whether these are a run that goes on, or was killed: there are settings and no result.
+fn is_unfinished<T>(config: Option<T>, summary: Option<T>) -> bool {
+    config.is_some() && summary.is_none()
 }
 
-fn read_iterations(path: &Path, from: impl Read) -> Result<Vec<Iteration>, Error> {
-    read_table(path, from, ["iteration", "loss"], |row| {
-        Ok(Iteration { iteration: row.count(0)?, loss: row.number(1)? })
+/// A table without as much as a header has no rows yet, if its run is unfinished.
+fn none_yet<T: Default>(read: Result<T, Error>, unfinished: bool) -> Result<T, Error> {
+    match read {
+        Err(Error::NoHeader { .. }) if unfinished => Ok(T::default()),
+        read => read,
+    }
+}
+
+/// What `epochs.csv` holds: an epoch a row, and for each layer a column of update ratios.
+fn read_epochs(
+    path: &Path,
+    from: impl Read,
+    ended: bool,
+) -> Result<(Vec<Epoch>, Vec<UpdateRatios>), Error> {
+    let table = Table::new(path, from, ended)?;
+    let epoch = table.need("epoch")?;
+    let iteration = table.need("iteration")?;
+    let train_loss = table.need("train_loss")?;
+    let train_accuracy = table.need("train_accuracy")?;
+    let validation_loss = table.need("validation_loss")?;
+    let validation_accuracy = table.need("validation_accuracy")?;
+    let learning_rate = table.find("learning_rate");
+    let seconds = table.find("seconds");
+    let mut layers = table.columns();
+    layers.retain(|column| column.name.ends_with(UPDATE_RATIO));
+    let rows = table.rows(|row| {
+        let epoch = Epoch {
+            epoch: row.count(&epoch)?,
+            iteration: row.count(&iteration)?,
+            train_loss: row.number(&train_loss)?,
+            train_accuracy: row.fraction(&train_accuracy)?,
+            validation_loss: row.number(&validation_loss)?,
+            validation_accuracy: row.fraction(&validation_accuracy)?,
+            learning_rate: row.number_if_any(learning_rate.as_ref())?,
+            seconds: row.number_if_any(seconds.as_ref())?,
+        };
+        let ratio = |column| Ok(row.number_if_any(Some(column))?.unwrap_or(f64::NAN));
+        Ok((epoch, layers.iter().map(ratio).collect::<Result<Vec<_>, _>>()?))
+    })?;
+    let (epochs, ratios): (Vec<_>, Vec<Vec<f64>>) = rows.into_iter().unzip();
+    let of_layer = |(i, column): (usize, &Column)| UpdateRatios {
+        layer: shorten(column.name.trim_end_matches(UPDATE_RATIO)),
+        ratios: ratios.iter().map(|row| row[i]).collect(),
+    };
+    Ok((epochs, layers.iter().enumerate().map(of_layer).collect()))
+}
+
+fn read_iterations(path: &Path, from: impl Read, ended: bool) -> Result<Vec<Iteration>, Error> {
+    let table = Table::new(path, from, ended)?;
+    let (iteration, loss) = (table.need("iteration")?, table.need("loss")?);
+    let (learning_rate, norm) = (table.find("learning_rate"), table.find("gradient_norm"));
+    table.rows(|row| {
+        Ok(Iteration {
+            iteration: row.count(&iteration)?,
+            loss: row.number(&loss)?,
+            learning_rate: row.number_if_any(learning_rate.as_ref())?,
+            gradient_norm: row.number_if_any(norm.as_ref())?,
+        })
     })
 }
 
-/// The wanted cells of one record.
-struct Row<'a, const N: usize> {
-    path: &'a Path,
-    names: [&'static str; N],
-    cells: [&'a str; N],
-    record: u64,
-    line: u64,
-}
-
-impl<const N: usize> Row<'_, N> {
-    fn refuse<T>(&self, column: usize, expected: &'static str) -> Result<T, Error> {
-        Err(Error::Cell {
-            path: self.path.to_owned(),
-            record: self.record,
-            line: self.line,
-            column: self.names[column],
-            cell: shorten(self.cells[column]),
-            expected,
-        })
-    }
-
-    fn count(&self, column: usize) -> Result<u64, Error> {
-        self.cells[column].parse().or_else(|_| self.refuse(column, "a whole number"))
-    }
-
-    /// Any number; a loss that left the finite ones is written as NaN or inf and is welcome.
-    fn number(&self, column: usize) -> Result<f64, Error> {
-        match self.cells[column].parse::<f64>() {
-            // What no trainer could have written has no place on an axis either.
-            Ok(value) if value.is_finite() && value.abs() > f64::from(f32::MAX) => {
-                self.refuse(column, "a number of 32 bits")
-            }
-            Ok(value) => Ok(value),
-            Err(_) => self.refuse(column, "a number"),
+/// A table's file; one that grows while it is read is read as far as it may be long. It may be
+/// missing if its run is unfinished, and is empty then.
+fn open_table(path: &Path, unfinished: bool) -> Result<Box<dyn Read>, Error> {
+    match file::open(path) {
+        Ok((_, length)) if length > MOST_TABLE => {
+            Err(Error::TooLarge { path: path.to_owned(), length, most: MOST_TABLE })
         }
-    }
-
-    fn fraction(&self, column: usize) -> Result<f64, Error> {
-        let expected = "a fraction from 0 to 1";
-        match self.cells[column].parse::<f64>() {
-            Ok(value) if value.is_nan() || (0.0..=1.0).contains(&value) => Ok(value),
-            _ => self.refuse(column, expected),
+        Ok((file, _)) => Ok(Box::new(file.take(MOST_TABLE))),
+        Err(error) if unfinished && error.kind() == io::ErrorKind::NotFound => {
+            Ok(Box::new(io::empty()))
         }
-    }
-}
-
-/// A table's file; one that grows while it is read is read as far as it may be long.
-fn open_table(path: &Path) -> Result<impl Read, Error> {
-    let (file, length) = file::open(path).map_err(Error::read(path))?;
-    if length > MOST_TABLE {
-        return Err(Error::TooLarge { path: path.to_owned(), length, most: MOST_TABLE });
-    }
-    Ok(file.take(MOST_TABLE))
-}
-
-fn read_table<const N: usize, T>(
-    path: &Path,
-    from: impl Read,
-    names: [&'static str; N],
-    parse: impl Fn(&Row<'_, N>) -> Result<T, Error>,
-) -> Result<Vec<T>, Error> {
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(from);
-    let header = reader.headers().map_err(|error| csv_error(path, error))?.clone();
-    if header.iter().all(str::is_empty) {
-        return Err(Error::NoHeader { path: path.to_owned() });
-    }
-    let mut columns = [0; N];
-    for (column, name) in columns.iter_mut().zip(names) {
-        *column =
-            header.iter().position(|found| found == name).ok_or_else(|| Error::MissingColumn {
-                path: path.to_owned(),
-                column: name,
-                found: shorten(&header.iter().collect::<Vec<_>>().join(", ")),
-            })?;
-    }
-
-    let mut rows = Vec::new();
-    let mut record = csv::StringRecord::new();
-    while reader.read_record(&mut record).map_err(|error| csv_error(path, error))? {
-        let position = record.position();
-        rows.push(parse(&Row {
-            path,
-            names,
-            cells: columns.map(|column| &record[column]),
-            record: position.map_or(0, csv::Position::record),
-            line: position.map_or(0, csv::Position::line),
-        })?);
-    }
-    Ok(rows)
-}
-
-fn csv_error(path: &Path, error: csv::Error) -> Error {
-    match *error.kind() {
-        csv::ErrorKind::UnequalLengths { ref pos, expected_len, len } => Error::FieldCount {
-            path: path.to_owned(),
-            record: pos.as_ref().map_or(0, csv::Position::record),
-            line: pos.as_ref().map_or(0, csv::Position::line),
-            expected: expected_len,
-            found: len,
-        },
-        _ => Error::Csv { path: path.to_owned(), source: error },
+        Err(error) => Err(Error::read(path)(error)),
     }
 }
 
@@ -290,27 +277,29 @@ fn flatten(prefix: &str, table: &toml::Table, settings: &mut BTreeMap<String, St
     }
 }
 
-/// What another's file says, cut where it would fill a message or a picture.
-fn shorten(text: &str) -> String {
-    const LONGEST: usize = 200;
-    match text.char_indices().nth(LONGEST) {
-        Some((byte, _)) => format!("{}...", &text[..byte]),
-        None => text.to_owned(),
-    }
+fn parse_summary(
+    path: &Path,
+    text: &str,
+) -> Result<serde_json::Map<String, serde_json::Value>, Error> {
+    serde_json::from_str(text).map_err(|error| Error::Summary {
+        path: path.to_owned(),
+        reason: format!("not a JSON file: {error}"),
+    })
 }
 
-fn parse_test_accuracy(path: &Path, text: &str) -> Result<Option<f64>, Error> {
-    let refuse = |reason: String| Error::Summary { path: path.to_owned(), reason };
-    let summary: serde_json::Value =
-        serde_json::from_str(text).map_err(|error| refuse(format!("not a JSON file: {error}")))?;
+fn test_accuracy(
+    path: &Path,
+    summary: &serde_json::Map<String, serde_json::Value>,
+) -> Result<Option<f64>, Error> {
     match summary.get("test_accuracy") {
         None | Some(serde_json::Value::Null) => Ok(None),
         Some(value) => match value.as_f64() {
             Some(accuracy) if (0.0..=1.0).contains(&accuracy) => Ok(Some(accuracy)),
-            _ => Err(refuse(format!(
-                "`test_accuracy` is {}, not a fraction from 0 to 1",
-                shorten(&value.to_string())
-            ))),
+            _ => {
+                let shown = shorten(&value.to_string());
+                let reason = format!("`test_accuracy` is {shown}, not a fraction from 0 to 1");
+                Err(Error::Summary { path: path.to_owned(), reason })
+            }
         },
     }
 }

@@ -14,18 +14,25 @@ pub(crate) fn finite_segments(points: &[(f64, f64)]) -> impl Iterator<Item = &[(
 
 /// At most four points for each column of pixels; `points` are in drawing order.
 pub(crate) fn thin_out(points: &[(i32, i32)]) -> Vec<(i32, i32)> {
-    let mut kept = Vec::new();
+    kept(points).into_iter().map(|index| points[index]).collect()
+}
+
+/// Which points [`thin_out`] keeps.
+pub(crate) fn kept(points: &[(i32, i32)]) -> Vec<usize> {
+    let mut kept: Vec<usize> = Vec::new();
+    let mut first = 0;
     for column in points.chunk_by(|a, b| a.0 == b.0) {
-        let by_height = |&i: &usize| column[i].1;
-        let indices = 0..column.len();
+        let by_height = |&i: &usize| points[i].1;
+        let indices = first..first + column.len();
+        first = indices.end;
         let Some(least) = indices.clone().min_by_key(by_height) else { continue };
-        let Some(greatest) = indices.max_by_key(by_height) else { continue };
-        let mut wanted = [0, least, greatest, column.len() - 1];
+        let Some(greatest) = indices.clone().max_by_key(by_height) else { continue };
+        let mut wanted = [indices.start, least, greatest, indices.end - 1];
         wanted.sort_unstable();
         let start = kept.len();
         for index in wanted {
-            if kept[start..].last() != Some(&column[index]) {
-                kept.push(column[index]);
+            if kept[start..].last().map(|&last| points[last]) != Some(points[index]) {
+                kept.push(index);
             }
         }
     }

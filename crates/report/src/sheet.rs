@@ -1,8 +1,8 @@
 //! A sheet to draw on: as SVG, or as the pixels of a PNG.
 
-use std::fs;
 use std::path::Path;
 
+use chainrule_data::file;
 use plotters::coord::Shift;
 use plotters::prelude::{DrawingArea, DrawingBackend, IntoDrawingArea, SVGBackend};
 
@@ -73,7 +73,7 @@ pub(crate) fn save(drawing: &impl Drawing, path: &Path) -> Result<(), Error> {
         Some("png") => png(drawing)?,
         _ => return Err(Error::PictureName { path: path.to_owned() }),
     };
-    fs::write(path, bytes).map_err(Error::write(path))
+    file::write_whole(path, &bytes).map_err(Error::write(path))
 }
 
 /// Writes a PNG file of three bytes a pixel.

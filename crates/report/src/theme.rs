@@ -56,6 +56,46 @@ impl Ink {
     }
 }
 
+/// The inks by the names that a page's style sheet has for them.
+fn names() -> impl Iterator<Item = (String, Ink)> {
+    let named = [
+        ("paper", PAPER),
+        ("text", TEXT),
+        ("quiet", QUIET),
+        ("axis", AXIS),
+        ("grid", GRID),
+        ("pale", PALE),
+    ];
+    let series = SERIES.iter().enumerate().map(|(i, ink)| (format!("series-{i}"), *ink));
+    named.into_iter().map(|(name, ink)| (name.to_owned(), ink)).chain(series)
+}
+
+impl Ink {
+    /// The ink as a page's style sheet knows it, by [`variables`].
+    pub(crate) fn variable(self) -> String {
+        let name = names().find(|(_, ink)| *ink == self).map(|(name, _)| name);
+        name.map_or_else(|| hex(self.light), |name| format!("var(--{name})"))
+    }
+}
+
+/// The inks as variables of a style sheet: those for light paper, and on a dark screen, but not
+/// on a printer, their partners.
+pub(crate) fn variables() -> String {
+    let (mut light, mut dark) = (String::new(), String::new());
+    for (name, ink) in names() {
+        light.push_str(&format!("--{name}:{};", hex(ink.light)));
+        dark.push_str(&format!("--{name}:{};", hex(ink.dark)));
+    }
+    format!(
+        ":root{{color-scheme:light dark;{light}}}\n\
+         @media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"
+    )
+}
+
+fn hex([red, green, blue]: [u8; 3]) -> String {
+    format!("#{red:02X}{green:02X}{blue:02X}")
+}
+
 /// How a line is broken up, in pixels: a stroke, then a gap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Dash {
@@ -136,10 +176,8 @@ impl Look {
 
 /// The style sheet that turns a picture drawn on light paper into one on dark.
 pub(crate) fn dark_style() -> String {
-    let inks = [PAPER, TEXT, QUIET, AXIS, GRID, PALE].into_iter().chain(SERIES);
-    let hex = |[red, green, blue]: [u8; 3]| format!("#{red:02X}{green:02X}{blue:02X}");
     let mut rules = String::new();
-    for ink in inks {
+    for (_, ink) in names() {
         let (light, dark) = (hex(ink.light), hex(ink.dark));
         for property in ["fill", "stroke"] {
             rules.push_str(&format!("[{property}=\"{light}\"]{{{property}:{dark}}}"));
@@ -180,11 +218,7 @@ mod tests {
 
     #[test]
     fn no_two_inks_share_a_light_colour_or_dark_paper_would_confuse_them() {
-        let mut light: Vec<_> = [PAPER, TEXT, QUIET, AXIS, GRID, PALE]
-            .into_iter()
-            .chain(SERIES)
-            .map(|ink| ink.light)
-            .collect();
+        let mut light: Vec<_> = names().map(|(_, ink)| ink.light).collect();
         let all = light.len();
         light.sort_unstable();
         light.dedup();

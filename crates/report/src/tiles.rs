@@ -5,12 +5,12 @@
 //! 255 (w - min) / (max - min) over its 3072 weights, so each tile uses the whole
 //! range, and tiles can't be compared in strength.
 
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::Path;
 
+use chainrule_data::file;
+
 use crate::Error;
-use crate::sheet::encode_png;
+use crate::sheet::{drawn, encode_png};
 
 const SIDE: usize = 32;
 const PLANE: usize = SIDE * SIDE;
@@ -23,10 +23,10 @@ const PIXELS: usize = 3 * PLANE;
 /// [`Error::Write`] with the path.
 pub fn write_weight_tiles(path: &Path, weights: &[f32], units: usize) -> Result<(), Error> {
     let sheet = Sheet::draw(weights, units)?;
-    let file = File::create(path).map_err(Error::write(path))?;
     let size = (sheet.width as u32, sheet.height as u32);
-    encode_png(BufWriter::new(file), size, &sheet.rgb)
-        .map_err(|error| Error::write(path)(error.into()))
+    let mut png = Vec::new();
+    drawn(encode_png(&mut png, size, &sheet.rgb))?;
+    file::write_whole(path, &png).map_err(Error::write(path))
 }
 
 /// An RGB picture, row-major.
@@ -76,7 +76,7 @@ impl Sheet {
 
 /// Scales to 0..=255 by the least and greatest finite weight. A tile without contrast,
 /// and a weight that is not a number, is the grey in the middle.
-fn to_bytes(tile: &[f32]) -> Vec<u8> {
+pub(crate) fn to_bytes(tile: &[f32]) -> Vec<u8> {
     let finite = tile.iter().copied().filter(|w| w.is_finite());
     let (least, greatest) =
         finite.fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), w| (low.min(w), high.max(w)));

@@ -188,12 +188,42 @@ fn an_accuracy_in_per_cent_is_not_taken_for_a_fraction() {
 }
 
 #[test]
-fn a_file_that_was_cut_short_is_refused_and_not_drawn_as_if_whole() {
+fn a_finished_runs_file_that_was_cut_short_is_refused_and_not_drawn_as_if_whole() {
+    let folder = folder(TWO_EPOCHS, &THREE_STEPS[..THREE_STEPS.len() - 12]);
+    fs::write(folder.path().join("summary.json"), "{}").unwrap();
     assert_eq!(
-        refusal(&folder(TWO_EPOCHS, &THREE_STEPS[..THREE_STEPS.len() - 12])),
+        refusal(&folder),
         "iterations.csv, record 3 (line 4): 3 fields, but the header row has 5; was the file \
          cut short?"
     );
+}
+
+#[test]
+fn a_run_that_goes_on_is_drawn_up_to_the_line_that_is_half_written() {
+    let last = THREE_STEPS.trim_end().rfind('\n').unwrap() + 1;
+    // Wherever the line breaks off: in the middle of a number too, which still looks like one.
+    for end in last..THREE_STEPS.len() {
+        let folder = folder(TWO_EPOCHS, &THREE_STEPS[..end]);
+        assert_eq!(Run::read(folder.path()).unwrap().iterations.len(), 2, "at byte {end}");
+    }
+    let whole = folder(TWO_EPOCHS, THREE_STEPS);
+    assert_eq!(Run::read(whole.path()).unwrap().iterations.len(), 3);
+    // A line in the middle is not half-written but wrong.
+    let folder = folder(TWO_EPOCHS, &THREE_STEPS.replace("2.2,", ""));
+    assert!(refusal(&folder).contains("record 2 (line 3): 4 fields"));
+}
+
+#[test]
+fn a_run_that_was_killed_before_its_tables_had_a_line_has_no_rows() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("config.toml"), "seed = 0\n").unwrap();
+    fs::write(folder.path().join("epochs.csv"), "").unwrap();
+    let run = Run::read(folder.path()).unwrap();
+    assert!(run.epochs.is_empty() && run.iterations.is_empty());
+    assert!(curves(&[run]).unwrap().svg().unwrap().contains("no epoch has been measured yet"));
+    fs::write(folder.path().join("summary.json"), "{}").unwrap();
+    fs::write(folder.path().join("iterations.csv"), "").unwrap();
+    assert!(refusal(&folder).starts_with("epochs.csv: the file is empty"));
 }
 
 #[test]

@@ -15,6 +15,8 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
+use chainrule_data::file;
+
 use crate::{Config, Error};
 
 /// The file by which a process holds a folder. The system lets go of it however the process ends.
@@ -83,7 +85,7 @@ impl RunFolder {
         let path = |name: &str| self.path.join(name);
         let config = path("config.toml");
         // Two lines of the table are enough to know that a step was taken.
-        let begun = match chainrule_data::file::open(&path("iterations.csv")) {
+        let begun = match file::open(&path("iterations.csv")) {
             Ok((table, _)) => BufReader::new(table).split(b'\n').take(2).count() > 1,
             Err(error) => error.kind() != ErrorKind::NotFound,
         };
@@ -112,7 +114,7 @@ impl RunFolder {
     fn sweep(&self) -> std::io::Result<()> {
         for entry in std::fs::read_dir(&self.path)? {
             let entry = entry?;
-            if is_unfinished(&entry.file_name()) {
+            if file::is_unfinished(&entry.file_name()) {
                 std::fs::remove_file(entry.path())?;
             }
         }
@@ -188,47 +190,19 @@ fn is_same(_: &File, _: &Path) -> bool {
 pub fn is_occupied(path: &Path) -> std::io::Result<bool> {
     for entry in std::fs::read_dir(path)? {
         let name = entry?.file_name();
-        if name != LOCK && !is_unfinished(&name) {
+        if name != LOCK && !file::is_unfinished(&name) {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-/// The name under which [`write_whole`] writes until the file is whole.
-fn unfinished(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.unfinished"))
-}
-
-fn is_unfinished(name: &std::ffi::OsStr) -> bool {
-    name.to_str().is_some_and(|name| name.starts_with('.') && name.ends_with(".unfinished"))
-}
-
-/// Writes a file so that under its name there is always the old content or the new, whole: to a
-/// temporary file beside it, synced, renamed.
+/// Writes a file of a run, whole or not at all.
 ///
 /// # Errors
 /// If it cannot be written; what was there before stays.
-pub fn write_whole(path: &Path, content: &[u8]) -> Result<(), Error> {
-    let unfinished = unfinished(path);
-    let write = || {
-        // A new file: what may lie there, a link to somewhere else say, is not written through.
-        match std::fs::remove_file(&unfinished) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = File::create_new(&unfinished)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        std::fs::rename(&unfinished, path)
-    };
-    if let Err(error) = write() {
-        let _ = std::fs::remove_file(&unfinished);
-        return Err(Error::file("write", path)(error));
-    }
-    sync_names(path);
-    Ok(())
+pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<(), Error> {
+    file::write_whole(path, content).map_err(Error::file("write", path))
 }
 
 /// Renames a file that is whole over another, or over none.
@@ -237,16 +211,8 @@ pub fn write_whole(path: &Path, content: &[u8]) -> Result<(), Error> {
 /// If it cannot be renamed; what was there before stays.
 pub(crate) fn replace(from: &Path, to: &Path) -> Result<(), Error> {
     std::fs::rename(from, to).map_err(Error::file("write", to))?;
-    sync_names(to);
+    file::sync_names(to);
     Ok(())
-}
-
-/// Makes the renaming itself survive a power cut, on the systems that can be asked to.
-fn sync_names(path: &Path) {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if let Ok(folder) = File::open(parent.unwrap_or(Path::new("."))) {
-        let _ = folder.sync_all();
-    }
 }
 
 #[cfg(test)]
@@ -282,15 +248,10 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_link_that_waits_under_a_temporary_name_is_not_written_through() {
+    fn a_link_that_waits_under_the_locks_name_is_not_written_through() {
         let dir = tempfile::tempdir().unwrap();
-        let (victim, target) = (dir.path().join("victim"), dir.path().join("summary.json"));
+        let victim = dir.path().join("victim");
         std::fs::write(&victim, "precious").unwrap();
-        std::os::unix::fs::symlink(&victim, unfinished(&target)).unwrap();
-        write_whole(&target, b"new").unwrap();
-        assert_eq!(std::fs::read(&victim).unwrap(), b"precious");
-        assert_eq!(std::fs::read(&target).unwrap(), b"new");
-        std::fs::remove_file(&target).unwrap();
         std::os::unix::fs::symlink(&victim, dir.path().join(LOCK)).unwrap();
         assert!(RunFolder::create(dir.path()).is_err());
         assert_eq!(std::fs::read(&victim).unwrap(), b"precious");

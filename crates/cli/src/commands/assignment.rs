@@ -9,8 +9,11 @@ use chainrule_graph::assignment::{self, Training};
 use chainrule_train::folder::is_occupied;
 use serde_json::Value;
 
+use super::write_output;
+
 /// Files that a run may have, and what they show.
-const RUN_FILES: [(&str, &str); 8] = [
+const RUN_FILES: [(&str, &str); 9] = [
+    ("report.html", "The whole run on one page: curves, weights, mistakes, calibration, settings"),
     ("curves.svg", "Accuracy and loss across the iterations"),
     ("weights.png", "Weights of the first layer, one tile a hidden unit"),
     ("epochs.csv", "Loss and accuracy, one line an epoch"),
@@ -52,14 +55,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         .with_context(|| format!("{} could not be made", args.output.display()))?;
     let files = assignment::files(training.as_ref());
     for file in &files {
-        write(&args.output.join(file.name), file.content.as_bytes())?;
+        write_output(&args.output.join(file.name), file.content.as_bytes())?;
     }
     if let (Some(folder), Some(training)) = (&folder, &training) {
         for (name, _) in &training.files {
             let from = folder.join(name);
             let bytes =
                 fs::read(&from).with_context(|| format!("{} could not be read", from.display()))?;
-            write(&args.output.join(name), &bytes)?;
+            write_output(&args.output.join(name), &bytes)?;
         }
     }
     match &folder {
@@ -68,10 +71,6 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     say!("open {}", args.output.join("index.html").display());
     Ok(())
-}
-
-fn write(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    fs::write(file, bytes).with_context(|| format!("{} could not be written", file.display()))
 }
 
 /// The folder in `results` whose summary was written last.

@@ -10,6 +10,8 @@ use chainrule_graph::{Circuit, Formula, Gate, Gates, NodeId, draw, values};
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 
+use super::write_output;
+
 /// Arguments of `chainrule graph`.
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -113,8 +115,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
     };
     match &args.output {
-        Some(file) => std::fs::write(file, text)
-            .with_context(|| format!("{} could not be written", file.display()))?,
+        Some(file) => write_output(file, text.as_bytes())?,
         None => print(&text)?,
     }
 

@@ -184,7 +184,7 @@ fn parse_data(text: &str) -> Result<DataChoice, String> {
 
 impl Args {
     /// The recipe's settings, or the defaults, with the flags laid over them.
-    fn config(&self) -> anyhow::Result<Config> {
+    pub(super) fn config(&self) -> anyhow::Result<Config> {
         let recipe = self.recipe.as_deref().map(Config::from_file).transpose()?;
         Ok(self.over(recipe.unwrap_or_default()))
     }
@@ -279,7 +279,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Err(error @ Error::File { .. }) => return Err(advise(error, out)),
         Err(error) => return Err(error.into()),
     };
-    draw(out)?;
+    draw(out, &data).context("the training itself is complete")?;
     if args.json {
         say!("{}", serde_json::to_string_pretty(&summary)?);
     } else {
@@ -331,20 +331,24 @@ impl Signals {
     }
 }
 
+/// The images that the settings ask for, if they are here.
+pub fn at_hand(config: &Config) -> anyhow::Result<Option<Data>> {
+    if config.data == DataChoice::Sample {
+        return Ok(Some(Data::sample()));
+    }
+    match cifar10::read(&config.data_dir) {
+        Ok(dataset) => Ok(Some(Data { dataset, source: "CIFAR-10".into() })),
+        Err(chainrule_data::Error::Missing { .. }) => Ok(None),
+        Err(error) => Err(error)
+            .context("the images cannot be used as they are; `chainrule data fetch` replaces them"),
+    }
+}
+
 /// The images that the settings ask for; if no source has CIFAR-10, the sample, said aloud.
 pub fn load(config: &Config) -> anyhow::Result<Data> {
-    if config.data == DataChoice::Sample {
-        return Ok(Data::sample());
-    }
     // What lies there is never replaced unasked, damaged or not.
-    match cifar10::read(&config.data_dir) {
-        Ok(dataset) => return Ok(Data { dataset, source: "CIFAR-10".into() }),
-        Err(chainrule_data::Error::Missing { .. }) => {}
-        Err(error) => {
-            return Err(error).context(
-                "the images cannot be used as they are; `chainrule data fetch` replaces them",
-            );
-        }
+    if let Some(data) = at_hand(config)? {
+        return Ok(data);
     }
     let mut terminal = super::data::Terminal::default();
     let sources = super::data::sources();
@@ -367,15 +371,14 @@ pub fn load(config: &Config) -> anyhow::Result<Data> {
     Ok(Data { dataset: found.data, source: "CIFAR-10".into() })
 }
 
-/// The pictures of a run: its curves, and the first layer's weights as images.
-fn draw(out: &Path) -> anyhow::Result<()> {
+/// The pictures of a run: its curves, the first layer's weights as images, and the page with all.
+fn draw(out: &Path, data: &Data) -> anyhow::Result<()> {
     chainrule_report::write_curves(out)?;
     let model = ModelFile::load(&out.join("model.safetensors"))?;
     let units = model.classifier.widths()[1];
     let weights = model.classifier.weight(0);
-    chainrule_report::write_weight_tiles(&out.join("weights.png"), weights, units)
-        .context("the training itself is complete")?;
-    Ok(())
+    chainrule_report::write_weight_tiles(&out.join("weights.png"), weights, units)?;
+    super::report::write(out, data)
 }
 
 fn conclude(summary: &Summary, out: &Path) -> anyhow::Result<()> {
@@ -406,8 +409,8 @@ fn conclude(summary: &Summary, out: &Path) -> anyhow::Result<()> {
         if summary.threads == 1 { "" } else { "s" },
         summary.kernel
     );
-    say!("Results: {folder}  (curves.svg, weights.png, epochs.csv, model.safetensors, ...)");
-    say!("Next:    chainrule eval --model {folder}");
+    say!("Results: {folder}  (report.html, curves.svg, epochs.csv, model.safetensors, ...)");
+    say!("Next:    open {folder}/report.html, or chainrule eval --model {folder}");
     Ok(())
 }
 

@@ -1,0 +1,292 @@
+//! `chainrule report`: a run on one page of HTML, or several compared.
+
+use std::path::{Path, PathBuf};
+
+use chainrule_data::cifar10;
+use chainrule_nn::Engine;
+use chainrule_nn::softmax::softmax;
+use chainrule_report::{Command, Confusion, FirstLayer, Predictions, Report, Run, page};
+use chainrule_train::run::Prepared;
+use chainrule_train::{Config, Data, ModelFile};
+use clap::Args as _;
+
+use super::{train, write_output};
+
+/// Arguments of `chainrule report`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  chainrule report results/run-001                     writes results/run-001/report.html
+  chainrule report results/run-001 results/run-002     compares them in report.html
+  chainrule report results/seeds/* -o seeds.html
+")]
+pub struct Args {
+    /// Folders of runs, as `chainrule train` leaves them; one that goes on or was stopped will do
+    #[arg(value_name = "RUN", required = true)]
+    runs: Vec<PathBuf>,
+    /// The page to write; without it, report.html in the run's folder, or here if there are
+    /// several runs
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Where CIFAR-10 lies [default: as each run had it]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let file = match (args.output, args.runs.as_slice()) {
+        (Some(file), _) => file,
+        (None, [folder]) => folder.join("report.html"),
+        (None, _) => PathBuf::from("report.html"),
+    };
+    let mut subjects = Vec::new();
+    let mut shelf = Shelf::default();
+    for folder in &args.runs {
+        let mut subject = Subject::read(folder)?;
+        if let (Ok(config), Some(dir)) = (&mut subject.config, &args.data_dir) {
+            config.data_dir.clone_from(dir);
+        }
+        let place = shelf.find(&subject);
+        subjects.push((subject, place));
+    }
+    let mut reports = Vec::new();
+    for (subject, place) in &subjects {
+        reports.push(subject.report(place.clone().map(|place| &shelf.data[place]))?);
+    }
+    write_output(&file, page(&reports)?.as_bytes())?;
+    say!("{}", file.display());
+    Ok(())
+}
+
+/// Writes `report.html` into the folder of a run that was on these images.
+pub fn write(folder: &Path, data: &Data) -> anyhow::Result<()> {
+    let subject = Subject::read(folder)?;
+    let page = page(&[subject.report(Ok(data))?])?;
+    write_output(&folder.join("report.html"), page.as_bytes())
+}
+
+/// The images of the runs, each set read once.
+#[derive(Default)]
+struct Shelf {
+    data: Vec<Data>,
+    read: Vec<(Config, Result<usize, String>)>,
+}
+
+impl Shelf {
+    /// The place of the images that a run was on, or a sentence on why they are not to be had.
+    fn find(&mut self, subject: &Subject) -> Result<usize, String> {
+        let config = subject.config.as_ref().map_err(String::clone)?;
+        let same =
+            |other: &Config| (other.data, &other.data_dir) == (config.data, &config.data_dir);
+        let place = match self.read.iter().find(|(other, _)| same(other)) {
+            Some((_, place)) => place.clone(),
+            None => {
+                let place = match train::at_hand(config) {
+                    Ok(Some(data)) => {
+                        self.data.push(data);
+                        Ok(self.data.len() - 1)
+                    }
+                    Ok(None) => Err(format!(
+                        "the images are not in {}; --data-dir says where they are",
+                        config.data_dir.display()
+                    )),
+                    Err(error) => Err(format!("{error:#}")),
+                };
+                self.read.push((config.clone(), place.clone()));
+                place
+            }
+        }?;
+        match subject.run.setting("data_sha256") {
+            Some(recorded) if recorded != self.data[place].sha256() => Err(format!(
+                "the images at hand, {}, are not those that the run was on",
+                self.data[place].source
+            )),
+            _ => Ok(place),
+        }
+    }
+}
+
+/// What lies in a run's folder.
+struct Subject {
+    folder: PathBuf,
+    run: Run,
+    /// The settings, or why they cannot be used.
+    config: Result<Config, String>,
+    /// The weights that were best on validation, or why there are none.
+    model: Result<ModelFile, String>,
+}
+
+impl Subject {
+    fn read(folder: &Path) -> anyhow::Result<Subject> {
+        let config = Config::from_file(&folder.join("config.toml"));
+        let model = ModelFile::load(&folder.join("model.safetensors"));
+        Ok(Subject {
+            folder: folder.to_owned(),
+            run: Run::read(folder)?,
+            config: config.map_err(|error| error.to_string()),
+            model: model.map_err(|error| error.to_string()),
+        })
+    }
+
+    /// The test is of runs that have ended; before, the network is shown by validation images.
+    fn set(&self) -> &'static str {
+        if self.run.summary.is_some() { "test" } else { "validation" }
+    }
+
+    fn report<'a>(&'a self, data: Result<&'a Data, String>) -> anyhow::Result<Report<'a>> {
+        let predictions = data.clone().and_then(|data| self.predictions(data));
+        let confusion = match (&predictions, &data) {
+            (Ok(predictions), Ok(data)) => Some(predictions.confusion(&data.dataset.classes)),
+            _ if self.run.summary.is_some() => Confusion::read(&self.folder)?,
+            _ => None,
+        };
+        let shape = data.map_or(cifar10::SHAPE, |data| data.dataset.train.shape());
+        let first_layer = self.model.as_ref().ok().map(|model| &model.classifier);
+        let first_layer = first_layer.filter(|classifier| classifier.widths()[0] == shape.dim());
+        Ok(Report {
+            run: self.run.clone(),
+            first_layer: first_layer
+                .map(|classifier| FirstLayer { weights: classifier.weight(0), shape }),
+            predictions,
+            set: self.set(),
+            confusion,
+            commands: self.commands(),
+        })
+    }
+
+    /// What the network makes of the test images, or of the validation images of a run that has
+    /// not ended; or a sentence on why that cannot be said.
+    fn predictions<'a>(&self, data: &'a Data) -> Result<Predictions<'a>, String> {
+        let sentence = |error: &dyn std::fmt::Display| error.to_string();
+        let mut config = self.config.clone()?;
+        let model = self.model.as_ref().map_err(String::clone)?;
+        let file = self.folder.join("model.safetensors");
+        let dataset = &data.dataset;
+        model.check_images(&file, &dataset.train).map_err(|error| sentence(&error))?;
+        config.validation = data.validation(config.validation);
+        let prepared = Prepared::new(&config, dataset, Some(model.normalisation.clone()))
+            .map_err(|error| sentence(&error))?;
+        let (images, rows) = match self.run.summary {
+            Some(_) => (&dataset.test, (0..dataset.test.len() as u32).collect()),
+            None => (&dataset.train, prepared.split.validation.clone()),
+        };
+        if rows.is_empty() {
+            return Err(format!("the run has no {} images", self.set()));
+        }
+        let path = chainrule_tensor::Path::from_environment().map_err(|error| sentence(&error))?;
+        let threads = chainrule_train::threads(0);
+        let mut engine = Engine::with_path(&model.classifier, 1, threads, path)
+            .map_err(|error| sentence(&error))?;
+        let mut probabilities = engine.scores(&prepared.rows(images), &rows).into_vec();
+        probabilities.chunks_exact_mut(images.classes()).for_each(softmax);
+        let predictions = Predictions::new(images, rows, probabilities);
+        match self.run.test_accuracy {
+            // Other kernels round a few images to the other side, and no more.
+            Some(told) if (predictions.accuracy() - told).abs() > 0.002 => Err(format!(
+                "{} gets {:.2} % of the test images right, and the run had {:.2} %: these are not \
+                 its weights",
+                file.display(),
+                100.0 * predictions.accuracy(),
+                100.0 * told
+            )),
+            _ => Ok(predictions),
+        }
+    }
+
+    /// The run again: by its file of settings, and without it.
+    fn commands(&self) -> Vec<Command> {
+        let recipe = self.folder.join("config.toml");
+        let mut commands = vec![Command {
+            about: "The run again, to the bit, by its file of settings:".into(),
+            line: format!("chainrule train --recipe {}", quoted(&recipe.to_string_lossy())),
+        }];
+        if let Some(line) = flags(&self.run) {
+            commands.push(Command { about: "Or without that file:".into(), line });
+        }
+        commands
+    }
+}
+
+/// The settings of a run as flags of `chainrule train`, if there is a flag for each.
+fn flags(run: &Run) -> Option<String> {
+    let command = train::Args::augment_args(clap::Command::new("train"));
+    let find = |flag: &str| command.get_arguments().find(|arg| arg.get_long() == Some(flag));
+    let mut line = String::from("chainrule train");
+    let settings = run.settings.iter().filter(|(key, _)| !key.contains('.'));
+    for (key, value) in settings {
+        let flag = key.replace('_', "-");
+        match (find(&flag), value.as_str()) {
+            (Some(arg), value) if arg.get_action().takes_values() => {
+                // No hidden layer is an empty list in the file.
+                let value = if value.is_empty() { "0" } else { value };
+                line.push_str(&format!(" --{flag} {}", quoted(value)));
+            }
+            (Some(_), "true") => line.push_str(&format!(" --{flag}")),
+            (Some(_), "false") => {}
+            (None, "true") if find(&format!("no-{flag}")).is_some() => {}
+            (None, "false") if find(&format!("no-{flag}")).is_some() => {
+                line.push_str(&format!(" --no-{flag}"));
+            }
+            _ => return None,
+        }
+    }
+    Some(line)
+}
+
+/// A word for a shell.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./,+=:@%".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    /// Whatever the settings, the flags that the page shows must say the same.
+    #[test]
+    fn the_command_on_the_page_gives_the_settings_of_the_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut odd = Config {
+            hidden_dim: vec![300, 20],
+            clip_norm: Some(f64::INFINITY),
+            max_steps: Some(7),
+            shuffle: false,
+            flip: true,
+            init_from: Some("it's a \"model\" of $HOME.safetensors".into()),
+            ..Config::default()
+        };
+        odd.learning_rate = 1e-7;
+        let linear = Config { hidden_dim: vec![], ..Config::default() };
+        for config in [Config::default(), odd, linear] {
+            let settings = toml::to_string(&config).unwrap();
+            let provenance = "\n[provenance]\nchainrule = \"0.1.0\"\n";
+            std::fs::write(dir.path().join("config.toml"), settings + provenance).unwrap();
+            let line = flags(&Run::read(dir.path()).unwrap()).unwrap();
+            let words = line.strip_prefix("chainrule ").unwrap();
+            // A shell takes the words apart, and no other program would do.
+            let script = format!("printf '%s\\n' {words}");
+            let said = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+            let said = String::from_utf8(said.stdout).unwrap();
+            #[derive(Parser)]
+            struct Train {
+                #[command(flatten)]
+                args: train::Args,
+            }
+            assert_eq!(Train::parse_from(said.lines()).args.config().unwrap(), config, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_setting_without_a_flag_leaves_only_the_file_to_repeat_the_run_by() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("config.toml"), "seed = 1\nof_tomorrow = 2\n").unwrap();
+        assert_eq!(flags(&Run::read(dir.path()).unwrap()), None);
+    }
+}
