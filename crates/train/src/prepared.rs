@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use chainrule_data::{
-    Augmented, Changes, Dataset, FloatImages, Normalisation, Pixels, Split, Whitening,
+    Augmented, Changes, Dataset, FloatImages, Images, Normalisation, Pixels, Split, Whitening,
 };
 use chainrule_nn::{Engine, Evaluation, SoftmaxClassifier};
 use chainrule_tensor::Path;
@@ -85,7 +85,7 @@ impl<'a> Prepared<'a> {
                 available as f64 / 1e9
             ))));
         }
-        let plain = self.plain_pixels();
+        let plain = self.rows(&self.dataset.train);
         let team = (path, Team::new(config.threads)?);
         let tell = |step: &str| progress(&format!("whitening the images: {step}"));
         let shape = images.shape();
@@ -107,17 +107,16 @@ impl<'a> Prepared<'a> {
         classifier
     }
 
-    /// The images of the training file, standardised and no more.
-    fn plain_pixels(&self) -> Pixels<'_> {
-        let (scale, shift) = (&self.scale, &self.shift);
-        Pixels::Bytes { images: &self.dataset.train, scale, shift }
+    /// Any images, as a network reads them that was read from a file: plain, and standardised.
+    pub fn rows<'b>(&'b self, images: &'b Images) -> Pixels<'b> {
+        Pixels::Bytes { images, scale: &self.scale, shift: &self.shift }
     }
 
     /// The images of the training file, as a network is trained on them.
     pub fn pixels(&self) -> Pixels<'_> {
         match &self.whitened {
             Some(Whitened { train, .. }) => Pixels::Floats(train),
-            None => self.plain_pixels(),
+            None => self.rows(&self.dataset.train),
         }
     }
 
@@ -139,8 +138,8 @@ impl<'a> Prepared<'a> {
 
     /// Loss and predictions on all test images, of a network that reads plain pixels.
     pub fn test(&self, engine: &mut Engine) -> Evaluation {
-        let (images, scale, shift) = (&self.dataset.test, &self.scale[..], &self.shift[..]);
+        let images = &self.dataset.test;
         let all: Vec<u32> = (0..images.len() as u32).collect();
-        engine.evaluate(&Pixels::Bytes { images, scale, shift }, images.labels(), &all)
+        engine.evaluate(&self.rows(images), images.labels(), &all)
     }
 }

@@ -6,7 +6,7 @@ use chainrule_data::cifar10;
 use chainrule_nn::Engine;
 use chainrule_nn::softmax::softmax;
 use chainrule_report::{Command, Confusion, FirstLayer, Predictions, Report, Run, page};
-use chainrule_train::run::Prepared;
+use chainrule_train::Prepared;
 use chainrule_train::{Config, Data, ModelFile};
 use clap::Args as _;
 
