@@ -68,6 +68,20 @@ pub struct Optimiser<T> {
 }
 
 impl<T: Scalar> Optimiser<T> {
+    /// The size of step `t` of a parameter whose velocity and mean of squares are now `v` and `s`,
+    /// weight decay aside, and without Nesterov's look ahead.
+    pub fn last_step(&self, t: u64, v: T, s: T) -> f64 {
+        let (rate, v, s) = (self.learning_rate.to_f64(), v.to_f64(), s.to_f64());
+        match self.method {
+            Method::Momentum { .. } | Method::RmsProp { .. } => rate * v,
+            Method::Adam { beta1, beta2, epsilon } if t > 0 => {
+                let (one, two) = (correction(beta1, t), correction(beta2, t));
+                rate * v / one / ((s / two).sqrt() + epsilon.to_f64())
+            }
+            Method::Adam { .. } => 0.0,
+        }
+    }
+
     /// The same for parameters that are not penalised: biases.
     pub fn without_penalty(self) -> Self {
         Self { l2: T::ZERO, decay: T::ZERO, ..self }
@@ -93,6 +107,11 @@ impl<T: Scalar> From<Sgd<T>> for Optimiser<T> {
         let method = Method::Momentum { momentum, nesterov };
         Self { learning_rate, l2, decay: T::ZERO, method }
     }
+}
+
+/// 1 - βᵗ: what a running mean that began at 0 has seen by its t-th value.
+fn correction<T: Scalar>(beta: T, t: u64) -> f64 {
+    1.0 - beta.to_f64().powi(i32::try_from(t).unwrap_or(i32::MAX))
 }
 
 /// The step number `t`, from 1, of `optimiser` over some parameters `w`, their velocity `v` and, of
@@ -129,10 +148,8 @@ pub fn update<T: Scalar>(
             );
         }
         Method::Adam { beta1, beta2, epsilon } => {
-            let t = i32::try_from(t).unwrap_or(i32::MAX);
-            let correction = |beta: T| 1.0 - beta.to_f64().powi(t);
-            let rate = T::from_f64(learning_rate.to_f64() / correction(beta1));
-            let root = T::from_f64(1.0 / correction(beta2).sqrt());
+            let rate = T::from_f64(learning_rate.to_f64() / correction(beta1, t));
+            let root = T::from_f64(1.0 / correction(beta2, t).sqrt());
             adam(path, w, v, s, gradient, rate, keep, l2, beta1, beta2, root, epsilon);
         }
     }

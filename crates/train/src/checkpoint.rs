@@ -12,6 +12,8 @@
 //! | --- | --- |
 //! | `model.fc1.weight`, … | the weights and biases, named and shaped as in a model file |
 //! | `velocity.fc1.weight`, … | the optimiser's velocity |
+//! | `squares.fc1.weight`, … | its running mean of squares, of `rmsprop` and `adam` |
+//! | `average.fc1.weight`, … | the running mean of the weights, with `average` |
 //! | `best.fc1.weight`, … | the weights that were best on validation |
 //! | `input.mean`, `input.std` | the normalisation |
 //!
@@ -28,6 +30,7 @@ use chainrule_nn::SoftmaxClassifier;
 use serde::{Deserialize, Serialize};
 
 use crate::run::{Epoch, Position, Provenance, Spent};
+use crate::schedule::Plateau;
 use crate::tensors::TensorFile;
 use crate::{Config, Error, config, folder, weights};
 
@@ -50,6 +53,9 @@ pub struct State {
     pub spent: Spent,
     /// The epoch after which the weights were best on validation.
     pub best: Epoch,
+    /// How the schedule `plateau` stands.
+    #[serde(default)]
+    pub plateau: Plateau,
     /// The settings.
     pub config: Config,
     /// Where and with what the run began.
@@ -70,6 +76,10 @@ pub struct Checkpoint {
     pub model: SoftmaxClassifier,
     /// The optimiser's velocity.
     pub velocity: SoftmaxClassifier,
+    /// The running mean of the gradient's squares, of optimisers that keep it.
+    pub squares: Option<SoftmaxClassifier>,
+    /// The running mean of the weights, if there is one.
+    pub average: Option<SoftmaxClassifier>,
     /// The weights that were best on validation.
     pub best: SoftmaxClassifier,
     /// Mean and deviation of the pixels.
@@ -101,9 +111,10 @@ impl Checkpoint {
         let next = folder.join(format!(".{FILE}.next.unfinished"));
         let state = toml::to_string(&self.state).expect("a state is a table");
         let mut tensors = vec![];
-        for (name, classifier) in
-            [("model", &self.model), ("velocity", &self.velocity), ("best", &self.best)]
-        {
+        let always = [("model", &self.model), ("velocity", &self.velocity), ("best", &self.best)];
+        let kept = [("squares", &self.squares), ("average", &self.average)];
+        let kept = kept.into_iter().filter_map(|(name, kept)| Some((name, kept.as_ref()?)));
+        for (name, classifier) in always.into_iter().chain(kept) {
             let named = weights::parameters(classifier);
             tensors.extend(named.map(|(key, shape, x)| (format!("{name}.{key}"), shape, x)));
         }
@@ -135,6 +146,7 @@ impl Checkpoint {
         if count.is_none_or(|count| count > held) {
             return Err(format!("it is too short for a network of widths {:?}", state.widths));
         }
+        let holds_squares = file.tensors.keys().any(|name| name.starts_with("squares."));
         let mut take = |name: &str, shape: Option<&[usize]>| match file.tensors.remove(name) {
             None => Err(format!("there is no tensor {name}")),
             Some((found, _)) if shape.is_some_and(|shape| shape != found) => {
@@ -146,7 +158,8 @@ impl Checkpoint {
         let normalisation = Normalisation::new(mean, std).map_err(|error| error.to_string())?;
         normalisation.scale_shift(state.widths[0]).map_err(|error| error.to_string())?;
         let mut classifier = |name: &str| -> Result<SoftmaxClassifier, String> {
-            let mut made = SoftmaxClassifier::zeros(&state.widths).map_err(|e| e.to_string())?;
+            let made = SoftmaxClassifier::zeros_with(&state.widths, state.config.hidden());
+            let mut made = made.map_err(|error| error.to_string())?;
             for parameter in made.layout() {
                 let name = format!("{name}.{}", parameter.name);
                 let values = take(&name, Some(&parameter.shape))?;
@@ -156,6 +169,10 @@ impl Checkpoint {
         };
         let (model, velocity) = (classifier("model")?, classifier("velocity")?);
         let best = classifier("best")?;
-        Ok(Checkpoint { state, model, velocity, best, normalisation })
+        let mut kept = |name, kept: bool| kept.then(|| classifier(name)).transpose();
+        // Before the first step there are no squares yet.
+        let squares = kept("squares", holds_squares)?;
+        let average = kept("average", state.config.average.is_some())?;
+        Ok(Checkpoint { state, model, velocity, squares, average, best, normalisation })
     }
 }

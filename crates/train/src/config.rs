@@ -18,7 +18,9 @@ use std::path::{Path, PathBuf};
 
 use chainrule_data::{Augmentation, LEAST_REGULARISER, file};
 use chainrule_nn::classifier::parameter_count;
-use chainrule_nn::{Init, Sgd, SoftmaxClassifier};
+use chainrule_nn::{
+    Activation, Hidden, Init, Method, Norm, Optimiser, Regularisation, SoftmaxClassifier,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -31,13 +33,28 @@ pub struct Config {
     /// Widths of the hidden layers; none is the linear softmax classifier.
     #[serde(deserialize_with = "one_or_many")]
     pub hidden_dim: Vec<usize>,
+    /// What a hidden unit makes of its sum.
+    #[serde(with = "by_name")]
+    pub activation: Activation,
+    /// The normalisation before it.
+    #[serde(with = "by_name")]
+    pub norm: Norm,
+    /// Share of the hidden activations that are dropped in a step.
+    pub dropout: f64,
+    /// Share of the probability that is asked for of all classes alike.
+    pub label_smoothing: f64,
+    /// α of the shares in which two images are mixed; 0 mixes none.
+    pub mixup: f64,
+    /// How the gradient becomes a step.
+    pub optimiser: OptimiserName,
     /// Step size of the first epoch.
     pub learning_rate: f64,
     /// How the learning rate falls.
     pub schedule: Schedule,
     /// Factor on the learning rate, after each epoch or every `step_epochs`.
     pub lr_decay: f64,
-    /// Epochs between two factors of the schedule `step`.
+    /// Epochs between two factors of the schedule `step`; of `plateau`, epochs without a better
+    /// validation accuracy before one.
     pub step_epochs: u32,
     /// Where the schedules `linear`, `polynomial` and `cosine` end.
     pub lr_last: f64,
@@ -51,14 +68,26 @@ pub struct Config {
     pub epochs: u32,
     /// λ of the penalty ½ λ Σ W², over weights and not biases.
     pub reg: f64,
-    /// Share of the last step's velocity that stays.
+    /// Decoupled weight decay: a step takes this share, times the learning rate, off the weights.
+    pub weight_decay: f64,
+    /// Share of the last step's velocity that stays, of `sgd` and `rmsprop`.
     pub momentum: f64,
+    /// Share of `adam`'s running mean of gradients that stays.
+    pub beta1: f64,
+    /// Share of the running mean of the gradients' squares that stays, of `adam` and `rmsprop`.
+    pub beta2: f64,
+    /// What is added to the root of that mean.
+    pub epsilon: f64,
     /// Whether a step looks ahead along the momentum.
     pub nesterov: bool,
     /// Most that the norm of a step's gradient may be: a longer one is scaled down to it. With
     /// `inf` the norm is only written down.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
+    /// Share that stays, in each step, of a running mean of the weights; that mean is then what is
+    /// evaluated and saved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub average: Option<f64>,
     /// Deviation of the first weights; without it, He's √(2 / inputs) of each layer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_scale: Option<f64>,
@@ -74,6 +103,11 @@ pub struct Config {
     pub shift: u8,
     /// Side of the square that is cut out of a training image, in pixels.
     pub cutout: u8,
+    /// Stop after so many epochs without a better validation accuracy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<u32>,
+    /// Training images on which loss and accuracy are measured after each epoch; 0 is all.
+    pub train_sample: usize,
     /// Images taken from the training set to choose the best weights by.
     pub validation: usize,
     /// Decides the first weights, the split and the order of the images.
@@ -101,6 +135,19 @@ pub struct Config {
     pub data_dir: PathBuf,
 }
 
+/// How the gradient becomes a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OptimiserName {
+    /// Gradient descent with momentum.
+    Sgd,
+    /// RMSProp, with momentum if `momentum` is above 0.
+    Rmsprop,
+    /// Adam; with `weight_decay` it is AdamW.
+    #[serde(alias = "adamw")]
+    Adam,
+}
+
 /// How the mean and the deviation of the training images are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -125,6 +172,12 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             hidden_dim: vec![100],
+            activation: Activation::Relu,
+            norm: Norm::None,
+            dropout: 0.0,
+            label_smoothing: 0.0,
+            mixup: 0.0,
+            optimiser: OptimiserName::Sgd,
             learning_rate: 0.02,
             schedule: Schedule::Exponential,
             lr_decay: 0.7,
@@ -135,15 +188,22 @@ impl Default for Config {
             batch_size: 64,
             epochs: 10,
             reg: 5e-3,
+            weight_decay: 0.0,
             momentum: 0.9,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
             nesterov: false,
             clip_norm: None,
+            average: None,
             weight_scale: None,
             normalise: Normalise::Pixel,
             zca: None,
             flip: false,
             shift: 0,
             cutout: 0,
+            patience: None,
+            train_sample: 0,
             validation: 5000,
             seed: 0,
             shuffle: true,
@@ -194,6 +254,24 @@ fn one_or_many<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<usize>, 
     })
 }
 
+/// A setting that is written as the word that its value prints as.
+mod by_name {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub fn serialize<S: Serializer>(value: &impl Display, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(value)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>, V: FromStr<Err: Display>>(
+        from: D,
+    ) -> Result<V, D::Error> {
+        String::deserialize(from)?.parse().map_err(de::Error::custom)
+    }
+}
+
 /// Settings on which no result depends.
 pub(crate) const WITHOUT_EFFECT: [&str; 4] = ["threads", "watch", "checkpoint_every", "data_dir"];
 
@@ -215,6 +293,8 @@ impl Config {
         let table = table(text).map_err(told)?;
         let known = toml::Table::try_from(Config {
             clip_norm: Some(0.0),
+            average: Some(0.0),
+            patience: Some(0),
             weight_scale: Some(0.0),
             zca: Some(0.0),
             max_steps: Some(0),
@@ -281,12 +361,34 @@ impl Config {
     }
 
     /// The coefficients of a step with this learning rate.
-    pub fn step(&self, learning_rate: f64) -> Sgd<f32> {
-        Sgd {
+    pub fn step(&self, learning_rate: f64) -> Optimiser<f32> {
+        let (momentum, epsilon) = (self.momentum as f32, self.epsilon as f32);
+        let (beta1, beta2) = (self.beta1 as f32, self.beta2 as f32);
+        let method = match self.optimiser {
+            OptimiserName::Sgd => Method::Momentum { momentum, nesterov: self.nesterov },
+            OptimiserName::Rmsprop => Method::RmsProp { momentum, smoothing: beta2, epsilon },
+            OptimiserName::Adam => Method::Adam { beta1, beta2, epsilon },
+        };
+        Optimiser {
             learning_rate: learning_rate as f32,
-            momentum: self.momentum as f32,
             l2: self.reg as f32,
-            nesterov: self.nesterov,
+            decay: self.weight_decay as f32,
+            method,
+        }
+    }
+
+    /// What stands between two layers.
+    pub fn hidden(&self) -> Hidden {
+        Hidden { norm: self.norm, activation: self.activation }
+    }
+
+    /// What training does to each batch.
+    pub fn regularisation(&self) -> Regularisation {
+        Regularisation {
+            seed: self.seed,
+            dropout: self.dropout,
+            mixup: self.mixup,
+            label_smoothing: self.label_smoothing,
         }
     }
 
@@ -332,14 +434,69 @@ impl Config {
                 self.warmup_epochs, self.epochs
             ));
         }
+        if self.nesterov && self.optimiser != OptimiserName::Sgd {
+            return refuse(
+                "nesterov is a form of momentum: it goes with optimiser = \"sgd\"".into(),
+            );
+        }
+        for (name, value) in [
+            ("dropout", self.dropout),
+            ("label_smoothing", self.label_smoothing),
+            ("beta1", self.beta1),
+            ("beta2", self.beta2),
+            ("momentum", self.momentum),
+            ("average", self.average.unwrap_or(0.0)),
+        ] {
+            if !(0.0..1.0).contains(&value) {
+                return refuse(format!("{name} is {value}: it must be from 0 to below 1"));
+            }
+        }
+        for (name, value) in [("mixup", self.mixup), ("weight_decay", self.weight_decay)] {
+            if !(value.is_finite() && value >= 0.0) {
+                return refuse(format!("{name} is {value}: it must be 0 or a positive number"));
+            }
+        }
+        positive("epsilon", self.epsilon)?;
+        if self.weight_decay * self.learning_rate >= 1.0 {
+            return refuse(format!(
+                "weight_decay times learning_rate is {}: each step would take all of the weights; \
+                 it must be below 1",
+                self.weight_decay * self.learning_rate
+            ));
+        }
+        if self.hidden_dim.is_empty() && (self.norm != Norm::None || self.dropout > 0.0) {
+            return refuse(
+                "norm and dropout act on hidden layers, and hidden_dim says there are none".into(),
+            );
+        }
+        if self.norm == Norm::Batch && self.batch_size == 1 {
+            return refuse(
+                "norm = \"batch\" needs a batch_size above 1: one image has no variance".into(),
+            );
+        }
+        if self.norm == Norm::Batch && self.init_from.is_some() {
+            return refuse(
+                "norm = \"batch\" and init_from do not go together: a model file has its batch \
+                 normalisation folded into the weights; leave one of them out"
+                    .into(),
+            );
+        }
+        let waits = self.schedule == Schedule::Plateau || self.patience.is_some();
+        if waits && self.validation == 0 {
+            return refuse(
+                "schedule = \"plateau\" and patience go by the validation accuracy, and validation \
+                 is 0: set some images aside"
+                    .into(),
+            );
+        }
+        if self.patience == Some(0) {
+            return refuse("patience is 0: leave it out to train all epochs".into());
+        }
         if self.nesterov && self.momentum == 0.0 {
             return refuse("nesterov needs a momentum above 0 to look ahead along".into());
         }
         if self.clip_norm.is_some_and(|norm| norm.is_nan() || norm <= 0.0) {
             return refuse("clip_norm must be a positive number, or inf to clip nothing".into());
-        }
-        if !(0.0..1.0).contains(&self.momentum) {
-            return refuse(format!("momentum is {}: it must be from 0 to below 1", self.momentum));
         }
         if !(self.reg.is_finite() && self.reg >= 0.0) {
             return refuse(format!("reg is {}: it must be 0 or a positive number", self.reg));
@@ -466,7 +623,7 @@ impl Config {
         classes: usize,
     ) -> Result<SoftmaxClassifier, ConfigError> {
         let widths = [&[inputs], self.hidden_dim.as_slice(), &[classes]].concat();
-        let made = SoftmaxClassifier::new(&widths, self.init(), self.seed);
+        let made = SoftmaxClassifier::with_hidden(&widths, self.hidden(), self.init(), self.seed);
         made.map_err(|error| ConfigError(error.to_string()))
     }
 }

@@ -14,7 +14,7 @@ use chainrule_tensor::Path;
 use chainrule_tensor::team::Team;
 
 use crate::config::{ConfigError, Normalise};
-use crate::schedule::LearningRates;
+use crate::schedule::{LearningRates, Plateau};
 use crate::{Config, Error, machine};
 
 /// The images as the network reads them, and which of them are for what.
@@ -99,7 +99,9 @@ impl<'a> Prepared<'a> {
     }
 
     /// A network that was trained on these images, as one that reads plain pixels.
-    pub fn plain(&self, mut classifier: SoftmaxClassifier) -> SoftmaxClassifier {
+    /// Batch normalisation is linear too, once it is trained, and is folded as well.
+    pub fn plain(&self, classifier: &SoftmaxClassifier) -> SoftmaxClassifier {
+        let mut classifier = classifier.folded();
         if let Some(Whitened { whitening, .. }) = &self.whitened {
             let folded = whitening.fold(classifier.weight(0));
             classifier.weight_mut(0).copy_from_slice(&folded);
@@ -126,8 +128,11 @@ impl<'a> Prepared<'a> {
     }
 
     /// The learning rates of a run on these images.
-    pub fn rates(&self, config: &Config) -> LearningRates {
-        LearningRates::new(config, self.split.train.len().div_ceil(config.batch_size) as u64)
+    pub fn rates(&self, config: &Config, plateau: Plateau) -> LearningRates {
+        let steps = self.split.train.len().div_ceil(config.batch_size) as u64;
+        let mut rates = LearningRates::new(config, steps);
+        rates.plateau = plateau;
+        rates
     }
 
     /// Loss and predictions on the given images of the training file, of a network that was trained

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::checkpoint::{Checkpoint, State};
 use crate::config::ConfigError;
 use crate::folder::RunFolder;
-use crate::schedule::LearningRates;
+use crate::schedule::{LearningRates, Plateau};
 use crate::{Config, Error, ModelFile, Prepared, confusion, folder, machine, tensors};
 
 /// The images of a run, and where they came from.
@@ -287,7 +287,7 @@ pub fn start(
         iterations: Table::create(out.join("iterations.csv"), &ITERATION_COLUMNS)?,
         epochs: Table::create(out.join("epochs.csv"), &epoch_columns(layers))?,
         engine,
-        rates: prepared.rates(&config),
+        rates: prepared.rates(&config, Plateau::default()),
         prepared,
         provenance,
         out,
@@ -317,7 +317,7 @@ pub fn resume(
     observer: &mut dyn Observer,
 ) -> Result<Summary, Error> {
     let clock = Instant::now();
-    let Checkpoint { state, model, velocity, best, normalisation } = checkpoint;
+    let Checkpoint { state, model, velocity, squares, average, best, normalisation } = checkpoint;
     let out = folder.path();
     let refuse = |problem: String| Error::Resume { folder: out.to_owned(), problem };
     let config = settle(config, data, None)?;
@@ -346,6 +346,13 @@ pub fn resume(
     }
     let mut engine = engine(&config, &model, kernel)?;
     engine.set_velocity(&velocity);
+    if let Some(squares) = squares {
+        engine.set_squares(&squares);
+    }
+    if let Some(average) = average {
+        engine.set_averaged(&average);
+    }
+    engine.set_steps(state.at.iteration);
     let mut prepared = Prepared::new(&config, &data.dataset, Some(normalisation))?;
     prepared.whiten(&config, kernel, |step| observer.preparing(step))?;
     if config != state.config {
@@ -355,7 +362,7 @@ pub fn resume(
         iterations: Table::cut_back(out.join("iterations.csv"), state.iterations_csv)?,
         epochs: Table::cut_back(out.join("epochs.csv"), state.epochs_csv)?,
         engine,
-        rates: prepared.rates(&config),
+        rates: prepared.rates(&config, state.plateau),
         prepared,
         provenance: state.provenance,
         out,
@@ -378,6 +385,8 @@ fn engine(
     kernel: chainrule_tensor::Path,
 ) -> Result<Engine, Error> {
     let mut engine = Engine::with_path(model, config.batch_size, config.threads, kernel)?;
+    engine.set_regularisation(config.regularisation());
+    engine.set_average(config.average);
     engine.set_clip_norm(config.clip_norm);
     engine.set_watch(config.watch);
     Ok(engine)
@@ -545,7 +554,8 @@ impl Running<'_> {
 
     /// Trains what is left, and tests.
     fn go_on(mut self, observer: &mut dyn Observer) -> Result<Summary, Error> {
-        while self.at.epoch < self.config.epochs && self.at.iteration < self.most() {
+        while self.at.epoch < self.config.epochs && self.at.iteration < self.most() && self.hopes()
+        {
             if observer.stop() {
                 return Err(self.stopped());
             }
@@ -555,6 +565,12 @@ impl Running<'_> {
             self.save_checkpoint()?;
         }
         self.finish()
+    }
+
+    /// Whether the best epoch is not so long ago that it is time to stop.
+    fn hopes(&self) -> bool {
+        let waited = self.at.epoch - self.best().epoch.epoch;
+        self.config.patience.is_none_or(|patience| waited < patience)
     }
 
     fn stopped(&self) -> Error {
@@ -654,10 +670,18 @@ impl Running<'_> {
     /// Measures the weights as they are, and keeps them if none were better on validation.
     fn end_epoch(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
         let labels = self.prepared.dataset.train.labels();
+        let last = self.engine.model();
         let engine = &mut self.engine;
-        let train = self.prepared.evaluate(engine, &self.prepared.split.train);
-        let validation = self.prepared.evaluate(engine, &self.prepared.split.validation);
-        let model = self.engine.model();
+        engine.exchange_averaged();
+        let split = &self.prepared.split;
+        let measured = match self.config.train_sample {
+            0 => &split.train[..],
+            n => &split.train[..n.min(split.train.len())],
+        };
+        let train = self.prepared.evaluate(engine, measured);
+        let validation = self.prepared.evaluate(engine, &split.validation);
+        let model = engine.model();
+        engine.exchange_averaged();
         let learning_rate = self.rates.at(self.at.iteration.saturating_sub(1));
         let epoch = Epoch {
             epoch: self.at.epoch,
@@ -669,7 +693,7 @@ impl Running<'_> {
             learning_rate,
             seconds: self.seconds(),
         };
-        let ratios = update_ratios(&model, &self.engine.velocity(), learning_rate);
+        let ratios = self.update_ratios(&last, learning_rate);
         self.epochs.write((epoch, ratios))?;
         self.epochs.flush()?;
         // A last step may have wrecked the weights after its own loss was still finite.
@@ -689,6 +713,9 @@ impl Running<'_> {
                 || epoch.validation_accuracy > best.epoch.validation_accuracy
         };
         let best = self.best.as_ref().is_none_or(better);
+        if epoch.epoch > 0 {
+            self.rates.end_epoch(best);
+        }
         if best {
             self.save(&model, "model.safetensors")?;
             self.best = Some(Best { model, epoch });
@@ -703,7 +730,7 @@ impl Running<'_> {
 
     fn save(&self, classifier: &SoftmaxClassifier, name: &str) -> Result<(), Error> {
         let normalisation = self.prepared.normalisation.clone();
-        let file = ModelFile { classifier: self.prepared.plain(classifier.clone()), normalisation };
+        let file = ModelFile { classifier: self.prepared.plain(classifier), normalisation };
         file.save(&self.out.join(name))
     }
 
@@ -719,23 +746,48 @@ impl Running<'_> {
                 at: self.at,
                 spent: Spent { seconds: self.seconds(), ..self.spent },
                 best: self.best().epoch,
+                plateau: self.rates.plateau,
                 config: self.config.clone(),
                 provenance: self.provenance.clone(),
             },
             model,
             velocity: self.engine.velocity(),
+            squares: self.engine.squares(),
+            average: self.engine.averaged(),
             best: self.best().model.clone(),
             normalisation: self.prepared.normalisation.clone(),
         };
         checkpoint.save(self.out)
     }
 
+    /// For each layer, how large the last step was beside the weights, weight decay aside. About
+    /// 1e-3 is usual; far more is a learning rate too high, far less one too low.
+    fn update_ratios(&self, model: &SoftmaxClassifier, learning_rate: f64) -> Vec<f64> {
+        let (velocity, squares) = (self.engine.velocity(), self.engine.squares());
+        let optimiser = self.config.step(learning_rate);
+        let norm =
+            |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>().sqrt();
+        let ratio = |layer| {
+            let squares = squares.as_ref().map_or(&[][..], |squares| squares.weight(layer));
+            let steps = velocity.weight(layer).iter().enumerate().map(|(i, &v)| {
+                optimiser.last_step(self.at.iteration, v, squares.get(i).copied().unwrap_or(0.0))
+            });
+            let weights = model.weight(layer).iter().map(|&w| f64::from(w));
+            norm(&mut { steps }) / norm(&mut { weights })
+        };
+        (0..model.depth()).map(ratio).collect()
+    }
+
     /// The test, once, of the weights that were best on validation.
     fn finish(mut self) -> Result<Summary, Error> {
-        self.save(&self.engine.model(), "last.safetensors")?;
+        self.save(
+            &self.engine.averaged().unwrap_or_else(|| self.engine.model()),
+            "last.safetensors",
+        )?;
         let best = self.best.take().expect("the weights at iteration 0 were measured");
-        self.engine.load(&self.prepared.plain(best.model));
-        let test = self.prepared.test(&mut self.engine);
+        let plain = self.prepared.plain(&best.model);
+        let mut engine = Engine::with_path(&plain, 1, self.engine.threads(), self.engine.path())?;
+        let test = self.prepared.test(&mut engine);
         let Dataset { test: images, classes, .. } = self.prepared.dataset;
         let counts = confusion::matrix(&test, images.labels(), classes.len());
         confusion::write(&self.out.join("confusion.csv"), &counts, classes)?;
@@ -761,16 +813,4 @@ impl Running<'_> {
         folder::write_whole(&self.out.join("summary.json"), &json)?;
         Ok(summary)
     }
-}
-
-/// For each layer, how large the last step was beside the weights: η ‖V‖ / ‖W‖ over a layer's
-/// weights. About 1e-3 is usual; far more is a learning rate too high, far less one too low.
-fn update_ratios(
-    model: &SoftmaxClassifier,
-    velocity: &SoftmaxClassifier,
-    learning_rate: f64,
-) -> Vec<f64> {
-    let norm = |values: &[f32]| values.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
-    let ratio = |layer| norm(velocity.weight(layer)) / norm(model.weight(layer));
-    (0..model.depth()).map(|layer| learning_rate * ratio(layer)).collect()
 }

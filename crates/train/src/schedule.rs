@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | `exponential` | η₀ γ^e in epoch e, from 0: γ is `lr_decay` |
 //! | `step` | η₀ γ^⌊e / k⌋: γ every k = `step_epochs` epochs |
+//! | `plateau` | η₀ γ^n after n times that `step_epochs` epochs brought no better validation accuracy |
 //! | `linear` | η_T + (η₀ - η_T) (1 - p) |
 //! | `polynomial` | η_T + (η₀ - η_T) (1 - p)^`power` |
 //! | `cosine` | η_T + (η₀ - η_T) (1 + cos π p) / 2 (Loshchilov & Hutter 2017, without restarts) |
@@ -29,6 +30,8 @@ pub enum Schedule {
     Exponential,
     /// `lr_decay` after every `step_epochs` epochs.
     Step,
+    /// `lr_decay` whenever `step_epochs` epochs did not do better on validation.
+    Plateau,
     /// Along a straight line.
     Linear,
     /// Along a power of it.
@@ -41,7 +44,7 @@ impl Schedule {
     /// Whether the rate of a step depends on how many epochs there are in all.
     pub fn depends_on_epochs(self) -> bool {
         match self {
-            Schedule::Exponential | Schedule::Step => false,
+            Schedule::Exponential | Schedule::Step | Schedule::Plateau => false,
             Schedule::Linear | Schedule::Polynomial | Schedule::Cosine => true,
         }
     }
@@ -55,16 +58,41 @@ pub struct LearningRates {
     epoch: u64,
     /// Steps of the warm-up.
     warmup: u64,
+    /// How the schedule `plateau` stands.
+    pub(crate) plateau: Plateau,
+}
+
+/// How the schedule `plateau` stands after some epochs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plateau {
+    /// Epochs since the best one or the last factor.
+    pub waited: u32,
+    /// Factors so far.
+    pub factors: u32,
 }
 
 impl LearningRates {
     /// Those of a run with these settings and so many steps in an epoch.
     pub fn new(config: &Config, steps_per_epoch: u64) -> Self {
         let warmup = (config.warmup_epochs * steps_per_epoch as f64).round() as u64;
-        Self { config: config.clone(), epoch: steps_per_epoch.max(1), warmup }
+        Self {
+            config: config.clone(),
+            epoch: steps_per_epoch.max(1),
+            warmup,
+            plateau: Plateau::default(),
+        }
     }
 
-    /// The rate of a step, from 0.
+    /// Hears whether an epoch was better on validation than all before it.
+    pub fn end_epoch(&mut self, better: bool) {
+        let Plateau { waited, factors } = &mut self.plateau;
+        *waited = if better { 0 } else { *waited + 1 };
+        if *waited >= self.config.step_epochs {
+            (*waited, *factors) = (0, *factors + 1);
+        }
+    }
+
+    /// The rate of a step, from 0. Of the schedule `plateau`, that of the steps of this epoch.
     pub fn at(&self, step: u64) -> f64 {
         if step < self.warmup {
             let share = (step + 1) as f64 / self.warmup as f64;
@@ -80,6 +108,7 @@ impl LearningRates {
         match c.schedule {
             Schedule::Exponential => decays(epochs),
             Schedule::Step => decays(epochs / u64::from(c.step_epochs.max(1))),
+            Schedule::Plateau => decays(self.plateau.factors.into()),
             Schedule::Linear => between(1.0 - p),
             Schedule::Polynomial => between((1.0 - p).powf(c.power)),
             Schedule::Cosine => between(0.5 * (1.0 + (PI * p).cos())),
@@ -149,6 +178,27 @@ mod tests {
         let found: Vec<_> = (0..8).map(|step| rates.at(step)).collect();
         let expected = [0.1, 0.0765625, 0.05625, 0.0390625, 0.025, 0.0140625, 0.00625, 0.0015625];
         close(&found, &expected);
+    }
+
+    /// PyTorch 2.15: ReduceLROnPlateau(mode="max", factor=0.5, patience=1, threshold=0) and an
+    /// accuracy of 0.3, 0.4, 0.4, 0.39, 0.41, 0.3, 0.3, 0.3, 0.3 after each epoch.
+    #[test]
+    fn a_plateau_is_left_with_a_smaller_rate_as_pytorch_does_it() {
+        let config = Config {
+            schedule: Schedule::Plateau,
+            learning_rate: 0.1,
+            lr_decay: 0.5,
+            step_epochs: 2,
+            ..Config::default()
+        };
+        let mut rates = LearningRates::new(&config, 1);
+        let mut best = f64::NEG_INFINITY;
+        let after = [0.3, 0.4, 0.4, 0.39, 0.41, 0.3, 0.3, 0.3, 0.3].map(|accuracy| {
+            rates.end_epoch(accuracy > best);
+            best = best.max(accuracy);
+            rates.at(0)
+        });
+        close(&after, &[0.1, 0.1, 0.1, 0.05, 0.05, 0.05, 0.025, 0.025, 0.0125]);
     }
 
     #[test]

@@ -7,14 +7,18 @@
 //! | `fc1.bias`, `fc2.bias`, … | (outputs) | |
 //! | `input.mean`, `input.std` | (1), (channels) or (inputs) | in pixel units, 0 to 255 |
 //!
-//! All are `F32`. A file without `input.mean` and `input.std` is taken as mean 0, deviation 255.
+//! | `norm1.weight`, `norm1.bias`, … | (outputs) | of a layer normalisation, as in PyTorch's `nn.LayerNorm`; `fc1.bias` is then left out |
+//!
+//! All are `F32`. A batch normalisation is folded into the weights when a file is written; one of
+//! PyTorch's that is not (`norm1.running_mean`, `norm1.running_var` beside them) is read. Hidden units
+//! other than ReLU are named in the metadata, `activation`, by the words of a recipe. A file without `input.mean` and `input.std` is taken as mean 0, deviation 255.
 //! A file of this program has a checksum, to which it is held.
 
 use std::path::{Path, PathBuf};
 
 use chainrule_data::{Images, Normalisation};
-use chainrule_nn::SoftmaxClassifier;
 use chainrule_nn::classifier::Parameter;
+use chainrule_nn::{Activation, Hidden, Norm, SoftmaxClassifier};
 
 use crate::Error;
 use crate::tensors::TensorFile;
@@ -27,6 +31,9 @@ pub struct ModelFile {
     /// Mean and deviation, in pixel units.
     pub normalisation: Normalisation,
 }
+
+/// The entry of the metadata that names the activation of the hidden units.
+const ACTIVATION: &str = "activation";
 
 /// A tensor as it is written: name, shape, values.
 type Named<'a> = (String, Vec<usize>, &'a [f32]);
@@ -50,7 +57,10 @@ impl ModelFile {
     /// If it cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
         let tensors = parameters(&self.classifier).chain(normalisation(&self.normalisation));
-        TensorFile::save(path, &tensors.collect::<Vec<_>>(), &[])
+        let activation = self.classifier.hidden().activation;
+        let told = (ACTIVATION, activation.to_string());
+        let metadata = if activation == Activation::default() { vec![] } else { vec![told] };
+        TensorFile::save(path, &tensors.collect::<Vec<_>>(), &metadata)
     }
 
     /// The file that a path means: itself, or the best weights of a run's folder.
@@ -125,7 +135,17 @@ impl ModelFile {
             }
             widths.push(outputs);
         }
-        let mut classifier = SoftmaxClassifier::zeros(&widths).map_err(|e| e.to_string())?;
+        let norm = match (find("norm1.weight"), find("norm1.running_mean")) {
+            (None, _) => Norm::None,
+            (Some(_), None) => Norm::Layer,
+            (Some(_), Some(_)) => Norm::Batch,
+        };
+        let activation = file.metadata.get(ACTIVATION).map(|name| name.parse::<Activation>());
+        let activation =
+            activation.transpose().map_err(|error| format!("its activation: {error}"))?;
+        let hidden = Hidden { norm, activation: activation.unwrap_or_default() };
+        let mut classifier =
+            SoftmaxClassifier::zeros_with(&widths, hidden).map_err(|e| e.to_string())?;
         for parameter in classifier.layout() {
             let (shape, values) = need(&parameter.name, parameter.shape.len())?;
             if *shape != parameter.shape {

@@ -10,13 +10,16 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use chainrule_data::cifar10;
 use chainrule_data::fetch::{self, Choice, Source};
-use chainrule_train::config::{DataChoice, Normalise};
+use chainrule_nn::{Activation, Norm};
+use chainrule_train::config::{DataChoice, Normalise, OptimiserName};
 use chainrule_train::schedule::Schedule;
 use chainrule_train::{
     Checkpoint, Config, Data, Epoch, Error, Iteration, ModelFile, Observer, Plan, RunFolder,
     Summary,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::de::value::Error as ValueError;
+use serde::de::{DeserializeOwned, IntoDeserializer};
 
 /// Arguments of `chainrule train`.
 #[derive(clap::Args)]
@@ -40,17 +43,36 @@ pub struct Args {
     /// Widths of the hidden layers, such as 100 or 512,256; 0 is the linear classifier [default: 100]
     #[arg(long, value_name = "WIDTHS", value_parser = parse_widths)]
     hidden_dim: Option<Widths>,
+    /// Hidden units: relu, leaky-relu, gelu, tanh or sigmoid [default: relu]
+    #[arg(long, value_name = "NAME")]
+    activation: Option<Activation>,
+    /// Normalisation of the hidden layers: none, batch or layer [default: none]
+    #[arg(long, value_name = "NAME")]
+    norm: Option<Norm>,
+    /// Share of the hidden activations that are dropped in a step [default: 0]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    dropout: Option<f64>,
+    /// Share of the probability that is asked for of all classes alike [default: 0]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    label_smoothing: Option<f64>,
+    /// Mix pairs of images, in shares from the distribution Beta(X, X); 0 mixes none [default: 0]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    mixup: Option<f64>,
+    /// sgd, rmsprop or adam; adam with --weight-decay is AdamW [default: sgd]
+    #[arg(long, value_name = "NAME", value_parser = named::<OptimiserName>)]
+    optimiser: Option<OptimiserName>,
     /// Step size of the first epoch [default: 0.02]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     learning_rate: Option<f64>,
-    /// How the learning rate falls: exponential, step, linear, polynomial or cosine [default:
-    /// exponential]
-    #[arg(long, value_name = "NAME", value_parser = parse_schedule)]
+    /// How the learning rate falls: exponential, step, plateau, linear, polynomial or cosine
+    /// [default: exponential]
+    #[arg(long, value_name = "NAME", value_parser = named::<Schedule>)]
     schedule: Option<Schedule>,
     /// Factor on the learning rate after each epoch [default: 0.7]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     lr_decay: Option<f64>,
-    /// Epochs between two factors of the schedule step [default: 1]
+    /// Epochs between two factors of the schedule step; of plateau, epochs without a better
+    /// validation accuracy before one [default: 1]
     #[arg(long, value_name = "N")]
     step_epochs: Option<u32>,
     /// Where the schedules linear, polynomial and cosine end [default: 0]
@@ -71,20 +93,37 @@ pub struct Args {
     /// L2 penalty: 1/2 reg times the sum of the squared weights [default: 0.005]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     reg: Option<f64>,
-    /// Share of the last step's velocity that stays [default: 0.9]
+    /// Decoupled weight decay: this share, times the learning rate, off the weights in each step
+    /// [default: 0]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    weight_decay: Option<f64>,
+    /// Share of the last step's velocity that stays, of sgd and rmsprop [default: 0.9]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     momentum: Option<f64>,
+    /// Share of adam's running mean of gradients that stays [default: 0.9]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    beta1: Option<f64>,
+    /// Share of the running mean of squares that stays, of adam and rmsprop [default: 0.999]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    beta2: Option<f64>,
+    /// What is added to the root of that mean [default: 1e-8]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    epsilon: Option<f64>,
     /// Look ahead along the momentum, as Nesterov does
     #[arg(long)]
     nesterov: bool,
     /// Scale a step's gradient down to this norm if it is longer; inf only writes the norm down
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     clip_norm: Option<f64>,
+    /// Evaluate and save a running mean of the weights, of which a step leaves this share; 0.999 is
+    /// usual
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    average: Option<f64>,
     /// Deviation of the first weights [default: He's, the root of 2 over the inputs]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     weight_scale: Option<f64>,
     /// Mean and deviation for each pixel or for each colour [default: pixel]
-    #[arg(long, value_name = "pixel|channel", value_parser = parse_normalise)]
+    #[arg(long, value_name = "pixel|channel", value_parser = named::<Normalise>)]
     normalise: Option<Normalise>,
     /// Whiten the training images (ZCA) with this regulariser; 0.1 is usual
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
@@ -98,6 +137,12 @@ pub struct Args {
     /// Cut a square of this side out of training images [default: 0]
     #[arg(long, value_name = "PIXELS")]
     cutout: Option<u8>,
+    /// Stop after so many epochs without a better validation accuracy
+    #[arg(long, value_name = "N")]
+    patience: Option<u32>,
+    /// Measure training accuracy on so many images, which is faster; 0 is all [default: 0]
+    #[arg(long, value_name = "N")]
+    train_sample: Option<usize>,
     /// Images set aside to choose the best weights by [default: 5000]
     #[arg(long, value_name = "N")]
     validation: Option<usize>,
@@ -127,7 +172,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE|DIR")]
     init_from: Option<PathBuf>,
     /// cifar10, or the sample of 1,000 images that is part of this program [default: cifar10]
-    #[arg(long, value_name = "cifar10|sample", value_parser = parse_data)]
+    #[arg(long, value_name = "cifar10|sample", value_parser = named::<DataChoice>)]
     data: Option<DataChoice>,
     /// Where CIFAR-10 lies, or is to be put [default: datasets/cifar-10-batches-bin]
     #[arg(long, value_name = "DIR")]
@@ -155,31 +200,9 @@ fn parse_widths(text: &str) -> Result<Widths, String> {
     text.split(',').map(width).collect::<Result<_, _>>().map(Widths)
 }
 
-fn parse_normalise(text: &str) -> Result<Normalise, String> {
-    match text {
-        "pixel" => Ok(Normalise::Pixel),
-        "channel" => Ok(Normalise::Channel),
-        _ => Err("it may be pixel or channel".into()),
-    }
-}
-
-fn parse_schedule(text: &str) -> Result<Schedule, String> {
-    match text {
-        "exponential" => Ok(Schedule::Exponential),
-        "step" => Ok(Schedule::Step),
-        "linear" => Ok(Schedule::Linear),
-        "polynomial" => Ok(Schedule::Polynomial),
-        "cosine" => Ok(Schedule::Cosine),
-        _ => Err("it may be exponential, step, linear, polynomial or cosine".into()),
-    }
-}
-
-fn parse_data(text: &str) -> Result<DataChoice, String> {
-    match text {
-        "cifar10" => Ok(DataChoice::Cifar10),
-        "sample" => Ok(DataChoice::Sample),
-        _ => Err("it may be cifar10 or sample".into()),
-    }
+/// A choice by the word that a recipe has for it.
+fn named<C: DeserializeOwned>(word: &str) -> Result<C, String> {
+    C::deserialize(word.into_deserializer()).map_err(|error: ValueError| error.to_string())
 }
 
 impl Args {
@@ -193,6 +216,12 @@ impl Args {
     fn over(&self, base: Config) -> Config {
         Config {
             hidden_dim: self.hidden_dim.clone().map_or(base.hidden_dim, |widths| widths.0),
+            activation: self.activation.unwrap_or(base.activation),
+            norm: self.norm.unwrap_or(base.norm),
+            dropout: self.dropout.unwrap_or(base.dropout),
+            label_smoothing: self.label_smoothing.unwrap_or(base.label_smoothing),
+            mixup: self.mixup.unwrap_or(base.mixup),
+            optimiser: self.optimiser.unwrap_or(base.optimiser),
             learning_rate: self.learning_rate.unwrap_or(base.learning_rate),
             schedule: self.schedule.unwrap_or(base.schedule),
             step_epochs: self.step_epochs.unwrap_or(base.step_epochs),
@@ -204,7 +233,12 @@ impl Args {
             batch_size: self.batch_size.unwrap_or(base.batch_size),
             epochs: self.epochs.unwrap_or(base.epochs),
             reg: self.reg.unwrap_or(base.reg),
+            weight_decay: self.weight_decay.unwrap_or(base.weight_decay),
             momentum: self.momentum.unwrap_or(base.momentum),
+            beta1: self.beta1.unwrap_or(base.beta1),
+            beta2: self.beta2.unwrap_or(base.beta2),
+            epsilon: self.epsilon.unwrap_or(base.epsilon),
+            average: self.average.or(base.average),
             clip_norm: self.clip_norm.or(base.clip_norm),
             weight_scale: self.weight_scale.or(base.weight_scale),
             normalise: self.normalise.unwrap_or(base.normalise),
@@ -212,6 +246,8 @@ impl Args {
             flip: base.flip || self.flip,
             shift: self.shift.unwrap_or(base.shift),
             cutout: self.cutout.unwrap_or(base.cutout),
+            patience: self.patience.or(base.patience),
+            train_sample: self.train_sample.unwrap_or(base.train_sample),
             validation: self.validation.unwrap_or(base.validation),
             seed: self.seed.unwrap_or(base.seed),
             shuffle: base.shuffle && !self.no_shuffle,
