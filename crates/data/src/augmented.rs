@@ -6,16 +6,15 @@
 
 use std::ops::Range;
 
-use chainrule_tensor::bytes::{ByteRows, Rows, normalise};
+use chainrule_tensor::bytes::{ByteRows, LINE, Rows, normalise, normalise_lines};
 use chainrule_tensor::prefetch::Ahead;
 use chainrule_tensor::{Path, Scalar};
 
 use crate::augment::{Change, WIDEST};
-use crate::{Changes, Pixels, Shape};
+use crate::{Changes, Images, Pixels, Shape};
 
-/// Pixels of an image, and images, that are put together before they are normalised.
+/// Values of an image that are put into place at a time: a block of columns is no wider.
 const PIECE: usize = 128;
-const GROUP: usize = 8;
 
 /// Images with what happens to them in one epoch, as rows of numbers.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +55,21 @@ impl<'a> Augmented<'a> {
     }
 }
 
+/// The lines of an image that some columns touch: where each begins, as the shift has it.
+fn lines(change: Change, shape: Shape, columns: &Range<usize>) -> impl Iterator<Item = usize> {
+    let Shape { height, width, .. } = shape;
+    let first = columns.start / width;
+    let (mut channel, mut y) = (first / height * height, first % height);
+    (first..columns.end.div_ceil(width)).map(move |_| {
+        let start = (channel + reflect(y, change.shift.0, height)) * width;
+        y += 1;
+        if y == height {
+            (channel, y) = (channel + height, 0);
+        }
+        start
+    })
+}
+
 impl Change {
     /// Values `columns` of an image, flipped and shifted.
     fn write<V: Copy + Default>(
@@ -65,31 +79,20 @@ impl Change {
         columns: Range<usize>,
         out: &mut [V],
     ) {
-        /// The width of the usual images, for which the copies below are a few vectors each.
-        const USUAL: usize = 32;
-        let Shape { height, width, .. } = shape;
-        let mut at = columns.start;
-        let (mut line, mut x) = (at / width, at % width);
-        let (mut first, mut y) = (line / height * height, line % height);
-        while at < columns.end {
-            let from = (first + reflect(y, self.shift.0, height)) * width;
+        let (width, mut at) = (shape.width, columns.start);
+        let mut whole = [V::default(); WIDEST];
+        for start in lines(self, shape, &columns) {
+            let x = at % width;
             let n = (width - x).min(columns.end - at);
-            let to = &mut out[at - columns.start..][..n];
-            if n == USUAL && width == USUAL {
-                let to = to.try_into().expect("a line");
-                self.write_usual_line::<USUAL, V>(image, from, to);
-            } else if n == width {
-                self.write_line(&image[from..from + width], to);
+            let (from, to) = (&image[start..start + width], &mut out[at - columns.start..][..n]);
+            if n == width {
+                self.write_line(from, to);
             } else {
                 // A part of a line, where the block of columns ends.
-                let mut whole = [V::default(); WIDEST];
-                self.write_line(&image[from..from + width], &mut whole[..width]);
+                self.write_line(from, &mut whole[..width]);
                 to.copy_from_slice(&whole[x..x + n]);
             }
-            (at, x, line, y) = (at + n, 0, line + 1, y + 1);
-            if y == height {
-                (first, y) = (line, 0);
-            }
+            at += n;
         }
     }
 
@@ -101,40 +104,20 @@ impl Change {
         } else {
             to[by..].copy_from_slice(&from[..n - by]);
         }
-        self.reflect_end(from, to);
+        for (at, of) in self.reflected(n) {
+            to[at] = from[of];
+        }
         if self.flip {
             to.reverse();
         }
     }
 
-    /// [`Change::write_line`] of the N values from `start` on: all N are copied from where the
-    /// shift has them, though some belong to the next line.
-    fn write_usual_line<const N: usize, V: Copy>(self, image: &[V], start: usize, to: &mut [V; N]) {
-        let from = &image[start..start + N];
-        let moved =
-            start.checked_add_signed(self.shift.1.into()).and_then(|at| image.get(at..at + N));
-        let Some(moved) = moved else {
-            return self.write_line(from, to); // the next line would be beyond the image
-        };
-        to.copy_from_slice(moved);
-        self.reflect_end(from, to);
-        if self.flip {
-            to.reverse();
-        }
-    }
-
-    /// What a shift has left open at the end of a line.
-    fn reflect_end<V: Copy>(self, from: &[V], to: &mut [V]) {
-        let (n, by) = (from.len(), usize::from(self.shift.1.unsigned_abs()));
-        if self.shift.1 >= 0 {
-            for i in 0..by {
-                to[n - by + i] = from[n - 2 - i];
-            }
-        } else {
-            for i in 0..by {
-                to[by - 1 - i] = from[1 + i];
-            }
-        }
+    /// What a shift leaves open at the end of a line of n values: for each place, before the line
+    /// is mirrored, the place whose value it has.
+    fn reflected(self, n: usize) -> impl Iterator<Item = (usize, usize)> {
+        let by = usize::from(self.shift.1.unsigned_abs());
+        let right = self.shift.1 >= 0;
+        (0..by).map(move |i| if right { (n - by + i, n - 2 - i) } else { (by - 1 - i, 1 + i) })
     }
 }
 
@@ -160,22 +143,31 @@ impl<T: Scalar> Rows<T> for Augmented<'_> {
     fn gather(&self, path: Path, rows: &[u32], columns: Range<usize>, out: &mut [T]) {
         assert_eq!(out.len(), rows.len() * columns.len());
         let (shape, width) = (self.pixels.shape(), columns.len());
-        match self.pixels {
-            Pixels::Bytes { images, scale, shift } => {
-                let write = |row: u32, columns: Range<usize>, bytes: &mut [u8]| {
-                    let row = row as usize;
-                    self.changes.each[row].write(images.image(row), shape, columns, bytes);
-                };
-                gather_bytes(path, rows, columns.clone(), (scale, shift), write, out);
-            }
-            Pixels::Floats(images) => {
-                let mut values = [0.0; PIECE];
-                for (&row, out) in rows.iter().zip(out.chunks_exact_mut(width.max(1))) {
-                    let row = row as usize;
-                    for (start, out) in columns.clone().step_by(PIECE).zip(out.chunks_mut(PIECE)) {
-                        let (piece, values) = (start..start + out.len(), &mut values[..out.len()]);
-                        self.changes.each[row].write(images.image(row), shape, piece, values);
-                        out.iter_mut().zip(values).for_each(|(out, &mut x)| *out = T::from_f32(x));
+        for start in columns.clone().step_by(PIECE) {
+            let piece = start..(start + PIECE).min(columns.end);
+            let usual = Lines::of(shape, &piece);
+            for (&row, out) in rows.iter().zip(out.chunks_exact_mut(width)) {
+                let out = &mut out[start - columns.start..][..piece.len()];
+                let (row, change) = (row as usize, self.changes.each[row as usize]);
+                match self.pixels {
+                    Pixels::Bytes { images, scale, shift } => {
+                        let of = (&scale[piece.clone()], &shift[piece.clone()]);
+                        let written = usual
+                            .as_ref()
+                            .is_some_and(|lines| lines.write(path, images, row, change, of, out));
+                        if !written {
+                            let mut bytes = [0; PIECE];
+                            let bytes = &mut bytes[..piece.len()];
+                            change.write(images.image(row), shape, piece.clone(), bytes);
+                            let bytes = ByteRows::new(bytes, of.0, of.1);
+                            normalise(path, &bytes, &[0], &(0..piece.len()), out);
+                        }
+                    }
+                    Pixels::Floats(images) => {
+                        let mut values = [0.0; PIECE];
+                        let values = &mut values[..piece.len()];
+                        change.write(images.image(row), shape, piece.clone(), values);
+                        out.iter_mut().zip(values).for_each(|(out, x)| *out = T::from_f32(*x));
                     }
                 }
             }
@@ -188,47 +180,82 @@ impl<T: Scalar> Rows<T> for Augmented<'_> {
     }
 
     fn soon(&self, rows: &[u32], columns: Range<usize>, ahead: &mut Ahead) {
-        Rows::<T>::soon(&self.pixels, rows, columns, ahead);
+        let Shape { width, .. } = self.pixels.shape();
+        for &row in rows {
+            let (down, right) = self.changes.each[row as usize].shift;
+            let by = isize::from(down) * width as isize + isize::from(right);
+            self.pixels.soon_moved(row, &columns, by, ahead);
+        }
     }
 }
 
-/// Bytes of `rows` that `write` puts into place, a group at a time, each times a scale plus a shift.
-fn gather_bytes<T: Scalar>(
-    path: Path,
-    rows: &[u32],
-    columns: Range<usize>,
-    (scale, shift): (&[f32], &[f32]),
-    write: impl Fn(u32, Range<usize>, &mut [u8]),
-    out: &mut [T],
-) {
-    let width = columns.len();
-    let mut bytes = [0; GROUP * PIECE];
-    for (rows, out) in rows.chunks(GROUP).zip(out.chunks_mut((GROUP * width).max(1))) {
-        // Blocks are no wider than a piece, so that this is one turn.
-        for start in columns.clone().step_by(PIECE) {
-            let piece = start..(start + PIECE).min(columns.end);
-            let bytes = &mut bytes[..rows.len() * piece.len()];
-            for (&row, bytes) in rows.iter().zip(bytes.chunks_exact_mut(piece.len())) {
-                write(row, piece.clone(), bytes);
-            }
-            let one = ByteRows::new(bytes, &scale[piece.clone()], &shift[piece.clone()]);
-            let all = &[0, 1, 2, 3, 4, 5, 6, 7][..rows.len()];
-            if piece.len() == width {
-                normalise(path, &one, all, &(0..width), out);
-            } else {
-                for (i, out) in out.chunks_exact_mut(width).enumerate() {
-                    let out = &mut out[start - columns.start..][..piece.len()];
-                    normalise(path, &one, &all[i..=i], &(0..piece.len()), out);
-                }
+/// The lines of [`LINE`] bytes that are a piece of an image.
+struct Lines {
+    /// Where the line's channel begins, counted in lines, and the line in it.
+    places: [(usize, usize); PIECE / LINE],
+    n: usize,
+    height: usize,
+}
+
+impl Lines {
+    /// The lines of `columns`, if the images are so wide and these are whole lines.
+    fn of(Shape { height, width, .. }: Shape, columns: &Range<usize>) -> Option<Lines> {
+        let whole = |at: usize| width == LINE && at.is_multiple_of(LINE);
+        if !(whole(columns.start) && whole(columns.end)) {
+            return None;
+        }
+        let (mut places, first, n) =
+            ([(0, 0); PIECE / LINE], columns.start / LINE, columns.len() / LINE);
+        for (line, place) in (first..first + n).zip(&mut places) {
+            *place = (line / height * height, line % height);
+        }
+        Some(Lines { places, n, height })
+    }
+
+    /// Writes these lines of image `row`: what [`Change::write`] writes, normalised on the way.
+    /// Every line is read from where the shift has it, though some of what is read belongs to the
+    /// line beside it, and then its end is reflected.
+    ///
+    /// Whether that could be done: the first and the last of all lines have none beside them.
+    fn write<T: Scalar>(
+        &self,
+        path: Path,
+        images: &Images,
+        row: usize,
+        change: Change,
+        (scale, shift): (&[f32], &[f32]),
+        out: &mut [T],
+    ) -> bool {
+        let (pixels, image) = (images.pixels(), row * images.dim());
+        let (down, right) = change.shift;
+        let mut lines = [0; PIECE / LINE];
+        for (line, &(channel, y)) in lines.iter_mut().zip(&self.places[..self.n]) {
+            *line = image + (channel + reflect(y, down, self.height)) * LINE;
+        }
+        let lines = &lines[..self.n];
+        let mut starts = [0; PIECE / LINE];
+        for (start, line) in starts.iter_mut().zip(lines) {
+            match line.checked_add_signed(right.into()) {
+                Some(at) if at + LINE <= pixels.len() => *start = at,
+                _ => return false,
             }
         }
+        normalise_lines(path, pixels, &starts[..self.n], change.flip, scale, shift, out);
+        for (at, of) in change.reflected(LINE) {
+            let at = if change.flip { LINE - 1 - at } else { at };
+            for (i, line) in lines.iter().enumerate() {
+                let at = i * LINE + at;
+                out[at] = T::from_f32(f32::from(pixels[line + of]) * scale[at] + shift[at]);
+            }
+        }
+        true
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Augmentation, Images};
+    use crate::Augmentation;
 
     const SHAPE: Shape = Shape { channels: 3, height: 7, width: 9 };
 

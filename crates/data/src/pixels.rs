@@ -46,6 +46,23 @@ impl<'a> Pixels<'a> {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// Adds the given columns of an image to a list, moved `by` so many as far as it goes.
+    pub(crate) fn soon_moved(
+        &self,
+        row: u32,
+        columns: &Range<usize>,
+        by: isize,
+        ahead: &mut Ahead,
+    ) {
+        let dim = self.shape().dim();
+        let moved = |at: usize| at.saturating_add_signed(by).min(dim);
+        let columns = moved(columns.start)..moved(columns.end);
+        match self {
+            Pixels::Bytes { images, .. } => ahead.push(&images.image(row as usize)[columns]),
+            Pixels::Floats(images) => ahead.push(&images.image(row as usize)[columns]),
+        }
+    }
 }
 
 impl<T: Scalar> Rows<T> for Pixels<'_> {
@@ -63,13 +80,6 @@ impl<T: Scalar> Rows<T> for Pixels<'_> {
     }
 
     fn soon(&self, rows: &[u32], columns: Range<usize>, ahead: &mut Ahead) {
-        for &row in rows {
-            match self {
-                Pixels::Bytes { images, .. } => {
-                    ahead.push(&images.image(row as usize)[columns.clone()]);
-                }
-                Pixels::Floats(images) => ahead.push(&images.image(row as usize)[columns.clone()]),
-            }
-        }
+        rows.iter().for_each(|&row| self.soon_moved(row, &columns, 0, ahead));
     }
 }

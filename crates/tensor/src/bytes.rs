@@ -122,6 +122,42 @@ for_each_path! {
     }
 }
 
+/// Bytes of a line of [`normalise_lines`]: the width of the usual images.
+pub const LINE: usize = 32;
+
+for_each_path! {
+    /// `out = byte * scale + shift` for lines of [`LINE`] bytes each. Line i lies at
+    /// `bytes[starts[i]..]`, and is read from its end if they are to be `mirrored`.
+    ///
+    /// # Panics
+    /// If a line reaches beyond `bytes`, or `scale`, `shift` and `out` do not hold all lines.
+    pub fn normalise_lines<T: Scalar>(
+        bytes: &[u8],
+        starts: &[usize],
+        mirrored: bool,
+        scale: &[f32],
+        shift: &[f32],
+        out: &mut [T],
+    ) {
+        let n = starts.len() * LINE;
+        assert!(scale.len() == n && shift.len() == n && out.len() == n, "{} lines", starts.len());
+        let (scale, shift) = (scale.as_chunks::<LINE>().0, shift.as_chunks::<LINE>().0);
+        let lines = out.as_chunks_mut::<LINE>().0.iter_mut().zip(starts).zip(scale).zip(shift);
+        for (((out, &start), scale), shift) in lines {
+            let bytes: &[u8; LINE] = bytes[start..].first_chunk().expect("a whole line");
+            if mirrored {
+                for i in 0..LINE {
+                    out[i] = T::from_f32(f32::from(bytes[LINE - 1 - i]) * scale[i] + shift[i]);
+                }
+            } else {
+                for i in 0..LINE {
+                    out[i] = T::from_f32(f32::from(bytes[i]) * scale[i] + shift[i]);
+                }
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +176,24 @@ mod tests {
             table.gather(path, &[3, 0, 3], 4..39, &mut b);
             assert_eq!(a, b, "{path}");
             assert_eq!(a[35], 4.0 * 5.0 - 0.5, "row 0, column 4");
+        }
+    }
+
+    #[test]
+    fn lines_are_read_from_where_they_begin_and_mirrored() {
+        let bytes: Vec<u8> = (0..150).collect();
+        let scale: Vec<f32> = (0..64).map(|j| 1.0 + j as f32).collect();
+        let shift = vec![0.25; 64];
+        for path in Path::available() {
+            for mirrored in [false, true] {
+                let mut out = vec![f32::NAN; 64];
+                normalise_lines(path, &bytes, &[118, 3], mirrored, &scale, &shift, &mut out);
+                for (j, found) in out.iter().enumerate() {
+                    let at = if mirrored { 31 - j % 32 } else { j % 32 };
+                    let byte = [118, 3][j / 32] + at;
+                    assert_eq!(*found, byte as f32 * scale[j] + 0.25, "{path}, column {j}");
+                }
+            }
         }
     }
 }
