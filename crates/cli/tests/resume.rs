@@ -90,20 +90,35 @@ fn kills() -> u32 {
     std::env::var("CHAINRULE_KILLS").map_or(8, |number| number.parse().expect("a number"))
 }
 
+/// Every setting that has a state of its own, or random numbers.
+const EVERYTHING: &str = "--norm batch --activation gelu --dropout 0.2 --mixup 0.3 \
+                          --label-smoothing 0.1 --optimiser adam --weight-decay 0.01 \
+                          --learning-rate 0.003 --average 0.9 --schedule plateau --step-epochs 2 \
+                          --patience 5 --clip-norm 1 --flip --shift 2 --cutout 8";
+
 #[test]
 fn a_run_that_is_killed_at_any_moment_and_resumed_ends_with_the_same_bytes() {
+    killed_runs_end_with_the_same_bytes("", kills());
+}
+
+#[test]
+fn a_run_with_every_ingredient_is_resumed_to_the_same_bytes() {
+    killed_runs_end_with_the_same_bytes(EVERYTHING, 3.max(kills() / 4));
+}
+
+fn killed_runs_end_with_the_same_bytes(flags: &str, kills: u32) {
     let dir = tempfile::tempdir().unwrap();
     let whole = dir.path().join("whole");
     let began = Instant::now();
-    succeeds(train(&whole, ""));
+    succeeds(train(&whole, flags));
     let life = began.elapsed();
     let (mut twice, mut restarted) = (0, 0);
-    for number in 0..kills() {
+    for number in 0..kills {
         // Golden-ratio steps fall evenly over the run's life, whatever their number.
         let moment = |n: u32| life.mul_f64((f64::from(n) * 0.618_033_988_75).fract());
         let out = dir.path().join(format!("killed-{number}"));
-        let started = chainrule(FLAGS).arg("--out").arg(&out).spawn().unwrap();
-        kill_after(started, moment(number));
+        let started = chainrule(&format!("{FLAGS} {flags}")).arg("--out").arg(&out).spawn();
+        kill_after(started.unwrap(), moment(number));
         if number % 3 == 0 {
             twice += 1;
             let flags = format!("--threads {}", 1 + number % 4);
@@ -113,7 +128,7 @@ fn a_run_that_is_killed_at_any_moment_and_resumed_ends_with_the_same_bytes() {
         let output = resume(&out, "");
         if stderr(&output).contains("there is no run to go on with") {
             restarted += 1; // killed before it had written its settings
-            succeeds(train(&out, ""));
+            succeeds(train(&out, flags));
         } else {
             succeeds(output);
         }
@@ -123,9 +138,8 @@ fn a_run_that_is_killed_at_any_moment_and_resumed_ends_with_the_same_bytes() {
         assert!(!left.iter().any(|name| name.to_string_lossy().starts_with('.')), "{left:?}");
         std::fs::remove_dir_all(&out).unwrap();
     }
-    let n = kills();
     eprintln!(
-        "{n} runs killed, {twice} of them twice, {restarted} before they had begun: {n} equal"
+        "{kills} runs killed, {twice} of them twice, {restarted} before they had begun: {kills} equal"
     );
 }
 

@@ -355,6 +355,16 @@ impl Config {
         )))
     }
 
+    /// The settings that are not the default's, each key with its value as TOML.
+    pub fn changed(&self) -> Vec<(String, String)> {
+        let table =
+            |config: &Config| toml::Table::try_from(config).expect("a configuration is a table");
+        let default = table(&Config::default());
+        let differs = |(key, value): &(String, toml::Value)| default.get(key) != Some(value);
+        let all = table(self).into_iter().filter(differs);
+        all.map(|(key, value)| (key, value.to_string())).collect()
+    }
+
     /// What happens to the training images.
     pub fn augmentation(&self) -> Augmentation {
         Augmentation { flip: self.flip, shift: self.shift, cutout: self.cutout }

@@ -496,6 +496,47 @@ impl Terminal {
     }
 }
 
+/// How the learning rate falls, in words.
+fn schedule(config: &Config) -> String {
+    let Config { lr_decay, step_epochs, lr_last, power, .. } = config;
+    match config.schedule {
+        Schedule::Exponential => format!("x {lr_decay} an epoch"),
+        Schedule::Step => format!("x {lr_decay} every {step_epochs} epochs"),
+        Schedule::Plateau => format!("x {lr_decay} after {step_epochs} epochs that were no better"),
+        Schedule::Linear => format!("along a line to {lr_last}"),
+        Schedule::Polynomial => format!("along a power of {power} to {lr_last}"),
+        Schedule::Cosine => format!("along a cosine to {lr_last}"),
+    }
+}
+
+/// The settings that are not the default's, but for those that a run's first lines tell anyway and
+/// those on which nothing depends.
+fn others(config: &Config) -> Vec<String> {
+    const TOLD: [&str; 18] = [
+        "hidden_dim",
+        "learning_rate",
+        "schedule",
+        "lr_decay",
+        "step_epochs",
+        "lr_last",
+        "power",
+        "momentum",
+        "reg",
+        "batch_size",
+        "seed",
+        "threads",
+        "validation",
+        "epochs",
+        "data",
+        "data_dir",
+        "checkpoint_every",
+        "train_sample",
+    ];
+    let told = |key: &str| TOLD.contains(&key);
+    let others = config.changed().into_iter().filter(|(key, _)| !told(key));
+    others.map(|(key, value)| format!("{key} {value}")).collect()
+}
+
 impl Observer for Terminal {
     fn preparing(&mut self, step: &str) {
         self.say(step.to_owned());
@@ -509,10 +550,9 @@ impl Observer for Terminal {
             plan.parameters, plan.training, plan.validation, plan.test
         ));
         self.say(format!(
-            "learning rate {} (x {} an epoch), momentum {}, reg {}, batch {}, seed {}; {} thread{}, \
-             {} kernels",
+            "learning rate {} ({}), momentum {}, reg {}, batch {}, seed {}; {} thread{}, {} kernels",
             config.learning_rate,
-            config.lr_decay,
+            schedule(config),
             config.momentum,
             config.reg,
             config.batch_size,
@@ -521,6 +561,10 @@ impl Observer for Terminal {
             if config.threads == 1 { "" } else { "s" },
             plan.kernel
         ));
+        let others = others(config);
+        if !others.is_empty() {
+            self.say(others.join(", "));
+        }
         if plan.begun > 0 {
             self.say(format!("going on after iteration {}", plan.begun));
         }
