@@ -107,6 +107,11 @@ bench *FLAGS:
 roofline *FLAGS:
     cargo run --release --quiet --package chainrule-bench --bin roofline -- {{FLAGS}}
 
+# What each ingredient costs: the speed of a step with it, as a share of that without
+[group('bench')]
+ingredients *FLAGS:
+    cargo run --release --quiet --package chainrule-bench --bin ingredients -- {{FLAGS}}
+
 # PyTorch, JAX, numpy and scikit-learn in a Python of their own (6 GB: torch brings CUDA along)
 [group('bench')]
 peers:

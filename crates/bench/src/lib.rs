@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use chainrule_nn::{Engine, Init, Sgd, SoftmaxClassifier};
+use chainrule_nn::{Engine, Hidden, Init, Method, Optimiser, Regularisation, SoftmaxClassifier};
 use chainrule_tensor::bytes::ByteRows;
 use chainrule_tensor::{Path, Tensor};
 use criterion::Criterion;
@@ -62,6 +62,33 @@ pub fn criterion() -> Criterion {
         .sample_size(30)
 }
 
+/// What a network is made of and how it is trained, beside its widths.
+#[derive(Clone, Copy)]
+pub struct Ingredients {
+    /// What stands between two layers.
+    pub hidden: Hidden,
+    /// What training does to a batch.
+    pub regularisation: Regularisation,
+    /// How the gradient becomes a step.
+    pub method: Method<f32>,
+    /// The share that stays of a running mean of the weights, if there is one.
+    pub average: Option<f64>,
+    /// The largest norm of the gradient, if it is taken.
+    pub clip_norm: Option<f64>,
+}
+
+impl Default for Ingredients {
+    fn default() -> Self {
+        Self {
+            hidden: Hidden::default(),
+            regularisation: Regularisation::default(),
+            method: Method::Momentum { momentum: 0.9, nesterov: false },
+            average: None,
+            clip_norm: None,
+        }
+    }
+}
+
 /// A network in training on made-up images.
 pub struct Work {
     pixels: Vec<u8>,
@@ -72,6 +99,7 @@ pub struct Work {
     at: usize,
     shuffle: Box<dyn Iterator<Item = u32>>,
     engine: Engine,
+    rule: Optimiser<f32>,
     batch: usize,
 }
 
@@ -89,11 +117,30 @@ impl Work {
     /// # Panics
     /// As [`Work::new`], or if there are fewer images than fill a batch.
     pub fn with_images(hidden: &[usize], batch: usize, threads: usize, images: usize) -> Work {
+        Work::of(Ingredients::default(), hidden, batch, threads, images)
+    }
+
+    /// [`Work::with_images`] of a network with these ingredients.
+    ///
+    /// # Panics
+    /// As [`Work::with_images`].
+    pub fn of(
+        with: Ingredients,
+        hidden: &[usize],
+        batch: usize,
+        threads: usize,
+        images: usize,
+    ) -> Work {
         assert!(images >= batch, "a batch of {batch} of {images} images");
         let widths = [&[INPUTS], hidden, &[10]].concat();
-        let model = SoftmaxClassifier::new(&widths, Init::He, 1).expect("no width is 0");
+        let model = SoftmaxClassifier::with_hidden(&widths, with.hidden, Init::He, 1);
+        let model = model.expect("no width is 0");
         let path = Path::from_environment().expect("a path of this machine");
-        let engine = Engine::with_path(&model, batch, threads, path).expect("threads start");
+        let mut engine = Engine::with_path(&model, batch, threads, path).expect("threads start");
+        engine.set_regularisation(with.regularisation);
+        engine.set_average(with.average);
+        engine.set_clip_norm(with.clip_norm);
+        let method = with.method;
         Work {
             pixels: stream(1).take(images * INPUTS).map(|x| x as u8).collect(),
             labels: stream(2).take(images).map(|x| (x % 10) as u8).collect(),
@@ -103,13 +150,13 @@ impl Work {
             at: images,
             shuffle: Box::new(stream(3)),
             engine,
+            rule: Optimiser { learning_rate: 1e-4, l2: 1e-4, decay: 0.0, method },
             batch,
         }
     }
 
     /// Takes `steps` steps; a new order begins where the old one ends.
     pub fn train(&mut self, steps: usize) {
-        let rule = Sgd { learning_rate: 1e-4, momentum: 0.9, l2: 1e-4, nesterov: false };
         let rows = ByteRows::new(&self.pixels, &self.scale, &self.shift);
         let mut left = steps;
         while left > 0 {
@@ -124,7 +171,7 @@ impl Work {
             let whole = (all - self.at) / self.batch;
             let images = left.min(whole) * self.batch;
             let order = &self.order[self.at..self.at + images];
-            let trained = self.engine.train(&rows, &self.labels, order, self.batch, rule);
+            let trained = self.engine.train(&rows, &self.labels, order, self.batch, self.rule);
             trained.expect("so small a step does not diverge");
             self.at += images;
             left -= images / self.batch;

@@ -14,7 +14,7 @@ use chainrule_tensor::Path;
 use chainrule_tensor::team::Team;
 
 use crate::config::{ConfigError, Normalise};
-use crate::schedule::{LearningRates, Plateau};
+use crate::schedule::LearningRates;
 use crate::{Config, Error, machine};
 
 /// The images as the network reads them, and which of them are for what.
@@ -128,11 +128,8 @@ impl<'a> Prepared<'a> {
     }
 
     /// The learning rates of a run on these images.
-    pub fn rates(&self, config: &Config, plateau: Plateau) -> LearningRates {
-        let steps = self.split.train.len().div_ceil(config.batch_size) as u64;
-        let mut rates = LearningRates::new(config, steps);
-        rates.plateau = plateau;
-        rates
+    pub fn rates(&self, config: &Config) -> LearningRates {
+        LearningRates::new(config, self.split.train.len().div_ceil(config.batch_size) as u64)
     }
 
     /// Loss and predictions on the given images of the training file, of a network that was trained

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::checkpoint::{Checkpoint, State};
 use crate::config::ConfigError;
 use crate::folder::RunFolder;
-use crate::schedule::{LearningRates, Plateau};
+use crate::schedule::LearningRates;
 use crate::{Config, Error, ModelFile, Prepared, confusion, folder, machine, tensors};
 
 /// The images of a run, and where they came from.
@@ -287,7 +287,7 @@ pub fn start(
         iterations: Table::create(out.join("iterations.csv"), &ITERATION_COLUMNS)?,
         epochs: Table::create(out.join("epochs.csv"), &epoch_columns(layers))?,
         engine,
-        rates: prepared.rates(&config, Plateau::default()),
+        rates: prepared.rates(&config),
         prepared,
         provenance,
         out,
@@ -362,7 +362,7 @@ pub fn resume(
         iterations: Table::cut_back(out.join("iterations.csv"), state.iterations_csv)?,
         epochs: Table::cut_back(out.join("epochs.csv"), state.epochs_csv)?,
         engine,
-        rates: prepared.rates(&config, state.plateau),
+        rates: prepared.rates(&config).standing_at(state.plateau),
         prepared,
         provenance: state.provenance,
         out,

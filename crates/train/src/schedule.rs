@@ -83,6 +83,11 @@ impl LearningRates {
         }
     }
 
+    /// The same in a run that goes on.
+    pub(crate) fn standing_at(self, plateau: Plateau) -> Self {
+        Self { plateau, ..self }
+    }
+
     /// Hears whether an epoch was better on validation than all before it.
     pub fn end_epoch(&mut self, better: bool) {
         let Plateau { waited, factors } = &mut self.plateau;
