@@ -39,6 +39,7 @@ mod normalise;
 mod order;
 mod pixels;
 mod random;
+mod rotate;
 pub mod sample;
 mod split;
 mod verify;

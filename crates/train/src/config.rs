@@ -101,6 +101,8 @@ pub struct Config {
     pub flip: bool,
     /// Most pixels by which a training image is moved along each axis.
     pub shift: u8,
+    /// Largest angle by which a training image is turned, to either side, in degrees.
+    pub rotate: f64,
     /// Side of the square that is cut out of a training image, in pixels.
     pub cutout: u8,
     /// Stop after so many epochs without a better validation accuracy.
@@ -201,6 +203,7 @@ impl Default for Config {
             zca: None,
             flip: false,
             shift: 0,
+            rotate: 0.0,
             cutout: 0,
             patience: None,
             train_sample: 0,
@@ -367,7 +370,12 @@ impl Config {
 
     /// What happens to the training images.
     pub fn augmentation(&self) -> Augmentation {
-        Augmentation { flip: self.flip, shift: self.shift, cutout: self.cutout }
+        Augmentation {
+            flip: self.flip,
+            shift: self.shift,
+            rotate: self.rotate,
+            cutout: self.cutout,
+        }
     }
 
     /// The coefficients of a step with this learning rate.

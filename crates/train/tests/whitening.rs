@@ -35,6 +35,7 @@ fn config() -> Config {
         zca: Some(0.1),
         flip: true,
         shift: 1,
+        rotate: 10.0,
         cutout: 2,
         batch_size: 16,
         epochs: 3,

@@ -134,6 +134,9 @@ pub struct Args {
     /// Move training images by up to so many pixels along each axis [default: 0]
     #[arg(long, value_name = "PIXELS")]
     shift: Option<u8>,
+    /// Turn training images by up to so many degrees, to either side [default: 0]
+    #[arg(long, value_name = "DEGREES", allow_negative_numbers = true)]
+    rotate: Option<f64>,
     /// Cut a square of this side out of training images [default: 0]
     #[arg(long, value_name = "PIXELS")]
     cutout: Option<u8>,
@@ -245,6 +248,7 @@ impl Args {
             zca: self.zca.or(base.zca),
             flip: base.flip || self.flip,
             shift: self.shift.unwrap_or(base.shift),
+            rotate: self.rotate.unwrap_or(base.rotate),
             cutout: self.cutout.unwrap_or(base.cutout),
             patience: self.patience.or(base.patience),
             train_sample: self.train_sample.unwrap_or(base.train_sample),
