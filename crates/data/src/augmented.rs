@@ -11,8 +11,9 @@ use chainrule_tensor::prefetch::Ahead;
 use chainrule_tensor::{Path, Scalar};
 
 use crate::augment::{Change, WIDEST};
+use crate::pixels::standardise;
 use crate::rotate::Turn;
-use crate::{Changes, Images, Pixels, Shape};
+use crate::{Changes, Gain, Images, Pixels, Shape};
 
 /// Values of an image that are put into place at a time: a block of columns is no wider.
 const PIECE: usize = 128;
@@ -46,16 +47,16 @@ impl<'a> Augmented<'a> {
         let mut values = [0.0; PIECE];
         let values = &mut values[..columns.len()];
         match self.pixels {
-            Pixels::Bytes { images, scale, shift } => {
+            Pixels::Bytes { images, scale, shift, gains } => {
                 change.write_turned(turn, images.image(row), shape, columns.clone(), values);
-                let of = scale[columns.clone()].iter().zip(&shift[columns]);
-                values.iter_mut().zip(of).for_each(|(x, (scale, shift))| *x = *x * scale + shift);
+                let gain = gains.map_or(Gain::NONE, |gains| gains[row]);
+                standardise(values, gain, (&scale[columns.clone()], &shift[columns]), out);
             }
             Pixels::Floats(images) => {
                 change.write_turned(turn, images.image(row), shape, columns, values);
+                out.iter_mut().zip(values).for_each(|(out, x)| *out = T::from_f32(*x));
             }
         }
-        out.iter_mut().zip(values).for_each(|(out, x)| *out = T::from_f32(*x));
     }
 
     /// Sets what is cut out of values `columns` of image `row` to 0.
@@ -179,7 +180,14 @@ impl<T: Scalar> Rows<T> for Augmented<'_> {
                     continue;
                 }
                 match self.pixels {
-                    Pixels::Bytes { images, scale, shift } => {
+                    Pixels::Bytes { images, scale, shift, gains: Some(gains) } => {
+                        let of = (&scale[piece.clone()], &shift[piece.clone()]);
+                        let mut bytes = [0; PIECE];
+                        let bytes = &mut bytes[..piece.len()];
+                        change.write(images.image(row), shape, piece.clone(), bytes);
+                        standardise(bytes, gains[row], of, out);
+                    }
+                    Pixels::Bytes { images, scale, shift, gains: None } => {
                         let of = (&scale[piece.clone()], &shift[piece.clone()]);
                         let written = usual
                             .as_ref()
@@ -311,7 +319,12 @@ mod tests {
     /// [`collect`] of pixels as they are.
     fn gathered(images: &Images, changes: &Changes, row: u32, block: usize) -> Vec<f32> {
         let (scale, shift) = (vec![1.0; images.dim()], vec![0.0; images.dim()]);
-        collect(Pixels::Bytes { images, scale: &scale, shift: &shift }, changes, row, block)
+        collect(
+            Pixels::Bytes { images, scale: &scale, shift: &shift, gains: None },
+            changes,
+            row,
+            block,
+        )
     }
 
     fn epoch(images: &Images, augmentation: Augmentation, epoch: u32) -> Changes {
@@ -377,7 +390,12 @@ mod tests {
                 let scaled: Vec<f32> =
                     want.iter().zip(&scale).zip(&shift).map(|((x, a), b)| x * a + b).collect();
                 for block in blocks {
-                    let bytes = Pixels::Bytes { images: &images, scale: &scale, shift: &shift };
+                    let bytes = Pixels::Bytes {
+                        images: &images,
+                        scale: &scale,
+                        shift: &shift,
+                        gains: None,
+                    };
                     for (pixels, want) in [(bytes, &scaled), (Pixels::Floats(&floats), &want)] {
                         let found = collect(pixels, &changes, row, block);
                         let near = |(a, b): (&f32, &f32)| (a - b).abs() <= tolerance;
