@@ -8,8 +8,8 @@
 //! x' = sin y + cos x
 //! ```
 //!
-//! by a positive angle clockwise. Both coordinates are reflected at the borders, as a shift's are, and the value is bilinear
-//! between the four pixels around the place.
+//! by a positive angle clockwise. Both coordinates are reflected at the borders, as a shift's are,
+//! and the value is bilinear between the four pixels around the place.
 
 use std::ops::Range;
 
@@ -61,7 +61,7 @@ impl Change {
                 let y = reflect(down - turn.sin * u, (height - 1) as f32);
                 let x = reflect(right + turn.cos * u, (width - 1) as f32);
                 // They are not negative, so that this rounds down.
-                let (top, left) = (y as usize, x as usize);
+                let (top, left) = (y as u32 as usize, x as u32 as usize);
                 let (fy, fx) = (y - top as f32, x - left as f32);
                 let (bottom, beside) = ((top + 1).min(height - 1), (left + 1).min(width - 1));
                 let across = |line: usize| {
@@ -77,12 +77,14 @@ impl Change {
 
 /// Where a position lies in `0..=last`, reflected at both ends as often as it takes.
 fn reflect(at: f32, last: f32) -> f32 {
-    let at = at.abs();
-    if at <= last {
-        return at;
+    let mut at = at.abs();
+    while at > last {
+        if last == 0.0 {
+            return 0.0;
+        }
+        at = (2.0 * last - at).abs();
     }
-    let at = at % (2.0 * last).max(1.0);
-    at.min(2.0 * last - at).max(0.0)
+    at
 }
 
 #[cfg(test)]
