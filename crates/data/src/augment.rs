@@ -1,8 +1,9 @@
-//! Training images a little different in every epoch: flips, shifts, cut-out.
+//! Training images a little different in every epoch: flips, shifts, rotations, cut-out.
 //!
 //! Pixel (y, x) of the image that is read is pixel (r(y + dy), r(x + dx)) of the one that is stored,
 //! x counted from the right if it is flipped, where r reflects at the borders without repeating
-//! them: -1 is 1, and n is n - 2. Of a cut-out image a square is 0 after the normalisation, that is
+//! them: -1 is 1, and n is n - 2. If images are turned as well, [`crate::rotate`] says where between
+//! pixels it is read. Of a cut-out image a square is 0 after the normalisation, that is
 //! the mean (DeVries & Taylor 2017).
 //!
 //! What happens to an image is a pure function of the seed, the epoch and the image. It is drawn
@@ -11,34 +12,39 @@
 use rand_core::Rng;
 
 use crate::random::{Purpose, below, generator};
+use crate::rotate::Turn;
 use crate::{Error, Images, Shape};
 
 /// Widest image, in pixels, that can be augmented.
 pub(crate) const WIDEST: usize = 256;
 
 /// What may happen to a training image. The default changes nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Augmentation {
     /// Every other image is mirrored, left to right.
     pub flip: bool,
     /// Most pixels by which an image is moved, in each direction of each axis.
     pub shift: u8,
+    /// Largest angle by which an image is turned, to either side, in degrees: 0 to 180.
+    pub rotate: f64,
     /// Side of the square that is cut out, in pixels; its centre lies anywhere in the image.
     pub cutout: u8,
 }
 
 /// What happens to one image in one epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Change {
     pub flip: bool,
     /// Downwards and to the right, in pixels of the stored image.
     pub shift: (i16, i16),
     /// Centre of the square, (y, x).
     pub centre: (u16, u16),
+    /// How it is turned, if images are turned at all.
+    pub turn: Option<Turn>,
 }
 
 /// What happens to each image in one epoch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Changes {
     /// Side of the square that is cut out.
     pub(crate) cutout: usize,
@@ -50,13 +56,19 @@ impl Augmentation {
     /// Whether these images can be augmented so.
     ///
     /// # Errors
-    /// If they are too small for the shift, or too wide.
+    /// If they are too small for the shift, or too wide, or the angle is none.
     pub fn check(self, images: &Images) -> Result<(), Error> {
         let (height, width) = (images.shape().height, images.shape().width);
         let (side, most) = (height.min(width), self.shift);
         if usize::from(most) >= side {
             return Err(Error::Augmentation(format!(
                 "shift is {most}: it must be below the side of an image, {side}"
+            )));
+        }
+        if !(0.0..=180.0).contains(&self.rotate) {
+            return Err(Error::Augmentation(format!(
+                "rotate is {}: it must be an angle from 0 to 180 degrees",
+                self.rotate
             )));
         }
         if width > WIDEST {
@@ -81,7 +93,13 @@ impl Augmentation {
             let shift = (offset(), offset());
             let centre =
                 (below(&mut rng, height as u32) as u16, below(&mut rng, width as u32) as u16);
-            Change { flip: self.flip && rng.next_u64() >> 63 == 1, shift, centre }
+            let flip = self.flip && rng.next_u64() >> 63 == 1;
+            // Drawn last and only if asked for: without it all else is drawn as it ever was.
+            let turn = (self.rotate > 0.0).then(|| {
+                let uniform = (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
+                Turn::of(self.rotate * (2.0 * uniform - 1.0))
+            });
+            Change { flip, shift, centre, turn }
         };
         Ok(Changes { cutout: self.cutout.into(), each: (0..images.len()).map(change).collect() })
     }
@@ -105,7 +123,8 @@ mod tests {
     #[test]
     fn every_change_comes_about_as_often_as_it_should() {
         let images = images(9000);
-        let changes = epoch(&images, Augmentation { flip: true, shift: 1, cutout: 0 }, 1);
+        let changes =
+            epoch(&images, Augmentation { flip: true, shift: 1, ..Augmentation::default() }, 1);
         // 9000 draws of 1/2 and of 1/9 deviate by 47 and 30; five times that is beyond chance.
         let flipped = changes.each.iter().filter(|change| change.flip).count();
         assert!(flipped.abs_diff(4500) < 5 * 47, "{flipped}");
@@ -115,9 +134,11 @@ mod tests {
                 assert!(n.abs_diff(1000) < 5 * 30, "({dy}, {dx}): {n}");
             }
         }
-        let next = epoch(&images, Augmentation { flip: true, shift: 1, cutout: 0 }, 2);
+        let next =
+            epoch(&images, Augmentation { flip: true, shift: 1, ..Augmentation::default() }, 2);
         assert_ne!(changes, next, "every epoch is another");
-        let again = epoch(&images, Augmentation { flip: true, shift: 1, cutout: 0 }, 1);
+        let again =
+            epoch(&images, Augmentation { flip: true, shift: 1, ..Augmentation::default() }, 1);
         assert_eq!(changes, again);
     }
 

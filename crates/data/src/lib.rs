@@ -30,6 +30,7 @@
 mod augment;
 mod augmented;
 pub mod cifar10;
+mod contrast;
 mod error;
 #[cfg(feature = "fetch")]
 pub mod fetch;
@@ -39,6 +40,7 @@ mod normalise;
 mod order;
 mod pixels;
 mod random;
+mod rotate;
 pub mod sample;
 mod split;
 mod verify;
@@ -47,6 +49,7 @@ mod whiten;
 pub use augment::{Augmentation, Changes};
 pub use augmented::Augmented;
 pub use cifar10::CLASSES as CIFAR10_CLASSES;
+pub use contrast::Gain;
 pub use error::Error;
 pub use images::{Dataset, FloatImages, Images, Shape};
 pub use normalise::Normalisation;

@@ -1,17 +1,20 @@
-//! Normalisation: x = (byte - mean) / std, with mean and deviation in pixel units, 0 to 255.
+//! Normalisation: x = (byte - mean) / std, with mean and deviation in pixel units, 0 to 255; or, of
+//! images with a contrast normalisation of their own before it ([`Gain`]), in units of that.
 //!
 //! One mean and deviation for all values, one a channel, or one a pixel value. They are taken
 //! over the training part alone: the images that judge must not leak into what is judged.
 //! The sums are of integers, and exact, so the result is the same in whatever order they are
 //! formed.
 
-use crate::{Error, Images};
+use crate::{Error, Gain, Images};
 
-/// Mean and standard deviation in pixel units, of 1, channels or dim values each.
+/// Mean and standard deviation in pixel units, of 1, channels or dim values each, and the
+/// regulariser of the contrast normalisation before them, if there is one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Normalisation {
     mean: Vec<f32>,
     std: Vec<f32>,
+    contrast: Option<f32>,
 }
 
 impl Normalisation {
@@ -35,7 +38,55 @@ impl Normalisation {
         if let Some(i) = std.iter().position(|s| !(s.is_finite() && *s > 0.0)) {
             return refuse(format!("deviation {i} is {}, expected a positive number", std[i]));
         }
-        Ok(Self { mean, std })
+        Ok(Self { mean, std, contrast: None })
+    }
+
+    /// The same after a per-image contrast normalisation, whose regulariser is `contrast`.
+    ///
+    /// # Errors
+    /// [`Error::Normalisation`] if it is no positive number.
+    pub fn with_contrast(self, contrast: Option<f32>) -> Result<Self, Error> {
+        match contrast.filter(|x| !(x.is_finite() && *x > 0.0)) {
+            Some(x) => Err(Error::Normalisation(format!(
+                "the regulariser of the contrast is {x}, expected a positive number"
+            ))),
+            None => Ok(Self { contrast, ..self }),
+        }
+    }
+
+    /// Per-image contrast normalisation with a regulariser, then one mean and deviation for each
+    /// run of `group` values: 1 for each pixel, height · width for each channel.
+    ///
+    /// # Errors
+    /// As [`per_channel`](Self::per_channel), and if the regulariser is no positive number.
+    pub fn of_contrast(
+        images: &Images,
+        indices: &[u32],
+        regulariser: f32,
+        group: usize,
+    ) -> Result<Self, Error> {
+        check_indices(images, indices)?;
+        let of = Self::new(vec![0.0], vec![1.0])?.with_contrast(Some(regulariser))?;
+        let gains = Gain::of(images, regulariser);
+        let mut sums = vec![(0.0, 0.0); images.dim()];
+        for &i in indices {
+            let (gain, pixels) = (gains[i as usize], images.image(i as usize));
+            for ((sum, square), &byte) in sums.iter_mut().zip(pixels) {
+                let x = f64::from(gain.apply(f32::from(byte)));
+                *sum += x;
+                *square += x * x;
+            }
+        }
+        let n = (indices.len() * group) as f64;
+        let moments = sums.chunks_exact(group).map(|sums| {
+            let (sum, square) = sums.iter().fold((0.0, 0.0), |(a, b), (x, y)| (a + x, b + y));
+            let variance = square / n - (sum / n) * (sum / n);
+            // A value that never varies is left as it is: 0 in training.
+            let std = if variance > 1e-9 { variance.sqrt() } else { 1.0 };
+            ((sum / n) as f32, std as f32)
+        });
+        let (mean, std) = moments.unzip();
+        Ok(Self { mean, std, ..of })
     }
 
     /// One mean and deviation for each channel, over the images of `indices`.
@@ -71,7 +122,12 @@ impl Normalisation {
                 ((sum as f64 / n as f64) as f32, std as f32)
             })
             .unzip();
-        Self { mean, std }
+        Self { mean, std, contrast: None }
+    }
+
+    /// The regulariser of the contrast normalisation before it, if there is one.
+    pub fn contrast(&self) -> Option<&f32> {
+        self.contrast.as_ref()
     }
 
     /// The mean, in pixel units.
@@ -105,6 +161,19 @@ impl Normalisation {
     }
 }
 
+fn check_indices(images: &Images, indices: &[u32]) -> Result<(), Error> {
+    if indices.is_empty() {
+        return Err(Error::Normalisation("there is no image to take the mean of".to_owned()));
+    }
+    if let Some(&i) = indices.iter().find(|&&i| i as usize >= images.len()) {
+        return Err(Error::Normalisation(format!(
+            "image {i} of {} was asked for (counted from 0)",
+            images.len()
+        )));
+    }
+    Ok(())
+}
+
 /// Σx and Σx² of each of the dim values over some images.
 struct Sums {
     images: u64,
@@ -114,15 +183,7 @@ struct Sums {
 
 impl Sums {
     fn over(images: &Images, indices: &[u32]) -> Result<Self, Error> {
-        if indices.is_empty() {
-            return Err(Error::Normalisation("there is no image to take the mean of".to_owned()));
-        }
-        if let Some(&i) = indices.iter().find(|&&i| i as usize >= images.len()) {
-            return Err(Error::Normalisation(format!(
-                "image {i} of {} was asked for (counted from 0)",
-                images.len()
-            )));
-        }
+        check_indices(images, indices)?;
         let dim = images.dim();
         let mut sums =
             Self { images: indices.len() as u64, values: vec![0; dim], squares: vec![0; dim] };

@@ -7,7 +7,7 @@ use chainrule_tensor::bytes::{ByteRows, Rows};
 use chainrule_tensor::prefetch::Ahead;
 use chainrule_tensor::{Path, Scalar};
 
-use crate::{FloatImages, Images, Shape};
+use crate::{FloatImages, Gain, Images, Shape};
 
 /// Images as rows of numbers.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,8 @@ pub enum Pixels<'a> {
         scale: &'a [f32],
         /// (dim)
         shift: &'a [f32],
+        /// What becomes of the bytes of each image before that, (n); of none as a rule.
+        gains: Option<&'a [Gain]>,
     },
     /// The values are taken as they are.
     Floats(&'a FloatImages),
@@ -72,8 +74,16 @@ impl<T: Scalar> Rows<T> for Pixels<'_> {
 
     fn gather(&self, path: Path, rows: &[u32], columns: Range<usize>, out: &mut [T]) {
         match *self {
-            Pixels::Bytes { images, scale, shift } => {
+            Pixels::Bytes { images, scale, shift, gains: None } => {
                 ByteRows::new(images.pixels(), scale, shift).gather(path, rows, columns, out);
+            }
+            Pixels::Bytes { images, scale, shift, gains: Some(gains) } => {
+                assert_eq!(out.len(), rows.len() * columns.len());
+                for (&row, out) in rows.iter().zip(out.chunks_exact_mut(columns.len().max(1))) {
+                    let bytes = &images.image(row as usize)[columns.clone()];
+                    let of = (&scale[columns.clone()], &shift[columns.clone()]);
+                    standardise(bytes, gains[row as usize], of, out);
+                }
             }
             Pixels::Floats(images) => images.gather(path, rows, columns, out),
         }
@@ -81,5 +91,17 @@ impl<T: Scalar> Rows<T> for Pixels<'_> {
 
     fn soon(&self, rows: &[u32], columns: Range<usize>, ahead: &mut Ahead) {
         rows.iter().for_each(|&row| self.soon_moved(row, &columns, 0, ahead));
+    }
+}
+
+/// Values of an image with a contrast normalisation, each times its scale plus its shift.
+pub(crate) fn standardise<V: Copy + Into<f32>, T: Scalar>(
+    values: &[V],
+    gain: Gain,
+    (scale, shift): (&[f32], &[f32]),
+    out: &mut [T],
+) {
+    for (((out, &value), scale), shift) in out.iter_mut().zip(values).zip(scale).zip(shift) {
+        *out = T::from_f32(gain.apply(value.into()) * scale + shift);
     }
 }

@@ -15,7 +15,7 @@
 //! | `squares.fc1.weight`, … | its running mean of squares, of `rmsprop` and `adam` |
 //! | `average.fc1.weight`, … | the running mean of the weights, with `average` |
 //! | `best.fc1.weight`, … | the weights that were best on validation |
-//! | `input.mean`, `input.std` | the normalisation |
+//! | `input.mean`, `input.std` | the normalisation; that of the contrast is a setting |
 //!
 //! and, as TOML in the entry `state` of its metadata, a [`State`]. The entry `sha256` is a checksum
 //! over all of it.
@@ -155,7 +155,9 @@ impl Checkpoint {
             Some((_, values)) => Ok(values),
         };
         let (mean, std) = (take("input.mean", None)?, take("input.std", None)?);
-        let normalisation = Normalisation::new(mean, std).map_err(|error| error.to_string())?;
+        let normalisation = Normalisation::new(mean, std)
+            .and_then(|normalisation| normalisation.with_contrast(state.config.contrast))
+            .map_err(|error| error.to_string())?;
         normalisation.scale_shift(state.widths[0]).map_err(|error| error.to_string())?;
         let mut classifier = |name: &str| -> Result<SoftmaxClassifier, String> {
             let made = SoftmaxClassifier::zeros_with(&state.widths, state.config.hidden());

@@ -93,6 +93,10 @@ pub struct Config {
     pub weight_scale: Option<f64>,
     /// What a pixel is divided by, after its mean is taken off.
     pub normalise: Normalise,
+    /// Takes its own mean off each image, and divides it by its own contrast with this regulariser,
+    /// before pixels are normalised; 10 is usual.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contrast: Option<f32>,
     /// Whitens the training images with this regulariser, which is added to the variances of their
     /// standardised pixels; 0.1 is usual.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,6 +105,8 @@ pub struct Config {
     pub flip: bool,
     /// Most pixels by which a training image is moved along each axis.
     pub shift: u8,
+    /// Largest angle by which a training image is turned, to either side, in degrees.
+    pub rotate: f64,
     /// Side of the square that is cut out of a training image, in pixels.
     pub cutout: u8,
     /// Stop after so many epochs without a better validation accuracy.
@@ -198,9 +204,11 @@ impl Default for Config {
             average: None,
             weight_scale: None,
             normalise: Normalise::Pixel,
+            contrast: None,
             zca: None,
             flip: false,
             shift: 0,
+            rotate: 0.0,
             cutout: 0,
             patience: None,
             train_sample: 0,
@@ -296,6 +304,7 @@ impl Config {
             average: Some(0.0),
             patience: Some(0),
             weight_scale: Some(0.0),
+            contrast: Some(0.0),
             zca: Some(0.0),
             max_steps: Some(0),
             checkpoint_every: Some(0),
@@ -367,7 +376,12 @@ impl Config {
 
     /// What happens to the training images.
     pub fn augmentation(&self) -> Augmentation {
-        Augmentation { flip: self.flip, shift: self.shift, cutout: self.cutout }
+        Augmentation {
+            flip: self.flip,
+            shift: self.shift,
+            rotate: self.rotate,
+            cutout: self.cutout,
+        }
     }
 
     /// The coefficients of a step with this learning rate.
@@ -510,6 +524,9 @@ impl Config {
         }
         if !(self.reg.is_finite() && self.reg >= 0.0) {
             return refuse(format!("reg is {}: it must be 0 or a positive number", self.reg));
+        }
+        if let Some(contrast) = self.contrast {
+            positive("contrast", contrast.into())?;
         }
         if let Some(zca) = self.zca {
             if !(zca.is_finite() && zca >= LEAST_REGULARISER) {

@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use chainrule_data::{
-    Augmented, Changes, Dataset, FloatImages, Images, Normalisation, Pixels, Split, Whitening,
+    Augmented, Changes, Dataset, FloatImages, Gain, Images, Normalisation, Pixels, Split, Whitening,
 };
 use chainrule_nn::{Engine, Evaluation, SoftmaxClassifier};
 use chainrule_tensor::Path;
@@ -26,6 +26,8 @@ pub struct Prepared<'a> {
     pub split: Split,
     scale: Vec<f32>,
     shift: Vec<f32>,
+    /// Of the training file's images and of the test's, if they have a contrast normalisation.
+    gains: Option<[Vec<Gain>; 2]>,
     whitened: Option<Whitened>,
 }
 
@@ -53,13 +55,24 @@ impl<'a> Prepared<'a> {
             let border = (n - config.validation.min(n)) as u32;
             Split { train: (0..border).collect(), validation: (border..n as u32).collect() }
         };
-        let normalisation = match (normalisation, config.normalise) {
-            (Some(given), _) => given,
-            (None, Normalise::Pixel) => Normalisation::per_pixel(&dataset.train, &split.train)?,
-            (None, Normalise::Channel) => Normalisation::per_channel(&dataset.train, &split.train)?,
+        let shape = dataset.train.shape();
+        let (images, training) = (&dataset.train, &split.train);
+        let normalisation = match (normalisation, config.contrast, config.normalise) {
+            (Some(given), ..) => given,
+            (None, None, Normalise::Pixel) => Normalisation::per_pixel(images, training)?,
+            (None, None, Normalise::Channel) => Normalisation::per_channel(images, training)?,
+            (None, Some(contrast), normalise) => {
+                let group = match normalise {
+                    Normalise::Pixel => 1,
+                    Normalise::Channel => shape.height * shape.width,
+                };
+                Normalisation::of_contrast(images, training, contrast, group)?
+            }
         };
+        let gains = normalisation.contrast();
+        let gains = gains.map(|&e| [&dataset.train, &dataset.test].map(|of| Gain::of(of, e)));
         let (scale, shift) = normalisation.scale_shift(dataset.train.dim())?;
-        Ok(Self { dataset, normalisation, split, scale, shift, whitened: None })
+        Ok(Self { dataset, normalisation, split, scale, shift, gains, whitened: None })
     }
 
     /// Whitens the images of the training file, if `config` asks for it, as their training part
@@ -85,7 +98,7 @@ impl<'a> Prepared<'a> {
                 available as f64 / 1e9
             ))));
         }
-        let plain = self.rows(&self.dataset.train);
+        let plain = self.train_rows();
         let team = (path, Team::new(config.threads)?);
         let tell = |step: &str| progress(&format!("whitening the images: {step}"));
         let shape = images.shape();
@@ -109,16 +122,26 @@ impl<'a> Prepared<'a> {
         classifier
     }
 
-    /// Any images, as a network reads them that was read from a file: plain, and standardised.
-    pub fn rows<'b>(&'b self, images: &'b Images) -> Pixels<'b> {
-        Pixels::Bytes { images, scale: &self.scale, shift: &self.shift }
+    /// The images of the training file, as a network reads them that was read from a file: plain,
+    /// and standardised.
+    pub fn train_rows(&self) -> Pixels<'_> {
+        self.rows(&self.dataset.train, self.gains.as_ref().map(|[train, _]| &train[..]))
+    }
+
+    /// The test images, as [`Prepared::train_rows`].
+    pub fn test_rows(&self) -> Pixels<'_> {
+        self.rows(&self.dataset.test, self.gains.as_ref().map(|[_, test]| &test[..]))
+    }
+
+    fn rows<'b>(&'b self, images: &'b Images, gains: Option<&'b [Gain]>) -> Pixels<'b> {
+        Pixels::Bytes { images, scale: &self.scale, shift: &self.shift, gains }
     }
 
     /// The images of the training file, as a network is trained on them.
     pub fn pixels(&self) -> Pixels<'_> {
         match &self.whitened {
             Some(Whitened { train, .. }) => Pixels::Floats(train),
-            None => self.rows(&self.dataset.train),
+            None => self.train_rows(),
         }
     }
 
@@ -142,6 +165,6 @@ impl<'a> Prepared<'a> {
     pub fn test(&self, engine: &mut Engine) -> Evaluation {
         let images = &self.dataset.test;
         let all: Vec<u32> = (0..images.len() as u32).collect();
-        engine.evaluate(&self.rows(images), images.labels(), &all)
+        engine.evaluate(&self.test_rows(), images.labels(), &all)
     }
 }

@@ -231,6 +231,14 @@ fn settle(config: &Config, data: &Data, start: Option<&ModelFile>) -> Result<Con
             )));
         }
         config.hidden_dim = hidden;
+        let contrast = start.normalisation.contrast().copied();
+        if config.contrast.is_some() && config.contrast != contrast {
+            return Err(ConfigError::new(
+                "contrast is not that of the weights to start from, which know their own: leave it \
+                 out",
+            ));
+        }
+        config.contrast = contrast;
     }
     config.check()?;
     let (images, inputs) = (data.dataset.train.len(), data.dataset.train.dim());

@@ -8,6 +8,7 @@
 //! | `input.mean`, `input.std` | (1), (channels) or (inputs) | in pixel units, 0 to 255 |
 //!
 //! | `norm1.weight`, `norm1.bias`, … | (outputs) | of a layer normalisation, as in PyTorch's `nn.LayerNorm`; `fc1.bias` is then left out |
+//! | `input.contrast` | (1) | ε of a per-image contrast normalisation, if there is one: x becomes (x - m) / √(v + ε), m and v the mean and variance of all pixels of the image, and `input.mean` and `input.std` are of the result |
 //!
 //! All are `F32`. A batch normalisation is folded into the weights when a file is written; one of
 //! PyTorch's that is not (`norm1.running_mean`, `norm1.running_var` beside them) is read. Hidden units
@@ -44,10 +45,12 @@ pub(crate) fn parameters(classifier: &SoftmaxClassifier) -> impl Iterator<Item =
     classifier.layout().into_iter().map(named)
 }
 
-/// The two tensors of a normalisation.
-pub(crate) fn normalisation(of: &Normalisation) -> [Named<'_>; 2] {
-    [("input.mean", of.mean()), ("input.std", of.std())]
-        .map(|(name, values)| (name.to_owned(), vec![values.len()], values))
+/// The tensors of a normalisation.
+pub(crate) fn normalisation(of: &Normalisation) -> impl Iterator<Item = Named<'_>> {
+    let named = [("input.mean", of.mean()), ("input.std", of.std())];
+    let contrast = of.contrast().map(|contrast| ("input.contrast", std::slice::from_ref(contrast)));
+    let all = named.into_iter().chain(contrast);
+    all.map(|(name, values)| (name.to_owned(), vec![values.len()], values))
 }
 
 impl ModelFile {
@@ -163,7 +166,16 @@ impl ModelFile {
             }
             _ => return Err("of input.mean and input.std it holds one, and needs both".into()),
         };
-        let normalisation = Normalisation::new(mean, std).map_err(|error| error.to_string())?;
+        let contrast = match find("input.contrast") {
+            None => None,
+            Some((shape, values)) if *shape == [1] => Some(values[0]),
+            Some((shape, _)) => {
+                return Err(format!("input.contrast has shape {shape:?}: expected [1]"));
+            }
+        };
+        let normalisation = Normalisation::new(mean, std)
+            .and_then(|normalisation| normalisation.with_contrast(contrast))
+            .map_err(|error| error.to_string())?;
         normalisation.scale_shift(widths[0]).map_err(|error| error.to_string())?;
         Ok(ModelFile { classifier, normalisation })
     }

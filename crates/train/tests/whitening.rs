@@ -4,6 +4,7 @@ use std::path::Path;
 
 use chainrule_data::{Dataset, Images, Shape};
 use chainrule_nn::Engine;
+use chainrule_tensor::bytes::Rows;
 use chainrule_train::config::Normalise;
 use chainrule_train::{
     Checkpoint, Config, Data, ModelFile, Observer, Prepared, Quiet, RunFolder, resume, run,
@@ -35,6 +36,7 @@ fn config() -> Config {
         zca: Some(0.1),
         flip: true,
         shift: 1,
+        rotate: 10.0,
         cutout: 2,
         batch_size: 16,
         epochs: 3,
@@ -77,7 +79,51 @@ fn the_file_of_a_whitened_run_gives_the_same_scores_on_plain_pixels() {
 }
 
 #[test]
+fn contrast_is_part_of_the_file_and_of_what_reads_it() {
+    let config = Config { contrast: Some(10.0), ..config() };
+    let (folder, data) = (trained(&config), data());
+    let file = ModelFile::load(folder.path()).unwrap();
+    assert_eq!(file.normalisation.contrast(), Some(&10.0));
+    // Of the definition, pixel by pixel, in f64.
+    let (mean, std) = (file.normalisation.mean(), file.normalisation.std());
+    let plain = Config { zca: None, contrast: None, ..config };
+    let normalisation = Some(file.normalisation.clone());
+    let prepared = Prepared::new(&plain, &data.dataset, normalisation).unwrap();
+    let mut row = vec![0.0f64; SHAPE.dim()];
+    for i in 0..60u32 {
+        let pixels = data.dataset.test.image(i as usize);
+        let n = pixels.len() as f64;
+        let own = pixels.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
+        let variance = pixels.iter().map(|&x| (f64::from(x) - own).powi(2)).sum::<f64>() / n;
+        let path = chainrule_tensor::Path::best();
+        Rows::gather(&prepared.test_rows(), path, &[i], 0..SHAPE.dim(), &mut row);
+        for (j, found) in row.iter().enumerate() {
+            let x = (f64::from(pixels[j]) - own) / (variance + 10.0).sqrt();
+            let want = (x - f64::from(mean[j])) / f64::from(std[j]);
+            assert!((found - want).abs() < 1e-5, "image {i}, pixel {j}: {found}, {want}");
+        }
+    }
+    // And the training part of it has mean 0 and variance 1.
+    let (mut sum, mut square) = (0.0, 0.0);
+    for &i in &prepared.split.train {
+        let path = chainrule_tensor::Path::best();
+        Rows::gather(&prepared.train_rows(), path, &[i], 0..SHAPE.dim(), &mut row);
+        sum += row[17];
+        square += row[17] * row[17];
+    }
+    let n = prepared.split.train.len() as f64;
+    assert!((sum / n).abs() < 1e-5 && (square / n - 1.0).abs() < 1e-5, "{sum}, {square} of {n}");
+    let started = Config { init_from: Some(folder.path().into()), ..plain };
+    let again = ModelFile::load(trained(&started).path()).unwrap();
+    assert_eq!(
+        again.normalisation, file.normalisation,
+        "a start from these weights reads the same"
+    );
+}
+
+#[test]
 fn a_whitened_run_writes_the_same_bits_on_any_number_of_threads() {
+    let config = || Config { contrast: Some(10.0), ..config() };
     let one = trained(&config());
     for threads in [2, 3] {
         let more = trained(&Config { threads, ..config() });
@@ -98,6 +144,7 @@ fn a_whitened_run_that_goes_on_ends_with_the_bits_of_one_that_never_stopped() {
             self.1
         }
     }
+    let config = || Config { contrast: Some(10.0), ..config() };
     let (whole, parts, data) = (trained(&config()), tempfile::tempdir().unwrap(), data());
     run(&config(), &data, parts.path(), &mut StopAt(30, false)).unwrap_err();
     let checkpoint = Checkpoint::load(parts.path()).unwrap();
@@ -126,6 +173,7 @@ fn what_cannot_be_whitened_is_refused_before_anything_is_written() {
 
     for (config, why) in [
         (Config { zca: Some(0.0), ..config() }, "zca is 0: it must be 0.000001 or larger"),
+        (Config { contrast: Some(0.0), ..config() }, "contrast is 0: it must be a positive number"),
         (Config { zca: Some(f64::NAN), ..config() }, "zca is NaN"),
         (Config { normalise: Normalise::Channel, ..config() }, "needs normalise = \"pixel\""),
         (Config { init_from: Some("model".into()), ..config() }, "zca and init_from do not go"),

@@ -167,9 +167,12 @@ impl Subject {
         config.validation = data.validation(config.validation);
         let prepared = Prepared::new(&config, dataset, Some(model.normalisation.clone()))
             .map_err(|error| sentence(&error))?;
-        let (images, rows) = match self.run.summary {
-            Some(_) => (&dataset.test, (0..dataset.test.len() as u32).collect()),
-            None => (&dataset.train, prepared.split.validation.clone()),
+        let (images, pixels, rows) = match self.run.summary {
+            Some(_) => {
+                let all = (0..dataset.test.len() as u32).collect();
+                (&dataset.test, prepared.test_rows(), all)
+            }
+            None => (&dataset.train, prepared.train_rows(), prepared.split.validation.clone()),
         };
         if rows.is_empty() {
             return Err(format!("the run has no {} images", self.set()));
@@ -178,7 +181,7 @@ impl Subject {
         let threads = chainrule_train::threads(0);
         let mut engine = Engine::with_path(&model.classifier, 1, threads, path)
             .map_err(|error| sentence(&error))?;
-        let mut probabilities = engine.scores(&prepared.rows(images), &rows).into_vec();
+        let mut probabilities = engine.scores(&pixels, &rows).into_vec();
         probabilities.chunks_exact_mut(images.classes()).for_each(softmax);
         let predictions = Predictions::new(images, rows, probabilities);
         match self.run.test_accuracy {

@@ -125,6 +125,9 @@ pub struct Args {
     /// Mean and deviation for each pixel or for each colour [default: pixel]
     #[arg(long, value_name = "pixel|channel", value_parser = named::<Normalise>)]
     normalise: Option<Normalise>,
+    /// Take its own mean and contrast from each image, with this regulariser; 10 is usual
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    contrast: Option<f32>,
     /// Whiten the training images (ZCA) with this regulariser; 0.1 is usual
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     zca: Option<f64>,
@@ -134,6 +137,9 @@ pub struct Args {
     /// Move training images by up to so many pixels along each axis [default: 0]
     #[arg(long, value_name = "PIXELS")]
     shift: Option<u8>,
+    /// Turn training images by up to so many degrees, to either side [default: 0]
+    #[arg(long, value_name = "DEGREES", allow_negative_numbers = true)]
+    rotate: Option<f64>,
     /// Cut a square of this side out of training images [default: 0]
     #[arg(long, value_name = "PIXELS")]
     cutout: Option<u8>,
@@ -242,9 +248,11 @@ impl Args {
             clip_norm: self.clip_norm.or(base.clip_norm),
             weight_scale: self.weight_scale.or(base.weight_scale),
             normalise: self.normalise.unwrap_or(base.normalise),
+            contrast: self.contrast.or(base.contrast),
             zca: self.zca.or(base.zca),
             flip: base.flip || self.flip,
             shift: self.shift.unwrap_or(base.shift),
+            rotate: self.rotate.unwrap_or(base.rotate),
             cutout: self.cutout.unwrap_or(base.cutout),
             patience: self.patience.or(base.patience),
             train_sample: self.train_sample.unwrap_or(base.train_sample),
