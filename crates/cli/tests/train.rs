@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Output;
 
 use assert_cmd::Command;
+use chainrule_train::Config;
 use serde_json::Value;
 
 fn chainrule() -> Command {
@@ -156,6 +157,21 @@ fn settings_that_cannot_work_are_told_in_one_sentence_and_leave_nothing_behind()
         assert!(!said.contains("panicked"), "{flags}: {said}");
         let left = std::fs::read_dir(&out).map_or(0, Iterator::count);
         assert_eq!(left, 0, "{flags} left files behind");
+    }
+}
+
+#[test]
+fn the_page_of_settings_and_the_help_tell_every_setting_there_is() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let page = std::fs::read_to_string(root.join("docs/settings.md")).unwrap();
+    let help = chainrule().args(["train", "--help"]).output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let keys = Config::keys();
+    assert!(keys.len() > 40);
+    for key in keys {
+        assert!(page.contains(&format!("`{key}`")), "docs/settings.md does not tell {key}");
+        let flag = if key == "shuffle" { "no-shuffle".into() } else { key.replace('_', "-") };
+        assert!(help.contains(&format!("--{flag}")), "--help does not tell --{flag}");
     }
 }
 

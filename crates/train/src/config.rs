@@ -292,14 +292,9 @@ pub(crate) fn table(text: &str) -> Result<toml::Table, toml::de::Error> {
 }
 
 impl Config {
-    /// Reads the text of a recipe.
-    ///
-    /// # Errors
-    /// If it is not TOML, names a key that there is not, or a value of the wrong kind.
-    pub fn from_toml(text: &str) -> Result<Config, ConfigError> {
-        let told = |error: toml::de::Error| ConfigError(error.to_string().trim_end().to_owned());
-        let table = table(text).map_err(told)?;
-        let known = toml::Table::try_from(Config {
+    /// The names of all settings.
+    pub fn keys() -> Vec<String> {
+        let all = toml::Table::try_from(Config {
             clip_norm: Some(0.0),
             average: Some(0.0),
             patience: Some(0),
@@ -310,11 +305,21 @@ impl Config {
             checkpoint_every: Some(0),
             init_from: Some(PathBuf::new()),
             ..Config::default()
-        })
-        .expect("a configuration is a table");
-        let unknown = |key: &&String| !known.contains_key(*key) && *key != PROVENANCE;
+        });
+        all.expect("a configuration is a table").keys().cloned().collect()
+    }
+
+    /// Reads the text of a recipe.
+    ///
+    /// # Errors
+    /// If it is not TOML, names a key that there is not, or a value of the wrong kind.
+    pub fn from_toml(text: &str) -> Result<Config, ConfigError> {
+        let told = |error: toml::de::Error| ConfigError(error.to_string().trim_end().to_owned());
+        let table = table(text).map_err(told)?;
+        let known = Config::keys();
+        let unknown = |key: &&String| !known.contains(*key) && *key != PROVENANCE;
         if let Some(key) = table.keys().find(unknown) {
-            let nearest = known.keys().max_by(|a, b| {
+            let nearest = known.iter().max_by(|a, b| {
                 strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key))
             });
             let nearest = nearest.expect("there are keys");
