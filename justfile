@@ -54,6 +54,11 @@ assignment *FLAGS:
 plot +RUNS:
     {{chainrule}} plot {{RUNS}}
 
+# A run on one page, report.html in its folder; or several, compared: just report results/run-001
+[group('plot')]
+report +RUNS:
+    {{chainrule}} report {{RUNS}}
+
 # Get CIFAR-10 into datasets/, and prove it by its checksums
 [group('data')]
 data *FLAGS:

@@ -59,6 +59,7 @@ fn a_run_leaves_every_file_that_the_readme_promises() {
         "curves.svg",
         "curves.png",
         "weights.png",
+        "report.html",
     ] {
         assert!(out.join(file).metadata().unwrap().len() > 0, "{file}");
     }

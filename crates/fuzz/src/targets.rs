@@ -6,7 +6,7 @@ use std::{fs, io};
 use chainrule_data::cifar10::{self, RECORD};
 use chainrule_data::fetch::hostile;
 use chainrule_graph::{Formula, Gates, draw, values};
-use chainrule_report::{Run, curves};
+use chainrule_report::{Report, Run, curves, page};
 use chainrule_train::{Config, ModelFile};
 
 use crate::layers::{GZIP, Layer, PNG_CHUNKS, PNG_ROWS, SAFETENSORS_HEADER, TAR};
@@ -187,6 +187,28 @@ fn tables(bytes: &[u8]) -> bool {
         let figure = curves(std::slice::from_ref(run)).expect("there is a run");
         let svg = figure.svg().expect("what was read can be drawn");
         assert!(svg.ends_with("</svg>\n"));
+        let report = Report {
+            run: run.clone(),
+            first_layer: None,
+            predictions: Err("there are no images".into()),
+            set: "test",
+            confusion: None,
+            commands: vec![],
+        };
+        let both = [report.clone(), report];
+        for reports in [&both[..1], &both] {
+            let page = page(reports).expect("what was read can be told");
+            assert!(page.ends_with("</html>\n"));
+            // No line leaves the drawing, and the script can read its points.
+            let within = |from: &str, to: &str, what: &str| {
+                page.split(from)
+                    .skip(1)
+                    .any(|part| part.split(to).next().unwrap_or("").contains(what))
+            };
+            for what in ["NaN", "inf"] {
+                assert!(!within(" d=\"", "\"", what) && !within("\"lines\":", "</script", what));
+            }
+        }
     }
     taken(read)
 }

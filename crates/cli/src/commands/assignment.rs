@@ -9,7 +9,7 @@ use chainrule_graph::assignment::{self, Training};
 use chainrule_train::folder::is_occupied;
 use serde_json::Value;
 
-use super::write_output;
+use super::write_whole;
 
 /// Files that a run may have, and what they show.
 const RUN_FILES: [(&str, &str); 9] = [
@@ -55,14 +55,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         .with_context(|| format!("{} could not be made", args.output.display()))?;
     let files = assignment::files(training.as_ref());
     for file in &files {
-        write_output(&args.output.join(file.name), file.content.as_bytes())?;
+        write_whole(&args.output.join(file.name), file.content.as_bytes())?;
     }
     if let (Some(folder), Some(training)) = (&folder, &training) {
         for (name, _) in &training.files {
             let from = folder.join(name);
             let bytes =
                 fs::read(&from).with_context(|| format!("{} could not be read", from.display()))?;
-            write_output(&args.output.join(name), &bytes)?;
+            write_whole(&args.output.join(name), &bytes)?;
         }
     }
     match &folder {

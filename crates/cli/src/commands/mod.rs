@@ -23,10 +23,20 @@ pub mod plot;
 pub mod report;
 pub mod train;
 
-/// Writes a file that the user named: whole or not at all, but for a device or a pipe, which takes
-/// what it is given and is not replaced.
-fn write_output(path: &Path, content: &[u8]) -> anyhow::Result<()> {
-    let special = std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
-    if special { std::fs::write(path, content) } else { file::write_whole(path, content) }
+/// Writes a file into a folder of results, whole or not at all.
+fn write_whole(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    file::write_whole(path, content)
         .with_context(|| format!("{} could not be written", path.display()))
+}
+
+/// Writes the file that `--output` names: whole or not at all, but for a link, a device or a pipe,
+/// which is written through and not replaced.
+fn write_output(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    let found = path.symlink_metadata().map(|found| found.file_type());
+    if found.is_ok_and(|kind| !kind.is_file() && !kind.is_dir()) {
+        std::fs::write(path, content)
+            .with_context(|| format!("{} could not be written", path.display()))
+    } else {
+        write_whole(path, content)
+    }
 }

@@ -10,7 +10,10 @@ use chainrule_train::Prepared;
 use chainrule_train::{Config, Data, ModelFile};
 use clap::Args as _;
 
-use super::{train, write_output};
+use super::{train, write_output, write_whole};
+
+/// The page in a run's folder.
+const REPORT: &str = "report.html";
 
 /// Arguments of `chainrule report`.
 #[derive(clap::Args)]
@@ -35,11 +38,6 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let file = match (args.output, args.runs.as_slice()) {
-        (Some(file), _) => file,
-        (None, [folder]) => folder.join("report.html"),
-        (None, _) => PathBuf::from("report.html"),
-    };
     let mut subjects = Vec::new();
     let mut shelf = Shelf::default();
     for folder in &args.runs {
@@ -54,7 +52,18 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     for (subject, place) in &subjects {
         reports.push(subject.report(place.clone().map(|place| &shelf.data[place]))?);
     }
-    write_output(&file, page(&reports)?.as_bytes())?;
+    let page = page(&reports)?;
+    let file = match (args.output, args.runs.as_slice()) {
+        (Some(file), _) => {
+            write_output(&file, page.as_bytes())?;
+            file
+        }
+        (None, runs) => {
+            let folder = if let [folder] = runs { folder } else { Path::new("") };
+            write_whole(&folder.join(REPORT), page.as_bytes())?;
+            folder.join(REPORT)
+        }
+    };
     say!("{}", file.display());
     Ok(())
 }
@@ -63,7 +72,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 pub fn write(folder: &Path, data: &Data) -> anyhow::Result<()> {
     let subject = Subject::read(folder)?;
     let page = page(&[subject.report(Ok(data))?])?;
-    write_output(&folder.join("report.html"), page.as_bytes())
+    write_whole(&folder.join(REPORT), page.as_bytes())
 }
 
 /// The images of the runs, each set read once.

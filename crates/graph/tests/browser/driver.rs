@@ -1,6 +1,9 @@
 //! A browser under remote control: the few commands of the W3C WebDriver
 //! protocol that the tests need, over HTTP on this machine alone.
 
+// The tests of each crate that drives a browser need some of it.
+#![allow(dead_code)]
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -77,7 +80,8 @@ impl Browser {
         let made = this.post(
             "/session",
             json!({"capabilities": {"alwaysMatch": {
-                "goog:chromeOptions": {"binary": browser, "args": args}
+                "goog:chromeOptions": {"binary": browser, "args": args},
+                "goog:loggingPrefs": {"browser": "ALL"}
             }}}),
         );
         let id = made["sessionId"].as_str().expect("a session id").to_owned();
@@ -118,6 +122,34 @@ impl Browser {
     pub fn press(&self, key: &str) {
         let keys = json!([{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]);
         self.post("/actions", json!({"actions": [{"type": "key", "id": "keys", "actions": keys}]}));
+    }
+
+    /// Moves the pointer over an element, to a place that is given in shares of its width and height.
+    pub fn hover(&self, selector: &str, across: f64, down: f64) {
+        let place = self.script(&format!(
+            "const e = document.querySelector({selector:?});
+             e.scrollIntoView({{block: 'center'}});
+             const b = e.getBoundingClientRect();
+             return [Math.round(b.left + {across} * b.width), Math.round(b.top + {down} * b.height)]"
+        ));
+        let moved = json!([{"type": "pointerMove", "x": place[0], "y": place[1], "duration": 0}]);
+        let pointer = json!({"type": "pointer", "id": "mouse", "actions": moved});
+        self.post("/actions", json!({"actions": [pointer]}));
+    }
+
+    /// Gives the page this size, in pixels.
+    pub fn resize(&self, width: u32, height: u32) {
+        let size =
+            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": true});
+        let command = json!({"cmd": "Emulation.setDeviceMetricsOverride", "params": size});
+        self.post("/goog/cdp/execute", command);
+    }
+
+    /// What the page complained of since this was asked last.
+    pub fn console(&self) -> Vec<String> {
+        let log = self.post("/se/log", json!({"type": "browser"}));
+        let log = log.as_array().cloned().unwrap_or_default();
+        log.iter().map(|entry| entry["message"].to_string()).collect()
     }
 
     /// Runs a script in the page and gives what it returns.

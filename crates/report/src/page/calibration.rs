@@ -52,6 +52,7 @@ fn reliability(calibration: &Calibration) -> Chart {
         y: Axis::linear("accuracy (%)", 0.0, 100.0),
         logarithmic: None,
         unit: Unit::Percent,
+        last_values: false,
         ..Chart::new("reliability", "Right, by confidence", x, lines)
     }
 }
@@ -72,6 +73,7 @@ fn spread(calibration: &Calibration, n: usize) -> Chart {
         y: Axis::linear("share of the images (%)", 0.0, 1.1 * top),
         logarithmic: None,
         unit: Unit::Percent,
+        last_values: false,
         ..Chart::new(
             "confidence",
             "Images, by confidence",

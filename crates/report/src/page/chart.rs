@@ -59,6 +59,8 @@ pub(super) struct Chart {
     /// The other vertical axis, if there is one to switch to.
     pub(super) logarithmic: Option<Axis>,
     pub(super) unit: Unit,
+    /// Whether the legend tells the last values, which mean something where time goes by.
+    pub(super) last_values: bool,
     /// A remark below it.
     pub(super) note: Option<String>,
     /// Where a vertical line stands, if anywhere.
@@ -77,6 +79,7 @@ impl Chart {
             y: Axis::around(title, &values),
             logarithmic: Axis::logarithmic_around(title, &values),
             unit: Unit::Number,
+            last_values: true,
             note: None,
             mark: None,
             lines,
@@ -138,13 +141,17 @@ impl Chart {
     /// A piece of the line, its name, its last value.
     fn legend_entry(&self, Named { name, line }: &Named) -> String {
         let last = line.points.iter().rev().map(|(_, y)| *y).find(|y| y.is_finite());
+        let last = match last {
+            _ if !self.last_values => String::new(),
+            Some(value) => self.unit.write(value),
+            None => "–".into(),
+        };
         let dot = if line.look.marker == Marker::None { "" } else { "M14 5h0" };
         format!(
             "<li><svg class=\"sample\" viewBox=\"0 0 28 10\" aria-hidden=\"true\">{}</svg>\
-             <span class=\"name\">{}</span> <span class=\"value\">{}</span></li>",
+             <span class=\"name\">{}</span> <span class=\"value\">{last}</span></li>",
             strokes(line, "M0 5H28", dot),
             escape(name),
-            last.map_or_else(|| "–".into(), |value| self.unit.write(value)),
         )
     }
 

@@ -98,7 +98,7 @@ fn accuracies(html: &mut String, confusion: &Confusion) {
 fn mistakes(html: &mut String, confusion: &Confusion) {
     html.push_str(
         "<div><h3>Most frequent mistakes</h3>\n<div class=\"scroll\"><table class=\"figures\"><thead><tr>\
-         <th scope=\"col\">true class</th><th scope=\"col\">taken for</th>\
+         <th scope=\"col\">true class</th><th scope=\"col\" class=\"name\">taken for</th>\
          <th scope=\"col\">images</th><th scope=\"col\">share</th></tr></thead>\n<tbody>\n",
     );
     for mixed in confusion.most_mixed(MISTAKES) {

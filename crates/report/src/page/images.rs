@@ -37,15 +37,27 @@ pub(super) fn first_layer(report: &Report<'_>) -> Result<Section, Error> {
             count(all.len() as u64)
         );
     }
-    html.push_str(
-        ". Each is scaled by itself, so that they cannot be compared in strength.</p>\n\
-         <div class=\"tiles\">",
-    );
+    html.push_str(". Each is scaled by itself, so that they cannot be compared in strength.</p>\n");
+    let (wide, narrow) = (columns(shown.len(), 10..=20), columns(shown.len(), 5..=10));
+    let _ = write!(html, "<ul class=\"tiles\" style=\"--wide:{wide};--narrow:{narrow}\">");
+    // The units of a linear classifier are the classes.
+    let classes = report.confusion.as_ref().map(|confusion| &confusion.classes);
+    let classes = classes.filter(|_| matches!(report.run.setting("hidden_dim"), Some("" | "0")));
     for (unit, tile) in shown {
-        html.push_str(&picture(shape, &to_bytes(tile), &format!("unit {}", unit + 1))?);
+        let class = classes.and_then(|classes| classes.get(unit));
+        let name = class.map_or_else(|| format!("unit {}", unit + 1), String::clone);
+        let caption = class.map_or_else(String::new, |name| format!("<p>{}</p>", escape(name)));
+        let tile = picture(shape, &to_bytes(tile), &name)?;
+        let _ = write!(html, "<li>{tile}{caption}</li>");
     }
-    html.push_str("</div>\n");
+    html.push_str("</ul>\n");
     Ok(Section::new("weights", "First layer", html))
+}
+
+/// How many tiles stand side by side: as many as leave no row unfilled, if there is such a number.
+fn columns(tiles: usize, wanted: std::ops::RangeInclusive<usize>) -> usize {
+    let most = *wanted.end();
+    wanted.rev().find(|columns| tiles.is_multiple_of(*columns)).unwrap_or(most)
 }
 
 /// The most confident mistakes, and the least certain hits.
@@ -86,17 +98,46 @@ fn example(
     let (said, truth) = (escape(&classes[class]), escape(&classes[label]));
     let alt = format!("{} image {image}", report.set);
     let img = picture(predictions.images().shape(), pixels, &alt)?;
-    let sure = match confidence {
-        // Rounded up, it would claim a certainty that is not there.
+    let mut html = format!(
+        "<li title=\"{alt}\">{img}<p><b>{said}</b> <span>{}</span></p>",
+        probability(confidence)
+    );
+    if !prediction.is_right() {
+        let _ = write!(
+            html,
+            "<p class=\"truth\">is {truth} <span>{}</span></p>",
+            probability(label_probability)
+        );
+    }
+    html.push_str("</li>\n");
+    Ok(html)
+}
+
+/// A probability that is not rounded to a certainty that is not there.
+fn probability(p: f64) -> String {
+    match p {
         0.9995..1.0 => format!("&gt;\u{a0}{}", percent(0.999, 1)),
-        _ => percent(confidence, 1),
-    };
-    let verdict = match prediction.is_right() {
-        true => format!("<b>{said}</b> <span>{sure}</span>"),
-        false => format!(
-            "<b>{said}</b> <span>{sure}</span><br><i>is {truth}</i> <span>{}</span>",
-            percent(label_probability, 1)
-        ),
-    };
-    Ok(format!("<li title=\"{alt}\">{img}<p>{verdict}</p></li>\n"))
+        0.0..0.0005 if p > 0.0 => format!("&lt;\u{a0}{}", percent(0.001, 1)),
+        _ => percent(p, 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_certainty_is_called_one() {
+        let texts = [1.0, 0.99999, 0.9994, 0.5, 0.0005, 1e-9, 0.0].map(probability);
+        let texts = texts.map(|text| text.replace('\u{a0}', " "));
+        let expected =
+            ["100.0 %", "&gt; 99.9 %", "99.9 %", "50.0 %", "0.1 %", "&lt; 0.1 %", "0.0 %"];
+        assert_eq!(texts, expected);
+    }
+
+    #[test]
+    fn tiles_fill_their_rows_where_their_number_allows_it() {
+        let wide = [10, 50, 64, 100, 200, 300, 101].map(|tiles| columns(tiles, 10..=20));
+        assert_eq!(wide, [10, 10, 16, 20, 20, 20, 20]);
+    }
 }

@@ -12,11 +12,12 @@ const PROVENANCE: &str = "provenance.";
 pub(super) fn settings(report: &Report<'_>) -> Section {
     let mut html = String::new();
     for command in &report.commands {
+        // A flag stays on one line with its value.
+        let line = escape(&command.line).replace(" --", "</span> <span>--");
         let _ = writeln!(
             html,
-            "<p>{}</p>\n<pre tabindex=\"0\"><code>{}</code></pre>",
+            "<p>{}</p>\n<pre><code><span>{line}</span></code></pre>",
             escape(&command.about),
-            escape(&command.line)
         );
     }
     let of = |provenance: bool| {
