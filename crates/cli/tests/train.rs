@@ -200,7 +200,7 @@ fn the_help_names_the_defaults_that_are_used() {
     let output = chainrule().args(["train", "--help"]).output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
-    let config = chainrule_train::Config::default();
+    let config = Config::default();
     for (flag, default) in [
         ("--hidden-dim", config.hidden_dim[0].to_string()),
         ("--learning-rate", config.learning_rate.to_string()),
