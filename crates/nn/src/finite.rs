@@ -4,9 +4,10 @@
 //! that is NaN. The cause is the first place that is not finite in the order of the mathematics:
 //!
 //! ```text
-//! forward    the input; of each layer its weight, its bias, its activations; the loss
+//! forward    the input; of each layer its weight, the scale of its normalisation, its bias, its
+//!            activations; the loss
 //! backward   from the last layer to the first, the gradient by its activations
-//! update     from the last layer to the first, the velocity, then the weight or bias
+//! update     from the last layer to the first, the velocity, then the weight, scale or bias
 //! ```
 //!
 //! When the loss is not finite there has been no update, and the forward pass is made again to
@@ -33,6 +34,8 @@ pub enum Place {
     Input,
     /// The weight of a layer.
     Weight(usize),
+    /// γ of the normalisation behind a layer.
+    Scale(usize),
     /// The bias of a layer.
     Bias(usize),
     /// What a layer hands on: behind its ReLU, or, of the last layer, the scores.
@@ -43,6 +46,8 @@ pub enum Place {
     Gradient(usize),
     /// The velocity of a layer's weight.
     WeightVelocity(usize),
+    /// The velocity of γ.
+    ScaleVelocity(usize),
     /// The velocity of a layer's bias.
     BiasVelocity(usize),
 }
@@ -52,11 +57,13 @@ impl fmt::Display for Place {
         match self {
             Place::Input => write!(f, "the input"),
             Place::Weight(layer) => write!(f, "fc{layer}.weight"),
+            Place::Scale(layer) => write!(f, "norm{layer}.weight"),
             Place::Bias(layer) => write!(f, "fc{layer}.bias"),
             Place::Activation(layer) => write!(f, "the activation of fc{layer}"),
             Place::Loss => write!(f, "the loss itself"),
             Place::Gradient(layer) => write!(f, "the gradient of fc{layer}"),
             Place::WeightVelocity(layer) => write!(f, "the velocity of fc{layer}.weight"),
+            Place::ScaleVelocity(layer) => write!(f, "the velocity of norm{layer}.weight"),
             Place::BiasVelocity(layer) => write!(f, "the velocity of fc{layer}.bias"),
         }
     }
@@ -72,11 +79,17 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub fn new(depth: usize) -> Self {
-        let layer = |l| [Place::Weight(l), Place::Bias(l), Place::Activation(l)];
+        let layer = |l| [Place::Weight(l), Place::Scale(l), Place::Bias(l), Place::Activation(l)];
         let forward = [Place::Input].into_iter().chain((1..=depth).flat_map(layer)).collect();
         let update = |l| {
-            let (weight, bias) = (Place::WeightVelocity(l), Place::BiasVelocity(l));
-            [weight, Place::Weight(l), bias, Place::Bias(l)]
+            [
+                Place::WeightVelocity(l),
+                Place::Weight(l),
+                Place::ScaleVelocity(l),
+                Place::Scale(l),
+                Place::BiasVelocity(l),
+                Place::Bias(l),
+            ]
         };
         let gradients = (1..=depth).rev().map(Place::Gradient);
         let backward = gradients.chain((1..=depth).rev().flat_map(update)).collect();
@@ -151,6 +164,7 @@ impl<T: Scalar> Core<T> {
     fn is_finite(&self, layers: &[Layer<T>], rows: usize, place: Place) -> bool {
         let finite = |numbers: &[T]| all_finite(self.work.path, numbers);
         // What layer l writes, and its bias, belong to the owners of the inputs of layer l + 1.
+        let scale = |l: usize| self.shares.get(l).map(|next| &next.hidden.gamma);
         let bias =
             |l: usize| self.shares.get(l).map_or(&self.output_bias, |next| &next.hidden.bias);
         let inputs = |l: usize| {
@@ -166,6 +180,7 @@ impl<T: Scalar> Core<T> {
         match place {
             Place::Input => inputs(1),
             Place::Weight(l) => finite(&self.shares[l - 1].weights.value),
+            Place::Scale(l) => scale(l).is_none_or(|scale| finite(&scale.value)),
             Place::Bias(l) => finite(&bias(l).value),
             Place::Activation(l) if l < layers.len() => inputs(l + 1),
             Place::Activation(_) => scores(),
@@ -175,6 +190,7 @@ impl<T: Scalar> Core<T> {
             }
             Place::Gradient(_) => scores(),
             Place::WeightVelocity(l) => finite(&self.shares[l - 1].weights.velocity),
+            Place::ScaleVelocity(l) => scale(l).is_none_or(|scale| finite(&scale.velocity)),
             Place::BiasVelocity(l) => finite(&bias(l).velocity),
         }
     }
