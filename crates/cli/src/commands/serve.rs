@@ -115,7 +115,7 @@ impl Pages {
             Some(made) => made,
             None => {
                 let subject = Subject::read(&self.folder)?;
-                let later = "they are shown when the run has ended";
+                let later = "they come when the run has ended";
                 let page = live_page(&subject.report(Err(later.into()))?)?.into_bytes();
                 self.versions += 1;
                 Made { page, lengths, rests_until: now + now.elapsed() * REST }
