@@ -32,7 +32,7 @@ pub use confusion::Confusion;
 pub use curves::{curves, write_curves};
 pub use error::Error;
 pub use figure::{Axis, Figure, Key, Line, Panel};
-pub use page::{Command, FirstLayer, Report, page};
+pub use page::{Command, FirstLayer, Report, live_page, page};
 pub use predictions::Predictions;
 pub use run::{Epoch, Iteration, Run, UpdateRatios};
 pub use series::moving_mean;

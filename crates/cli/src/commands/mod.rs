@@ -21,6 +21,7 @@ pub mod gradcheck;
 pub mod graph;
 pub mod plot;
 pub mod report;
+pub mod serve;
 pub mod train;
 
 /// Writes a file into a folder of results, whole or not at all.

@@ -13,7 +13,7 @@ use clap::Args as _;
 use super::{train, write_output, write_whole};
 
 /// The page in a run's folder.
-const REPORT: &str = "report.html";
+pub(super) const REPORT: &str = "report.html";
 
 /// Arguments of `chainrule report`.
 #[derive(clap::Args)]
@@ -117,7 +117,7 @@ impl Shelf {
 }
 
 /// What lies in a run's folder.
-struct Subject {
+pub(super) struct Subject {
     folder: PathBuf,
     run: Run,
     /// The settings, or why they cannot be used.
@@ -127,7 +127,7 @@ struct Subject {
 }
 
 impl Subject {
-    fn read(folder: &Path) -> anyhow::Result<Subject> {
+    pub(super) fn read(folder: &Path) -> anyhow::Result<Subject> {
         let config = Config::from_file(&folder.join("config.toml"));
         let model = ModelFile::load(&folder.join("model.safetensors"));
         Ok(Subject {
@@ -143,7 +143,11 @@ impl Subject {
         if self.run.summary.is_some() { "test" } else { "validation" }
     }
 
-    fn report<'a>(&'a self, data: Result<&'a Data, String>) -> anyhow::Result<Report<'a>> {
+    /// What the page tells, with what the network makes of the images, or why that is not known.
+    pub(super) fn report<'a>(
+        &'a self,
+        data: Result<&'a Data, String>,
+    ) -> anyhow::Result<Report<'a>> {
         let predictions = data.clone().and_then(|data| self.predictions(data));
         let confusion = match (&predictions, &data) {
             (Ok(predictions), Ok(data)) => Some(predictions.confusion(&data.dataset.classes)),

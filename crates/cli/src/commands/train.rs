@@ -21,6 +21,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::de::value::Error as ValueError;
 use serde::de::{DeserializeOwned, IntoDeserializer};
 
+use super::serve::Server;
+
 /// Arguments of `chainrule train`.
 #[derive(clap::Args)]
 #[command(
@@ -34,6 +36,7 @@ Examples:
   chainrule train --recipe results/run-001/config.toml --seed 1
   chainrule train --resume results/run-001           go on after a stop, a crash or a power cut
   chainrule train --resume results/run-001 --epochs 20
+  chainrule train --epochs 100 --serve               watch it in a browser
 "
 )]
 pub struct Args {
@@ -186,6 +189,9 @@ pub struct Args {
     /// The folder for the results, new or empty [default: results/run-001 or the next free number]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Show the run in a browser on this machine while it goes on, at this port
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "8017")]
+    serve: Option<u16>,
     /// Print the summary as JSON, and nothing else, on standard output
     #[arg(long)]
     json: bool,
@@ -273,6 +279,7 @@ impl Args {
 /// Runs the command; a run that a signal stopped ends with the shell's usual code.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut observer = Terminal::new();
+    let server = args.serve.map(Server::bind).transpose()?; // before a folder is made
     let (folder, config, checkpoint) = match &args.resume {
         Some(out) => {
             let folder = RunFolder::open(out)?;
@@ -302,6 +309,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.validation.is_some() && data.validation(config.validation) < config.validation {
         eprintln!("note: of the sample a tenth validates, {}", data.validation(usize::MAX));
     }
+    let live = server.map(|server| server.start(folder.path())).transpose()?;
     observer.signals.listen()?;
     let result = match checkpoint {
         Some(checkpoint) => {
@@ -324,6 +332,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Err(error) => return Err(error.into()),
     };
     draw(out, &data).context("the training itself is complete")?;
+    if let Some(live) = live {
+        live.finish(out);
+    }
     if args.json {
         say!("{}", serde_json::to_string_pretty(&summary)?);
     } else {

@@ -81,7 +81,7 @@ pub(super) fn examples(report: &Report<'_>) -> Result<Section, Error> {
             show(&mut html, "Least certain hits", predictions.least_certain_hits(EXAMPLES))?;
         }
         (Err(why), _) => {
-            let _ = writeln!(html, "<p>Single images cannot be shown: {}</p>", escape(why));
+            let _ = writeln!(html, "<p>Single images are not shown: {}</p>", escape(why));
         }
         _ => {}
     }

@@ -83,6 +83,17 @@ pub fn page(reports: &[Report<'_>]) -> Result<String, Error> {
     }
 }
 
+/// Writes the page of a run that goes on: once a server gives it out, it asks for itself anew and
+/// changes as the run does.
+///
+/// # Errors
+/// As [`page`].
+pub fn live_page(report: &Report<'_>) -> Result<String, Error> {
+    let page = page(std::slice::from_ref(report))?;
+    let script = concat!("<script>\n", include_str!("live.js"), "</script>\n</body>");
+    Ok(page.replacen("</body>", script, 1))
+}
+
 /// A part of the page under a heading.
 struct Section {
     id: &'static str,

@@ -27,7 +27,7 @@
     return made;
   };
 
-  for (const chart of document.querySelectorAll(".chart")) {
+  const enliven = (chart) => {
     const { from, to, lines } = JSON.parse(chart.querySelector("script").textContent);
     const drawings = [...chart.querySelectorAll(".drawing")];
     const entries = [...chart.querySelectorAll(".legend li")];
@@ -155,10 +155,10 @@
       });
     }
     show(null);
-  }
+  };
 
   // A cell of the confusion matrix is told in words.
-  for (const table of document.querySelectorAll(".confusion")) {
+  const tell = (table) => {
     const told = table.closest("section").querySelector(".told");
     const rows = [...table.tBodies[0].rows].map((row) => [...row.querySelectorAll("td")]);
     let [row, column] = [0, 0], chosen = null;
@@ -184,7 +184,15 @@
       column = Math.min(Math.max(column + move[1], 0), rows.length - 1);
       choose(rows[row][column]);
     });
-  }
+  };
+
+  const begin = () => {
+    document.querySelectorAll(".chart").forEach(enliven);
+    document.querySelectorAll(".confusion").forEach(tell);
+  };
+  begin();
+  // A page that is watched while its run goes on says so when it has changed.
+  document.addEventListener("change-of-page", begin);
 
   // Paper shows what is folded away.
   addEventListener("beforeprint", () => {

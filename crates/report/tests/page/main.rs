@@ -144,7 +144,7 @@ fn a_run_that_has_not_ended_is_told_by_what_is_there() {
     let text = told(run("run-001", 1, false));
     assert!(text.contains("56.25 % of the validation images right so far"), "{text}");
     assert!(text.contains("has not ended: 2 of 2 epochs are over"), "{text}");
-    assert!(text.contains("cannot be shown: there are no weights &lt;yet&gt;"), "{text}");
+    assert!(text.contains("are not shown: there are no weights &lt;yet&gt;"), "{text}");
     assert!(!text.contains("test images right") && text.contains("validation set 56.25 %"));
 
     let nothing = Run::from_parts(
