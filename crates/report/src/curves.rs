@@ -244,13 +244,20 @@ pub(crate) fn network(run: &Run) -> String {
     }
 }
 
+/// Schedules that do without `lr_decay`.
+const FACTORLESS: [&str; 3] = ["linear", "polynomial", "cosine"];
+
 /// The settings that shape a run, as a line.
 pub(crate) fn describe(run: &Run) -> String {
+    // The schedules that have no factor go by their names.
+    let named = run.setting("schedule").filter(|&name| FACTORLESS.contains(&name));
+    let fall = if named.is_some() { ("schedule", "schedule") } else { ("lr_decay", "decay") };
+    let adam = run.setting("optimiser") == Some("adam");
     let names = [
         ("data", "data"),
         ("learning_rate", "learning rate"),
-        ("lr_decay", "decay"),
-        ("momentum", "momentum"),
+        fall,
+        if adam { ("optimiser", "optimiser") } else { ("momentum", "momentum") },
         ("batch_size", "batch"),
         ("reg", "reg"),
         ("seed", "seed"),

@@ -70,6 +70,19 @@ fn a_finished_run_gets_both_pictures_with_its_result_and_settings_in_the_title()
 }
 
 #[test]
+fn the_title_tells_only_what_the_run_has_made_use_of() {
+    let told = |config: &str| {
+        let folder = folder(TWO_EPOCHS, THREE_STEPS);
+        fs::write(folder.path().join("config.toml"), config).unwrap();
+        svg_of(&folder)
+    };
+    let all = "learning_rate = 0.01\nlr_decay = 0.7\nmomentum = 0.9\n";
+    assert!(told(all).contains("learning rate 0.01, decay 0.7, momentum 0.9"));
+    let others = told(&format!("{all}schedule = \"cosine\"\noptimiser = \"adam\"\n"));
+    assert!(others.contains("learning rate 0.01, schedule cosine, optimiser adam"));
+}
+
+#[test]
 fn a_point_stands_where_its_numbers_say() {
     // The chart's frame is found by its two end labels; half the range must lie half way.
     let svg = svg_of(&folder("0,0,1,0.0,1,0.0,0.1,0\n1,10,1,0.5,1,0.25,0.1,1\n", ""));
