@@ -369,3 +369,38 @@ fn damaged_images_end_a_run_with_their_name_and_stay_as_they_are() {
     assert!(stderr(&output).contains("data_batch_1.bin"), "{}", stderr(&output));
     assert_eq!(std::fs::read(&file).unwrap(), [9; 100]);
 }
+
+#[test]
+fn a_test_with_flips_says_so_and_tells_the_accuracy_without_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let (with, without) = (dir.path().join("with"), dir.path().join("without"));
+    let output = train(&with, "--test-flips");
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(train(&without, "").status.success());
+    let (flips, plain) = (json(&with.join("summary.json")), json(&without.join("summary.json")));
+    assert_eq!((&flips["test_flips"], &plain["test_flips"]), (&true.into(), &false.into()));
+    assert_eq!(flips["test_accuracy_plain"], plain["test_accuracy"]);
+    assert!(plain.get("test_accuracy_plain").is_none());
+    assert_eq!(flips["validation_accuracy"], plain["validation_accuracy"], "validation is plain");
+    assert_ne!(flips["test_loss"], plain["test_loss"]);
+    let line = format!(
+        "Test accuracy {:.2} % with flips, {:.2} % without",
+        100.0 * flips["test_accuracy"].as_f64().unwrap(),
+        100.0 * plain["test_accuracy"].as_f64().unwrap()
+    );
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains(&line), "{line} is not in {said}");
+    // The page does not doubt the weights, and eval finds the same.
+    let page = std::fs::read_to_string(with.join("report.html")).unwrap();
+    assert!(page.contains("Without flips") && !page.contains("not its weights"));
+    for (flags, accuracy, loss) in [
+        (&["--flips"][..], &flips["test_accuracy"], &flips["test_loss"]),
+        (&[], &plain["test_accuracy"], &plain["test_loss"]),
+    ] {
+        let mut eval = chainrule();
+        eval.args(["eval", "--json", "--model"]).arg(&without).args(flags);
+        let eval: Value = serde_json::from_slice(&eval.output().unwrap().stdout).unwrap();
+        assert_eq!((&eval["accuracy"], &eval["loss"]), (accuracy, loss), "{flags:?}");
+        assert_eq!(eval["flips"], Value::from(!flags.is_empty()));
+    }
+}

@@ -52,6 +52,18 @@ pub struct Changes {
     pub(crate) each: Vec<Change>,
 }
 
+impl Changes {
+    /// Every one of the `images` mirrored, left to right, and nothing else.
+    ///
+    /// # Errors
+    /// As [`Augmentation::check`].
+    pub fn mirror(images: &Images) -> Result<Changes, Error> {
+        Augmentation::default().check(images)?;
+        let change = Change { flip: true, shift: (0, 0), centre: (0, 0), turn: None };
+        Ok(Changes { cutout: 0, each: vec![change; images.len()] })
+    }
+}
+
 impl Augmentation {
     /// Whether these images can be augmented so.
     ///

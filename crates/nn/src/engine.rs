@@ -133,6 +133,11 @@ impl<T: Scalar> Engine<T> {
         self.path
     }
 
+    /// What stands between two layers.
+    pub fn hidden(&self) -> Hidden {
+        self.hidden
+    }
+
     /// Number of threads.
     pub fn threads(&self) -> usize {
         self.team.size()
@@ -204,6 +209,25 @@ impl<T: Scalar> Engine<T> {
     /// If its widths are not those that the engine was made for.
     pub fn load(&mut self, model: &SoftmaxClassifier<T>) {
         self.set(model, |learned| &mut learned.value);
+    }
+
+    /// Sets one parameter, by its place in the buffer of a classifier's parameters.
+    ///
+    /// # Panics
+    /// If there is no such place.
+    pub fn set_parameter(&mut self, place: usize, value: T) {
+        let model = SoftmaxClassifier::zeros_with(&self.widths, self.hidden);
+        let model = model.expect("widths of a model");
+        assert!(place < model.parameters().len(), "parameter {place}");
+        for rank in 0..self.cores.len() {
+            let mut core = self.cores[rank].lock().expect("no core has panicked");
+            self.places(&model, rank, |slot, at| {
+                if at == place {
+                    let (learned, i) = slot.of_mut(&mut core);
+                    learned.value[i] = value;
+                }
+            });
+        }
     }
 
     /// Takes over the optimiser's velocity, laid out as the parameters of a classifier.

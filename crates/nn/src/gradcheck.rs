@@ -18,13 +18,20 @@
 //!
 //! The code that is checked is the code that trains: the classifier's gradient is read from the
 //! velocity of an [`Engine`] after one step with a learning rate and a momentum of 0.
+//!
+//! [`run`] checks small networks, every element of every parameter. Of a network of millions
+//! [`Training::check`] takes a few ([`Elements::Few`]), spread over each parameter. The loss of so
+//! many sums is rounded where their derivatives are small, so that the bound is wider there, and
+//! derivatives that are not 0 but far below the others of their parameter are passed over.
 
 use std::ops::Range;
 
+use chainrule_tensor::bytes::Rows;
 use chainrule_tensor::rows::scale_shift_columns;
-use chainrule_tensor::team::Board;
+use chainrule_tensor::team::{Board, TeamError};
 use chainrule_tensor::{Path, Tensor};
 
+use crate::classifier::Parameter;
 use crate::layout::LinearLayout;
 use crate::linear::Workspace;
 use crate::{
@@ -34,6 +41,9 @@ use crate::{
 
 /// The largest relative error that passes.
 pub const BOUND: f64 = 1e-7;
+
+/// The same where a few elements of a large network are checked.
+pub const BOUND_OF_FEW: f64 = 1e-5;
 
 /// Step sizes h, tried until no kink lies between the points and the values agree.
 const STEPS: [f64; 4] = [5e-3, 1.5e-3, 5e-4, 5e-5];
@@ -51,9 +61,66 @@ pub struct Row {
     pub checked: usize,
     /// Elements left out because a ReLU changed sides within the difference.
     pub kinks: usize,
-    /// Whether the error is below [`BOUND`] and at least nine in ten elements were compared.
+    /// Whether the error is below the bound and enough elements were compared: of all of them at
+    /// least nine in ten, of a few as many as were asked for.
     pub passed: bool,
 }
+
+/// Which elements of a parameter are checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Elements {
+    /// Each of them, to [`BOUND`].
+    All,
+    /// So many, to [`BOUND_OF_FEW`].
+    Few(usize),
+}
+
+/// What a row must show to pass.
+struct Demand {
+    /// Every relative error is below this.
+    bound: f64,
+    /// Fewest elements that are compared.
+    least: usize,
+    /// After so many no more are.
+    most: usize,
+}
+
+impl Elements {
+    fn demand(self, all: usize) -> Demand {
+        match self {
+            Elements::All => Demand { bound: BOUND, least: (9 * all).div_ceil(10), most: all },
+            Elements::Few(n) => Demand { bound: BOUND_OF_FEW, least: n.min(all), most: n },
+        }
+    }
+
+    /// The places in a gradient at which it is checked, as far as needed.
+    fn places(self, gradient: &[f64]) -> Vec<usize> {
+        match self {
+            Elements::All => (0..gradient.len()).collect(),
+            Elements::Few(_) => spread(gradient),
+        }
+    }
+}
+
+/// Up to some hundred places of a gradient, each as far from those before it as the golden ratio
+/// puts it, but for those whose value is too small beside the others to be told from rounding. A
+/// value of 0 stays: a layer that forgets a derivative has those.
+fn spread(gradient: &[f64]) -> Vec<usize> {
+    let mean_square = gradient.iter().map(|g| g * g).sum::<f64>() / gradient.len() as f64;
+    let too_small = 0.01 * mean_square.sqrt();
+    let mut places = vec![];
+    for k in 0..500 {
+        let place = ((f64::from(k) * GOLDEN_RATIO).fract() * gradient.len() as f64) as usize;
+        let g = gradient[place];
+        if !(g != 0.0 && g.abs() < too_small || places.contains(&place)) {
+            places.push(place);
+        }
+    }
+    places
+}
+
+/// (√5 - 1) / 2
+const GOLDEN_RATIO: f64 = 0.618_033_988_749_894_9;
 
 /// The value of a function at a point, and which side of each kink the point lies on.
 struct Value {
@@ -68,7 +135,7 @@ impl From<f64> for Value {
     }
 }
 
-/// Compares `analytic` with the differences of `f` around `at`.
+/// Compares `analytic` with the differences of `f` around `at`, element by element.
 fn check<V: Into<Value>>(
     layer: &str,
     parameter: &str,
@@ -79,36 +146,65 @@ fn check<V: Into<Value>>(
     assert_eq!(at.len(), analytic.len());
     let mut point = at.to_vec();
     let sides = f(&point).into().sides;
-    let (mut worst, mut checked, mut kinks) = (0.0f64, 0, 0);
-    for i in 0..at.len() {
-        let mut best: Option<f64> = None;
-        for h in STEPS {
-            let samples = [1.0, -1.0, 2.0, -2.0, 3.0, -3.0].map(|steps| {
-                point[i] = at[i] + steps * h;
-                f(&point).into()
-            });
-            point[i] = at[i];
-            let [p1, m1, p2, m2, p3, m3] = samples.each_ref().map(|sample| sample.value);
-            if samples.iter().any(|sample| sample.sides != sides) {
-                continue;
-            }
-            let numeric = (45.0 * (p1 - m1) - 9.0 * (p2 - m2) + (p3 - m3)) / (60.0 * h);
-            let size = analytic[i].abs() + numeric.abs();
-            let error = (analytic[i] - numeric).abs() / size.max(1e-8);
-            // `min` and `max` would drop a NaN, and a NaN must fail.
-            best = best.filter(|&best| best <= error).or(Some(error));
-            if error < BOUND || error.is_nan() {
-                break;
-            }
-        }
-        let Some(error) = best else {
-            kinks += 1;
+    let errors = (0..at.len()).map(|i| {
+        let error = relative_error(at[i], analytic[i], &sides, BOUND, |x| {
+            point[i] = x;
+            f(&point).into()
+        });
+        point[i] = at[i];
+        error
+    });
+    row(layer, parameter, errors, Elements::All.demand(at.len()))
+}
+
+/// |a - n| / max(1e-8, |a| + |n|) of the derivative `analytic` of `f` at `at`, where the kinks have
+/// these `sides`: that of the first step size with which it is below `bound`, else the least.
+/// Nothing if a kink lies between the points of every step size.
+fn relative_error(
+    at: f64,
+    analytic: f64,
+    sides: &[bool],
+    bound: f64,
+    mut f: impl FnMut(f64) -> Value,
+) -> Option<f64> {
+    let mut best: Option<f64> = None;
+    for h in STEPS {
+        let samples = [1.0, -1.0, 2.0, -2.0, 3.0, -3.0].map(|steps| f(at + steps * h));
+        let [p1, m1, p2, m2, p3, m3] = samples.each_ref().map(|sample| sample.value);
+        if samples.iter().any(|sample| sample.sides != sides) {
             continue;
-        };
-        worst = if error > worst || error.is_nan() { error } else { worst };
-        checked += 1;
+        }
+        let numeric = (45.0 * (p1 - m1) - 9.0 * (p2 - m2) + (p3 - m3)) / (60.0 * h);
+        let size = analytic.abs() + numeric.abs();
+        let error = (analytic - numeric).abs() / size.max(1e-8);
+        // `min` and `max` would drop a NaN, and a NaN must fail.
+        best = best.filter(|&best| best <= error).or(Some(error));
+        if error < bound || error.is_nan() {
+            break;
+        }
     }
-    let passed = worst < BOUND && checked > 0 && 10 * checked >= 9 * at.len();
+    best
+}
+
+/// Sums up the relative errors of a parameter's elements; one without an error is a kink.
+fn row(
+    layer: &str,
+    parameter: &str,
+    mut errors: impl Iterator<Item = Option<f64>>,
+    Demand { bound, least, most }: Demand,
+) -> Row {
+    let (mut worst, mut checked, mut kinks) = (0.0f64, 0, 0);
+    while checked < most {
+        let Some(error) = errors.next() else { break };
+        match error {
+            Some(error) => {
+                worst = if error > worst || error.is_nan() { error } else { worst };
+                checked += 1;
+            }
+            None => kinks += 1,
+        }
+    }
+    let passed = worst < bound && checked >= least.max(1);
     let (layer, parameter) = (layer.to_owned(), parameter.to_owned());
     Row { layer, parameter, worst_relative_error: worst, checked, kinks, passed }
 }
@@ -319,15 +415,74 @@ fn classifier(case: &Case, path: Path) -> Vec<Row> {
         let bias = model.bias_mut(l);
         bias.iter_mut().zip(&biases).for_each(|(b, &value)| *b = 0.1 * value);
     }
-    let x = Tensor::from_vec(normal(n * inputs, 13), n, inputs);
-    let labels: Vec<u8> = (0..n).map(|i| (2 * i % classes) as u8).collect();
-    let order: Vec<u32> = (0..n as u32).collect();
-    let mut engine = Engine::with_path(&model, n, 1, path).expect("one thread starts");
-    engine.set_regularisation(*regularisation);
+    let training = Training {
+        data: &Tensor::from_vec(normal(n * inputs, 13), n, inputs),
+        labels: &(0..n).map(|i| (2 * i % classes) as u8).collect::<Vec<_>>(),
+        rows: &(0..n as u32).collect::<Vec<_>>(),
+        regularisation: *regularisation,
+        l2: *l2,
+    };
+    training.check(name, &model, Elements::All, path, 1).expect("one thread starts")
+}
 
-    let stand_still = Sgd { learning_rate: 0.0, momentum: 0.0, l2: *l2, nesterov: false };
-    let mut loss = |model: &SoftmaxClassifier<f64>| {
-        engine.load(model);
+/// The batch on which a network is trained, and what training does to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Training<'a, R> {
+    /// The examples.
+    pub data: &'a R,
+    /// The class of each row of `data`.
+    pub labels: &'a [u8],
+    /// The batch: rows of `data`.
+    pub rows: &'a [u32],
+    /// Dropout, mixup, smoothed labels; the same noise in each step.
+    pub regularisation: Regularisation,
+    /// λ of the penalty ½ λ Σ W².
+    pub l2: f64,
+}
+
+impl<R: Rows<f64>> Training<'_, R> {
+    /// Checks the derivatives of the loss by all trained parameters of `model`, a row each, in
+    /// training mode. `name` is what the rows call the network.
+    ///
+    /// # Errors
+    /// If the threads cannot be started.
+    ///
+    /// # Panics
+    /// As [`Engine::train`], if the batch does not fit the network.
+    pub fn check(
+        &self,
+        name: &str,
+        model: &SoftmaxClassifier<f64>,
+        elements: Elements,
+        path: Path,
+        threads: usize,
+    ) -> Result<Vec<Row>, TeamError> {
+        let mut engine = Engine::with_path(model, self.rows.len(), threads, path)?;
+        engine.set_regularisation(self.regularisation);
+        let Value { sides, .. } = self.stand_still(&mut engine);
+        let gradient = engine.velocity();
+        let row_of = |parameter: Parameter| {
+            let gradient = &gradient.parameters()[parameter.range.clone()];
+            let bound = elements.demand(gradient.len()).bound;
+            let errors = elements.places(gradient).into_iter().map(|i| {
+                let place = parameter.range.start + i;
+                let at = model.parameters()[place];
+                let error = relative_error(at, gradient[i], &sides, bound, |x| {
+                    engine.set_parameter(place, x);
+                    self.stand_still(&mut engine)
+                });
+                engine.set_parameter(place, at);
+                error
+            });
+            row(name, &parameter.name, errors, elements.demand(gradient.len()))
+        };
+        Ok(model.layout().into_iter().filter(|p| p.trained).map(row_of).collect())
+    }
+
+    /// The loss, and on which side of its kink each hidden unit is, by a step of length 0: it
+    /// leaves the gradient as the engine's velocity.
+    fn stand_still(&self, engine: &mut Engine<f64>) -> Value {
+        let rule = Sgd { learning_rate: 0.0, momentum: 0.0, l2: self.l2, nesterov: false };
         engine.set_steps(0); // the same noise each time
         let mut loss = f64::NAN;
         let each = |step: Step| {
@@ -335,24 +490,11 @@ fn classifier(case: &Case, path: Path) -> Vec<Row> {
             std::ops::ControlFlow::Continue(())
         };
         // A loss that is not finite stays NaN or infinite here, and fails the row.
-        let _ = engine.train_each(&x, &labels, &order, n, |_| stand_still, each);
-        let sides = if hidden.activation.has_kink() { engine.active(n) } else { vec![] };
-        (Value { value: loss, sides }, engine.velocity())
-    };
-    let gradient = loss(&model).1;
-    let mut rows = vec![];
-    for parameter in model.layout().into_iter().filter(|parameter| parameter.trained) {
-        let (at, gradient) = (
-            model.parameters()[parameter.range.clone()].to_vec(),
-            &gradient.parameters()[parameter.range.clone()],
-        );
-        rows.push(check(name, &parameter.name, &at, gradient, |point| {
-            model.parameters_mut()[parameter.range.clone()].copy_from_slice(point);
-            loss(&model).0
-        }));
-        model.parameters_mut()[parameter.range.clone()].copy_from_slice(&at);
+        let n = self.rows.len();
+        let _ = engine.train_each(self.data, self.labels, self.rows, n, |_| rule, each);
+        let kinks = engine.hidden().activation.has_kink();
+        Value { value: loss, sides: if kinks { engine.active(n) } else { vec![] } }
     }
-    rows
 }
 
 #[cfg(test)]
@@ -380,6 +522,61 @@ mod tests {
         assert!(!check("", "", &at, &gradient.map(|g| -g), cube).passed);
         assert!(!check("", "", &at, &gradient.map(|g| 1.000_001 * g), cube).passed);
         assert!(!check("", "", &at, &[gradient[0], f64::NAN], cube).passed);
+    }
+
+    /// Eight images of 300 pixels through a wide network with everything on.
+    fn few(model: &SoftmaxClassifier<f64>) -> Vec<Row> {
+        let training = Training {
+            data: &Tensor::from_vec(normal(8 * 300, 21), 8, 300),
+            labels: &[0, 1, 2, 3, 0, 1, 2, 3],
+            rows: &[7, 6, 5, 4, 3, 2, 1, 0],
+            regularisation: Regularisation {
+                seed: 1,
+                dropout: 0.3,
+                mixup: 0.2,
+                label_smoothing: 0.1,
+            },
+            l2: 0.01,
+        };
+        training.check("net", model, Elements::Few(5), Path::best(), 1).unwrap()
+    }
+
+    fn wide(norm: Norm) -> SoftmaxClassifier<f64> {
+        let hidden = Hidden { norm, activation: Activation::Relu };
+        SoftmaxClassifier::with_hidden(&[300, 400, 200, 4], hidden, Init::He, 3).unwrap()
+    }
+
+    #[test]
+    fn a_few_elements_of_each_parameter_of_a_large_network_agree_and_no_more_are_taken() {
+        for norm in Norm::ALL {
+            let rows = few(&wide(norm));
+            assert_eq!(rows.len(), if norm == Norm::None { 6 } else { 8 });
+            for row in rows {
+                let asked = if row.parameter == "fc3.bias" { 4 } else { 5 };
+                assert!(row.passed && row.checked == asked, "{norm}: {row:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_network_with_a_weight_that_is_no_number_fails_in_every_row() {
+        let mut model = wide(Norm::None);
+        model.weight_mut(1)[7] = f64::NAN;
+        assert!(few(&model).iter().all(|row| !row.passed));
+    }
+
+    #[test]
+    fn few_places_lie_apart_and_a_forgotten_derivative_is_among_them() {
+        let mut gradient = vec![1.0; 10_000];
+        gradient[5_000..].fill(0.0);
+        gradient[..1_000].fill(1e-6);
+        let places = spread(&gradient);
+        let share = |of: Range<usize>| places.iter().filter(|place| of.contains(place)).count();
+        assert_eq!(share(0..1_000), 0, "too small to be measured");
+        assert!(share(1_000..5_000).abs_diff(200) < 5 && share(5_000..10_000).abs_diff(250) < 5);
+        assert!(places[..5].iter().any(|&place| gradient[place] == 0.0));
+        gradient[2_000] = f64::NAN;
+        assert!(spread(&gradient[2_000..2_001]) == [0], "a NaN is looked at");
     }
 
     #[test]

@@ -229,7 +229,8 @@ pub(crate) fn title(run: &Run) -> String {
     let layers = network(run);
     match run.test_accuracy {
         Some(accuracy) => {
-            format!("{:.1} % of the test images right: {layers}", 100.0 * accuracy)
+            let flips = if run.setting("test_flips") == Some("true") { " with flips" } else { "" };
+            format!("{:.1} % of the test images right{flips}: {layers}", 100.0 * accuracy)
         }
         None => format!("Learning curves: {layers}"),
     }

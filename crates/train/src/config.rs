@@ -109,6 +109,8 @@ pub struct Config {
     pub rotate: f64,
     /// Side of the square that is cut out of a training image, in pixels.
     pub cutout: u8,
+    /// Whether the final test averages the probabilities of each image and of its mirror image.
+    pub test_flips: bool,
     /// Stop after so many epochs without a better validation accuracy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<u32>,
@@ -210,6 +212,7 @@ impl Default for Config {
             shift: 0,
             rotate: 0.0,
             cutout: 0,
+            test_flips: false,
             patience: None,
             train_sample: 0,
             validation: 5000,

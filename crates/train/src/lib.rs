@@ -16,6 +16,7 @@
 //! | [`schedule`] | the learning rate of each step |
 //! | [`run`](mod@run) | the loop: epochs of minibatches, the best weights kept, the test at the end |
 //! | [`prepared`] | the images as the network reads them, and which of them are for what |
+//! | [`flips`] | a test of each image together with its mirror image |
 //! | [`checkpoint`] | the state of a run between two steps, from which it goes on |
 //! | [`folder`] | the folder of a run and its files |
 //! | [`weights`] | a model file: safetensors with PyTorch's names, and the input's normalisation |
@@ -27,6 +28,7 @@ pub mod config;
 pub mod confusion;
 pub mod diff;
 mod error;
+pub mod flips;
 pub mod folder;
 mod machine;
 pub mod prepared;

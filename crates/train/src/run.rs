@@ -15,7 +15,7 @@ use crate::checkpoint::{Checkpoint, State};
 use crate::config::ConfigError;
 use crate::folder::RunFolder;
 use crate::schedule::LearningRates;
-use crate::{Config, Error, ModelFile, Prepared, confusion, folder, machine, tensors};
+use crate::{Config, Error, ModelFile, Prepared, confusion, flips, folder, machine, tensors};
 
 /// The images of a run, and where they came from.
 pub struct Data {
@@ -117,6 +117,12 @@ pub struct Epoch {
 pub struct Summary {
     /// Of the weights that were best on validation, from 0 to 1.
     pub test_accuracy: f64,
+    /// Whether that is with the mirror image of each image beside it ([`crate::flips`]).
+    #[serde(default)]
+    pub test_flips: bool,
+    /// If so, the accuracy on the images alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_accuracy_plain: Option<f64>,
     /// Mean cross-entropy of the same weights over the test images.
     pub test_loss: f64,
     /// Of the same weights.
@@ -795,13 +801,22 @@ impl Running<'_> {
         let best = self.best.take().expect("the weights at iteration 0 were measured");
         let plain = self.prepared.plain(&best.model);
         let mut engine = Engine::with_path(&plain, 1, self.engine.threads(), self.engine.path())?;
-        let test = self.prepared.test(&mut engine);
+        let plain = self.prepared.test(&mut engine);
         let Dataset { test: images, classes, .. } = self.prepared.dataset;
+        let (test, test_accuracy_plain) = if self.config.test_flips {
+            let test =
+                flips::evaluate(&mut engine, self.prepared.test_rows(), images, &plain.rows)?;
+            (test, Some(plain.accuracy(images.labels())))
+        } else {
+            (plain, None)
+        };
         let counts = confusion::matrix(&test, images.labels(), classes.len());
         confusion::write(&self.out.join("confusion.csv"), &counts, classes)?;
         let Spent { training_seconds, training_images, .. } = self.spent;
         let summary = Summary {
             test_accuracy: test.accuracy(images.labels()),
+            test_flips: self.config.test_flips,
+            test_accuracy_plain,
             test_loss: test.loss,
             validation_accuracy: best.epoch.validation_accuracy,
             train_accuracy: best.epoch.train_accuracy,

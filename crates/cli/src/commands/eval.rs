@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use chainrule_nn::{Engine, Evaluation};
 use chainrule_train::config::DataChoice;
-use chainrule_train::{Config, ModelFile, Prepared};
+use chainrule_train::{Config, ModelFile, Prepared, flips};
 
 /// Arguments of `chainrule eval`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   chainrule eval --model results/run-001
+  chainrule eval --model results/run-001 --flips
   chainrule eval --model pytorch.safetensors --split val --json
 ")]
 pub struct Args {
@@ -21,7 +22,10 @@ pub struct Args {
     /// Which images: those of train and val are split as the run of the model did
     #[arg(long, value_enum, default_value_t)]
     split: Split,
-    /// Print {"split", "n", "loss", "accuracy"}
+    /// Average the probabilities of each image and of its mirror image
+    #[arg(long)]
+    flips: bool,
+    /// Print {"split", "n", "loss", "accuracy", "flips"}
     #[arg(long)]
     json: bool,
     /// Write the predicted class of each image, a line each, to this CSV file
@@ -101,10 +105,16 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let path = chainrule_tensor::Path::from_environment()?;
     let threads = chainrule_train::threads(usize::from(args.threads));
     let mut engine = Engine::with_path(&model.classifier, 1, threads, path)?;
-    let (name, images, result) = match args.split {
-        Split::Train => ("train", images, prepared.evaluate(&mut engine, &prepared.split.train)),
-        Split::Val => ("val", images, prepared.evaluate(&mut engine, &prepared.split.validation)),
-        Split::Test => ("test", &data.dataset.test, prepared.test(&mut engine)),
+    let test = &data.dataset.test;
+    let (name, images, pixels, rows) = match args.split {
+        Split::Train => ("train", images, prepared.train_rows(), prepared.split.train.clone()),
+        Split::Val => ("val", images, prepared.train_rows(), prepared.split.validation.clone()),
+        Split::Test => ("test", test, prepared.test_rows(), (0..test.len() as u32).collect()),
+    };
+    let result = if args.flips {
+        flips::evaluate(&mut engine, pixels, images, &rows)?
+    } else {
+        engine.evaluate(&pixels, images.labels(), &rows)
     };
     if result.rows.is_empty() {
         bail!("the {name} split of this run holds no image");
@@ -115,10 +125,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     if args.json {
-        let line = serde_json::json!({"split": name, "n": n, "loss": loss, "accuracy": accuracy});
+        let line = serde_json::json!({
+            "split": name, "n": n, "loss": loss, "accuracy": accuracy, "flips": args.flips
+        });
         say!("{line}");
     } else {
-        say!("{name}: {:.2} % of {n} images, loss {loss:.6}", 100.0 * accuracy);
+        let flips = if args.flips { ", each with its mirror image" } else { "" };
+        say!("{name}: {:.2} % of {n} images{flips}, loss {loss:.6}", 100.0 * accuracy);
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use chainrule_nn::Engine;
 use chainrule_nn::softmax::softmax;
 use chainrule_report::{Command, Confusion, FirstLayer, Predictions, Report, Run, page};
 use chainrule_train::Prepared;
-use chainrule_train::{Config, Data, ModelFile};
+use chainrule_train::{Config, Data, ModelFile, flips};
 use clap::Args as _;
 
 use super::{train, write_output, write_whole};
@@ -194,8 +194,15 @@ impl Subject {
         let threads = chainrule_train::threads(0);
         let mut engine = Engine::with_path(&model.classifier, 1, threads, path)
             .map_err(|error| sentence(&error))?;
-        let mut probabilities = engine.scores(&pixels, &rows).into_vec();
-        probabilities.chunks_exact_mut(images.classes()).for_each(softmax);
+        let probabilities = if config.test_flips && self.run.summary.is_some() {
+            let logarithms = flips::log_probabilities(&mut engine, pixels, images, &rows);
+            let logarithms = logarithms.map_err(|error| sentence(&error))?.into_vec();
+            logarithms.into_iter().map(|log_p| log_p.exp() as f32).collect()
+        } else {
+            let mut scores = engine.scores(&pixels, &rows).into_vec();
+            scores.chunks_exact_mut(images.classes()).for_each(softmax);
+            scores
+        };
         let predictions = Predictions::new(images, rows, probabilities);
         match self.run.test_accuracy {
             // Other kernels round a few images to the other side, and no more.

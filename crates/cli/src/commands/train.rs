@@ -33,6 +33,7 @@ Examples:
   chainrule train --hidden-dim 512,256 --epochs 20   two hidden layers
   chainrule train --hidden-dim 0                     the linear softmax classifier
   chainrule train --data sample                      1,000 images, no download
+  chainrule train --flip --shift 2 --test-flips      mirror images in training and in the test
   chainrule train --recipe results/run-001/config.toml --seed 1
   chainrule train --resume results/run-001           go on after a stop, a crash or a power cut
   chainrule train --resume results/run-001 --epochs 20
@@ -146,6 +147,9 @@ pub struct Args {
     /// Cut a square of this side out of training images [default: 0]
     #[arg(long, value_name = "PIXELS")]
     cutout: Option<u8>,
+    /// Test with the mean of the probabilities of each image and of its mirror image
+    #[arg(long)]
+    test_flips: bool,
     /// Stop after so many epochs without a better validation accuracy
     #[arg(long, value_name = "N")]
     patience: Option<u32>,
@@ -260,6 +264,7 @@ impl Args {
             shift: self.shift.unwrap_or(base.shift),
             rotate: self.rotate.unwrap_or(base.rotate),
             cutout: self.cutout.unwrap_or(base.cutout),
+            test_flips: base.test_flips || self.test_flips,
             patience: self.patience.or(base.patience),
             train_sample: self.train_sample.unwrap_or(base.train_sample),
             validation: self.validation.unwrap_or(base.validation),
@@ -444,8 +449,11 @@ fn conclude(summary: &Summary, out: &Path) -> anyhow::Result<()> {
         );
     }
     say!(
-        "\nTest accuracy {:.2} % (loss {:.4}), of the weights after epoch {}{}.",
+        "\nTest accuracy {:.2} %{} (loss {:.4}), of the weights after epoch {}{}.",
         100.0 * summary.test_accuracy,
+        summary
+            .test_accuracy_plain
+            .map_or(String::new(), |plain| format!(" with flips, {:.2} % without", 100.0 * plain)),
         summary.test_loss,
         summary.best_epoch,
         if summary.validation_accuracy.is_nan() {

@@ -97,6 +97,9 @@ fn facts(report: &Report<'_>) -> Vec<(String, String, String)> {
             "of the test accuracy".into(),
         );
     }
+    if let Some(plain) = float(run, "test_accuracy_plain") {
+        add("Without flips", percent(plain, 2), "no mirror image beside the image".into());
+    }
     let best = run.best_epoch();
     if let (Some(best), true) = (best, run.test_accuracy.is_some()) {
         add(
