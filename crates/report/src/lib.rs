@@ -2,6 +2,7 @@
 //!
 //! - [`write_curves`] draws `curves.svg` and `curves.png` into a run's folder;
 //!   [`curves`] lays several runs over each other.
+//! - [`lr_finder()`] draws a search for the learning rate.
 //! - [`write_weight_tiles`] shows what each hidden unit looks for.
 //! - [`page`] tells all about a run, or compares several, on one page of HTML that needs nothing
 //!   else.
@@ -17,6 +18,7 @@ mod curves;
 mod error;
 mod figure;
 mod letters;
+mod lr_finder;
 mod page;
 mod predictions;
 mod raster;
@@ -32,6 +34,7 @@ pub use confusion::Confusion;
 pub use curves::{curves, write_curves};
 pub use error::Error;
 pub use figure::{Axis, Figure, Key, Line, Panel};
+pub use lr_finder::{Trial, lr_finder};
 pub use page::{Command, FirstLayer, Report, live_page, page};
 pub use predictions::Predictions;
 pub use run::{Epoch, Iteration, Run, UpdateRatios};

@@ -17,12 +17,16 @@
 //! | [`run`](mod@run) | the loop: epochs of minibatches, the best weights kept, the test at the end |
 //! | [`prepared`] | the images as the network reads them, and which of them are for what |
 //! | [`flips`] | a test of each image together with its mirror image |
+//! | [`check`](mod@check) | what a network must pass before it is worth a long run |
+//! | [`lr_finder`] | the loss while the learning rate grows, and the rate to choose |
+//! | [`update_ratio`] | how large a step is beside the weights |
 //! | [`checkpoint`] | the state of a run between two steps, from which it goes on |
 //! | [`folder`] | the folder of a run and its files |
 //! | [`weights`] | a model file: safetensors with PyTorch's names, and the input's normalisation |
 //! | [`confusion`] | which classes are taken for which |
 //! | [`diff`](mod@diff) | whether two runs are the same, and if not, where they part |
 
+pub mod check;
 pub mod checkpoint;
 pub mod config;
 pub mod confusion;
@@ -30,18 +34,22 @@ pub mod diff;
 mod error;
 pub mod flips;
 pub mod folder;
+pub mod lr_finder;
 mod machine;
 pub mod prepared;
 pub mod run;
 pub mod schedule;
 mod tensors;
+pub mod update_ratio;
 pub mod weights;
 
+pub use check::check;
 pub use checkpoint::Checkpoint;
 pub use config::Config;
 pub use diff::diff;
 pub use error::Error;
 pub use folder::RunFolder;
+pub use lr_finder::find_lr;
 pub use machine::threads;
 pub use prepared::Prepared;
 pub use run::{Data, Epoch, Iteration, Observer, Plan, Quiet, Summary, resume, run, start};

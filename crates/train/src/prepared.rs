@@ -4,12 +4,14 @@
 //! and [`Prepared::plain`] folds the whitening into its first layer, so that whoever reads the
 //! weights later reads plain pixels.
 
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use chainrule_data::{
-    Augmented, Changes, Dataset, FloatImages, Gain, Images, Normalisation, Pixels, Split, Whitening,
+    Augmentation, Augmented, Changes, Dataset, FloatImages, Gain, Images, Normalisation, Pixels,
+    Split, Whitening, epoch_order,
 };
-use chainrule_nn::{Engine, Evaluation, SoftmaxClassifier};
+use chainrule_nn::{Diverged, Engine, Evaluation, Optimiser, SoftmaxClassifier, Step};
 use chainrule_tensor::Path;
 use chainrule_tensor::team::Team;
 
@@ -145,9 +147,41 @@ impl<'a> Prepared<'a> {
         }
     }
 
-    /// The images of the training file, with what happens to them in an epoch.
-    pub(crate) fn augmented<'b>(&'b self, changes: &'b Changes) -> Augmented<'b> {
-        Augmented::new(self.pixels(), changes)
+    /// The training images in the order of epoch `epoch`, from 1, and what happens to them in it, if
+    /// anything does.
+    pub(crate) fn epoch(
+        &self,
+        config: &Config,
+        epoch: u32,
+    ) -> Result<(Vec<u32>, Option<Changes>), Error> {
+        let train = &self.split.train;
+        let order =
+            if config.shuffle { epoch_order(train, config.seed, epoch) } else { train.clone() };
+        // Without augmentation pixels are gathered as they are, which is faster.
+        let augmentation = config.augmentation();
+        let changes = (augmentation != Augmentation::default())
+            .then(|| augmentation.draw(&self.dataset.train, config.seed, epoch))
+            .transpose()?;
+        Ok((order, changes))
+    }
+
+    /// [`Engine::train_each`] on images of the training file, in this order and with these changes.
+    pub(crate) fn train(
+        &self,
+        engine: &mut Engine,
+        (order, changes): (&[u32], Option<&Changes>),
+        batch: usize,
+        rule: impl Fn(usize) -> Optimiser<f32> + Sync,
+        each: impl FnMut(Step) -> ControlFlow<()> + Send,
+    ) -> Result<(), Diverged> {
+        let (pixels, labels) = (self.pixels(), self.dataset.train.labels());
+        match changes {
+            Some(changes) => {
+                let rows = Augmented::new(pixels, changes);
+                engine.train_each(&rows, labels, order, batch, rule, each)
+            }
+            None => engine.train_each(&pixels, labels, order, batch, rule, each),
+        }
     }
 
     /// The learning rates of a run on these images.

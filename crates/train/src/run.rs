@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
-use chainrule_data::{Augmentation, Changes, Dataset, epoch_order, sample};
+use chainrule_data::{Changes, Dataset, sample};
 use chainrule_nn::{Engine, SoftmaxClassifier, Step};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -15,6 +15,7 @@ use crate::checkpoint::{Checkpoint, State};
 use crate::config::ConfigError;
 use crate::folder::RunFolder;
 use crate::schedule::LearningRates;
+use crate::update_ratio::update_ratios;
 use crate::{Config, Error, ModelFile, Prepared, confusion, flips, folder, machine, tensors};
 
 /// The images of a run, and where they came from.
@@ -252,6 +253,41 @@ fn settle(config: &Config, data: &Data, start: Option<&ModelFile>) -> Result<Con
     Ok(config)
 }
 
+/// A network before its first step, and the images that it is to learn.
+pub(crate) struct Ready<'a> {
+    /// The settings, as they will be used.
+    pub config: Config,
+    pub model: SoftmaxClassifier,
+    pub engine: Engine,
+    pub prepared: Prepared<'a>,
+}
+
+/// Makes the network and the images ready that `config` describes, and tells `progress` what is
+/// done to them.
+pub(crate) fn ready<'a>(
+    config: &Config,
+    data: &'a Data,
+    progress: impl FnMut(&str),
+) -> Result<Ready<'a>, Error> {
+    config.check()?;
+    let start = config.init_from.as_deref().map(ModelFile::load).transpose()?;
+    let config = settle(config, data, start.as_ref())?;
+    let images = &data.dataset.train;
+    if let (Some(start), Some(path)) = (&start, &config.init_from) {
+        start.check_images(path, images)?;
+    }
+    config.augmentation().check(images)?;
+    let (model, normalisation) = match start {
+        Some(ModelFile { classifier, normalisation }) => (classifier, Some(normalisation)),
+        None => (config.classifier(images.dim(), images.classes())?, None),
+    };
+    let kernel = chainrule_tensor::Path::from_environment()?;
+    let engine = engine(&config, &model, kernel)?;
+    let mut prepared = Prepared::new(&config, &data.dataset, normalisation)?;
+    prepared.whiten(&config, kernel, progress)?;
+    Ok(Ready { config, model, engine, prepared })
+}
+
 /// Trains as `config` says and fills the folder `out`, which must not exist or be empty.
 ///
 /// # Errors
@@ -277,23 +313,9 @@ pub fn start(
     observer: &mut dyn Observer,
 ) -> Result<Summary, Error> {
     let clock = Instant::now();
-    config.check()?;
-    let start = config.init_from.as_deref().map(ModelFile::load).transpose()?;
-    let config = settle(config, data, start.as_ref())?;
-    let images = &data.dataset.train;
-    if let (Some(start), Some(path)) = (&start, &config.init_from) {
-        start.check_images(path, images)?;
-    }
-    config.augmentation().check(images)?;
-    let (model, normalisation) = match start {
-        Some(ModelFile { classifier, normalisation }) => (classifier, Some(normalisation)),
-        None => (config.classifier(images.dim(), images.classes())?, None),
-    };
-    let kernel = chainrule_tensor::Path::from_environment()?;
-    let engine = engine(&config, &model, kernel)?;
-    let mut prepared = Prepared::new(&config, &data.dataset, normalisation)?;
-    prepared.whiten(&config, kernel, |step| observer.preparing(step))?;
-    let provenance = Provenance::of(data, kernel);
+    let ready = ready(config, data, |step| observer.preparing(step))?;
+    let Ready { config, model, engine, prepared } = ready;
+    let provenance = Provenance::of(data, engine.path());
     let out = folder.path();
     record(out, &config, &provenance)?;
     let layers = model.depth();
@@ -393,7 +415,7 @@ pub fn resume(
     run.go_on(observer)
 }
 
-fn engine(
+pub(crate) fn engine(
     config: &Config,
     model: &SoftmaxClassifier,
     kernel: chainrule_tensor::Path,
@@ -594,17 +616,10 @@ impl Running<'_> {
     /// Takes the steps of the epoch under way that are left, with a checkpoint wherever one is due.
     fn train_epoch(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
         let epoch = self.at.epoch + 1;
-        let (seed, batch) = (self.config.seed, self.config.batch_size);
-        let train = &self.prepared.split.train;
-        let mut order =
-            if self.config.shuffle { epoch_order(train, seed, epoch) } else { train.clone() };
+        let batch = self.config.batch_size;
+        let (mut order, changes) = self.prepared.epoch(&self.config, epoch)?;
         let steps = self.most() - (self.at.iteration - self.at.step as u64);
         order.truncate(usize::try_from(steps).unwrap_or(usize::MAX).saturating_mul(batch));
-        // Without augmentation pixels are gathered as they are, which is faster.
-        let augmentation = self.config.augmentation();
-        let changes = (augmentation != Augmentation::default())
-            .then(|| augmentation.draw(&self.prepared.dataset.train, seed, epoch))
-            .transpose()?;
         loop {
             self.train(&order[self.at.step * batch..], changes.as_ref(), epoch, observer)?;
             if self.at.step * batch >= order.len() {
@@ -654,18 +669,8 @@ impl Running<'_> {
             let due = config.checkpoint_every.is_some_and(|n| at.iteration.is_multiple_of(n));
             if due || observer.stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let labels = self.prepared.dataset.train.labels();
         let (engine, batch) = (&mut self.engine, config.batch_size);
-        let result = match changes {
-            Some(changes) => {
-                let rows = self.prepared.augmented(changes);
-                engine.train_each(&rows, labels, order, batch, rule, each)
-            }
-            None => {
-                let rows = self.prepared.pixels();
-                engine.train_each(&rows, labels, order, batch, rule, each)
-            }
-        };
+        let result = self.prepared.train(engine, (order, changes), batch, rule, each);
         self.spent.training_seconds += began.elapsed().as_secs_f64();
         if let Some(error) = failure {
             return Err(error);
@@ -707,7 +712,7 @@ impl Running<'_> {
             learning_rate,
             seconds: self.seconds(),
         };
-        let ratios = self.update_ratios(&last, learning_rate);
+        let ratios = update_ratios(&self.engine, &last, &self.config.step(learning_rate));
         self.epochs.write((epoch, ratios))?;
         self.epochs.flush()?;
         // A last step may have wrecked the weights after its own loss was still finite.
@@ -772,24 +777,6 @@ impl Running<'_> {
             normalisation: self.prepared.normalisation.clone(),
         };
         checkpoint.save(self.out)
-    }
-
-    /// For each layer, how large the last step was beside the weights, weight decay aside. About
-    /// 1e-3 is usual; far more is a learning rate too high, far less one too low.
-    fn update_ratios(&self, model: &SoftmaxClassifier, learning_rate: f64) -> Vec<f64> {
-        let (velocity, squares) = (self.engine.velocity(), self.engine.squares());
-        let optimiser = self.config.step(learning_rate);
-        let norm =
-            |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>().sqrt();
-        let ratio = |layer| {
-            let squares = squares.as_ref().map_or(&[][..], |squares| squares.weight(layer));
-            let steps = velocity.weight(layer).iter().enumerate().map(|(i, &v)| {
-                optimiser.last_step(self.at.iteration, v, squares.get(i).copied().unwrap_or(0.0))
-            });
-            let weights = model.weight(layer).iter().map(|&w| f64::from(w));
-            norm(&mut { steps }) / norm(&mut { weights })
-        };
-        (0..model.depth()).map(ratio).collect()
     }
 
     /// The test, once, of the weights that were best on validation.

@@ -1,7 +1,7 @@
 //! `chainrule gradcheck`: every derivative against a centred difference, in f64.
 
 use anyhow::bail;
-use chainrule_nn::gradcheck::{self, BOUND};
+use chainrule_nn::gradcheck::{self, BOUND, Row};
 
 /// Arguments of `chainrule gradcheck`.
 #[derive(clap::Args)]
@@ -11,41 +11,49 @@ pub struct Args {
     json: bool,
 }
 
+/// A row for programs.
+pub(super) fn as_json(row: &Row) -> serde_json::Value {
+    serde_json::json!({
+        "layer": row.layer,
+        "parameter": row.parameter,
+        "worst_relative_error": row.worst_relative_error,
+        "checked": row.checked,
+        "kinks": row.kinks,
+        "passed": row.passed,
+    })
+}
+
+/// The rows as a table for people.
+pub(super) fn print(rows: &[Row]) -> anyhow::Result<()> {
+    say!(
+        "{:<30} {:<11} {:>20} {:>8} {:>6}  passed",
+        "layer",
+        "parameter",
+        "worst relative error",
+        "checked",
+        "kinks"
+    );
+    for row in rows {
+        say!(
+            "{:<30} {:<11} {:>20.2e} {:>8} {:>6}  {}",
+            row.layer,
+            row.parameter,
+            row.worst_relative_error,
+            row.checked,
+            row.kinks,
+            if row.passed { "yes" } else { "NO" }
+        );
+    }
+    Ok(())
+}
+
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let rows = gradcheck::run(chainrule_tensor::Path::from_environment()?);
     if args.json {
-        let row = |row: &gradcheck::Row| {
-            serde_json::json!({
-                "layer": row.layer,
-                "parameter": row.parameter,
-                "worst_relative_error": row.worst_relative_error,
-                "checked": row.checked,
-                "kinks": row.kinks,
-                "passed": row.passed,
-            })
-        };
-        say!("{}", serde_json::to_string_pretty(&rows.iter().map(row).collect::<Vec<_>>())?);
+        say!("{}", serde_json::to_string_pretty(&rows.iter().map(as_json).collect::<Vec<_>>())?);
     } else {
-        say!(
-            "{:<30} {:<11} {:>20} {:>8} {:>6}  passed",
-            "layer",
-            "parameter",
-            "worst relative error",
-            "checked",
-            "kinks"
-        );
-        for row in &rows {
-            say!(
-                "{:<30} {:<11} {:>20.2e} {:>8} {:>6}  {}",
-                row.layer,
-                row.parameter,
-                row.worst_relative_error,
-                row.checked,
-                row.kinks,
-                if row.passed { "yes" } else { "NO" }
-            );
-        }
+        print(&rows)?;
     }
     let failed = rows.iter().filter(|row| !row.passed).count();
     if failed > 0 {

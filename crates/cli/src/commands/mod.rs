@@ -14,9 +14,11 @@ macro_rules! say {
 }
 
 pub mod assignment;
+pub mod check;
 pub mod data;
 pub mod diff;
 pub mod eval;
+pub mod find_lr;
 pub mod gradcheck;
 pub mod graph;
 pub mod plot;

@@ -34,6 +34,8 @@ Examples:
   chainrule train --hidden-dim 0                     the linear softmax classifier
   chainrule train --data sample                      1,000 images, no download
   chainrule train --flip --shift 2 --test-flips      mirror images in training and in the test
+  chainrule train --hidden-dim 512,256 --check       is this network worth a long run?
+  chainrule train --hidden-dim 512,256 --find-lr     draw the loss over the learning rate
   chainrule train --recipe results/run-001/config.toml --seed 1
   chainrule train --resume results/run-001           go on after a stop, a crash or a power cut
   chainrule train --resume results/run-001 --epochs 20
@@ -190,6 +192,14 @@ pub struct Args {
     /// Where CIFAR-10 lies, or is to be put [default: datasets/cifar-10-batches-bin]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// Check the network before a long run, and train nothing: its initial loss, 50 images learnt by
+    /// heart, its gradient, the size of its steps; exit code 1 if one fails
+    #[arg(long, conflicts_with_all = ["find_lr", "resume", "out"])]
+    check: bool,
+    /// Let the learning rate grow until the loss does, train no further, and draw the loss into --out
+    /// [default: results/lr-finder]
+    #[arg(long, conflicts_with = "resume")]
+    find_lr: bool,
     /// The folder for the results, new or empty [default: results/run-001 or the next free number]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -283,6 +293,15 @@ impl Args {
 
 /// Runs the command; a run that a signal stopped ends with the shell's usual code.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if args.check || args.find_lr {
+        let config = args.config()?;
+        config.check()?;
+        let data = load(&config)?;
+        return match args.check {
+            true => super::check::run(&config, &data, args.json),
+            false => super::find_lr::run(&config, &data, args.out.as_deref(), args.json),
+        };
+    }
     let mut observer = Terminal::new();
     let server = args.serve.map(Server::bind).transpose()?; // before a folder is made
     let (folder, config, checkpoint) = match &args.resume {

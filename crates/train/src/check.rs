@@ -1,0 +1,259 @@
+//! What a network must pass before it is worth a long run: the sanity checks that courses teach
+//! (CS231n, "Neural Networks Part 3: Learning and Evaluation").
+//!
+//! - **The initial loss.** A network that knows nothing gives each of C classes a probability of
+//!   1/C, a loss of ln C. It does so if the last layer is made tiny. As it is, its first scores lie
+//!   apart, and the loss is higher: that is He's initialisation and no mistake.
+//! - **Fifty images.** Without anything that holds it back (augmentation, noise, penalty, decay) it
+//!   must be able to learn fifty images by heart. Else longer training is no use.
+//! - **The gradient.** Of the real network on real images, with all its noise: a few elements of
+//!   every parameter, in f64, against centred differences ([`chainrule_nn::gradcheck`]).
+//! - **The size of a step** beside the weights, after some steps of the real run
+//!   ([`update_ratios`]). That is told and never fails.
+
+use std::f64::consts::LN_2;
+use std::ops::{ControlFlow, RangeInclusive};
+
+use chainrule_nn::gradcheck::{Elements, Row, Training};
+use chainrule_nn::{Diverged, SoftmaxClassifier};
+
+use crate::run::{Ready, engine, ready};
+use crate::update_ratio::update_ratios;
+use crate::{Config, Data, Error};
+
+/// Images over which the initial loss is taken.
+const LOSS_IMAGES: usize = 1000;
+
+/// What the last layer is multiplied by for the loss of a network that knows nothing.
+const TINY: f32 = 1e-4;
+
+/// By how much, relatively, that loss may differ from ln C.
+const LOSS_BOUND: f64 = 0.01;
+
+/// Images to learn by heart.
+const BY_HEART: usize = 50;
+
+/// Most times that these images are gone through.
+const MOST_PASSES: usize = 500;
+
+/// How often it is looked whether all of them are known, in passes.
+const LOOK_EVERY: usize = 10;
+
+/// Most images in the batch of the gradient check; more have more kinks.
+const GRADIENT_IMAGES: usize = 8;
+
+/// Elements of each parameter that are checked.
+const ELEMENTS: usize = 5;
+
+/// Steps of the real run.
+const REAL_STEPS: usize = 20;
+
+/// Update-to-weight ratios that need no remark; about 1e-3 is usual.
+pub const USUAL_RATIOS: RangeInclusive<f64> = 1e-5..=1e-1;
+
+/// The findings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Findings {
+    /// The loss before the first step.
+    pub initial_loss: InitialLoss,
+    /// Fifty images, learnt by heart.
+    pub by_heart: ByHeart,
+    /// A row for each trained parameter.
+    pub gradient: Vec<Row>,
+    /// The size of a step.
+    pub updates: Updates,
+}
+
+impl Findings {
+    /// Whether every check is passed.
+    pub fn passed(&self) -> bool {
+        self.initial_loss.passed()
+            && self.by_heart.passed()
+            && self.gradient.iter().all(|row| row.passed)
+            && self.updates.diverged.is_none()
+    }
+}
+
+/// The mean cross-entropy before the first step, over some training images.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct InitialLoss {
+    /// ln C.
+    pub expected: f64,
+    /// With the last layer made tiny.
+    pub tiny: f64,
+    /// Of the network as it starts.
+    pub actual: f64,
+}
+
+impl InitialLoss {
+    /// Whether the tiny network's is ln C to 1 %, and the actual one finite.
+    pub fn passed(&self) -> bool {
+        (self.tiny / self.expected - 1.0).abs() < LOSS_BOUND && self.actual.is_finite()
+    }
+}
+
+/// How some images were learnt by heart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ByHeart {
+    /// How many images.
+    pub images: usize,
+    /// Steps taken.
+    pub steps: u64,
+    /// The step size of all of them.
+    pub learning_rate: f64,
+    /// Of these images in evaluation mode, at the end, from 0 to 1.
+    pub accuracy: f64,
+    /// Their mean cross-entropy before the first step.
+    pub first_loss: f64,
+    /// The same at the end; if it is not finite, training has ended there.
+    pub last_loss: f64,
+}
+
+impl ByHeart {
+    /// Whether all images are known.
+    pub fn passed(&self) -> bool {
+        self.accuracy == 1.0
+    }
+
+    /// What to try if not.
+    pub fn advice(&self) -> &'static str {
+        if self.last_loss < self.first_loss - LN_2 {
+            "it is learning, and not fast enough: try a larger --learning-rate"
+        } else if self.last_loss < 0.99 * self.first_loss {
+            "it hardly learns: try ten times the --learning-rate"
+        } else {
+            "the loss does not fall: try a tenth of the --learning-rate"
+        }
+    }
+}
+
+/// The size of a step beside the weights, after some real steps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Updates {
+    /// Steps taken.
+    pub steps: u64,
+    /// The learning rate of the last one.
+    pub learning_rate: f64,
+    /// For each layer, ‖ΔW‖ / ‖W‖.
+    pub ratios: Vec<f64>,
+    /// If a step led out of the finite numbers, which.
+    pub diverged: Option<Diverged>,
+}
+
+/// Checks the network that `config` describes on the images of `data`, and tells `progress` what is
+/// being done. Nothing is written.
+///
+/// # Errors
+/// As [`crate::run()`], as far as a run comes before its first step.
+pub fn check(
+    config: &Config,
+    data: &Data,
+    mut progress: impl FnMut(&str),
+) -> Result<Findings, Error> {
+    let mut ready = ready(config, data, &mut progress)?;
+    progress("checking the initial loss");
+    let initial_loss = initial_loss(&mut ready);
+    progress("learning 50 images by heart");
+    let by_heart = by_heart(&ready)?;
+    progress("checking the gradient of the network in f64");
+    let gradient = gradient(&ready)?;
+    progress("taking some steps of the run");
+    let updates = updates(&mut ready)?;
+    Ok(Findings { initial_loss, by_heart, gradient, updates })
+}
+
+fn initial_loss(Ready { model, engine, prepared, .. }: &mut Ready) -> InitialLoss {
+    let train = &prepared.split.train;
+    let some = &train[..LOSS_IMAGES.min(train.len())];
+    let actual = prepared.evaluate(engine, some).loss;
+    let mut tiny = model.clone();
+    let last = model.depth() - 1;
+    tiny.weight_mut(last).iter_mut().for_each(|w| *w *= TINY);
+    tiny.bias_mut(last).iter_mut().for_each(|b| *b *= TINY);
+    engine.load(&tiny);
+    let loss = prepared.evaluate(engine, some).loss;
+    engine.load(model);
+    let expected = (prepared.dataset.train.classes() as f64).ln();
+    InitialLoss { expected, tiny: loss, actual }
+}
+
+/// The settings without what holds a network back.
+fn unbridled(config: &Config, batch_size: usize) -> Config {
+    Config {
+        batch_size,
+        dropout: 0.0,
+        mixup: 0.0,
+        label_smoothing: 0.0,
+        reg: 0.0,
+        weight_decay: 0.0,
+        average: None,
+        ..config.clone()
+    }
+}
+
+fn by_heart(ready: &Ready) -> Result<ByHeart, Error> {
+    let Ready { config, model, prepared, .. } = ready;
+    let kernel = ready.engine.path();
+    let train = &prepared.split.train;
+    let some = &train[..BY_HEART.min(train.len())];
+    // Batches of about one size: a batch normalisation cannot do with one image.
+    let batch = some.len().div_ceil(some.len().div_ceil(config.batch_size));
+    let config = unbridled(config, batch);
+    let mut engine = engine(&config, model, kernel)?;
+    let rule = config.step(config.learning_rate);
+    let labels = prepared.dataset.train.labels();
+    let mut found = prepared.evaluate(&mut engine, some);
+    let first_loss = found.loss;
+    for _ in 0..MOST_PASSES / LOOK_EVERY {
+        if found.accuracy(labels) == 1.0 || !found.loss.is_finite() {
+            break;
+        }
+        let each = |_| ControlFlow::Continue(());
+        let diverged = (0..LOOK_EVERY)
+            .find_map(|_| prepared.train(&mut engine, (some, None), batch, |_| rule, each).err());
+        found = prepared.evaluate(&mut engine, some);
+        if let Some(Diverged { loss, .. }) = diverged {
+            found.loss = loss;
+            break;
+        }
+    }
+    Ok(ByHeart {
+        images: some.len(),
+        steps: engine.steps(),
+        learning_rate: config.learning_rate,
+        accuracy: found.accuracy(labels),
+        first_loss,
+        last_loss: found.loss,
+    })
+}
+
+fn gradient(Ready { config, model, engine, prepared }: &Ready) -> Result<Vec<Row>, Error> {
+    let mut exact = SoftmaxClassifier::<f64>::zeros_with(model.widths(), model.hidden())
+        .expect("widths of a model");
+    for (exact, &value) in exact.parameters_mut().iter_mut().zip(model.parameters()) {
+        *exact = value.into();
+    }
+    let batch = config.batch_size.min(GRADIENT_IMAGES);
+    let training = Training {
+        data: &prepared.pixels(),
+        labels: prepared.dataset.train.labels(),
+        rows: &prepared.split.train[..batch],
+        regularisation: config.regularisation(),
+        l2: config.reg,
+    };
+    let elements = Elements::Few(ELEMENTS);
+    Ok(training.check("network", &exact, elements, engine.path(), engine.threads())?)
+}
+
+fn updates(Ready { config, engine, prepared, .. }: &mut Ready) -> Result<Updates, Error> {
+    let (mut order, changes) = prepared.epoch(config, 1)?;
+    order.truncate(REAL_STEPS * config.batch_size);
+    let rates = prepared.rates(config);
+    let rule = |step| config.step(rates.at(step as u64));
+    let each = |_| ControlFlow::Continue(());
+    let batch = (&order[..], changes.as_ref());
+    let result = prepared.train(engine, batch, config.batch_size, rule, each);
+    let learning_rate = rates.at(engine.steps().saturating_sub(1));
+    let ratios = update_ratios(engine, &engine.model(), &config.step(learning_rate));
+    Ok(Updates { steps: engine.steps(), learning_rate, ratios, diverged: result.err() })
+}

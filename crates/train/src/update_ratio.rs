@@ -1,0 +1,26 @@
+//! How large a step is beside the weights that it changes: ‖ΔW‖ / ‖W‖ of each layer.
+//!
+//! About 1e-3 is usual; far more is a learning rate too high, far less one too low (CS231n,
+//! "Neural Networks Part 3: Learning and Evaluation").
+
+use chainrule_nn::{Engine, Optimiser, SoftmaxClassifier};
+
+/// The ratio of the last step that `engine` took by this `optimiser` to the weights of `model`, for
+/// each layer; weight decay is left aside.
+pub fn update_ratios(
+    engine: &Engine,
+    model: &SoftmaxClassifier,
+    optimiser: &Optimiser<f32>,
+) -> Vec<f64> {
+    let (velocity, squares) = (engine.velocity(), engine.squares());
+    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>().sqrt();
+    let ratio = |layer| {
+        let squares = squares.as_ref().map_or(&[][..], |squares| squares.weight(layer));
+        let steps = velocity.weight(layer).iter().enumerate().map(|(i, &v)| {
+            optimiser.last_step(engine.steps(), v, squares.get(i).copied().unwrap_or(0.0))
+        });
+        let weights = model.weight(layer).iter().map(|&w| f64::from(w));
+        norm(&mut { steps }) / norm(&mut { weights })
+    };
+    (0..model.depth()).map(ratio).collect()
+}
