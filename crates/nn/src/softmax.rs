@@ -22,7 +22,9 @@ pub fn cross_entropy<T: Scalar>(scores: &[T], label: usize) -> T {
 
 /// What the probabilities of an example ought to be:
 ///
-/// q = (1-ε) (s [first] + (1-s) [second]) + ε / classes
+/// ```text
+/// q_j = (1-ε) (s [j = first] + (1-s) [j = second]) + ε / classes
+/// ```
 ///
 /// with mixup's share s and label smoothing's ε. Usually s is 1 and ε 0, and q is the label.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,7 +45,7 @@ impl<T: Scalar> From<usize> for Target<T> {
     }
 }
 
-/// Turns scores into `weight`·∂L/∂scores, in place, and returns Σ L, where L = -Σ q_j ln p_j of each
+/// Turns scores into `weight`·∂L/∂scores, in place, and returns Σ L, where L = -Σ `q_j` ln `p_j` of each
 /// example. `scores` is (examples, classes), `target(i)` what the i-th example asks for.
 ///
 /// `weight` is 1/N for the mean over N examples.
