@@ -20,6 +20,7 @@ pub mod eval;
 pub mod gradcheck;
 pub mod graph;
 pub mod plot;
+pub mod predict;
 pub mod report;
 pub mod serve;
 pub mod train;
