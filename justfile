@@ -35,6 +35,12 @@ ablation *FLAGS:
 eval MODEL *FLAGS:
     {{chainrule}} eval --model {{MODEL}} {{FLAGS}}
 
+# What a model sees in your own pictures: just predict results/run-001 photo.jpg
+[group('train')]
+[positional-arguments]
+predict MODEL +IMAGES:
+    {{chainrule}} predict --model "$@"
+
 # Whether two runs are the same, and if not, where they part
 [group('train')]
 diff FIRST SECOND *FLAGS:

@@ -25,6 +25,8 @@ enum Command {
     Train(Box<commands::train::Args>),
     /// Loss and accuracy of a saved model
     Eval(commands::eval::Args),
+    /// What a saved model sees in your own pictures
+    Predict(commands::predict::Args),
     /// Whether two runs are the same, and if not, where they part
     Diff(commands::diff::Args),
     /// Check every derivative against centred differences, in f64
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Command::Data(args) => done(commands::data::run(args)),
         Command::Train(args) => commands::train::run(*args),
         Command::Eval(args) => done(commands::eval::run(args)),
+        Command::Predict(args) => commands::predict::run(args),
         Command::Diff(args) => commands::diff::run(args),
         Command::Gradcheck(args) => done(commands::gradcheck::run(args)),
         Command::Graph(args) => done(commands::graph::run(args)),

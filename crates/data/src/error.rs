@@ -109,6 +109,14 @@ pub enum Error {
     /// A mean and deviation that cannot normalise these images.
     #[error("normalisation: {0}")]
     Normalisation(String),
+    /// A picture that cannot be read.
+    #[error("cannot read {}: {problem}", path.display())]
+    Photo {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// Images that cannot be whitened.
     #[error("{0}")]
     Whitening(String),

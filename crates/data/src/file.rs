@@ -25,12 +25,11 @@ pub fn open(path: &Path) -> io::Result<(File, u64)> {
     if metadata.is_file() { Ok((file, metadata.len())) } else { Err(not_regular()) }
 }
 
-/// Reads a file of text that is at most `most` bytes long.
+/// Reads a file that is at most `most` bytes long.
 ///
 /// # Errors
-/// As [`open`], or [`io::ErrorKind::FileTooLarge`], or [`io::ErrorKind::InvalidData`] if it is
-/// not UTF-8.
-pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
+/// As [`open`], or [`io::ErrorKind::FileTooLarge`].
+pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let (file, length) = open(path)?;
     let too_large = |length: u64| {
         let why = format!("it is {length} bytes long, and such a file is never above {most}");
@@ -40,9 +39,18 @@ pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
         return Err(too_large(length));
     }
     // It may grow while it is read, and the files of /proc say that they are empty.
-    let mut text = String::new();
-    let read = file.take(most + 1).read_to_string(&mut text)? as u64;
-    if read > most { Err(too_large(read)) } else { Ok(text) }
+    let mut bytes = Vec::new();
+    let read = file.take(most + 1).read_to_end(&mut bytes)? as u64;
+    if read > most { Err(too_large(read)) } else { Ok(bytes) }
+}
+
+/// Reads a file of text that is at most `most` bytes long.
+///
+/// # Errors
+/// As [`read`], or [`io::ErrorKind::InvalidData`] if it is not UTF-8.
+pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
+    String::from_utf8(read(path, most)?)
+        .map_err(|_| io::Error::new(ErrorKind::InvalidData, "stream did not contain valid UTF-8"))
 }
 
 /// Whether a text of TOML may nest its tables so deeply that reading it would overflow the stack.

@@ -38,6 +38,8 @@ pub mod file;
 mod images;
 mod normalise;
 mod order;
+#[cfg(feature = "photo")]
+pub mod photo;
 mod pixels;
 mod random;
 mod rotate;

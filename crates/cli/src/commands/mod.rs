@@ -22,6 +22,7 @@ pub mod find_lr;
 pub mod gradcheck;
 pub mod graph;
 pub mod plot;
+pub mod predict;
 pub mod report;
 pub mod serve;
 pub mod train;

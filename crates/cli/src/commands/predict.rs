@@ -1,0 +1,220 @@
+//! `chainrule predict`: what a saved model sees in pictures of one's own.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use chainrule_data::{CIFAR10_CLASSES, Gain, Images, Pixels, cifar10, photo};
+use chainrule_nn::Engine;
+use chainrule_nn::softmax::softmax;
+use chainrule_train::ModelFile;
+
+use super::write_output;
+
+/// Arguments of `chainrule predict`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+A picture is made what CIFAR-10's are: turned upright, laid on white where it is transparent, its
+shorter side scaled to 32 pixels (averaging, not skipping) and the middle 32 x 32 cut out. Then it
+is normalised as the model file says. The network knows its classes and nothing else: a picture of
+something else is given one of them too.
+
+A folder means the .png, .jpg and .jpeg files in it, in the order of their names. Its predictions
+are printed as CSV: image, class, probability, then the probability of each class. A picture that
+cannot be read is named, the others are still done, and the exit code is 1.
+
+Examples:
+  chainrule predict --model results/run-001 photo.jpg
+  chainrule predict --model pytorch.safetensors cat.png dog.jpeg --json
+  chainrule predict --model results/run-001 holidays/ -o holidays.csv
+")]
+pub struct Args {
+    /// A run's folder, or a safetensors file
+    #[arg(long, value_name = "DIR|FILE")]
+    model: PathBuf,
+    /// Pictures, PNG or JPEG of any size, or folders of them
+    #[arg(value_name = "IMAGE|DIR", required = true)]
+    images: Vec<PathBuf>,
+    /// Print a list of {"image", "class", "probability", "probabilities": {CLASS: ...}}
+    #[arg(long)]
+    json: bool,
+    /// Write CSV, or JSON with --json, to this file
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// What the network makes of a picture.
+struct Prediction {
+    image: PathBuf,
+    /// Of each class, from 0 to 1.
+    probabilities: Vec<f32>,
+}
+
+impl Prediction {
+    /// The classes, the likeliest first.
+    fn ranking(&self) -> Vec<usize> {
+        let mut classes: Vec<usize> = (0..self.probabilities.len()).collect();
+        let probability = |class: &usize| self.probabilities[*class];
+        classes.sort_by(|a, b| probability(b).total_cmp(&probability(a)));
+        classes
+    }
+
+    fn best(&self) -> usize {
+        self.ranking()[0]
+    }
+}
+
+/// A network, and how it reads pictures.
+struct Predictor {
+    engine: Engine,
+    scale: Vec<f32>,
+    shift: Vec<f32>,
+    contrast: Option<f32>,
+}
+
+impl Predictor {
+    /// # Errors
+    /// If the model, read from `file`, does not read pictures of 3 × 32 × 32.
+    fn new(model: &ModelFile, file: &Path) -> anyhow::Result<Self> {
+        let (inputs, dim) = (model.classifier.widths()[0], cifar10::SHAPE.dim());
+        if inputs != dim {
+            bail!(
+                "{} reads {inputs} values an image: expected a model of pictures of 32 x 32 in \
+                 three colours, which are {dim}",
+                file.display()
+            );
+        }
+        let path = chainrule_tensor::Path::from_environment()?;
+        // One picture at a time is less work than to wake a second thread for it.
+        let engine = Engine::with_path(&model.classifier, 1, 1, path)?;
+        let (scale, shift) = model.normalisation.scale_shift(dim)?;
+        Ok(Self { engine, scale, shift, contrast: model.normalisation.contrast().copied() })
+    }
+
+    fn predict(&mut self, image: PathBuf) -> anyhow::Result<Prediction> {
+        let pixels = photo::read(&image, cifar10::SHAPE.width as u32)?;
+        let images = &Images::new(pixels, vec![0], cifar10::SHAPE, 1)?;
+        let gains = self.contrast.map(|contrast| Gain::of(images, contrast));
+        let (scale, shift, gains) = (&self.scale, &self.shift, gains.as_deref());
+        let pixels = Pixels::Bytes { images, scale, shift, gains };
+        let mut probabilities = self.engine.scores(&pixels, &[0]).into_vec();
+        softmax(&mut probabilities);
+        if probabilities.iter().any(|p| p.is_nan()) {
+            bail!("{}: the scores of the network are no finite numbers", image.display());
+        }
+        Ok(Prediction { image, probabilities })
+    }
+}
+
+/// The names of a model's classes; a model file has none.
+fn class_names(model: &ModelFile) -> Vec<String> {
+    match model.classifier.widths().last() {
+        Some(&n) if n != CIFAR10_CLASSES.len() => (0..n).map(|i| format!("class {i}")).collect(),
+        _ => CIFAR10_CLASSES.map(str::to_owned).to_vec(),
+    }
+}
+
+/// The pictures that a path means: itself, or those of a folder.
+fn pictures(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let failed = || format!("cannot read the folder {}", path.display());
+    let entries = std::fs::read_dir(path).with_context(failed)?;
+    let files = entries.map(|entry| entry.map(|entry| entry.path()));
+    let mut files = files.collect::<Result<Vec<_>, _>>().with_context(failed)?;
+    let is_picture = |file: &PathBuf| {
+        let extension = file.extension().and_then(OsStr::to_str).unwrap_or_default();
+        ["png", "jpg", "jpeg"].iter().any(|known| extension.eq_ignore_ascii_case(known))
+    };
+    files.retain(is_picture);
+    if files.is_empty() {
+        bail!("{} holds no file that ends in .png, .jpg or .jpeg", path.display());
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The three likeliest classes of a picture, with bars.
+fn text(prediction: &Prediction, classes: &[String]) -> String {
+    /// Columns of a bar that stands for certainty.
+    const BAR: f32 = 40.0;
+    let mut text = format!("{}\n", prediction.image.display());
+    for class in prediction.ranking().into_iter().take(3) {
+        let p = prediction.probabilities[class];
+        let bar = "█".repeat((p * BAR).round() as usize);
+        let line = format!("  {:<12}{:>6.2} %  {bar}", classes[class], 100.0 * p);
+        text += line.trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+fn csv(predictions: &[Prediction], classes: &[String]) -> anyhow::Result<Vec<u8>> {
+    let mut csv = csv::Writer::from_writer(vec![]);
+    let header = ["image", "class", "probability"].into_iter();
+    csv.write_record(header.chain(classes.iter().map(String::as_str)))?;
+    for prediction in predictions {
+        let best = prediction.best();
+        let image = prediction.image.to_string_lossy();
+        let record = (image, &classes[best], prediction.probabilities[best]);
+        csv.serialize((record, &prediction.probabilities))?;
+    }
+    Ok(csv.into_inner()?)
+}
+
+fn json(predictions: &[Prediction], classes: &[String]) -> anyhow::Result<Vec<u8>> {
+    let list = predictions.iter().map(|prediction| {
+        let best = prediction.best();
+        let each = classes.iter().cloned().zip(prediction.probabilities.iter().map(|&p| p.into()));
+        serde_json::json!({
+            "image": prediction.image.to_string_lossy(),
+            "class": classes[best],
+            "probability": prediction.probabilities[best],
+            "probabilities": each.collect::<serde_json::Map<_, _>>(),
+        })
+    });
+    let mut bytes = serde_json::to_vec_pretty(&list.collect::<Vec<_>>())?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// Runs the command. A picture that cannot be read makes the exit code 1.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let file = ModelFile::locate(&args.model);
+    let model = ModelFile::load(&file)?;
+    let classes = class_names(&model);
+    let mut predictor = Predictor::new(&model, &file)?;
+    let has_folder = args.images.iter().any(|path| path.is_dir());
+    let as_text = !args.json && args.output.is_none() && !has_folder;
+
+    let mut code = ExitCode::SUCCESS;
+    let mut refuse = |error: anyhow::Error| {
+        eprintln!("error: {error:#}");
+        code = ExitCode::FAILURE;
+    };
+    let mut predictions = vec![];
+    for path in &args.images {
+        let found = pictures(path).map_err(&mut refuse).unwrap_or_default();
+        for image in found {
+            match predictor.predict(image) {
+                Ok(prediction) if as_text => {
+                    write!(std::io::stdout().lock(), "{}", text(&prediction, &classes))?;
+                }
+                Ok(prediction) => predictions.push(prediction),
+                Err(error) => refuse(error),
+            }
+        }
+    }
+    if as_text {
+        return Ok(code);
+    }
+    let table = if args.json { json } else { csv }(&predictions, &classes)?;
+    match &args.output {
+        Some(file) => write_output(file, &table)?,
+        None => std::io::stdout().lock().write_all(&table)?,
+    }
+    Ok(code)
+}

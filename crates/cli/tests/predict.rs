@@ -1,0 +1,161 @@
+//! `chainrule predict`, held to the network asked directly.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use assert_cmd::Command;
+use chainrule_data::{CIFAR10_CLASSES, Gain, Images, Normalisation, Pixels, sample};
+use chainrule_nn::softmax::softmax;
+use chainrule_nn::{Engine, Init, SoftmaxClassifier};
+use chainrule_train::ModelFile;
+use image::{Rgb, RgbImage};
+use serde_json::Value;
+
+fn predict(model: &Path, args: &[&Path]) -> Output {
+    let mut command = Command::cargo_bin("chainrule").unwrap();
+    command.args(["predict", "--model"]).arg(model).args(args).output().unwrap()
+}
+
+fn said(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A model file of random weights, which reads `inputs` values.
+fn model(dir: &Path, inputs: usize, contrast: Option<f32>) -> PathBuf {
+    let path = dir.join("model.safetensors");
+    let classifier = SoftmaxClassifier::new(&[inputs, 20, 10], Init::He, 3).unwrap();
+    let (mean, std) = match contrast {
+        Some(_) => (vec![0.1, -0.1, 0.2], vec![1.0, 0.9, 1.1]),
+        None => (vec![120.0, 121.5, 99.0], vec![60.0, 61.0, 62.5]),
+    };
+    let normalisation = Normalisation::new(mean, std).unwrap().with_contrast(contrast).unwrap();
+    ModelFile { classifier, normalisation }.save(&path).unwrap();
+    path
+}
+
+/// The first `n` test images of the sample as PNG files, 0.png and so on.
+fn photos(dir: &Path, n: usize) -> PathBuf {
+    let folder = dir.join("photos");
+    std::fs::create_dir(&folder).unwrap();
+    let images = sample::read().test;
+    for i in 0..n {
+        let image = images.image(i);
+        let pixel = |x: u32, y: u32| [0, 1024, 2048].map(|c| image[c + (y * 32 + x) as usize]);
+        let picture = RgbImage::from_fn(32, 32, |x, y| Rgb(pixel(x, y)));
+        picture.save(folder.join(format!("{i}.png"))).unwrap();
+    }
+    folder
+}
+
+/// The probabilities that the network of a file gives to the first `n` of `images`, read as
+/// `chainrule eval` reads them: all at once.
+fn asked_directly(file: &Path, images: &Images, n: u32) -> Vec<Vec<f32>> {
+    let model = ModelFile::load(file).unwrap();
+    let (scale, shift) = model.normalisation.scale_shift(images.dim()).unwrap();
+    let gains = model.normalisation.contrast().map(|&contrast| Gain::of(images, contrast));
+    let (scale, shift, gains) = (&scale, &shift, gains.as_deref());
+    let mut engine = Engine::new(&model.classifier, 1, 2).unwrap();
+    let rows: Vec<u32> = (0..n).collect();
+    let scores = engine.scores(&Pixels::Bytes { images, scale, shift, gains }, &rows);
+    let probabilities = (0..rows.len()).map(|row| {
+        let mut scores = scores.row(row).to_vec();
+        softmax(&mut scores);
+        scores
+    });
+    probabilities.collect()
+}
+
+#[test]
+fn a_picture_of_the_dataset_is_given_the_very_probabilities_that_eval_works_with() {
+    for contrast in [None, Some(10.0)] {
+        let dir = tempfile::tempdir().unwrap();
+        let (model, photos) = (model(dir.path(), 3072, contrast), photos(dir.path(), 5));
+        let output = predict(&model, &[Path::new("--json"), &photos]);
+        assert!(output.status.success(), "{}", said(&output.stderr));
+        let list: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+        let wanted = asked_directly(&model, &sample::read().test, 5);
+        assert_eq!(list.len(), wanted.len());
+        for (i, (found, wanted)) in list.iter().zip(&wanted).enumerate() {
+            assert_eq!(found["image"], *photos.join(format!("{i}.png")).to_string_lossy());
+            let best = (0..10).max_by(|&a, &b| wanted[a].total_cmp(&wanted[b])).unwrap();
+            assert_eq!(found["class"], CIFAR10_CLASSES[best]);
+            assert_eq!(found["probability"], wanted[best]);
+            for (class, wanted) in CIFAR10_CLASSES.iter().zip(wanted) {
+                assert_eq!(found["probabilities"][class], *wanted, "image {i}, {class}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_folder_becomes_a_table_in_the_order_of_the_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, photos) = (model(dir.path(), 3072, None), photos(dir.path(), 12));
+    std::fs::write(photos.join("notes.txt"), "no picture").unwrap();
+    let output = predict(&model, &[&photos]);
+    assert!(output.status.success(), "{}", said(&output.stderr));
+    let table = said(&output.stdout);
+    let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(lines[0][..3], ["image", "class", "probability"]);
+    assert_eq!(lines[0][3..], CIFAR10_CLASSES);
+    let mut names: Vec<PathBuf> = (0..12).map(|i| photos.join(format!("{i}.png"))).collect();
+    names.sort();
+    let found: Vec<PathBuf> = lines[1..].iter().map(|line| line[0].into()).collect();
+    assert_eq!(found, names);
+    for line in &lines[1..] {
+        let probabilities: Vec<f32> = line[3..].iter().map(|p| p.parse().unwrap()).collect();
+        assert!((probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-5, "{line:?}");
+        let best = CIFAR10_CLASSES.iter().position(|class| *class == line[1]).unwrap();
+        assert!(probabilities.iter().all(|p| *p <= probabilities[best]), "{line:?}");
+        assert_eq!(line[2], line[3 + best]);
+    }
+    let file = dir.path().join("table.csv");
+    let output = predict(&model, &[&photos, Path::new("-o"), &file]);
+    assert!(output.status.success() && output.stdout.is_empty(), "{}", said(&output.stderr));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), table);
+}
+
+#[test]
+fn a_broken_picture_is_named_and_the_others_are_still_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, photos) = (model(dir.path(), 3072, None), photos(dir.path(), 3));
+    let broken = photos.join("1.png");
+    let bytes = std::fs::read(&broken).unwrap();
+    std::fs::write(&broken, &bytes[..bytes.len() / 2]).unwrap();
+    let paths = ["0.png", "1.png", "2.png"].map(|name| photos.join(name));
+    let output = predict(&model, &paths.each_ref().map(PathBuf::as_path));
+    assert_eq!(output.status.code(), Some(1));
+    let (shown, errors) = (said(&output.stdout), said(&output.stderr));
+    let [first, _, last] = paths.each_ref().map(|path| shown.contains(&*path.to_string_lossy()));
+    assert!(first && last, "{shown}");
+    assert_eq!(shown.lines().count(), 8, "two pictures, a line and three classes each: {shown}");
+    assert!(errors.starts_with(&format!("error: cannot read {}: ", broken.display())), "{errors}");
+    assert_eq!(errors.lines().count(), 1, "{errors}");
+
+    // In a folder it is the same.
+    let output = predict(&model, &[&photos]);
+    assert_eq!((output.status.code(), said(&output.stdout).lines().count()), (Some(1), 3));
+    assert_eq!(said(&output.stderr), errors);
+}
+
+#[test]
+fn what_cannot_be_done_is_told_in_a_sentence() {
+    let dir = tempfile::tempdir().unwrap();
+    let photos = photos(dir.path(), 1);
+    let small = model(dir.path(), 12, None);
+    let output = predict(&small, &[&photos]);
+    assert_eq!(output.status.code(), Some(1));
+    let sentence = said(&output.stderr);
+    assert!(sentence.contains("model.safetensors reads 12 values an image"), "{sentence}");
+
+    let model = model(dir.path(), 3072, None);
+    let empty = dir.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    for (path, why) in
+        [(empty.as_path(), "holds no file"), (Path::new("nowhere.jpg"), "cannot read")]
+    {
+        let output = predict(&model, &[path]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(said(&output.stderr).contains(why), "{}", said(&output.stderr));
+    }
+}
