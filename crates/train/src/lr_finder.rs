@@ -83,7 +83,7 @@ pub fn find_lr(config: &Config, data: &Data, progress: impl FnMut(&str)) -> Resu
         least = least.min(smoothed_loss);
         if smoothed_loss > MOST_RISE * least {
             ended = Some(format!(
-                "the loss is {MOST_RISE} times its least at a learning rate of {learning_rate:.2e}"
+                "the loss is over {MOST_RISE} times its least at a learning rate of {learning_rate:.2e}"
             ));
             return ControlFlow::Break(());
         }
