@@ -439,7 +439,7 @@ fn a_search_for_the_learning_rate_replaces_its_own_files_and_no_other() {
     std::fs::write(out.join("lr_finder.csv"), "old").unwrap();
     let mut command = chainrule();
     command.current_dir(&dir).args(["train", "--find-lr", "--data", "sample", "--json"]);
-    let output = command.args(["--hidden-dim", "20", "--batch-size", "3"]).output().unwrap();
+    let output = command.args(["--hidden-dim", "20", "--batch-size", "6"]).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     let csv = out.join("lr_finder.csv");
