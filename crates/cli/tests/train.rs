@@ -404,3 +404,54 @@ fn a_test_with_flips_says_so_and_tells_the_accuracy_without_them() {
         assert_eq!(eval["flips"], Value::from(!flags.is_empty()));
     }
 }
+
+#[test]
+fn a_check_trains_nothing_writes_nothing_and_its_exit_code_says_whether_all_is_well() {
+    let dir = tempfile::tempdir().unwrap();
+    let check = |flags: &str| {
+        let mut command = chainrule();
+        command.current_dir(&dir).args(["train", "--check", "--data", "sample"]);
+        command.args(["--hidden-dim", "20"]).args(flags.split_whitespace()).output().unwrap()
+    };
+    let output = check("");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let said = String::from_utf8(output.stdout).unwrap();
+    for part in ["Initial loss: passed", "50 images learnt by heart: passed", "fc2.bias", "1e-3"] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    let output = check("--learning-rate 1e-7 --json");
+    assert_eq!(output.status.code(), Some(1));
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&found["passed"], &found["by_heart"]["passed"]), (&false.into(), &false.into()));
+    assert_eq!(found["gradient"].as_array().unwrap().len(), 4);
+    assert_eq!(found["updates"]["ratios"][1]["layer"], "fc2");
+    assert_eq!(found["updates"]["ratios"][1]["usual"], false, "{}", found["updates"]);
+    assert_eq!(check("--out here").status.code(), Some(2));
+    assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
+}
+
+#[test]
+fn a_search_for_the_learning_rate_replaces_its_own_files_and_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("results/lr-finder");
+    std::fs::create_dir_all(&out).unwrap();
+    std::fs::write(out.join("notes.txt"), "mine").unwrap();
+    std::fs::write(out.join("lr_finder.csv"), "old").unwrap();
+    let mut command = chainrule();
+    command.current_dir(&dir).args(["train", "--find-lr", "--data", "sample", "--json"]);
+    let output = command.args(["--hidden-dim", "20", "--batch-size", "6"]).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let csv = out.join("lr_finder.csv");
+    let (steps, rates) = (column(&csv, "step"), column(&csv, "learning_rate"));
+    assert_eq!(found["steps"], steps.len());
+    let (losses, smoothed) = (column(&csv, "loss"), column(&csv, "smoothed_loss"));
+    assert!(steps.len() > 50 && (smoothed[0] / losses[0] - 1.0).abs() < 1e-9);
+    let steepest = found["steepest"].as_f64().unwrap();
+    assert!(rates.contains(&steepest), "{steepest}");
+    let svg = std::fs::read_to_string(out.join("lr_finder.svg")).unwrap();
+    assert!(svg.contains("falls most steeply") && svg.contains("learning rate (log scale)"));
+    assert!(std::fs::read(out.join("lr_finder.png")).unwrap().starts_with(b"\x89PNG"));
+    assert_eq!(std::fs::read_to_string(out.join("notes.txt")).unwrap(), "mine");
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 4);
+}

@@ -1,6 +1,5 @@
 //! The curve of a learning-rate search: the loss over the learning rate, which grows in each step.
 
-use crate::curves::spans_decades;
 use crate::figure::{Axis, Figure, Key, Line, Panel, extent};
 use crate::theme::{Dash, Look, PALE, SERIES};
 
@@ -23,14 +22,14 @@ pub fn lr_finder(trials: &[Trial], marks: &[(String, f64)], subtitle: Vec<String
         Line { points: trials.iter().map(point).collect(), look }
     };
     let mut raw = line(Look::line(PALE).width(1.0), |trial| trial.loss);
-    let smoothed = line(Look::line(SERIES[0]), |trial| trial.smoothed_loss);
-    let losses: Vec<_> = smoothed.points.iter().map(|&(_, loss)| loss).collect();
-    let y = match Axis::logarithmic_around("loss (log scale)", &losses) {
-        Some(axis) if spans_decades(&losses) => axis,
-        _ => Axis::around("loss", &losses),
-    };
-    // Single losses at the end lie far above; the curve is what counts.
-    raw.points.retain(|(_, loss)| (y.from..=y.to).contains(loss));
+    let mut smoothed = line(Look::line(SERIES[0]), |trial| trial.smoothed_loss);
+    let y = loss_axis(trials);
+    // The line breaks off where it leaves the chart.
+    for (_, loss) in raw.points.iter_mut().chain(&mut smoothed.points) {
+        if !(y.from..=y.to).contains(loss) {
+            *loss = f64::NAN;
+        }
+    }
     let rates: Vec<_> = trials.iter().map(|trial| trial.learning_rate).collect();
     let (first, last) = extent(&rates);
     let x = if trials.is_empty() { (1e-5, 10.0) } else { (first, last) };
@@ -48,6 +47,20 @@ pub fn lr_finder(trials: &[Trial], marks: &[(String, f64)], subtitle: Vec<String
         panel.note = Some("no step had a finite loss".into());
     }
     Figure { title: "Learning-rate finder".into(), subtitle, keys, panels: vec![panel] }
+}
+
+/// What counts is how the loss falls: of the rise behind it the chart shows as much as shows that
+/// there is one.
+fn loss_axis(trials: &[Trial]) -> Axis {
+    let smoothed: Vec<_> = trials.iter().map(|trial| trial.smoothed_loss).collect();
+    let least = (0..smoothed.len()).min_by(|&a, &b| smoothed[a].total_cmp(&smoothed[b]));
+    let (_, highest) = extent(&smoothed[..least.map_or(0, |least| least + 1)]);
+    let (lowest, _) = extent(&trials.iter().map(|trial| trial.loss).collect::<Vec<_>>());
+    let rise = 0.5 * (highest - lowest).max(0.1 * highest.abs());
+    match trials {
+        [] => Axis::linear("loss", 0.0, 1.0),
+        _ => Axis::around("loss", &[lowest, highest + rise]),
+    }
 }
 
 #[cfg(test)]
@@ -69,8 +82,9 @@ mod tests {
             assert!(svg.contains(name), "{name}");
         }
         let Panel { lines, y, .. } = &figure.panels[0];
-        let inside = |&(_, loss): &(f64, f64)| (y.from..=y.to).contains(&loss);
-        assert!(lines.iter().flat_map(|line| &line.points).all(inside));
+        let inside = |loss: f64| loss.is_nan() || (y.from..=y.to).contains(&loss);
+        assert!(lines.iter().flat_map(|line| &line.points).all(|&(_, loss)| inside(loss)));
+        assert!(lines[0].points[299].1.is_nan() && y.to < 10.0, "the rise does not fill the chart");
         assert_eq!(lines[2].points, [(0.02, y.from), (0.02, y.to)]);
     }
 

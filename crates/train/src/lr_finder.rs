@@ -56,7 +56,7 @@ pub struct Search {
     pub ended: Option<String>,
     /// The rate at which the smoothed loss falls most steeply; none if it nowhere falls.
     pub steepest: Option<f64>,
-    /// A tenth of the rate at which the smoothed loss is least; none if that is at the first step.
+    /// A tenth of the rate at which the smoothed loss is least; none if it nowhere falls.
     pub tenth_of_least: Option<f64>,
 }
 
@@ -83,7 +83,7 @@ pub fn find_lr(config: &Config, data: &Data, progress: impl FnMut(&str)) -> Resu
         least = least.min(smoothed_loss);
         if smoothed_loss > MOST_RISE * least {
             ended = Some(format!(
-                "the loss is {MOST_RISE} times its least at a learning rate of {learning_rate:.2e}"
+                "the loss is over {MOST_RISE} times its least at a learning rate of {learning_rate:.2e}"
             ));
             return ControlFlow::Break(());
         }
@@ -120,21 +120,26 @@ impl Smoothed {
     }
 }
 
+/// The first step that counts. In the first tenth of a search the mean is one of a few losses, and
+/// says more of these than of the rate; fastai leaves it out too.
+fn first(points: &[Point]) -> usize {
+    points.len() / 10
+}
+
 /// Where the smoothed loss is least.
 fn least(points: &[Point]) -> Option<usize> {
     let smoothed = |&i: &usize| points[i].smoothed_loss;
-    (0..points.len()).min_by(|a, b| smoothed(a).total_cmp(&smoothed(b)))
+    (first(points)..points.len()).min_by(|a, b| smoothed(a).total_cmp(&smoothed(b)))
 }
 
 fn tenth_of_least(points: &[Point]) -> Option<f64> {
-    least(points).filter(|&i| i > 0).map(|i| points[i].learning_rate / 10.0)
+    least(points).filter(|&i| i > first(points)).map(|i| points[i].learning_rate / 10.0)
 }
 
-/// The rate in the middle of the thirtieth of the search over which the smoothed loss falls most.
-/// Over one step it falls most where a batch was easy. The first tenth, where the mean is one of a
-/// few losses, and what comes after the least do not count.
+/// The rate in the middle of the thirtieth of the search over which the smoothed loss falls most,
+/// up to where it is least. Over one step it falls most where a batch was easy.
 fn steepest(points: &[Point]) -> Option<f64> {
-    let (first, last) = (points.len() / 10, least(points)?);
+    let (first, last) = (first(points), least(points)?);
     let reach = (points.len() / 60).max(1);
     let fall = |&i: &usize| points[i - reach].smoothed_loss - points[i + reach].smoothed_loss;
     let middles = first.max(reach)..(last + 1).saturating_sub(reach);
@@ -179,7 +184,9 @@ mod tests {
     fn the_steepest_fall_and_the_least_are_found_where_a_curve_has_them() {
         // A logistic fall around 10⁻², then a rise from 10⁰ on.
         let curve = |x: f64| 2.3 - 1.0 / (1.0 + (-4.0 * (x + 2.0)).exp()) + 3.0 * x.max(0.0);
-        let points = points(curve);
+        // The noise of the first few losses is neither.
+        let mut points = points(curve);
+        points[3].smoothed_loss = 0.1;
         let steepest = steepest(&points).unwrap().log10();
         assert!((steepest + 2.0).abs() < 0.05, "{steepest}");
         let tenth = tenth_of_least(&points).unwrap().log10();

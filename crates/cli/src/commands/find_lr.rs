@@ -98,15 +98,16 @@ fn print(search: &Search, out: &Path) -> anyhow::Result<()> {
     }
     match search.steepest {
         Some(rate) => {
-            say!("\nThe smoothed loss falls most steeply at this rate:\n");
-            say!("  --learning-rate {}\n", short(rate));
+            say!("\nWhere the smoothed loss falls most steeply:");
+            say!("  --learning-rate {}", short(rate));
         }
         None => say!("\nThe smoothed loss does not fall at any rate: there is none to recommend."),
     }
     if let Some(rate) = search.tenth_of_least {
-        say!("A tenth of the rate at which it is least: {}.", short(rate));
+        say!("A tenth of the rate at which it is least:");
+        say!("  --learning-rate {}", short(rate));
     }
-    say!("Results: {}  (lr_finder.svg, lr_finder.png, lr_finder.csv)", out.display());
+    say!("\nResults: {}  (lr_finder.svg, lr_finder.png, lr_finder.csv)", out.display());
     Ok(())
 }
 
