@@ -41,6 +41,12 @@ eval MODEL *FLAGS:
 predict MODEL +IMAGES:
     {{chainrule}} predict --model "$@"
 
+# A saved model for other programs: just export results/run-001 onnx model.onnx
+[group('train')]
+[positional-arguments]
+export MODEL FORMAT FILE:
+    {{chainrule}} export --model "$1" --format "$2" -o "$3"
+
 # Whether two runs are the same, and if not, where they part
 [group('train')]
 diff FIRST SECOND *FLAGS:
@@ -93,6 +99,14 @@ test *FLAGS:
 test-paths:
     CHAINRULE_KERNEL=portable cargo test --package chainrule-nn --package chainrule-train
     if grep -q avx2 /proc/cpuinfo; then CHAINRULE_KERNEL=avx2 cargo test --package chainrule-nn --package chainrule-train; fi
+
+# Every kind of model, exported, in onnxruntime and numpy: the same probabilities to 1e-5
+[group('test')]
+export-check:
+    test -x target/export/bin/python || python3 -m venv target/export
+    target/export/bin/python -m pip install --quiet onnx onnxruntime safetensors
+    cargo build --release --quiet --package chainrule-cli
+    target/export/bin/python crates/cli/tests/reference/export_check.py target/release/chainrule
 
 # A hundred runs killed at random moments, a third of them twice, and resumed: all must be equal
 [group('test')]

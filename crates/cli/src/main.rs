@@ -27,6 +27,8 @@ enum Command {
     Eval(commands::eval::Args),
     /// What a saved model sees in your own pictures
     Predict(commands::predict::Args),
+    /// A saved model in the format of other programs: ONNX, npz, safetensors
+    Export(commands::export::Args),
     /// Whether two runs are the same, and if not, where they part
     Diff(commands::diff::Args),
     /// Check every derivative against centred differences, in f64
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         Command::Train(args) => commands::train::run(*args),
         Command::Eval(args) => done(commands::eval::run(args)),
         Command::Predict(args) => commands::predict::run(args),
+        Command::Export(args) => done(commands::export::run(args)),
         Command::Diff(args) => commands::diff::run(args),
         Command::Gradcheck(args) => done(commands::gradcheck::run(args)),
         Command::Graph(args) => done(commands::graph::run(args)),

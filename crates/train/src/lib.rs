@@ -23,6 +23,7 @@
 //! | [`checkpoint`] | the state of a run between two steps, from which it goes on |
 //! | [`folder`] | the folder of a run and its files |
 //! | [`weights`] | a model file: safetensors with PyTorch's names, and the input's normalisation |
+//! | [`export`] | the model in the formats of other programs: ONNX, npz |
 //! | [`confusion`] | which classes are taken for which |
 //! | [`diff`](mod@diff) | whether two runs are the same, and if not, where they part |
 
@@ -32,6 +33,7 @@ pub mod config;
 pub mod confusion;
 pub mod diff;
 mod error;
+pub mod export;
 pub mod flips;
 pub mod folder;
 pub mod lr_finder;

@@ -57,6 +57,17 @@ impl TensorFile {
         tensors: &[(String, Vec<usize>, &[f32])],
         metadata: &[(&str, String)],
     ) -> Result<(), Error> {
+        folder::write_whole(path, &Self::serialise(tensors, metadata))
+    }
+
+    /// The bytes of the file that [`TensorFile::save`] writes.
+    ///
+    /// # Panics
+    /// If there are not as many values as a shape says.
+    pub(crate) fn serialise(
+        tensors: &[(String, Vec<usize>, &[f32])],
+        metadata: &[(&str, String)],
+    ) -> Vec<u8> {
         let mut content = Content::default();
         content.metadata.insert("format", "pt");
         content.metadata.extend(metadata.iter().map(|(key, text)| (*key, text.as_str())));
@@ -64,7 +75,7 @@ impl TensorFile {
             assert_eq!(shape.iter().product::<usize>(), values.len(), "values of {name}");
             content.tensors.insert(name, (shape, values));
         }
-        folder::write_whole(path, &content.serialise())
+        content.serialise()
     }
 
     /// Reads a file of this program or of PyTorch. A file without `sha256` is taken as it is.

@@ -21,8 +21,8 @@ use chainrule_data::{Images, Normalisation};
 use chainrule_nn::classifier::Parameter;
 use chainrule_nn::{Activation, Hidden, Norm, SoftmaxClassifier};
 
-use crate::Error;
 use crate::tensors::TensorFile;
+use crate::{Error, folder};
 
 /// A classifier, and how the pixels that it reads are normalised.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,11 +59,16 @@ impl ModelFile {
     /// # Errors
     /// If it cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
+        folder::write_whole(path, &self.serialise())
+    }
+
+    /// The bytes of the file. Equal models give equal bytes.
+    pub fn serialise(&self) -> Vec<u8> {
         let tensors = parameters(&self.classifier).chain(normalisation(&self.normalisation));
         let activation = self.classifier.hidden().activation;
         let told = (ACTIVATION, activation.to_string());
         let metadata = if activation == Activation::default() { vec![] } else { vec![told] };
-        TensorFile::save(path, &tensors.collect::<Vec<_>>(), &metadata)
+        TensorFile::serialise(&tensors.collect::<Vec<_>>(), &metadata)
     }
 
     /// The file that a path means: itself, or the best weights of a run's folder.

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use chainrule_data::{CIFAR10_CLASSES, Gain, Images, Pixels, cifar10, photo};
+use chainrule_data::{Gain, Images, Pixels, cifar10, photo};
 use chainrule_nn::Engine;
 use chainrule_nn::softmax::softmax;
 use chainrule_train::ModelFile;
 
-use super::write_output;
+use super::{class_names, write_output};
 
 /// Arguments of `chainrule predict`.
 #[derive(clap::Args)]
@@ -105,14 +105,6 @@ impl Predictor {
             bail!("{}: the scores of the network are no finite numbers", image.display());
         }
         Ok(Prediction { image, probabilities })
-    }
-}
-
-/// The names of a model's classes; a model file has none.
-fn class_names(model: &ModelFile) -> Vec<String> {
-    match model.classifier.widths().last() {
-        Some(&n) if n != CIFAR10_CLASSES.len() => (0..n).map(|i| format!("class {i}")).collect(),
-        _ => CIFAR10_CLASSES.map(str::to_owned).to_vec(),
     }
 }
 

@@ -1,0 +1,48 @@
+//! `chainrule export`, as a person calls it. What other programs make of the files,
+//! `reference/export_check.py` asks them.
+
+use std::path::Path;
+use std::process::Output;
+
+use assert_cmd::Command;
+use chainrule_data::Normalisation;
+use chainrule_nn::{Activation, Hidden, Init, Norm, SoftmaxClassifier};
+use chainrule_train::ModelFile;
+
+fn export(model: &Path, format: &str, to: &Path) -> Output {
+    let mut command = Command::cargo_bin("chainrule").unwrap();
+    command.args(["export", "--format", format, "--model"]).arg(model);
+    command.arg("-o").arg(to).output().unwrap()
+}
+
+#[test]
+fn each_format_is_written_and_the_model_file_comes_back_byte_for_byte() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.safetensors");
+    let hidden = Hidden { norm: Norm::Layer, activation: Activation::Gelu };
+    let classifier = SoftmaxClassifier::with_hidden(&[12, 5, 3], hidden, Init::He, 3).unwrap();
+    let normalisation = Normalisation::new(vec![120.0], vec![60.0]).unwrap();
+    ModelFile { classifier, normalisation }.save(&path).unwrap();
+    // A zip file begins with PK, the ONNX file with field 1, the version of its format.
+    let begins: [(&str, &[u8]); 2] = [("npz", b"PK\x03\x04"), ("onnx", b"\x08")];
+    for (format, magic) in begins {
+        let to = dir.path().join(format);
+        let output = export(&path, format, &to);
+        assert!(output.status.success(), "{format}: {output:?}");
+        assert!(std::fs::read(&to).unwrap().starts_with(magic), "{format}");
+    }
+    let to = dir.path().join("copy.safetensors");
+    assert!(export(&path, "safetensors", &to).status.success());
+    assert!(std::fs::read(&to).unwrap() == std::fs::read(&path).unwrap());
+}
+
+#[test]
+fn a_damaged_model_is_not_exported() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, to) = (dir.path().join("model.safetensors"), dir.path().join("model.onnx"));
+    std::fs::write(&path, "no model").unwrap();
+    let output = export(&path, "onnx", &to);
+    assert_eq!(output.status.code(), Some(1));
+    let sentence = String::from_utf8(output.stderr).unwrap();
+    assert!(sentence.contains("not a safetensors file") && !to.exists(), "{sentence}");
+}
