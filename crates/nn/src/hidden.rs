@@ -60,6 +60,17 @@ pub(crate) struct Block {
     pub features: Range<usize>,
 }
 
+impl Block {
+    /// Block `number` of a layer, of which `rows` examples are kept, in the storage of a core whose
+    /// first block is `first`.
+    pub fn new(layout: &LinearLayout, first: usize, number: usize, rows: usize) -> Self {
+        let first = layout.blocks[first].start;
+        let Range { start, end } = layout.blocks[number];
+        let features = start - first..end - first;
+        Self { number, at: features.start * rows..features.end * rows, features }
+    }
+}
+
 /// What one core owns between two layers.
 pub(crate) struct Owned<T> {
     hidden: Hidden,
@@ -140,6 +151,8 @@ impl<T: Scalar> Owned<T> {
         let Hidden { norm, activation } = self.hidden;
         let Block { number, at, features } = block.clone();
         let training = noise.is_some();
+        let kept = training && !self.slope.is_empty();
+        let slope = if kept { &mut self.slope[at.clone()] } else { &mut [] };
         let beta = &self.bias.value[features.clone()];
         if norm == Norm::None && activation == Activation::Relu {
             relu::forward(path, a, beta);
@@ -153,7 +166,7 @@ impl<T: Scalar> Owned<T> {
                     if training {
                         let running = norm::Running { mean, variance };
                         norm::batch_forward(path, a, &mut self.inverse[features], running, scratch);
-                        self.normed[at.clone()].copy_from_slice(a);
+                        self.normed[at].copy_from_slice(a);
                         scale_shift_columns(path, a, gamma, beta);
                     } else {
                         norm::batch_evaluate(path, a, (mean, variance), (gamma, beta), scratch);
@@ -162,17 +175,15 @@ impl<T: Scalar> Owned<T> {
                 Norm::Layer => {
                     norm::layer_forward(path, a, &self.lines[..rows]);
                     if training {
-                        self.normed[at.clone()].copy_from_slice(a);
+                        self.normed[at].copy_from_slice(a);
                     }
                     scale_shift_columns(path, a, &self.gamma.value[features], beta);
                 }
             }
-            let kept = training && !self.slope.is_empty();
-            activation.forward(path, a, if kept { &mut self.slope[at.clone()] } else { &mut [] });
+            activation.forward(path, a, slope);
         }
         if let Some(noise) = noise {
-            let kept = !self.slope.is_empty();
-            noise.drop(self.layer, number, a, if kept { &mut self.slope[at] } else { &mut [] });
+            noise.drop(self.layer, number, a, slope);
         }
     }
 
@@ -211,15 +222,13 @@ impl<T: Scalar> Owned<T> {
             if self.hidden.norm == Norm::Batch {
                 let scales = (gamma, &self.inverse[features.clone()]);
                 norm::batch_backward(path, gradient, normed, scales, (d_gamma, d_beta), scratch);
+                self.mean.follow(path, coefficients, features.clone());
+                self.variance.follow(path, coefficients, features.clone());
             } else {
                 let own = &mut all.backward.write(number);
-                norm::layer_backward_sums(path, gradient, normed, gamma, own, scratch);
+                norm::layer_backward_sums(path, gradient, normed, gamma, own);
             }
             self.gamma.update(path, coefficients, features.clone()).take(0..width, d_gamma);
-        }
-        if self.hidden.norm == Norm::Batch {
-            self.mean.follow(path, coefficients, features.clone());
-            self.variance.follow(path, coefficients, features.clone());
         }
         self.bias.update(path, coefficients, features).take(0..width, d_beta);
     }

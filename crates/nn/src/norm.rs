@@ -25,6 +25,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::str::FromStr;
 
+use chainrule_tensor::elementwise::multiply;
 use chainrule_tensor::rows::{
     add_column_products, add_column_squares, add_column_sums, row_moments, row_sums,
     scale_shift_columns, standardise_rows, subtract_lines_of_columns, subtract_lines_of_rows,
@@ -210,11 +211,9 @@ pub(crate) fn layer_backward_sums<T: Scalar>(
     normed: &[T],
     gamma: &[T],
     own: &mut [[T; 2]],
-    scratch: &mut [T],
 ) {
-    let (zeros, rows) = (&mut scratch[..gamma.len()], gradient.len() / gamma.len());
-    zeros.fill(T::ZERO);
-    scale_shift_columns(path, gradient, gamma, zeros);
+    let rows = gradient.len() / gamma.len();
+    gradient.chunks_exact_mut(gamma.len()).for_each(|dy| multiply(path, dy, gamma));
     row_sums(path, gradient, normed, gamma.len(), &mut own[..rows]);
 }
 

@@ -27,8 +27,9 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chainrule_tensor::bytes::Rows;
-use chainrule_tensor::elementwise::{add_assign, sum_of_squares};
+use chainrule_tensor::elementwise::sum_of_squares;
 use chainrule_tensor::prefetch::Ahead;
+use chainrule_tensor::rows::add_to_rows;
 use chainrule_tensor::team::{Board, Member};
 use chainrule_tensor::update::{Optimiser, move_towards, update};
 use chainrule_tensor::{Path, Scalar};
@@ -381,9 +382,7 @@ impl<T: Scalar> Core<T> {
                     let mut z = self.scores.write(t);
                     let z = &mut z[..rows * tile.len()];
                     sum(&mut self.work, tile, z);
-                    for row in z.chunks_exact_mut(tile.len()) {
-                        add_assign(path, row, &self.output_bias.value[tile.clone()]);
-                    }
+                    add_to_rows(path, z, &self.output_bias.value[tile.clone()]);
                 }
             }
         }
@@ -584,18 +583,12 @@ impl<T> Share<T> {
         layout: &'a LinearLayout,
         rows: usize,
     ) -> impl Iterator<Item = Block> + Clone + use<'a, T> {
-        let first = layout.blocks.get(self.blocks.start).map_or(0, |block| block.start);
-        self.blocks.clone().map(move |number| {
-            let Range { start, end } = layout.blocks[number];
-            let features = start - first..end - first;
-            Block { number, at: features.start * rows..features.end * rows, features }
-        })
+        let first = self.blocks.start;
+        self.blocks.clone().map(move |number| Block::new(layout, first, number, rows))
     }
 
     /// Where the activations of block k lie in `x`.
     pub fn columns(&self, layout: &LinearLayout, k: usize, rows: usize) -> Range<usize> {
-        let first = layout.blocks[self.blocks.start].start;
-        let Range { start, end } = layout.blocks[k];
-        (start - first) * rows..(end - first) * rows
+        Block::new(layout, self.blocks.start, k, rows).at
     }
 }

@@ -689,7 +689,9 @@ impl Running<'_> {
     /// Measures the weights as they are, and keeps them if none were better on validation.
     fn end_epoch(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
         let labels = self.prepared.dataset.train.labels();
+        let learning_rate = self.rates.at(self.at.iteration.saturating_sub(1));
         let last = self.engine.model();
+        let ratios = update_ratios(&self.engine, &last, &self.config.step(learning_rate));
         let engine = &mut self.engine;
         engine.exchange_averaged();
         let split = &self.prepared.split;
@@ -699,9 +701,8 @@ impl Running<'_> {
         };
         let train = self.prepared.evaluate(engine, measured);
         let validation = self.prepared.evaluate(engine, &split.validation);
-        let model = engine.model();
         engine.exchange_averaged();
-        let learning_rate = self.rates.at(self.at.iteration.saturating_sub(1));
+        let model = engine.averaged().unwrap_or(last);
         let epoch = Epoch {
             epoch: self.at.epoch,
             iteration: self.at.iteration,
@@ -712,7 +713,6 @@ impl Running<'_> {
             learning_rate,
             seconds: self.seconds(),
         };
-        let ratios = update_ratios(&self.engine, &last, &self.config.step(learning_rate));
         self.epochs.write((epoch, ratios))?;
         self.epochs.flush()?;
         // A last step may have wrecked the weights after its own loss was still finite.
