@@ -4,6 +4,7 @@
 //!   [`curves`] lays several runs over each other.
 //! - [`lr_finder()`] draws a search for the learning rate.
 //! - [`write_weight_tiles`] shows what each hidden unit looks for.
+//! - [`text_chart`] draws lines in letters, for a terminal.
 //! - [`page`] tells all about a run, or compares several, on one page of HTML that needs nothing
 //!   else.
 //! - [`Figure`] is what they are made with: line charts under one title and legend,
@@ -26,6 +27,7 @@ mod run;
 mod series;
 mod sheet;
 mod table;
+mod text;
 mod theme;
 mod tiles;
 
@@ -39,5 +41,6 @@ pub use page::{Command, FirstLayer, Report, live_page, page};
 pub use predictions::Predictions;
 pub use run::{Epoch, Iteration, Run, UpdateRatios};
 pub use series::moving_mean;
+pub use text::text_chart;
 pub use theme::{Dash, Ink, Look, Marker, PALE, SERIES};
 pub use tiles::write_weight_tiles;

@@ -11,6 +11,7 @@ use anyhow::Context;
 use chainrule_data::cifar10;
 use chainrule_data::fetch::{self, Choice, Source};
 use chainrule_nn::{Activation, Norm};
+use chainrule_report::text_chart;
 use chainrule_train::config::{DataChoice, Normalise, OptimiserName};
 use chainrule_train::schedule::Schedule;
 use chainrule_train::{
@@ -496,13 +497,16 @@ fn conclude(summary: &Summary, out: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Shows a run: a bar on a terminal, a line an epoch elsewhere.
+/// Shows a run: a chart and a bar on a terminal, a line an epoch elsewhere.
 struct Terminal {
     bar: ProgressBar,
     on_terminal: bool,
     epochs: u32,
     shown: Instant,
     accuracies: String,
+    /// Of each epoch, in %.
+    training: Vec<f64>,
+    validation: Vec<f64>,
     loss: f32,
     trained: f64,
     images: f64,
@@ -515,6 +519,9 @@ struct Terminal {
 /// How often the bar is drawn anew: often enough for the eye, and no cost to the training.
 const REDRAW: Duration = Duration::from_millis(100);
 
+/// Columns and rows of the chart on the terminal.
+const CHART: (usize, usize) = (48, 6);
+
 impl Terminal {
     fn new() -> Terminal {
         Terminal {
@@ -523,6 +530,8 @@ impl Terminal {
             epochs: 0,
             shown: Instant::now(),
             accuracies: String::new(),
+            training: Vec::new(),
+            validation: Vec::new(),
             loss: f32::NAN,
             trained: 0.0,
             images: 0.0,
@@ -540,6 +549,13 @@ impl Terminal {
             self.bar.println(line);
         }
     }
+}
+
+/// The bar of a run, below a chart of its accuracy.
+fn style(chart: &str) -> ProgressStyle {
+    let bar = "{prefix} {wide_bar} {msg}, {eta} left";
+    let template = if chart.is_empty() { bar.into() } else { format!("{chart}\n{bar}") };
+    ProgressStyle::with_template(&template).expect("the template is right")
 }
 
 /// How the learning rate falls, in words.
@@ -619,9 +635,7 @@ impl Observer for Terminal {
         if self.on_terminal {
             let target = ProgressDrawTarget::stderr();
             self.bar = ProgressBar::with_draw_target(Some(plan.iterations), target);
-            let template = "{prefix} {wide_bar} {msg}, {eta} left";
-            let style = ProgressStyle::with_template(template).expect("the template is right");
-            self.bar.set_style(style);
+            self.bar.set_style(style(""));
             // A run that goes on has its speed from here on.
             self.bar.set_position(plan.begun);
             self.bar.reset_eta();
@@ -657,6 +671,12 @@ impl Observer for Terminal {
             epoch.train_loss,
             if best { "  best" } else { "" }
         ));
+        self.training.push(train);
+        self.validation.push(validation);
+        if self.on_terminal {
+            let lines = [("train %", &self.training[..]), ("validation %", &self.validation)];
+            self.bar.set_style(style(&text_chart(&lines, CHART.0, CHART.1)));
+        }
     }
 
     fn stop(&mut self) -> bool {
