@@ -1,6 +1,6 @@
 //! The learning-rate finder: the loss while the learning rate grows, and the rate to choose.
 //!
-//! Steps are taken as in the first epoch of a run, with a rate that grows by the same factor in
+//! Steps are taken as in the first epochs of a run, with a rate that grows by the same factor in
 //! each, from [`FROM`] to [`TO`] (Smith 2017, "Cyclical Learning Rates for Training Neural
 //! Networks", section 3.3). The losses are smoothed as fastai's `AvgSmoothLoss` does it, an
 //! exponential mean without the share of its beginning:
@@ -67,42 +67,49 @@ pub struct Search {
 /// As [`crate::run()`], as far as a run comes before its first step.
 pub fn find_lr(config: &Config, data: &Data, progress: impl FnMut(&str)) -> Result<Search, Error> {
     let Ready { config, mut engine, prepared, .. } = ready(config, data, progress)?;
-    let (mut order, changes) = prepared.epoch(&config, 1)?;
-    order.truncate(STEPS * config.batch_size);
-    let steps = order.len().div_ceil(config.batch_size);
     let (mut smoothed, mut points, mut ended) = (Smoothed::default(), vec![], None);
     let mut least = f64::INFINITY;
-    let each = |Step { number, loss, .. }: Step| {
-        let learning_rate = rate(number, steps);
-        if !loss.is_finite() {
-            ended = Some(format!("the loss is {loss} at a learning rate of {learning_rate:.2e}"));
-            return ControlFlow::Break(());
+    // Few images are gone through again until there were steps enough.
+    for epoch in 1.. {
+        let before = points.len();
+        let (mut order, changes) = prepared.epoch(&config, epoch)?;
+        order.truncate((STEPS - before) * config.batch_size);
+        let each = |Step { number, loss, .. }: Step| {
+            let step = before + number;
+            let learning_rate = rate(step);
+            if !loss.is_finite() {
+                ended =
+                    Some(format!("the loss is {loss} at a learning rate of {learning_rate:.2e}"));
+                return ControlFlow::Break(());
+            }
+            let smoothed_loss = smoothed.add(loss);
+            points.push(Point { step: step + 1, learning_rate, loss, smoothed_loss });
+            least = least.min(smoothed_loss);
+            if smoothed_loss > MOST_RISE * least {
+                ended = Some(format!(
+                    "the loss is over {MOST_RISE} times its least at a learning rate of {learning_rate:.2e}"
+                ));
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        };
+        let rule = |step| config.step(rate(before + step));
+        let trained =
+            prepared.train(&mut engine, (&order, changes.as_ref()), config.batch_size, rule, each);
+        if let (Err(diverged), None) = (trained, &ended) {
+            ended = Some(format!("the numbers are no longer finite: {diverged}"));
         }
-        let smoothed_loss = smoothed.add(loss);
-        points.push(Point { step: number + 1, learning_rate, loss, smoothed_loss });
-        least = least.min(smoothed_loss);
-        if smoothed_loss > MOST_RISE * least {
-            ended = Some(format!(
-                "the loss is over {MOST_RISE} times its least at a learning rate of {learning_rate:.2e}"
-            ));
-            return ControlFlow::Break(());
+        if ended.is_some() || points.len() == STEPS {
+            break;
         }
-        ControlFlow::Continue(())
-    };
-    let rule = |step| config.step(rate(step, steps));
-    let trained =
-        prepared.train(&mut engine, (&order, changes.as_ref()), config.batch_size, rule, each);
-    // With a watch the engine may stop at a loss that is still finite.
-    if let (Err(diverged), None) = (trained, &ended) {
-        ended = Some(format!("the numbers are no longer finite: {diverged}"));
     }
     let (steepest, tenth_of_least) = (steepest(&points), tenth_of_least(&points));
     Ok(Search { points, ended, steepest, tenth_of_least })
 }
 
 /// The rate of a step, from 0, of so many.
-fn rate(step: usize, steps: usize) -> f64 {
-    FROM * (TO / FROM).powf(step as f64 / (steps - 1).max(1) as f64)
+fn rate(step: usize) -> f64 {
+    FROM * (TO / FROM).powf(step as f64 / (STEPS - 1) as f64)
 }
 
 /// The mean of losses so far.
@@ -154,7 +161,7 @@ mod tests {
     /// A search whose smoothed loss is this function of the rate's power of ten.
     fn points(loss: impl Fn(f64) -> f64) -> Vec<Point> {
         let point = |step| {
-            let learning_rate = rate(step, STEPS);
+            let learning_rate = rate(step);
             let smoothed_loss = loss(learning_rate.log10());
             Point { step: step + 1, learning_rate, loss: smoothed_loss, smoothed_loss }
         };
@@ -163,11 +170,10 @@ mod tests {
 
     #[test]
     fn the_rates_grow_by_the_same_factor_from_the_first_to_the_last() {
-        let rates: Vec<_> = (0..STEPS).map(|step| rate(step, STEPS)).collect();
+        let rates: Vec<_> = (0..STEPS).map(rate).collect();
         assert!((rates[0] / FROM - 1.0).abs() < 1e-12 && (rates[299] / TO - 1.0).abs() < 1e-12);
         let factor = 1e6f64.powf(1.0 / 299.0);
         assert!(rates.windows(2).all(|pair| (pair[1] / pair[0] - factor).abs() < 1e-12));
-        assert_eq!(rate(0, 1), FROM, "a search of one step");
     }
 
     #[test]

@@ -6,14 +6,14 @@
 //! | `fc1.weight`, `fc2.weight`, … | (outputs, inputs) | as in PyTorch's `nn.Linear` |
 //! | `fc1.bias`, `fc2.bias`, … | (outputs) | |
 //! | `input.mean`, `input.std` | (1), (channels) or (inputs) | in pixel units, 0 to 255 |
-//!
 //! | `norm1.weight`, `norm1.bias`, … | (outputs) | of a layer normalisation, as in PyTorch's `nn.LayerNorm`; `fc1.bias` is then left out |
 //! | `input.contrast` | (1) | ε of a per-image contrast normalisation, if there is one: x becomes (x - m) / √(v + ε), m and v the mean and variance of all pixels of the image, and `input.mean` and `input.std` are of the result |
 //!
 //! All are `F32`. A batch normalisation is folded into the weights when a file is written; one of
-//! PyTorch's that is not (`norm1.running_mean`, `norm1.running_var` beside them) is read. Hidden units
-//! other than ReLU are named in the metadata, `activation`, by the words of a recipe. A file without `input.mean` and `input.std` is taken as mean 0, deviation 255.
-//! A file of this program has a checksum, to which it is held.
+//! PyTorch's that is not (`norm1.running_mean`, `norm1.running_var` beside them) is read. Hidden
+//! units other than ReLU are named in the metadata, `activation`, by the words of a recipe. A file
+//! without `input.mean` and `input.std` is taken as mean 0, deviation 255. A file of this program
+//! has a checksum, to which it is held.
 
 use std::path::{Path, PathBuf};
 
