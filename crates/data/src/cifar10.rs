@@ -10,7 +10,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use md5::{Digest, Md5};
 
@@ -25,6 +25,9 @@ pub const SHAPE: Shape = Shape { channels: 3, height: 32, width: 32 };
 
 /// Bytes of one record: a label and 3072 pixel values.
 pub const RECORD: usize = 1 + 3 * 32 * 32;
+
+/// What stands before the pixels of a record: a label of so many classes.
+pub(crate) const LIMITS: [usize; 1] = [CLASSES.len()];
 
 /// Records in each official file.
 pub const RECORDS: usize = 10_000;
@@ -80,6 +83,26 @@ pub fn read(dir: &Path) -> Result<Dataset, Error> {
     read_set(dir, OFFICIAL)
 }
 
+/// Reads the six official files under whatever names they have in `files`: each is found by its
+/// checksum.
+///
+/// # Errors
+/// As [`read`], if the official names are not among those of the files; [`Error::Missing`] names
+/// the official file whose content is in none of them.
+pub fn read_renamed(files: &[PathBuf]) -> Result<Dataset, Error> {
+    let digests = files.iter().map(|path| Ok((crate::verify::digest(path)?.0, path)));
+    let digests = digests.collect::<Result<Vec<_>, Error>>()?;
+    let dir = files.first().and_then(|path| path.parent()).unwrap_or(Path::new(""));
+    let mut found = Vec::new();
+    for file in FILES {
+        let path = digests.iter().find(|(md5, _)| md5 == file.md5).map(|(_, path)| path);
+        let name = path.and_then(|path| path.file_name()?.to_str());
+        let name = name.ok_or_else(|| Error::Missing { path: dir.join(file.name) })?;
+        found.push(Official { name, md5: file.md5 });
+    }
+    read_set(dir, Set { files: &found, records: RECORDS })
+}
+
 /// Reads one file of any whole number of records, 1 to [`MOST_RECORDS`], without a checksum.
 ///
 /// # Errors
@@ -93,7 +116,7 @@ pub fn read_batch(path: &Path) -> Result<Images, Error> {
 #[doc(hidden)]
 pub fn read_batch_from(from: impl Read, length: u64, path: &Path) -> Result<Images, Error> {
     if length == 0 || !length.is_multiple_of(RECORD as u64) {
-        return Err(Error::Ragged { path: path.to_owned(), found: length });
+        return Err(Error::Ragged { path: path.to_owned(), found: length, record: RECORD });
     }
     let records = usize::try_from(length / RECORD as u64).unwrap_or(usize::MAX);
     if records > MOST_RECORDS {
@@ -101,7 +124,7 @@ pub fn read_batch_from(from: impl Read, length: u64, path: &Path) -> Result<Imag
     }
     let mut labels = vec![0; records];
     let mut pixels = vec![0; records * SHAPE.dim()];
-    read_records(from, path, &mut labels, &mut pixels)?;
+    read_records(from, path, &LIMITS, &mut labels, &mut pixels)?;
     Images::new(pixels, labels, SHAPE, CLASSES.len())
 }
 
@@ -119,7 +142,7 @@ pub(crate) fn read_set(dir: &Path, set: Set) -> Result<Dataset, Error> {
         if found != expected {
             return Err(Error::Length { path, found, expected, records });
         }
-        let found = read_records(open_file, &path, labels, pixels)?;
+        let found = read_records(open_file, &path, &LIMITS, labels, pixels)?;
         if found != file.md5 {
             return Err(Error::Checksum { path, found, expected: file.md5.to_owned() });
         }
@@ -175,10 +198,12 @@ pub(crate) fn open(path: &Path) -> Result<(File, u64), Error> {
 }
 
 /// Reads `labels.len()` records, to the end of `from`, into `labels` (n) and `pixels` (n, 3072);
-/// returns the MD5 of what was read. `path` is for messages.
+/// returns the MD5 of what was read. A record is a byte for each of `limits`, which must be below
+/// it and of which the last is the label, and the pixels. `path` is for messages.
 pub(crate) fn read_records(
     mut from: impl Read,
     path: &Path,
+    limits: &[usize],
     labels: &mut [u8],
     pixels: &mut [u8],
 ) -> Result<String, Error> {
@@ -187,27 +212,31 @@ pub(crate) fn read_records(
     const AT_ONCE: usize = 32;
     let refuse = |reason| Error::Read { path: path.to_owned(), reason };
 
+    let record_len = limits.len() + SHAPE.dim();
     let mut hash = Md5::new();
-    let mut buffer = vec![0; AT_ONCE * RECORD];
+    let mut buffer = vec![0; AT_ONCE * record_len];
     let mut record = 0;
     let blocks = labels.chunks_mut(AT_ONCE).zip(pixels.chunks_mut(AT_ONCE * SHAPE.dim()));
     for (labels, pixels) in blocks {
-        let bytes = &mut buffer[..labels.len() * RECORD];
+        let bytes = &mut buffer[..labels.len() * record_len];
         from.read_exact(bytes).map_err(refuse)?;
         hash.update(&*bytes);
         let rows = labels.iter_mut().zip(pixels.chunks_exact_mut(SHAPE.dim()));
-        for ((label, row), bytes) in rows.zip(bytes.chunks_exact(RECORD)) {
-            if usize::from(bytes[0]) >= CLASSES.len() {
-                return Err(Error::Label {
-                    path: path.to_owned(),
-                    record,
-                    byte: (record * RECORD) as u64,
-                    label: bytes[0],
-                    classes: CLASSES.len(),
-                });
+        for ((label, row), bytes) in rows.zip(bytes.chunks_exact(record_len)) {
+            let (marks, values) = bytes.split_at(limits.len());
+            for (i, (&mark, &classes)) in marks.iter().zip(limits).enumerate() {
+                if usize::from(mark) >= classes {
+                    return Err(Error::Label {
+                        path: path.to_owned(),
+                        record,
+                        byte: (record * record_len + i) as u64,
+                        label: mark,
+                        classes,
+                    });
+                }
+                *label = mark;
             }
-            *label = bytes[0];
-            row.copy_from_slice(&bytes[1..]);
+            row.copy_from_slice(values);
             record += 1;
         }
     }
@@ -225,7 +254,6 @@ pub(crate) fn hex(digest: &[u8]) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use std::fs;
-    use std::path::PathBuf;
 
     use proptest::prelude::*;
     use tempfile::TempDir;

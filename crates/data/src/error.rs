@@ -45,7 +45,7 @@ pub enum Error {
     },
     /// The file is not a whole number of records, or holds none.
     #[error(
-        "{} is {found} bytes long, which is not a whole number of records of {RECORD} bytes \
+        "{} is {found} bytes long, which is not a whole number of records of {record} bytes \
          (at least one)", path.display()
     )]
     Ragged {
@@ -53,6 +53,8 @@ pub enum Error {
         path: PathBuf,
         /// Its length in bytes.
         found: u64,
+        /// Bytes of a record.
+        record: usize,
     },
     /// The file holds more records than any that is meant to be read at once.
     #[error("{} holds {records} records: at most {MOST_RECORDS} are read", path.display())]
@@ -116,6 +118,35 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it.
         problem: String,
+    },
+    /// A place of images that is none, or none that can be read: what was found there, and what could
+    /// have been.
+    #[error("{} {problem}", path.display())]
+    Place {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        problem: String,
+    },
+    /// A file of IDX arrays that breaks its format.
+    #[error("{}, byte {byte}: {problem}", path.display())]
+    Idx {
+        /// The file.
+        path: PathBuf,
+        /// Where, counted from 0 once the file is unpacked.
+        byte: u64,
+        /// What stands there, and what was expected.
+        problem: String,
+    },
+    /// Pictures of a folder that cannot be read.
+    #[error("{first} ({count} of {all} pictures broken); --skip-broken leaves broken pictures out")]
+    Broken {
+        /// What is wrong with the first.
+        first: Box<Error>,
+        /// How many there are.
+        count: usize,
+        /// How many pictures there are in all.
+        all: usize,
     },
     /// Images that cannot be whitened.
     #[error("{0}")]

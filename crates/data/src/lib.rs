@@ -3,7 +3,8 @@
 //! The way of an image through this crate:
 //!
 //! 1. [`cifar10::read`] takes the six official files into one [`Dataset`], checking length,
-//!    labels and checksum in the same pass. Pixels stay bytes: 60,000 images are 184 MB.
+//!    labels and checksum in the same pass. Pixels stay bytes: 60,000 images are 184 MB. `place`
+//!    reads whatever else a folder may hold: CIFAR-100, MNIST's files, pictures.
 //! 2. [`Split::seeded`] sets validation images aside, as indices; no image is copied.
 //! 3. [`Normalisation`] holds the mean and deviation of the training part alone.
 //! 4. [`Whitening`], where it is asked for, takes what the pixels of an image tell of each other.
@@ -30,20 +31,29 @@
 mod augment;
 mod augmented;
 pub mod cifar10;
+pub mod cifar100;
 mod contrast;
 mod error;
 #[cfg(feature = "fetch")]
 pub mod fetch;
 pub mod file;
+#[cfg(feature = "places")]
+pub mod folder;
+pub mod idx;
 mod images;
 mod normalise;
 mod order;
+#[cfg(feature = "places")]
+mod parallel;
 #[cfg(feature = "photo")]
 pub mod photo;
 mod pixels;
+#[cfg(feature = "places")]
+pub mod place;
 mod random;
 mod rotate;
 pub mod sample;
+mod size;
 mod split;
 mod verify;
 mod whiten;
@@ -57,6 +67,7 @@ pub use images::{Dataset, FloatImages, Images, Shape};
 pub use normalise::Normalisation;
 pub use order::epoch_order;
 pub use pixels::Pixels;
+pub use size::Size;
 pub use split::Split;
 pub use verify::{FileReport, verify};
 pub use whiten::{LEAST_REGULARISER, Whitening};

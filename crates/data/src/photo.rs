@@ -1,17 +1,20 @@
-//! A picture of any size, PNG or JPEG, as an image of a dataset: 3 channels of `side` × `side` bytes.
+//! A picture of any size, PNG or JPEG, as an image of a dataset: 1 or 3 channels of bytes.
 //!
 //! As the field does it for CIFAR-10: the picture is turned upright (EXIF), laid on white where it
-//! is transparent, cut to the square in its middle, and that is brought to `side` × `side` by the
-//! triangle filter, which is as wide as a pixel of the result and so averages over all pixels
-//! behind it. A square picture of `side` × `side` stays as it is, to the bit.
+//! is transparent, cut in its middle to the proportions that are wanted, and that is brought to
+//! size by the triangle filter, which is as wide as a pixel of the result and so averages over all
+//! pixels behind it. A picture of the right size stays as it is, to the bit. Colours become grey,
+//! where grey is wanted, by the luma of Rec. 709: 0.2126 red, 0.7152 green, 0.0722 blue.
 
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 use std::path::Path;
 
 use image::imageops::{self, FilterType};
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
+use image::{
+    DynamicImage, GrayImage, ImageBuffer, ImageDecoder, ImageFormat, ImageReader, Pixel, RgbImage,
+};
 
-use crate::{Error, file};
+use crate::{Error, Shape, file};
 
 /// Largest file that is read, in bytes.
 const MOST_BYTES: u64 = 1 << 28;
@@ -19,37 +22,119 @@ const MOST_BYTES: u64 = 1 << 28;
 /// Most memory that the pixels of a picture may take, in bytes: 178 million pixels of 3 bytes.
 const MOST_DECODED: u64 = 1 << 29;
 
-/// Reads a picture: 3 · side · side bytes, channel by channel, each row by row, as in
-/// [`Images`](crate::Images).
+/// Endings of the names that pictures have, those that cannot be read among them.
+const ENDINGS: [&str; 12] =
+    ["png", "jpg", "jpeg", "jpe", "jfif", "gif", "bmp", "webp", "tif", "tiff", "avif", "heic"];
+
+/// What a picture says of itself before its pixels are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// In pixels, once it stands upright.
+    pub width: u32,
+    /// In pixels, once it stands upright.
+    pub height: u32,
+    /// Whether it has one channel, and perhaps a transparency, and no colours.
+    pub is_grey: bool,
+}
+
+/// Whether a file is meant to be a picture: it begins as PNG or JPEG do, or its name ends as those
+/// of pictures do. A file that cannot be opened has only its name.
+pub fn is_meant(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    if ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)) {
+        return true;
+    }
+    let mut start = Vec::new();
+    let read = file::open(path).and_then(|(file, _)| file.take(16).read_to_end(&mut start));
+    let format = image::guess_format(&start);
+    read.is_ok() && matches!(format, Ok(ImageFormat::Png | ImageFormat::Jpeg))
+}
+
+/// Reads the header of a picture.
+///
+/// # Errors
+/// As [`read`], but for damage behind the header.
+pub fn header(path: &Path) -> Result<Header, Error> {
+    let header = || {
+        let bytes = bytes(path)?;
+        let mut decoder = decoder(&bytes)?;
+        let (width, height) = decoder.dimensions();
+        let is_turned = {
+            use image::metadata::Orientation::{
+                Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH,
+            };
+            let orientation = decoder.orientation().map_err(damaged)?;
+            matches!(orientation, Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH)
+        };
+        let (width, height) = if is_turned { (height, width) } else { (width, height) };
+        Ok(Header { width, height, is_grey: !decoder.color_type().has_color() })
+    };
+    header().map_err(refusal(path))
+}
+
+/// Reads a picture as an image of this shape: its values channel by channel, each row by row, as
+/// in [`Images`](crate::Images).
 ///
 /// # Errors
 /// [`Error::Photo`] if the file cannot be read, is neither PNG nor JPEG, is damaged or cut short,
 /// or is too large.
 ///
 /// # Panics
-/// If `side` is 0.
-pub fn read(path: &Path, side: u32) -> Result<Vec<u8>, Error> {
-    let picture = file::read(path, MOST_BYTES).map_err(|error| error.to_string());
-    let picture = picture.and_then(|bytes| decode(&bytes));
-    let picture = picture.map_err(|problem| Error::Photo { path: path.to_owned(), problem })?;
-    let small = shrink(&opaque(picture), side);
-    Ok((0..3).flat_map(|channel| small.pixels().map(move |pixel| pixel[channel])).collect())
+/// If the shape has neither 1 nor 3 channels, or no pixels.
+pub fn read(path: &Path, shape: Shape) -> Result<Vec<u8>, Error> {
+    let picture = bytes(path).and_then(|bytes| decode(&bytes)).map_err(refusal(path))?;
+    Ok(values(picture, shape))
+}
+
+/// [`read`] of the bytes of a file; the error says what is wrong with them.
+#[doc(hidden)]
+pub fn parse(bytes: &[u8], shape: Shape) -> Result<Vec<u8>, String> {
+    decode(bytes).map(|picture| values(picture, shape))
+}
+
+/// Decodes a picture to its last pixel, and forgets it.
+///
+/// # Errors
+/// As [`read`].
+pub fn check(path: &Path) -> Result<(), Error> {
+    bytes(path).and_then(|bytes| decode(&bytes)).map(drop).map_err(refusal(path))
+}
+
+fn refusal(path: &Path) -> impl FnOnce(String) -> Error {
+    let path = path.to_owned();
+    move |problem| Error::Photo { path, problem }
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, String> {
+    file::read(path, MOST_BYTES).map_err(|error| error.to_string())
+}
+
+fn damaged(error: image::ImageError) -> String {
+    format!("it is damaged: {error}")
 }
 
 /// The picture that the bytes of a file make, upright.
 fn decode(bytes: &[u8]) -> Result<DynamicImage, String> {
-    let format = image::guess_format(bytes).ok();
-    match format {
-        Some(ImageFormat::Png) => {}
-        Some(ImageFormat::Jpeg) if is_whole_jpeg(bytes) => {}
-        Some(ImageFormat::Jpeg) => return Err("it is a JPEG that ends too early".into()),
+    if matches!(image::guess_format(bytes), Ok(ImageFormat::Jpeg)) && !is_whole_jpeg(bytes) {
+        return Err("it is a JPEG that ends too early".into());
+    }
+    let mut decoder = decoder(bytes)?;
+    let orientation = decoder.orientation().map_err(damaged)?;
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    picture.apply_orientation(orientation);
+    Ok(picture)
+}
+
+/// A decoder that has read the header, of a picture that is not too large.
+fn decoder(bytes: &[u8]) -> Result<impl ImageDecoder + '_, String> {
+    match image::guess_format(bytes).ok() {
+        Some(ImageFormat::Png | ImageFormat::Jpeg) => {}
         _ if bytes.is_empty() => return Err("it is empty".into()),
         Some(other) => return Err(format!("it is {other:?}: expected a PNG or a JPEG")),
         None => return Err("it is neither a PNG nor a JPEG".into()),
     }
-    let damaged = |error: image::ImageError| format!("it is damaged: {error}");
     let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
-    let mut decoder = reader.map_err(|error| error.to_string())?.into_decoder().map_err(damaged)?;
+    let decoder = reader.map_err(|error| error.to_string())?.into_decoder().map_err(damaged)?;
     let ((width, height), needed) = (decoder.dimensions(), decoder.total_bytes());
     if width == 0 || height == 0 {
         return Err("it has no pixels".into());
@@ -62,10 +147,7 @@ fn decode(bytes: &[u8]) -> Result<DynamicImage, String> {
             MOST_DECODED / 1_000_000
         ));
     }
-    let orientation = decoder.orientation().map_err(damaged)?;
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
-    picture.apply_orientation(orientation);
-    Ok(picture)
+    Ok(decoder)
 }
 
 /// Whether a JPEG goes on to its end marker. The decoder makes up what is missing, in grey.
@@ -94,6 +176,24 @@ fn is_whole_jpeg(bytes: &[u8]) -> bool {
     false
 }
 
+/// The values of a picture that is brought to this shape.
+fn values(picture: DynamicImage, shape: Shape) -> Vec<u8> {
+    let size = (shape.width as u32, shape.height as u32);
+    match shape.channels {
+        1 => fit(grey(picture), size).into_raw(),
+        3 => {
+            let small = fit(opaque(picture), size);
+            (0..3).flat_map(|channel| small.pixels().map(move |pixel| pixel[channel])).collect()
+        }
+        channels => panic!("a picture of {channels} channels"),
+    }
+}
+
+/// A value of a picture, `alpha` of it over white.
+fn over_white(value: u16, alpha: u16) -> u8 {
+    ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8
+}
+
 /// The picture in three channels of a byte, over white.
 fn opaque(picture: DynamicImage) -> RgbImage {
     if !picture.color().has_alpha() {
@@ -102,19 +202,41 @@ fn opaque(picture: DynamicImage) -> RgbImage {
     let picture = picture.into_rgba8();
     RgbImage::from_fn(picture.width(), picture.height(), |x, y| {
         let [red, green, blue, alpha] = picture.get_pixel(x, y).0.map(u16::from);
-        let over_white = |c: u16| ((c * alpha + 255 * (255 - alpha) + 127) / 255) as u8;
-        image::Rgb([red, green, blue].map(over_white))
+        image::Rgb([red, green, blue].map(|c| over_white(c, alpha)))
     })
 }
 
-/// The square in the middle, brought to `side` × `side`.
-fn shrink(picture: &RgbImage, side: u32) -> RgbImage {
-    assert!(side > 0, "a picture without pixels");
+/// The picture in one channel of a byte, over white.
+fn grey(picture: DynamicImage) -> GrayImage {
+    if !picture.color().has_alpha() {
+        return picture.into_luma8();
+    }
+    let picture = picture.into_luma_alpha8();
+    GrayImage::from_fn(picture.width(), picture.height(), |x, y| {
+        let [value, alpha] = picture.get_pixel(x, y).0.map(u16::from);
+        image::Luma([over_white(value, alpha)])
+    })
+}
+
+/// The largest part in the middle that has the proportions of `wide` × `high`, brought to that size.
+fn fit<P: Pixel<Subpixel = u8> + 'static>(
+    picture: ImageBuffer<P, Vec<u8>>,
+    (wide, high): (u32, u32),
+) -> ImageBuffer<P, Vec<u8>> {
+    assert!(wide > 0 && high > 0, "a picture without pixels");
     let (width, height) = picture.dimensions();
-    let short = width.min(height);
-    let (left, top) = ((width - short) / 2, (height - short) / 2);
-    let square = imageops::crop_imm(picture, left, top, short, short);
-    imageops::resize(&*square, side, side, FilterType::Triangle)
+    if (width, height) == (wide, high) {
+        return picture;
+    }
+    let scaled = |side: u32, by: u32, of: u32| {
+        let product = u64::from(side) * u64::from(by);
+        ((product + u64::from(of) / 2) / u64::from(of)).max(1) as u32
+    };
+    let (part_width, part_height) =
+        (width.min(scaled(height, wide, high)), height.min(scaled(width, high, wide)));
+    let (left, top) = ((width - part_width) / 2, (height - part_height) / 2);
+    let part = imageops::crop_imm(&picture, left, top, part_width, part_height);
+    imageops::resize(&*part, wide, high, FilterType::Triangle)
 }
 
 #[cfg(test)]
@@ -122,6 +244,7 @@ mod tests {
     use image::{ImageBuffer, Luma, LumaA, Rgb, Rgba};
 
     use super::*;
+    use crate::cifar10::SHAPE;
     use crate::sample;
 
     /// What [`read`] makes of a picture that is saved under `name`.
@@ -129,14 +252,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(name);
         picture.into().save(&path).unwrap();
-        read(&path, 32).unwrap()
+        read(&path, SHAPE).unwrap()
     }
 
     fn problem(bytes: &[u8]) -> String {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("photo");
         std::fs::write(&path, bytes).unwrap();
-        read(&path, 32).unwrap_err().to_string()
+        read(&path, SHAPE).unwrap_err().to_string()
     }
 
     fn encoded(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
@@ -181,7 +304,7 @@ mod tests {
         let picture = RgbImage::from_fn(5, 5, |j, i| {
             Rgb([((37 * i + 11 * j * j + 5 * i * j) % 256) as u8; 3])
         });
-        let small = shrink(&picture, 2);
+        let small = fit(picture, (2, 2));
         let values: Vec<u8> = small.pixels().map(|pixel| pixel[0]).collect();
         assert_eq!(values, [61, 137, 141, 152]);
     }
@@ -239,7 +362,7 @@ mod tests {
         for (bytes, wanted) in [(&jpeg, [250, 5]), (&turned, [5, 250])] {
             let path = dir.path().join("photo.jpg");
             std::fs::write(&path, bytes).unwrap();
-            let pixels = read(&path, 32).unwrap();
+            let pixels = read(&path, SHAPE).unwrap();
             for (at, wanted) in [top, bottom].into_iter().zip(wanted) {
                 assert!(pixels[at].abs_diff(wanted) < 9, "{} where {wanted} was", pixels[at]);
             }
@@ -262,7 +385,7 @@ mod tests {
             let problem = problem(&jpeg[..end]);
             assert!(problem.ends_with("it is a JPEG that ends too early"), "{end}: {problem}");
         }
-        let missing = read(Path::new("nowhere.png"), 32).unwrap_err().to_string();
+        let missing = read(Path::new("nowhere.png"), SHAPE).unwrap_err().to_string();
         assert!(missing.starts_with("cannot read nowhere.png: "), "{missing}");
     }
 

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use crate::cifar10::{self, CLASSES, RECORD, SHAPE};
+use crate::cifar10::{self, CLASSES, LIMITS, RECORD, SHAPE};
 use crate::{Dataset, Error, Images};
 
 /// Training images of each class.
@@ -26,7 +26,7 @@ pub fn read() -> Dataset {
     let part = |name: &str, bytes: &[u8]| {
         let n = bytes.len() / RECORD;
         let (mut labels, mut pixels) = (vec![0; n], vec![0; n * SHAPE.dim()]);
-        cifar10::read_records(bytes, Path::new(name), &mut labels, &mut pixels)?;
+        cifar10::read_records(bytes, Path::new(name), &LIMITS, &mut labels, &mut pixels)?;
         Images::new(pixels, labels, SHAPE, CLASSES.len())
     };
     let whole = || {

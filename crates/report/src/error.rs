@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use chainrule_data::Shape;
+
 /// An error of this crate; its text names the file and, in a table, the record
 /// and the column.
 #[derive(Debug, thiserror::Error)]
@@ -140,12 +142,14 @@ pub enum Error {
     NoRuns,
     /// The weights do not fill the tiles.
     #[error(
-        "{units} tiles of 3 x 32 x 32 need {} weights, but there are {found}",
-        units * 3072
+        "{units} tiles of {} x {} x {} need {} weights, but there are {found}",
+        shape.channels, shape.height, shape.width, units.saturating_mul(shape.dim())
     )]
     Tiles {
         /// Rows of the weight matrix: hidden units, or classes of a linear classifier.
         units: usize,
+        /// The shape of the images that the layer reads.
+        shape: Shape,
         /// Weights given.
         found: usize,
     },

@@ -14,9 +14,11 @@
 //! # Ok::<(), chainrule_train::config::ConfigError>(())
 //! ```
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
-use chainrule_data::{Augmentation, LEAST_REGULARISER, file};
+use chainrule_data::{Augmentation, LEAST_REGULARISER, Size, file};
 use chainrule_nn::classifier::parameter_count;
 use chainrule_nn::{
     Activation, Hidden, Init, Method, Norm, Optimiser, Regularisation, SoftmaxClassifier,
@@ -138,9 +140,19 @@ pub struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init_from: Option<PathBuf>,
     /// Which images.
+    #[serde(with = "by_name")]
     pub data: DataChoice,
     /// Where CIFAR-10 lies, or is to be put.
     pub data_dir: PathBuf,
+    /// The size that pictures of a folder are brought to.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "as_text",
+        deserialize_with = "size"
+    )]
+    pub resize: Option<Size>,
+    /// Whether pictures of a folder that cannot be read are left out.
+    pub skip_broken: bool,
 }
 
 /// How the gradient becomes a step.
@@ -166,14 +178,72 @@ pub enum Normalise {
     Channel,
 }
 
-/// Which images to train on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// Which images to train on: a word of a recipe, or a folder.
+///
+/// ```
+/// use chainrule_train::config::DataChoice;
+///
+/// assert_eq!("sample".parse(), Ok(DataChoice::Sample));
+/// assert_eq!("images:photos".parse(), Ok(DataChoice::Images("photos".into())));
+/// assert_eq!("datasets/mnist".parse(), Ok(DataChoice::Place("datasets/mnist".into())));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DataChoice {
     /// CIFAR-10, fetched if it is not there; the sample if it is not to be had.
     Cifar10,
     /// The 1,200 images that are part of the program.
     Sample,
+    /// A folder of pictures, one folder a class.
+    Images(PathBuf),
+    /// A folder of whatever it holds, told by its content: CIFAR-10, CIFAR-100, IDX files, pictures.
+    Place(PathBuf),
+}
+
+impl DataChoice {
+    /// The folder that is meant, if it is one of a person's own.
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            DataChoice::Cifar10 | DataChoice::Sample => None,
+            DataChoice::Images(dir) | DataChoice::Place(dir) => Some(dir),
+        }
+    }
+
+    /// Whether two choices are of one kind, wherever their folders lie.
+    fn is_like(&self, other: &DataChoice) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+}
+
+impl FromStr for DataChoice {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        match text.strip_prefix("images:") {
+            _ if text == "cifar10" => Ok(DataChoice::Cifar10),
+            _ if text == "sample" => Ok(DataChoice::Sample),
+            Some("") => Err(ConfigError::new("data is images: without a folder: write images:DIR")),
+            Some(dir) => Ok(DataChoice::Images(dir.into())),
+            None if text.is_empty() => Err(ConfigError::new(
+                "data is empty: write cifar10, sample, images:DIR or a folder",
+            )),
+            None => Ok(DataChoice::Place(text.into())),
+        }
+    }
+}
+
+impl fmt::Display for DataChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DataChoice::Cifar10 => f.write_str("cifar10"),
+            DataChoice::Sample => f.write_str("sample"),
+            DataChoice::Images(dir) => write!(f, "images:{}", dir.display()),
+            // A folder of such a name is no word of a recipe.
+            DataChoice::Place(dir) if ["cifar10", "sample"].map(Path::new).contains(&&**dir) => {
+                write!(f, "./{}", dir.display())
+            }
+            DataChoice::Place(dir) => write!(f, "{}", dir.display()),
+        }
+    }
 }
 
 impl Default for Config {
@@ -225,6 +295,8 @@ impl Default for Config {
             init_from: None,
             data: DataChoice::Cifar10,
             data_dir: "datasets/cifar-10-batches-bin".into(),
+            resize: None,
+            skip_broken: false,
         }
     }
 }
@@ -283,6 +355,27 @@ mod by_name {
     }
 }
 
+fn as_text<S: serde::Serializer>(value: &Option<Size>, to: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(size) => to.collect_str(size),
+        None => to.serialize_none(),
+    }
+}
+
+fn size<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Size>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a size in pixels such as 32 or \"64x48\"")]
+    enum SideOrText {
+        Side(u32),
+        Text(String),
+    }
+    let text = match SideOrText::deserialize(from)? {
+        SideOrText::Side(side) => side.to_string(),
+        SideOrText::Text(text) => text,
+    };
+    text.parse().map(Some).map_err(serde::de::Error::custom)
+}
+
 /// Settings on which no result depends.
 pub(crate) const WITHOUT_EFFECT: [&str; 4] = ["threads", "watch", "checkpoint_every", "data_dir"];
 
@@ -307,6 +400,7 @@ impl Config {
             max_steps: Some(0),
             checkpoint_every: Some(0),
             init_from: Some(PathBuf::new()),
+            resize: Some(Size { width: 1, height: 1 }),
             ..Config::default()
         });
         all.expect("a configuration is a table").keys().cloned().collect()
@@ -348,12 +442,17 @@ impl Config {
     pub fn check_resumes(&self, begun: &Config) -> Result<(), ConfigError> {
         let table =
             |config: &Config| toml::Table::try_from(config).expect("a configuration is a table");
+        let begun_data = &begun.data;
         let (asked, begun) = (table(self), table(begun));
         let keys: std::collections::BTreeSet<_> = asked.keys().chain(begun.keys()).collect();
         let told = |value: Option<&toml::Value>| value.map_or("not set".into(), |v| v.to_string());
         let mut may_change = WITHOUT_EFFECT.to_vec();
         if !self.schedule.depends_on_epochs() {
             may_change.insert(0, "epochs");
+        }
+        // A folder may have moved: what it holds is compared with what the run began with.
+        if self.data.folder().is_some() && self.data.is_like(begun_data) {
+            may_change.push("data");
         }
         let differences: Vec<_> = keys
             .into_iter()
@@ -380,6 +479,26 @@ impl Config {
         let differs = |(key, value): &(String, toml::Value)| default.get(key) != Some(value);
         let all = table(self).into_iter().filter(differs);
         all.map(|(key, value)| (key, value.to_string())).collect()
+    }
+
+    /// Says that the images lie in `dir`, wherever they lay before.
+    pub fn move_data(&mut self, dir: PathBuf) {
+        match &mut self.data {
+            DataChoice::Images(place) | DataChoice::Place(place) => *place = dir,
+            DataChoice::Cifar10 | DataChoice::Sample => self.data_dir = dir,
+        }
+    }
+
+    /// Whether a run with these settings is on the same images, in the same order, as one with those.
+    pub fn reads_the_data_of(&self, other: &Config) -> bool {
+        let of = |config: &Config| {
+            let Config { data, data_dir, resize, skip_broken, seed, .. } = config.clone();
+            // The folder of CIFAR-10 matters to CIFAR-10 alone, and the seed to what it splits.
+            let data_dir = (data == DataChoice::Cifar10).then_some(data_dir);
+            let seed = data.folder().map(|_| seed);
+            (data, data_dir, resize, skip_broken, seed)
+        };
+        of(self) == of(other)
     }
 
     /// What happens to the training images.
@@ -583,6 +702,13 @@ impl Config {
                  unit (a single 0 means no hidden layer)",
                 self.hidden_dim,
                 at + 1
+            ));
+        }
+        if self.data.folder().is_none() && (self.resize.is_some() || self.skip_broken) {
+            return refuse(format!(
+                "resize and skip_broken are for pictures of a folder, data = \"images:DIR\", and data \
+                 is {}: leave them out",
+                self.data
             ));
         }
         if self.threads > 1024 {

@@ -16,13 +16,13 @@ use crate::config::ConfigError;
 use crate::folder::RunFolder;
 use crate::schedule::LearningRates;
 use crate::update_ratio::update_ratios;
-use crate::{Config, Error, ModelFile, Prepared, confusion, flips, folder, machine, tensors};
+use crate::{Config, Error, ModelFile, Prepared, Task, confusion, flips, folder, machine, tensors};
 
 /// The images of a run, and where they came from.
 pub struct Data {
     /// The images.
     pub dataset: Dataset,
-    /// Where they came from, for the run's files: "CIFAR-10" or "sample".
+    /// Where they came from, for the run's files: "CIFAR-10", "sample", or the name of the set.
     pub source: String,
 }
 
@@ -32,9 +32,15 @@ impl Data {
         Data { dataset: sample::read(), source: "sample".into() }
     }
 
-    /// How many images validate where `asked` were asked for: of the sample, a tenth at most.
+    /// How many images validate where `asked` were asked for: of the sample, a tenth at most; of a
+    /// set of a person's own of which that would be more than half, a tenth.
     pub fn validation(&self, asked: usize) -> usize {
-        if self.is_sample() { asked.min(self.dataset.train.len() / 10) } else { asked }
+        let n = self.dataset.train.len();
+        match asked {
+            _ if self.is_sample() => asked.min(n / 10),
+            _ if self.source != "CIFAR-10" && asked > n / 2 => (n / 10).max(1),
+            _ => asked,
+        }
     }
 
     /// SHA-256 over labels and pixels of all training, then all test images, in hexadecimal.
@@ -62,6 +68,10 @@ pub struct Plan {
     pub begun: u64,
     /// Steps of the whole run.
     pub iterations: u64,
+    /// Values of an image.
+    pub inputs: usize,
+    /// Classes that are told apart.
+    pub classes: usize,
     /// Images to train on.
     pub training: usize,
     /// Images to choose the best weights by.
@@ -148,7 +158,7 @@ pub struct Summary {
     pub threads: usize,
     /// Kernels used.
     pub kernel: String,
-    /// "CIFAR-10" or "sample".
+    /// "CIFAR-10", "sample", or the name of the set.
     pub data: String,
 }
 
@@ -198,7 +208,7 @@ pub struct Provenance {
     pub cores: usize,
     /// The kernels in use.
     pub kernel: String,
-    /// "CIFAR-10" or "sample".
+    /// "CIFAR-10", "sample", or the name of the set.
     pub data: String,
     /// SHA-256 over labels and pixels of all training, then all test images.
     pub data_sha256: String,
@@ -223,8 +233,8 @@ impl Provenance {
 /// the number of threads, and the widths of the weights to start from.
 fn settle(config: &Config, data: &Data, start: Option<&ModelFile>) -> Result<Config, ConfigError> {
     let mut config = config.clone();
+    config.validation = data.validation(config.validation);
     if data.is_sample() {
-        config.validation = data.validation(config.validation);
         config.data = crate::config::DataChoice::Sample;
     }
     config.threads = machine::threads(config.threads);
@@ -278,7 +288,7 @@ pub(crate) fn ready<'a>(
     }
     config.augmentation().check(images)?;
     let (model, normalisation) = match start {
-        Some(ModelFile { classifier, normalisation }) => (classifier, Some(normalisation)),
+        Some(ModelFile { classifier, normalisation, .. }) => (classifier, Some(normalisation)),
         None => (config.classifier(images.dim(), images.classes())?, None),
     };
     let kernel = chainrule_tensor::Path::from_environment()?;
@@ -570,6 +580,8 @@ impl Running<'_> {
         Plan {
             begun: self.at.iteration,
             iterations: steps.min(self.most()),
+            inputs: self.prepared.dataset.train.dim(),
+            classes: self.prepared.dataset.train.classes(),
             training,
             validation: self.prepared.split.validation.len(),
             test: self.prepared.dataset.test.len(),
@@ -749,7 +761,8 @@ impl Running<'_> {
 
     fn save(&self, classifier: &SoftmaxClassifier, name: &str) -> Result<(), Error> {
         let normalisation = self.prepared.normalisation.clone();
-        let file = ModelFile { classifier: self.prepared.plain(classifier), normalisation };
+        let classifier = self.prepared.plain(classifier);
+        let file = ModelFile { classifier, normalisation, task: Task::of(self.prepared.dataset) };
         file.save(&self.out.join(name))
     }
 

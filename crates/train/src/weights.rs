@@ -13,11 +13,13 @@
 //! PyTorch's that is not (`norm1.running_mean`, `norm1.running_var` beside them) is read. Hidden
 //! units other than ReLU are named in the metadata, `activation`, by the words of a recipe. A file
 //! without `input.mean` and `input.std` is taken as mean 0, deviation 255. A file of this program
-//! has a checksum, to which it is held.
+//! has a checksum, to which it is held. What the network was trained on stands in the metadata too,
+//! unless it is CIFAR-10: `image`, channels x height x width, and `classes`, their names as a list of
+//! JSON.
 
 use std::path::{Path, PathBuf};
 
-use chainrule_data::{Images, Normalisation};
+use chainrule_data::{CIFAR10_CLASSES, Dataset, Images, Normalisation, Shape, cifar10};
 use chainrule_nn::classifier::Parameter;
 use chainrule_nn::{Activation, Hidden, Norm, SoftmaxClassifier};
 
@@ -31,7 +33,75 @@ pub struct ModelFile {
     pub classifier: SoftmaxClassifier,
     /// Mean and deviation, in pixel units.
     pub normalisation: Normalisation,
+    /// What it was trained on, if the file says so; CIFAR-10 needs no saying.
+    pub task: Option<Task>,
 }
+
+/// Which images a network reads, and which classes it tells apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// The shape of an image.
+    pub shape: Shape,
+    /// The names of the classes, in the order of the labels.
+    pub classes: Vec<String>,
+}
+
+impl Task {
+    /// The task that a set of images poses; none, if it is that of CIFAR-10.
+    pub fn of(dataset: &Dataset) -> Option<Task> {
+        let task = Task { shape: dataset.train.shape(), classes: dataset.classes.clone() };
+        (task.shape != cifar10::SHAPE || task.classes != CIFAR10_CLASSES).then_some(task)
+    }
+
+    /// The entries of the metadata that say so.
+    fn metadata(&self) -> [(&'static str, String); 2] {
+        let Shape { channels, height, width } = self.shape;
+        let classes = serde_json::to_string(&self.classes).expect("a list of texts");
+        [(IMAGE, format!("{channels}x{height}x{width}")), (CLASSES, classes)]
+    }
+
+    /// Reads the entries of the metadata of a network of these widths.
+    fn from_metadata(file: &TensorFile, widths: &[usize]) -> Result<Option<Task>, String> {
+        let (image, classes) = match (file.metadata.get(IMAGE), file.metadata.get(CLASSES)) {
+            (None, None) => return Ok(None),
+            (Some(image), Some(classes)) => (image, classes),
+            _ => return Err(format!("of {IMAGE} and {CLASSES} it holds one, and needs both")),
+        };
+        let sides: Vec<Option<usize>> = image.split('x').map(|side| side.parse().ok()).collect();
+        let shape = match sides[..] {
+            [Some(channels @ (1 | 3)), Some(height), Some(width)] => {
+                Shape { channels, height, width }
+            }
+            _ => return Err(format!("its {IMAGE} is {image:?}: expected such as 3x32x32")),
+        };
+        let values =
+            shape.height.checked_mul(shape.width).and_then(|n| n.checked_mul(shape.channels));
+        let (inputs, outputs) = (widths[0], widths[widths.len() - 1]);
+        if values != Some(inputs) {
+            return Err(format!("its {IMAGE} is {image}: expected {inputs} values"));
+        }
+        let classes: Vec<String> =
+            serde_json::from_str(classes).map_err(|error| format!("its {CLASSES}: {error}"))?;
+        if classes.len() != outputs {
+            return Err(format!(
+                "it names {} classes, and the network tells {outputs} apart",
+                classes.len()
+            ));
+        }
+        let is_plain = |name: &String| !name.is_empty() && !name.chars().any(char::is_control);
+        let distinct = classes.iter().collect::<std::collections::BTreeSet<_>>().len();
+        if !classes.iter().all(is_plain) || distinct < classes.len() {
+            return Err(format!(
+                "its {CLASSES} are {classes:?}: expected names that differ, of printable characters"
+            ));
+        }
+        Ok(Some(Task { shape, classes }))
+    }
+}
+
+/// The entries of the metadata that tell the task.
+const IMAGE: &str = "image";
+const CLASSES: &str = "classes";
 
 /// The entry of the metadata that names the activation of the hidden units.
 const ACTIVATION: &str = "activation";
@@ -66,8 +136,10 @@ impl ModelFile {
     pub fn serialise(&self) -> Vec<u8> {
         let tensors = parameters(&self.classifier).chain(normalisation(&self.normalisation));
         let activation = self.classifier.hidden().activation;
-        let told = (ACTIVATION, activation.to_string());
-        let metadata = if activation == Activation::default() { vec![] } else { vec![told] };
+        let told = (activation != Activation::default()).then(|| activation.to_string());
+        let activation = told.map(|activation| (ACTIVATION, activation));
+        let task = self.task.iter().flat_map(Task::metadata);
+        let metadata: Vec<_> = activation.into_iter().chain(task).collect();
         TensorFile::serialise(&tensors.collect::<Vec<_>>(), &metadata)
     }
 
@@ -91,6 +163,25 @@ impl ModelFile {
     #[doc(hidden)]
     pub fn parse(bytes: &[u8]) -> Result<ModelFile, String> {
         Self::from_tensors(&TensorFile::read(bytes, bytes.len() as u64)?)
+    }
+
+    /// The shape of the images that the network reads, if that is known.
+    pub fn shape(&self) -> Option<Shape> {
+        let is_cifar10 = self.classifier.widths()[0] == cifar10::SHAPE.dim();
+        match &self.task {
+            Some(task) => Some(task.shape),
+            None => is_cifar10.then_some(cifar10::SHAPE),
+        }
+    }
+
+    /// The names of the classes; those of CIFAR-10, or numbers, where the file has none.
+    pub fn classes(&self) -> Vec<String> {
+        let outputs = self.classifier.widths().last().copied().unwrap_or_default();
+        match &self.task {
+            Some(task) => task.classes.clone(),
+            None if outputs == CIFAR10_CLASSES.len() => CIFAR10_CLASSES.map(str::to_owned).to_vec(),
+            None => (0..outputs).map(|i| format!("class {i}")).collect(),
+        }
     }
 
     /// Whether the network, read from `path`, is one for these images.
@@ -182,7 +273,8 @@ impl ModelFile {
             .and_then(|normalisation| normalisation.with_contrast(contrast))
             .map_err(|error| error.to_string())?;
         normalisation.scale_shift(widths[0]).map_err(|error| error.to_string())?;
-        Ok(ModelFile { classifier, normalisation })
+        let task = Task::from_metadata(file, &widths)?;
+        Ok(ModelFile { classifier, normalisation, task })
     }
 }
 
@@ -211,7 +303,7 @@ mod tests {
         let mut classifier = SoftmaxClassifier::new(&[12, 5, 3], Init::He, 1).unwrap();
         classifier.bias_mut(0)[2] = 0.25;
         let normalisation = Normalisation::new(vec![120.0, 121.5, 99.0], vec![60.0, 61.0, 62.5]);
-        ModelFile { classifier, normalisation: normalisation.unwrap() }
+        ModelFile { classifier, normalisation: normalisation.unwrap(), task: None }
     }
 
     #[test]
@@ -220,6 +312,30 @@ mod tests {
         let path = dir.path().join("model.safetensors");
         model().save(&path).unwrap();
         assert_eq!(ModelFile::load(&path).unwrap(), model());
+    }
+
+    /// Whoever opens the file elsewhere learns what the network sees, and a lie is found out.
+    #[test]
+    fn what_a_network_was_trained_on_comes_back_and_must_fit_it() {
+        let classes = ["cat", "a \"dog\", wet", "Ωmega"].map(str::to_owned).to_vec();
+        let shape = Shape { channels: 3, height: 1, width: 4 };
+        let whole = ModelFile { task: Some(Task { shape, classes }), ..model() };
+        assert_eq!(ModelFile::parse(&whole.serialise()).unwrap(), whole);
+        assert_eq!((whole.shape(), whole.classes().len()), (Some(shape), 3));
+
+        let refused = |change: fn(&mut Task)| {
+            let mut wrong = whole.clone();
+            wrong.task.as_mut().map(change);
+            ModelFile::parse(&wrong.serialise()).unwrap_err()
+        };
+        assert_eq!(refused(|task| task.shape.width = 5), "its image is 3x1x5: expected 12 values");
+        assert!(refused(|task| task.shape.channels = 2).contains("expected such as 3x32x32"));
+        assert_eq!(
+            refused(|task| drop(task.classes.pop())),
+            "it names 2 classes, and the network tells 3 apart"
+        );
+        assert!(refused(|task| task.classes[1] = "cat".into()).contains("names that differ"));
+        assert!(refused(|task| task.classes[1] = "\x1b[2J".into()).contains("printable"));
     }
 
     fn file(tensors: &[(&str, &[usize])]) -> Vec<u8> {

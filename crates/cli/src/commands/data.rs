@@ -1,4 +1,4 @@
-//! `chainrule data`: get CIFAR-10, and prove that it is whole.
+//! `chainrule data`: get CIFAR-10, prove that it is whole, and tell what any folder of images holds.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use chainrule_data::fetch::{self, Choice, Progress, Source, Sources};
 use chainrule_data::{cifar10, sample, verify};
+use chainrule_train::config::DataChoice;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+
+mod describe;
 
 /// Where CIFAR-10 lies unless told otherwise.
 pub const DEFAULT_DIR: &str = "datasets/cifar-10-batches-bin";
@@ -48,6 +51,22 @@ Examples:
         #[arg(long, default_value = DEFAULT_DIR)]
         dir: PathBuf,
         /// Print a list of {"file", "md5", "expected", "ok", "problem"}
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell what lies in a folder of images: classes, sizes, broken pictures
+    ///
+    /// Takes what --data of `train` takes. Every picture of a folder is read to its last pixel, and
+    /// those that cannot be read are named; the exit code is 1 if there are any.
+    Describe {
+        /// cifar10, sample, images:DIR, or the folder of CIFAR-100, MNIST or Fashion-MNIST
+        #[arg(value_name = "cifar10|sample|images:DIR|DIR")]
+        data: DataChoice,
+        /// Decides, as in training, which pictures test where the folder does not
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        seed: u64,
+        /// Print {"name", "train", "test", "classes": [{"class", "train", "test"}], "sizes",
+        /// "broken", ...}
         #[arg(long)]
         json: bool,
     },
@@ -92,6 +111,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
         Command::Fetch { source, dir } => run_fetch(source, &dir),
         Command::Verify { dir, json } => run_verify(&dir, json),
+        Command::Describe { data, seed, json } => describe::run(data, seed, json),
         Command::Sample { dir, out } => run_sample(&dir, &out),
     }
 }

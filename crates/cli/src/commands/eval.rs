@@ -31,7 +31,7 @@ pub struct Args {
     /// Write the predicted class of each image, a line each, to this CSV file
     #[arg(long, value_name = "FILE")]
     predictions: Option<PathBuf>,
-    /// Where CIFAR-10 lies [default: as the run had it]
+    /// Where the images lie [default: as the run had it]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Threads; 0 is one for each core
@@ -76,7 +76,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
     let mut config = recorded(folder)?.unwrap_or_default();
     if let Some(dir) = args.data_dir {
-        config.data_dir = dir;
+        config.move_data(dir);
     }
     if config.data == DataChoice::Cifar10 && !config.data_dir.exists() {
         bail!(
@@ -85,7 +85,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             config.data_dir.display()
         );
     }
-    let data = super::train::load(&config)?;
+    let data = super::images::load(&config)?;
     let images = &data.dataset.train;
     if data.is_sample() && config.data != DataChoice::Sample {
         bail!(

@@ -6,7 +6,7 @@ use anyhow::Context;
 use chainrule_train::ModelFile;
 use chainrule_train::export::{npz::npz, onnx::onnx};
 
-use super::{class_names, write_output};
+use super::write_output;
 
 /// Arguments of `chainrule export`.
 #[derive(clap::Args)]
@@ -17,7 +17,7 @@ Examples:
 
 In Python:
   onnxruntime.InferenceSession(\"model.onnx\").run(None, {\"pixels\": images})
-      images: numpy uint8 (N, 3, 32, 32), 0 to 255; the result: probabilities (N, classes)
+      images: numpy uint8 (N, 3, 32, 32), 0 to 255, or as those of the training; the result: probabilities (N, classes)
   numpy.load(\"model.npz\")[\"fc1.weight\"]
   safetensors.torch.load_file(\"model.safetensors\")
 ")]
@@ -48,7 +48,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let file = ModelFile::locate(&args.model);
     let model = ModelFile::load(&file)?;
     let bytes = match args.format {
-        Format::Onnx => onnx(&model, &class_names(&model)),
+        Format::Onnx => onnx(&model, &model.classes()),
         Format::Npz => npz(&model),
         Format::Safetensors => Ok(model.serialise()),
     };

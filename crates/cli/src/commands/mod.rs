@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
-use chainrule_data::{CIFAR10_CLASSES, file};
-use chainrule_train::ModelFile;
+use chainrule_data::file;
 
 /// Prints a line on standard output, or returns the error: a pipe that was closed must not panic.
 macro_rules! say {
@@ -24,20 +23,13 @@ pub mod export;
 pub mod find_lr;
 pub mod gradcheck;
 pub mod graph;
+pub mod images;
 pub mod man;
 pub mod plot;
 pub mod predict;
 pub mod report;
 pub mod serve;
 pub mod train;
-
-/// The names of a model's classes; a model file has none.
-fn class_names(model: &ModelFile) -> Vec<String> {
-    match model.classifier.widths().last() {
-        Some(&n) if n != CIFAR10_CLASSES.len() => (0..n).map(|i| format!("class {i}")).collect(),
-        _ => CIFAR10_CLASSES.map(str::to_owned).to_vec(),
-    }
-}
 
 /// Writes a file into a folder of results, whole or not at all.
 fn write_whole(path: &Path, content: &[u8]) -> anyhow::Result<()> {

@@ -6,19 +6,19 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use chainrule_data::{Gain, Images, Pixels, cifar10, photo};
+use chainrule_data::{Gain, Images, Pixels, Shape, photo};
 use chainrule_nn::Engine;
 use chainrule_nn::softmax::softmax;
 use chainrule_train::ModelFile;
 
-use super::{class_names, write_output};
+use super::write_output;
 
 /// Arguments of `chainrule predict`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-A picture is made what CIFAR-10's are: turned upright, laid on white where it is transparent, its
-shorter side scaled to 32 pixels (averaging, not skipping) and the middle 32 x 32 cut out. Then it
-is normalised as the model file says. The network knows its classes and nothing else: a picture of
+A picture is made what the images of the training were, 32 x 32 in three colours for CIFAR-10: turned
+upright, laid on white where it is transparent, cut in its middle to their proportions and scaled to
+their size (averaging, not skipping). Then it is normalised as the model file says. The network knows its classes and nothing else: a picture of
 something else is given one of them too.
 
 A folder means the .png, .jpg and .jpeg files in it, in the order of their names. Its predictions
@@ -69,6 +69,7 @@ impl Prediction {
 /// A network, and how it reads pictures.
 struct Predictor {
     engine: Engine,
+    shape: Shape,
     scale: Vec<f32>,
     shift: Vec<f32>,
     contrast: Option<f32>,
@@ -76,26 +77,27 @@ struct Predictor {
 
 impl Predictor {
     /// # Errors
-    /// If the model, read from `file`, does not read pictures of 3 × 32 × 32.
+    /// If it is not known what pictures the model, read from `file`, reads.
     fn new(model: &ModelFile, file: &Path) -> anyhow::Result<Self> {
-        let (inputs, dim) = (model.classifier.widths()[0], cifar10::SHAPE.dim());
-        if inputs != dim {
+        let inputs = model.classifier.widths()[0];
+        let Some(shape) = model.shape() else {
             bail!(
-                "{} reads {inputs} values an image: expected a model of pictures of 32 x 32 in \
-                 three colours, which are {dim}",
+                "{} reads {inputs} values an image and does not say of what pictures: expected a model \
+                 that was trained here, or one of pictures of 32 x 32 in three colours, 3072 values",
                 file.display()
             );
-        }
+        };
         let path = chainrule_tensor::Path::from_environment()?;
         // One picture at a time is less work than to wake a second thread for it.
         let engine = Engine::with_path(&model.classifier, 1, 1, path)?;
-        let (scale, shift) = model.normalisation.scale_shift(dim)?;
-        Ok(Self { engine, scale, shift, contrast: model.normalisation.contrast().copied() })
+        let (scale, shift) = model.normalisation.scale_shift(inputs)?;
+        let contrast = model.normalisation.contrast().copied();
+        Ok(Self { engine, shape, scale, shift, contrast })
     }
 
     fn predict(&mut self, image: PathBuf) -> anyhow::Result<Prediction> {
-        let pixels = photo::read(&image, cifar10::SHAPE.width as u32)?;
-        let images = &Images::new(pixels, vec![0], cifar10::SHAPE, 1)?;
+        let pixels = photo::read(&image, self.shape)?;
+        let images = &Images::new(pixels, vec![0], self.shape, 1)?;
         let gains = self.contrast.map(|contrast| Gain::of(images, contrast));
         let (scale, shift, gains) = (&self.scale, &self.shift, gains.as_deref());
         let pixels = Pixels::Bytes { images, scale, shift, gains };
@@ -177,7 +179,7 @@ fn json(predictions: &[Prediction], classes: &[String]) -> anyhow::Result<Vec<u8
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let file = ModelFile::locate(&args.model);
     let model = ModelFile::load(&file)?;
-    let classes = class_names(&model);
+    let classes = model.classes();
     let mut predictor = Predictor::new(&model, &file)?;
     let has_folder = args.images.iter().any(|path| path.is_dir());
     let as_text = !args.json && args.output.is_none() && !has_folder;

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use chainrule_data::cifar10;
 use chainrule_nn::Engine;
 use chainrule_nn::softmax::softmax;
 use chainrule_report::{Command, Confusion, FirstLayer, Predictions, Report, Run, page};
@@ -10,7 +9,7 @@ use chainrule_train::Prepared;
 use chainrule_train::{Config, Data, ModelFile, flips};
 use clap::Args as _;
 
-use super::{train, write_output, write_whole};
+use super::{images, train, write_output, write_whole};
 
 /// The page in a run's folder.
 pub(super) const REPORT: &str = "report.html";
@@ -31,7 +30,7 @@ pub struct Args {
     /// several runs
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Where CIFAR-10 lies [default: as each run had it]
+    /// Where the images lie [default: as each run had it]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 }
@@ -43,7 +42,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     for folder in &args.runs {
         let mut subject = Subject::read(folder)?;
         if let (Ok(config), Some(dir)) = (&mut subject.config, &args.data_dir) {
-            config.data_dir.clone_from(dir);
+            config.move_data(dir.clone());
         }
         let place = shelf.find(&subject);
         subjects.push((subject, place));
@@ -86,12 +85,11 @@ impl Shelf {
     /// The place of the images that a run was on, or a sentence on why they are not to be had.
     fn find(&mut self, subject: &Subject) -> Result<usize, String> {
         let config = subject.config.as_ref().map_err(String::clone)?;
-        let same =
-            |other: &Config| (other.data, &other.data_dir) == (config.data, &config.data_dir);
+        let same = |other: &Config| other.reads_the_data_of(config);
         let place = match self.read.iter().find(|(other, _)| same(other)) {
             Some((_, place)) => place.clone(),
             None => {
-                let place = match train::at_hand(config) {
+                let place = match images::at_hand(config) {
                     Ok(Some(data)) => {
                         self.data.push(data);
                         Ok(self.data.len() - 1)
@@ -154,13 +152,12 @@ impl Subject {
             _ if self.run.summary.is_some() => Confusion::read(&self.folder)?,
             _ => None,
         };
-        let shape = data.map_or(cifar10::SHAPE, |data| data.dataset.train.shape());
-        let first_layer = self.model.as_ref().ok().map(|model| &model.classifier);
-        let first_layer = first_layer.filter(|classifier| classifier.widths()[0] == shape.dim());
+        let first_layer = self.model.as_ref().ok().and_then(|model| {
+            Some(FirstLayer { weights: model.classifier.weight(0), shape: model.shape()? })
+        });
         Ok(Report {
             run: self.run.clone(),
-            first_layer: first_layer
-                .map(|classifier| FirstLayer { weights: classifier.weight(0), shape }),
+            first_layer,
             predictions,
             set: self.set(),
             confusion,

@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use chainrule_data::cifar10;
-use chainrule_data::fetch::{self, Choice, Source};
+use chainrule_data::Size;
 use chainrule_nn::{Activation, Norm};
 use chainrule_report::text_chart;
 use chainrule_train::config::{DataChoice, Normalise, OptimiserName};
@@ -22,6 +21,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::de::value::Error as ValueError;
 use serde::de::{DeserializeOwned, IntoDeserializer};
 
+use super::images::load;
 use super::serve::Server;
 
 /// Arguments of `chainrule train`.
@@ -34,6 +34,8 @@ Examples:
   chainrule train --hidden-dim 512,256 --epochs 20   two hidden layers
   chainrule train --hidden-dim 0                     the linear softmax classifier
   chainrule train --data sample                      1,000 images, no download
+  chainrule train --data images:photos --resize 32   photos/cat/1.jpg, photos/dog/2.png, ...
+  chainrule train --data datasets/mnist              its four files, packed or not
   chainrule train --flip --shift 2 --test-flips      mirror images in training and in the test
   chainrule train --hidden-dim 512,256 --check       is this network worth a long run?
   chainrule train --hidden-dim 512,256 --find-lr     draw the loss over the learning rate
@@ -187,12 +189,20 @@ pub struct Args {
     /// Start from the weights of a safetensors file, or the best of a run's folder
     #[arg(long, value_name = "FILE|DIR")]
     init_from: Option<PathBuf>,
-    /// cifar10, or the sample of 1,000 images that is part of this program [default: cifar10]
-    #[arg(long, value_name = "cifar10|sample", value_parser = named::<DataChoice>)]
+    /// cifar10; the sample of 1,000 images that is part of this program; images:DIR, a folder of
+    /// pictures with one folder a class; or the folder of CIFAR-100, MNIST or Fashion-MNIST
+    /// [default: cifar10]
+    #[arg(long, value_name = "cifar10|sample|images:DIR|DIR")]
     data: Option<DataChoice>,
     /// Where CIFAR-10 lies, or is to be put [default: datasets/cifar-10-batches-bin]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// Bring the pictures of a folder to this size, 32 or 64x48 (width x height)
+    #[arg(long, value_name = "SIZE")]
+    resize: Option<Size>,
+    /// Leave out pictures of a folder that cannot be read, and name them
+    #[arg(long)]
+    skip_broken: bool,
     /// Check the network before a long run, and train nothing: its initial loss, 50 images learnt by
     /// heart, its gradient, the size of its steps; exit code 1 if one fails
     #[arg(long, conflicts_with_all = ["find_lr", "resume", "out"])]
@@ -286,8 +296,10 @@ impl Args {
             checkpoint_every: self.checkpoint_every.or(base.checkpoint_every),
             threads: self.threads.unwrap_or(base.threads),
             init_from: self.init_from.clone().or(base.init_from),
-            data: self.data.unwrap_or(base.data),
+            data: self.data.clone().unwrap_or(base.data),
             data_dir: self.data_dir.clone().unwrap_or(base.data_dir),
+            resize: self.resize.or(base.resize),
+            skip_broken: base.skip_broken || self.skip_broken,
         }
     }
 }
@@ -332,7 +344,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     config.check()?;
     let data = load(&config)?;
     if args.validation.is_some() && data.validation(config.validation) < config.validation {
-        eprintln!("note: of the sample a tenth validates, {}", data.validation(usize::MAX));
+        let n = data.validation(config.validation);
+        eprintln!("note: there are too few images for that: a tenth validates, {n}");
     }
     let live = server.map(|server| server.start(folder.path())).transpose()?;
     observer.signals.listen()?;
@@ -411,53 +424,13 @@ impl Signals {
     }
 }
 
-/// The images that the settings ask for, if they are here.
-pub fn at_hand(config: &Config) -> anyhow::Result<Option<Data>> {
-    if config.data == DataChoice::Sample {
-        return Ok(Some(Data::sample()));
-    }
-    match cifar10::read(&config.data_dir) {
-        Ok(dataset) => Ok(Some(Data { dataset, source: "CIFAR-10".into() })),
-        Err(chainrule_data::Error::Missing { .. }) => Ok(None),
-        Err(error) => Err(error)
-            .context("the images cannot be used as they are; `chainrule data fetch` replaces them"),
-    }
-}
-
-/// The images that the settings ask for; if no source has CIFAR-10, the sample, said aloud.
-pub fn load(config: &Config) -> anyhow::Result<Data> {
-    // What lies there is never replaced unasked, damaged or not.
-    if let Some(data) = at_hand(config)? {
-        return Ok(data);
-    }
-    let mut terminal = super::data::Terminal::default();
-    let sources = super::data::sources();
-    let found = fetch::obtain(&config.data_dir, Choice::Auto, &sources, &mut terminal)?;
-    if found.source == Source::Sample {
-        let line = "!".repeat(78);
-        eprintln!("\n{line}");
-        eprintln!("WARNING: CIFAR-10 could not be had. This run uses the built-in SAMPLE of 1,000");
-        eprintln!(
-            "images instead: it shows that everything works, and its accuracy means nothing."
-        );
-        for refusal in &found.refusals {
-            eprintln!("  {}: {}", refusal.source, refusal.why);
-        }
-        eprintln!("Put the six files into {} by hand, or", config.data_dir.display());
-        eprintln!("try `chainrule data fetch` once there is a network.");
-        eprintln!("{line}\n");
-        return Ok(Data::sample());
-    }
-    Ok(Data { dataset: found.data, source: "CIFAR-10".into() })
-}
-
 /// The pictures of a run: its curves, the first layer's weights as images, and the page with all.
 fn draw(out: &Path, data: &Data) -> anyhow::Result<()> {
     chainrule_report::write_curves(out)?;
     let model = ModelFile::load(&out.join("model.safetensors"))?;
     let units = model.classifier.widths()[1];
-    let weights = model.classifier.weight(0);
-    chainrule_report::write_weight_tiles(&out.join("weights.png"), weights, units)?;
+    let (weights, shape) = (model.classifier.weight(0), data.dataset.train.shape());
+    chainrule_report::write_weight_tiles(&out.join("weights.png"), weights, units, shape)?;
     super::report::write(out, data)
 }
 
@@ -574,7 +547,7 @@ fn schedule(config: &Config) -> String {
 /// The settings that are not the default's, but for those that a run's first lines tell anyway and
 /// those on which nothing depends.
 fn others(config: &Config) -> Vec<String> {
-    const TOLD: [&str; 18] = [
+    const TOLD: [&str; 20] = [
         "hidden_dim",
         "learning_rate",
         "schedule",
@@ -591,6 +564,8 @@ fn others(config: &Config) -> Vec<String> {
         "epochs",
         "data",
         "data_dir",
+        "resize",
+        "skip_broken",
         "checkpoint_every",
         "train_sample",
     ];
@@ -608,8 +583,8 @@ impl Observer for Terminal {
         let config = &plan.config;
         let hidden: String = config.hidden_dim.iter().map(|width| format!(" -> {width}")).collect();
         self.say(format!(
-            "3072{hidden} -> 10, {} parameters; {} images to train on, {} to validate, {} to test",
-            plan.parameters, plan.training, plan.validation, plan.test
+            "{}{hidden} -> {}, {} parameters; {} images to train on, {} to validate, {} to test",
+            plan.inputs, plan.classes, plan.parameters, plan.training, plan.validation, plan.test
         ));
         self.say(format!(
             "learning rate {} ({}), momentum {}, reg {}, batch {}, seed {}; {} thread{}, {} kernels",

@@ -12,6 +12,9 @@ use crate::tiles::to_bytes;
 /// How many images of each kind are shown.
 const EXAMPLES: usize = 12;
 
+/// Most values of images of each kind, in bytes: what keeps the page small.
+const MOST_EXAMPLES: usize = 225 << 10;
+
 /// Most values of weights that are shown, in bytes: what keeps the page small.
 const MOST_WEIGHTS: usize = 600 << 10;
 
@@ -76,9 +79,10 @@ pub(super) fn examples(report: &Report<'_>) -> Result<Section, Error> {
                 html.push_str("</ul>\n");
                 Ok(())
             };
-            let mistakes = predictions.most_confident_mistakes(EXAMPLES);
+            let most = EXAMPLES.min(MOST_EXAMPLES / predictions.images().dim());
+            let mistakes = predictions.most_confident_mistakes(most);
             show(&mut html, "Most confident mistakes", mistakes)?;
-            show(&mut html, "Least certain hits", predictions.least_certain_hits(EXAMPLES))?;
+            show(&mut html, "Least certain hits", predictions.least_certain_hits(most))?;
         }
         (Err(why), _) => {
             let _ = writeln!(html, "<p>Single images are not shown: {}</p>", escape(why));

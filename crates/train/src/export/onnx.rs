@@ -6,13 +6,12 @@
 //! ```
 //!
 //! The normalisation is part of it, so that whoever runs it needs to know nothing but the size of
-//! the images. A model that reads another number of values than 3072 has `pixels` (N, values).
+//! the images. A model file that does not say how its images are shaped has `pixels` (N, values).
 //! Every activation and normalisation is an operator of ONNX's own; a batch normalisation is folded.
 //!
 //! The names and numbers of the fields are those of `onnx.proto` in the ONNX repository, and stand
 //! beside each.
 
-use chainrule_data::cifar10;
 use chainrule_nn::norm::EPSILON;
 use chainrule_nn::{Activation, Norm};
 
@@ -137,11 +136,9 @@ fn graph(model: &ModelFile) -> Message {
     }
     chain.then("Softmax", &[], "probabilities", vec![integer("axis", -1)]);
 
-    let shape = cifar10::SHAPE;
-    let image = if inputs == shape.dim() {
-        vec![shape.channels, shape.height, shape.width]
-    } else {
-        vec![inputs]
+    let image = match model.shape() {
+        Some(shape) => vec![shape.channels, shape.height, shape.width],
+        None => vec![inputs],
     };
     Message::new()
         .messages(1, chain.nodes) // node
@@ -244,7 +241,11 @@ mod tests {
     fn model(hidden: Hidden, contrast: Option<f32>) -> ModelFile {
         let classifier = SoftmaxClassifier::with_hidden(&[12, 5, 3], hidden, Init::He, 1).unwrap();
         let normalisation = Normalisation::new(vec![1.0, 2.0, 3.0], vec![2.0, 4.0, 8.0]).unwrap();
-        ModelFile { classifier, normalisation: normalisation.with_contrast(contrast).unwrap() }
+        ModelFile {
+            classifier,
+            normalisation: normalisation.with_contrast(contrast).unwrap(),
+            task: None,
+        }
     }
 
     fn graph_of(model: &ModelFile) -> Vec<u8> {

@@ -1,0 +1,124 @@
+//! The images of a run: wherever the settings say that they lie, with a bar while they are read.
+
+use std::io::IsTerminal;
+use std::time::Instant;
+
+use anyhow::Context;
+use chainrule_data::fetch::{self, Choice, Source};
+use chainrule_data::place::{self, Loaded, Reading};
+use chainrule_data::{cifar10, folder};
+use chainrule_train::config::DataChoice;
+use chainrule_train::{Config, Data};
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Most pictures that are named as broken; the others are counted.
+const MOST_NAMED: usize = 10;
+
+/// Nobody wants a bar for what is over in this time, in milliseconds.
+const SOON: u128 = 500;
+
+/// How a folder is read with these settings.
+pub fn reading(config: &Config) -> Reading {
+    Reading {
+        resize: config.resize,
+        skip_broken: config.skip_broken,
+        seed: config.seed,
+        threads: chainrule_train::threads(config.threads),
+        memory: chainrule_train::available_memory(),
+    }
+}
+
+/// A bar on a terminal for what takes a while, on standard error.
+#[derive(Default)]
+pub struct Bar {
+    bar: std::sync::OnceLock<ProgressBar>,
+    began: std::sync::OnceLock<Instant>,
+}
+
+impl Bar {
+    /// Hears how far the reading is.
+    pub fn tell(&self, stage: &str, done: usize, all: usize) {
+        let began = self.began.get_or_init(Instant::now);
+        let is_due = done % 16 == 0 && began.elapsed().as_millis() > SOON;
+        if !(is_due && std::io::stderr().is_terminal()) {
+            return;
+        }
+        let bar = self.bar.get_or_init(|| {
+            let template = "{msg} {wide_bar} {pos} of {len}, {eta} left";
+            let style = ProgressStyle::with_template(template).expect("the template is right");
+            ProgressBar::new(all as u64).with_style(style)
+        });
+        bar.set_length(all as u64);
+        bar.set_message(stage.to_owned());
+        bar.set_position(done as u64);
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        if let Some(bar) = self.bar.get() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// The images that the settings ask for, if they are here.
+pub fn at_hand(config: &Config) -> anyhow::Result<Option<Data>> {
+    let bar = Bar::default();
+    let tell = |stage: &str, done, all| bar.tell(stage, done, all);
+    let loaded = match &config.data {
+        DataChoice::Sample => return Ok(Some(Data::sample())),
+        DataChoice::Cifar10 => {
+            return match cifar10::read(&config.data_dir) {
+                Ok(dataset) => Ok(Some(Data { source: dataset.name.clone(), dataset })),
+                Err(chainrule_data::Error::Missing { .. }) => Ok(None),
+                Err(error) => Err(error).context(
+                    "the images cannot be used as they are; `chainrule data fetch` replaces them",
+                ),
+            };
+        }
+        DataChoice::Images(dir) => folder::read(dir, &reading(config), &tell)?,
+        DataChoice::Place(dir) => place::read(dir, &reading(config), &tell)?,
+    };
+    drop(bar);
+    Ok(Some(said(loaded)))
+}
+
+/// The images that were read, after what a person should know of them was said.
+fn said(Loaded { dataset, notes, skipped }: Loaded) -> Data {
+    notes.iter().for_each(|note| eprintln!("note: {note}"));
+    for error in skipped.iter().take(MOST_NAMED) {
+        eprintln!("left out: {error}");
+    }
+    if skipped.len() > MOST_NAMED {
+        eprintln!("left out: {} more", skipped.len() - MOST_NAMED);
+    }
+    Data { source: dataset.name.clone(), dataset }
+}
+
+/// The images that the settings ask for; if no source has CIFAR-10, the sample, said aloud.
+pub fn load(config: &Config) -> anyhow::Result<Data> {
+    // What lies there is never replaced unasked, damaged or not.
+    if let Some(data) = at_hand(config)? {
+        return Ok(data);
+    }
+    let mut terminal = super::data::Terminal::default();
+    let sources = super::data::sources();
+    let found = fetch::obtain(&config.data_dir, Choice::Auto, &sources, &mut terminal)?;
+    if found.source == Source::Sample {
+        let line = "!".repeat(78);
+        eprintln!("\n{line}");
+        eprintln!("WARNING: CIFAR-10 could not be had. This run uses the built-in SAMPLE of 1,000");
+        eprintln!(
+            "images instead: it shows that everything works, and its accuracy means nothing."
+        );
+        for refusal in &found.refusals {
+            eprintln!("  {}: {}", refusal.source, refusal.why);
+        }
+        eprintln!("Put the six files into {} by hand, or", config.data_dir.display());
+        eprintln!("try `chainrule data fetch` once there is a network.");
+        eprintln!("{line}\n");
+        return Ok(Data::sample());
+    }
+    Ok(Data { dataset: found.data, source: "CIFAR-10".into() })
+}

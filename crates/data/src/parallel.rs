@@ -1,0 +1,45 @@
+//! The same work on each of many items, shared out among threads, with the results in order.
+
+use std::panic::resume_unwind;
+use std::sync::Mutex;
+
+/// What `work` makes of each item. Threads take the next item as they become free, and the result
+/// does not depend on their number.
+pub(crate) fn in_order<T: Send, R: Send>(
+    threads: usize,
+    items: impl Iterator<Item = T> + Send,
+    work: impl Fn(T) -> R + Sync,
+) -> Vec<R> {
+    let items = Mutex::new(items.enumerate());
+    let next = || items.lock().expect("no iterator panics").next();
+    let worker = || {
+        let mut done = Vec::new();
+        while let Some((at, item)) = next() {
+            done.push((at, work(item)));
+        }
+        done
+    };
+    let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(worker)).collect();
+        let join = |worker: std::thread::ScopedJoinHandle<'_, _>| {
+            worker.join().unwrap_or_else(|panic| resume_unwind(panic))
+        };
+        workers.into_iter().flat_map(join).collect()
+    });
+    done.sort_unstable_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_order;
+
+    #[test]
+    fn results_stand_in_the_order_of_the_items_with_any_number_of_threads() {
+        for threads in [0, 1, 2, 7] {
+            let squares = in_order(threads, 0..100, |x: u32| x * x);
+            assert!(squares.into_iter().eq((0..100).map(|x| x * x)), "{threads}");
+        }
+        assert!(in_order(2, 0..0, |x: u32| x).is_empty());
+    }
+}
