@@ -310,6 +310,36 @@ mod tests {
     }
 
     #[test]
+    fn colours_become_grey_by_their_luma_and_the_transparent_white() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("p.png");
+        let grey = |picture: DynamicImage| {
+            picture.save(&path).unwrap();
+            read(&path, Shape { channels: 1, height: 1, width: 2 }).unwrap()
+        };
+        let colours =
+            ImageBuffer::from_fn(2, 1, |x, _| Rgb([[255u8, 0, 0], [0, 255, 255]][x as usize]));
+        // 255 · 0.2126 = 54.2; 255 · (0.7152 + 0.0722) = 200.8.
+        let found = grey(colours.into());
+        assert!(found[0].abs_diff(54) <= 1 && found[1].abs_diff(201) <= 1, "{found:?}");
+        let faint = ImageBuffer::from_fn(2, 1, |x, _| LumaA([[100u8, 51], [9, 0]][x as usize]));
+        assert_eq!(grey(faint.into()), [224, 255]);
+    }
+
+    #[test]
+    fn a_picture_is_cut_to_the_proportions_that_are_wanted() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("p.png");
+        // A band of 200 in the middle, 12 of 20 lines high: what 20 x 12 leaves of 20 x 20.
+        let picture =
+            RgbImage::from_fn(20, 20, |_, y| Rgb([if (4..16).contains(&y) { 200 } else { 0 }; 3]));
+        picture.save(&path).unwrap();
+        let values = read(&path, Shape { channels: 3, height: 6, width: 10 }).unwrap();
+        assert_eq!(values, vec![200; 180]);
+        assert_eq!(header(&path).unwrap(), Header { width: 20, height: 20, is_grey: false });
+    }
+
+    #[test]
     fn one_colour_stays_that_colour_at_any_size_and_shape() {
         for (width, height) in [(1, 1), (7, 300), (100, 33), (31, 32), (3000, 2)] {
             let pixels = through(RgbImage::from_pixel(width, height, Rgb([9, 130, 251])), "p.png");
