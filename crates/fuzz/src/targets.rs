@@ -5,6 +5,7 @@ use std::{fs, io};
 
 use chainrule_data::cifar10::{self, RECORD};
 use chainrule_data::fetch::hostile;
+use chainrule_data::{Shape, cifar100, idx, photo};
 use chainrule_graph::{Formula, Gates, draw, values};
 use chainrule_report::{Report, Run, curves, page};
 use chainrule_train::{Config, ModelFile};
@@ -24,7 +25,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 11] = [
     Target {
         name: "model",
         run: model,
@@ -44,6 +45,21 @@ pub const TARGETS: [Target; 8] = [
                 1979-05-27T07:32:00Z|\r",
     },
     Target { name: "cifar", run: cifar, layers: &[], words: "" },
+    Target { name: "cifar100", run: fine_cifar, layers: &[], words: "" },
+    Target {
+        name: "idx",
+        run: arrays,
+        layers: &[],
+        words: "\0\0\u{8}\u{1}|\0\0\u{8}\u{3}|\0\0\0\u{1}|\0\0\0\u{2}|\0\0\0\u{1c}|\0\0\0\0|%%\n|\
+                \u{7f}\u{7f}\u{7f}\u{7f}|\0\u{1}\0\0",
+    },
+    Target {
+        name: "photo",
+        run: picture,
+        layers: &[PNG_CHUNKS],
+        words: "IHDR|IDAT|IEND|PLTE|tRNS|gAMA|cHRM|sRGB|iCCP|eXIf|acTL|Exif\0\0|JFIF\0|Adobe\0|MM\0*|II*\0|\
+                \u{1}|\u{4}|\0\0\0\0|\0\0\0\u{1}",
+    },
     Target {
         name: "sheet",
         run: sheet,
@@ -143,6 +159,40 @@ fn cifar(bytes: &[u8]) -> bool {
     let read = cifar10::read_batch_from(bytes, bytes.len() as u64, Path::new("batch.bin"));
     if let Ok(images) = &read {
         assert_eq!(images.len() * RECORD, bytes.len());
+    }
+    taken(read)
+}
+
+/// Records of CIFAR-100.
+fn fine_cifar(bytes: &[u8]) -> bool {
+    let read = cifar100::read_from(bytes, bytes.len() as u64, Path::new("train.bin"));
+    if let Ok(images) = &read {
+        assert_eq!(images.len() * cifar100::RECORD, bytes.len());
+    }
+    taken(read)
+}
+
+/// The IDX files of a set, with a line `%%` between them.
+fn arrays(bytes: &[u8]) -> bool {
+    let arrays = split(bytes, b"%%\n").into_iter().enumerate().map(|(i, bytes)| {
+        let path = PathBuf::from(format!("array-{i}"));
+        Ok((path.clone(), idx::read(bytes, &path)?))
+    });
+    let read = arrays
+        .collect::<Result<Vec<_>, _>>()
+        .and_then(|arrays| idx::dataset(Path::new("set"), arrays));
+    if let Ok(data) = &read {
+        assert!(data.train.len() > data.test.len() && data.classes.len() == data.test.classes());
+    }
+    taken(read)
+}
+
+/// A picture, brought to another size in colours or in grey.
+fn picture(bytes: &[u8]) -> bool {
+    let shape = Shape { channels: 1 + 2 * (bytes.len() % 2), height: 5, width: 8 };
+    let read = photo::parse(bytes, shape);
+    if let Ok(values) = &read {
+        assert_eq!(values.len(), shape.dim());
     }
     taken(read)
 }

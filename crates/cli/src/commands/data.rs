@@ -58,6 +58,10 @@ Examples:
     ///
     /// Takes what --data of `train` takes. Every picture of a folder is read to its last pixel, and
     /// those that cannot be read are named; the exit code is 1 if there are any.
+    #[command(after_help = "\
+Examples:
+  chainrule data describe images:photos
+  chainrule data describe datasets/mnist --json")]
     Describe {
         /// cifar10, sample, images:DIR, or the folder of CIFAR-100, MNIST or Fashion-MNIST
         #[arg(value_name = "cifar10|sample|images:DIR|DIR")]

@@ -17,15 +17,22 @@ pub(super) fn confusion(report: &Report<'_>) -> Section {
     let mut html = String::new();
     match &report.confusion {
         Some(confusion) if confusion.total() > 0 => {
-            let _ = writeln!(
-                html,
-                "<p>{} {} images: how many of each true class (rows) were taken for which class \
-                 (columns), and their share of the row.</p>",
-                count(confusion.total()),
-                report.set
-            );
-            if confusion.classes.len() <= MOST_CLASSES {
+            let (total, classes) = (count(confusion.total()), confusion.classes.len());
+            if classes <= MOST_CLASSES {
+                let _ = writeln!(
+                    html,
+                    "<p>{total} {} images: how many of each true class (rows) were taken for which \
+                     class (columns), and their share of the row.</p>",
+                    report.set
+                );
                 matrix(&mut html, confusion);
+            } else {
+                let _ = writeln!(
+                    html,
+                    "<p>{total} {} images of {classes} classes. Which are taken for which stands in \
+                     full in confusion.csv.</p>",
+                    report.set
+                );
             }
             html.push_str("<div class=\"columns\">\n");
             accuracies(&mut html, confusion);
