@@ -89,6 +89,12 @@ data *FLAGS:
 verify *FLAGS:
     {{chainrule}} data verify {{FLAGS}}
 
+# What lies in a folder of images: just describe images:photos
+[group('data')]
+[positional-arguments]
+describe *ARGS:
+    {{chainrule}} data describe "$@"
+
 # Every test
 [group('test')]
 test *FLAGS:
