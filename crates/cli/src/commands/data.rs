@@ -1,4 +1,4 @@
-//! `chainrule data`: get CIFAR-10, prove that it is whole, and tell what any folder of images holds.
+//! `chainrule data`: get CIFAR-10, prove that it is whole, tell what any folder of images holds.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};

@@ -16,10 +16,10 @@ use super::write_output;
 /// Arguments of `chainrule predict`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-A picture is made what the images of the training were, 32 x 32 in three colours for CIFAR-10: turned
-upright, laid on white where it is transparent, cut in its middle to their proportions and scaled to
-their size (averaging, not skipping). Then it is normalised as the model file says. The network knows its classes and nothing else: a picture of
-something else is given one of them too.
+A picture is made what the images of the training were, 32 x 32 in three colours for CIFAR-10:
+turned upright, laid on white where it is transparent, cut in its middle to their proportions and
+scaled to their size (averaging, not skipping). Then it is normalised as the model file says. The
+network knows its classes and nothing else: a picture of something else is given one of them too.
 
 A folder means the .png, .jpg and .jpeg files in it, in the order of their names. Its predictions
 are printed as CSV: image, class, probability, then the probability of each class. A picture that
