@@ -39,7 +39,7 @@ impl Bar {
     /// Hears how far the reading is.
     pub fn tell(&self, stage: &str, done: usize, all: usize) {
         let began = self.began.get_or_init(Instant::now);
-        let is_due = done % 16 == 0 && began.elapsed().as_millis() > SOON;
+        let is_due = done.is_multiple_of(16) && began.elapsed().as_millis() > SOON;
         if !(is_due && std::io::stderr().is_terminal()) {
             return;
         }
