@@ -67,6 +67,14 @@ fn desk(just: &Path) -> tempfile::TempDir {
     symlink(root().join("recipes"), desk.path().join("recipes")).unwrap();
     let photo = image::RgbImage::from_fn(90, 60, |x, y| image::Rgb([x as u8, y as u8, 128]));
     photo.save(desk.path().join("photo.jpg")).unwrap();
+    for (class, blue) in [("cat", 20), ("dog", 220)] {
+        let folder = desk.path().join("photos").join(class);
+        fs::create_dir_all(&folder).unwrap();
+        for i in 0..60 {
+            let photo = image::RgbImage::from_pixel(40 + i, 30, image::Rgb([i as u8, 90, blue]));
+            photo.save(folder.join(format!("{i}.png"))).unwrap();
+        }
+    }
     desk
 }
 
