@@ -352,7 +352,7 @@ impl Config {
     }
 
     /// All settings that have a value.
-    pub(crate) fn to_table(&self) -> toml::Table {
+    pub fn to_table(&self) -> toml::Table {
         toml::Table::try_from(self).expect("a configuration is a table")
     }
 

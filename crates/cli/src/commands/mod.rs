@@ -29,6 +29,7 @@ pub mod plot;
 pub mod predict;
 pub mod report;
 pub mod serve;
+pub mod sweep;
 pub mod train;
 
 /// The names of a model's classes; a model file has none.

@@ -86,15 +86,12 @@ impl Outcome {
         }
         let seconds = epochs.last().map_or(0.0, |epoch| epoch.seconds);
         let steps: Vec<Iteration> = records(&path.join("iterations.csv"))?;
-        let of_step = steps.last().map(|step| (step.loss, step.iteration, step.learning_rate));
-        let of_epoch =
-            epochs.last().map(|epoch| (epoch.train_loss, epoch.iteration, epoch.learning_rate));
+        let of_step = steps.last().map(|step| (step.loss, step.iteration, step.epoch));
+        let of_epoch = epochs.last().map(|epoch| (epoch.train_loss, epoch.iteration, epoch.epoch));
         let broken = [of_step, of_epoch].into_iter().flatten().find(|(loss, ..)| !loss.is_finite());
         Ok(match broken {
-            Some((loss, iteration, learning_rate)) => Outcome::Diverged {
-                reason: format!(
-                    "the loss is {loss} at iteration {iteration} with learning rate {learning_rate}"
-                ),
+            Some((loss, iteration, epoch)) => Outcome::Diverged {
+                reason: format!("the loss is {loss} at iteration {iteration} (epoch {epoch})"),
                 epochs: over,
                 seconds,
             },
