@@ -37,7 +37,7 @@ The file is a recipe, what all runs share, and what varies:
   seeds = 3                                         each point thrice: mean and deviation
   [grid]                                            every combination
   hidden_dim = [100, 200, [256, 128]]
-  [random]                                          so many draws, for each combination
+  [random]                                          so many runs for each combination, drawn
   runs = 20
   learning_rate = { log_uniform = [1e-3, 1e-1] }    also uniform, integers, log_integers, choice
 ")]
@@ -546,22 +546,21 @@ fn print(
         .map(|i| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0))
         .collect();
     say!("");
-    for row in &rows {
+    let reasons = ranked.iter().map(|point| point.diverged.as_deref());
+    for (row, reason) in rows.iter().zip(std::iter::once(None).chain(reasons)) {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:>width$}"));
-        say!("{}", cells.collect::<Vec<_>>().join("  "));
+        let line = cells.chain(reason.map(str::to_owned)).collect::<Vec<_>>().join("  ");
+        say!("{line}");
     }
     if ranked.len() > MOST_LINES {
         say!("... and {} more in {}", ranked.len() - MOST_LINES, out.join("sweep.csv").display());
-    }
-    for point in ranked.iter().filter(|point| point.diverged.is_some()).take(MOST_LINES) {
-        let reason = point.diverged.as_deref().unwrap_or_default();
-        say!("point {} diverged: {reason}", point.point);
     }
     if ranking.shares.iter().any(Option::is_some) {
         say!(
             "\nWhat mattered: the share of the variance of the validation accuracy that a key alone"
         );
-        say!("explains (Kelley's epsilon squared; the rest is interplay and chance)");
+        say!("explains, among points that did not diverge (Kelley's epsilon squared; the rest is");
+        say!("interplay and chance)");
         let width = sweep.varied().iter().map(|varied| varied.key.len()).max().unwrap_or(0);
         for (varied, share) in sweep.varied().iter().zip(&ranking.shares) {
             if let Some(share) = share {

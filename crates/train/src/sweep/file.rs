@@ -64,10 +64,9 @@ pub(super) fn read(text: &str, folder: &Path) -> Result<Sweep, Error> {
         ))?);
     };
     let points = (0..points).map(|number| {
-        let draw = number / grid.size().expect("it was counted");
         let mut values = grid.values(number);
         let ranges = random.ranges.iter();
-        values.extend(ranges.map(|(key, range)| range.draw(random.seed, draw, key)));
+        values.extend(ranges.map(|(key, range)| range.draw(random.seed, number, key)));
         values
     });
     let points: Vec<Vec<Value>> = points.collect();

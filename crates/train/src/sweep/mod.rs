@@ -17,16 +17,17 @@
 //!      learning_rate = { log_uniform = [1e-3, 1e-1] }",
 //!     "".as_ref(),
 //! )?;
-//! assert_eq!(sweep.points().len(), 20, "each of ten learning rates with each network");
+//! assert_eq!(sweep.points().len(), 20, "ten learning rates for each network");
 //! assert_eq!(sweep.runs().len(), 40, "and each point with seeds 0 and 1");
 //! assert_eq!(sweep.runs()[3].name, "001-seed-1");
 //! # Ok::<(), chainrule_train::Error>(())
 //! ```
 //!
 //! A point is one value for each key that varies. The last key of `[grid]` varies fastest, then the
-//! one before it, and slowest of all is the number of the draw: every draw meets every point of the
-//! grid. The settings of a run depend on the file, the number of its point and its seed alone, so
-//! more draws, more values of the first key or more seeds leave all runs that there were as they are.
+//! one before it, and the whole grid is gone through once for each of the random runs, each point with
+//! a draw of its own. The settings of a run depend on the file, the number of its point and its seed alone, so
+//! more random runs or seeds, or more values of the first key of a grid alone, leave all runs that
+//! there were as they are.
 //!
 //! | module | what it holds |
 //! | --- | --- |
@@ -290,8 +291,9 @@ impl Sweep {
         // With four digits in place of three, every folder would have another name.
         let digits = |points: usize| points.saturating_sub(1).to_string().len().max(3);
         if begun.len() > self.points.len() || record.seeds > self.seeds {
-            let told = |points: usize, seeds: u64| {
-                format!("{points} points with {seeds} seed{}", if seeds == 1 { "" } else { "s" })
+            let plural = |n: u64| if n == 1 { "" } else { "s" };
+            let told = |n: usize, seeds: u64| {
+                format!("{n} point{} with {seeds} seed{}", plural(n as u64), plural(seeds))
             };
             let (is, was) = (told(self.points.len(), self.seeds), told(begun.len(), record.seeds));
             return Err(other(format!("it has {is}, and had {was}")));

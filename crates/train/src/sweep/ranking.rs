@@ -20,6 +20,9 @@ use toml::Value;
 
 use super::{Outcome, Run, Sweep};
 
+/// Fewest points from which the share of a key is told.
+const LEAST_POINTS: usize = 8;
+
 /// A point with what its runs reached.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ranked {
@@ -78,8 +81,9 @@ impl Ranking {
         let groups: Vec<Vec<Vec<usize>>> =
             (0..sweep.varied().len()).map(|key| groups(&sound, |i| value(key, i))).collect();
         let accuracy = |i: usize| points[i].accuracy.expect("a sound point has one");
-        // A single key explains all that chance does not, and no share says more than the chart.
-        let several = groups.len() > 1;
+        // A single key explains all that chance does not; and of few points any two keys seem to
+        // go together.
+        let several = groups.len() > 1 && sound.len() >= LEAST_POINTS;
         let shares = groups.iter().map(|groups| {
             let groups: Vec<Vec<f64>> =
                 groups.iter().map(|group| group.iter().map(|&i| accuracy(i)).collect()).collect();

@@ -11,7 +11,7 @@
 //! | `choice = [...]` | the value at ⌊n u⌋ |
 //!
 //! and u is the first 53 bits of SHA-256("SEED NUMBER KEY"). So the value of a key depends on the
-//! seed, the number of the draw and the key's name alone: no draw moves another, and more draws, or
+//! seed, the number of the point and the key's name alone: no draw moves another, and more points, or
 //! another key, leave those that there were as they are.
 //!
 //! A number with a fraction is rounded to four digits that count, so that it can be read, and typed.
@@ -96,7 +96,7 @@ impl Range {
         }
     }
 
-    /// The value of `key` in draw `number`.
+    /// The value of `key` at the point `number`.
     pub(crate) fn draw(&self, seed: u64, number: usize, key: &str) -> Value {
         let u = uniform(seed, number, key);
         let between = |low: f64, high: f64| low + (high - low) * u;
