@@ -231,18 +231,27 @@ fn a_sweep_that_is_killed_and_started_again_ends_with_the_same_bits() {
     let file = written(dir.path(), LONG);
     let (whole, killed) = (dir.path().join("whole"), dir.path().join("killed"));
     succeeds(sweep(&file, &whole, &[]).output().unwrap());
+    // When a run began: one that goes on keeps it, and one that begins anew does not.
+    let started = |run: &str| {
+        let text = std::fs::read_to_string(killed.join(run).join("config.toml")).ok()?;
+        let begun = killed.join(run).join("checkpoint.safetensors").exists();
+        text.lines().find(|line| begun && line.starts_with("started")).map(str::to_owned)
+    };
     let mut unfinished = 0;
-    for life in [150, 400, 250] {
+    let mut first = None;
+    for life in [400, 1100, 250] {
         let mut child = sweep(&file, &killed, &["--jobs", "2"]).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(life));
         child.kill().unwrap();
         child.wait().unwrap();
         unfinished += usize::from(!killed.join("002/summary.json").exists());
+        first = first.or_else(|| started("000"));
     }
     assert!(unfinished > 0, "a kill came before the end");
     succeeds(sweep(&file, &killed, &[]).output().unwrap());
     assert_eq!(weights(&whole).len(), 9);
     assert!(weights(&whole) == weights(&killed));
+    assert!(first.is_some() && first == started("000"), "it went on, and did not begin anew");
     for name in ["validation_accuracy", "validation_loss", "rank", "status"] {
         assert_eq!(column(&whole, name), column(&killed, name), "{name}");
     }
@@ -276,7 +285,7 @@ fn a_signal_stops_all_runs_with_checkpoints_and_the_same_command_goes_on() {
 
 #[test]
 fn the_example_in_the_recipes_is_a_sweep_that_can_be_tried_on_the_sample() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes/sweep.toml");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes/sweeps/two-layer.toml");
     let out = tempfile::tempdir().unwrap();
     let arguments = ["--data", "sample", "--commands"];
     let commands = succeeds(sweep(&file, out.path(), &arguments).output().unwrap());

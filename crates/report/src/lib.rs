@@ -43,7 +43,7 @@ pub use page::{Command, FirstLayer, Report, live_page, page};
 pub use predictions::Predictions;
 pub use run::{Epoch, Iteration, Run, UpdateRatios};
 pub use series::moving_mean;
-pub use text::text_chart;
 pub use sweep::{Swept, SweptKey, sweep};
+pub use text::text_chart;
 pub use theme::{Dash, Ink, Look, Marker, PALE, SERIES};
 pub use tiles::write_weight_tiles;

@@ -225,7 +225,7 @@ impl Subject {
             about: "The run again, to the bit, by its file of settings:".into(),
             line: format!("chainrule train --recipe {}", quoted(&recipe.to_string_lossy())),
         }];
-        if let Some(line) = flags(settings(&self.run)) {
+        if let Some(line) = flags(settings_of(&self.run)) {
             commands.push(Command { about: "Or without that file:".into(), line });
         }
         commands
@@ -233,7 +233,7 @@ impl Subject {
 }
 
 /// The settings of a run, without what `config.toml` tells of where it ran.
-fn settings(run: &Run) -> impl Iterator<Item = (&str, &str)> {
+fn settings_of(run: &Run) -> impl Iterator<Item = (&str, &str)> {
     let settings = run.settings.iter().filter(|(key, _)| !key.contains('.'));
     settings.map(|(key, value)| (key.as_str(), value.as_str()))
 }
@@ -297,7 +297,7 @@ mod tests {
             let settings = toml::to_string(&config).unwrap();
             let provenance = "\n[provenance]\nchainrule = \"0.1.0\"\n";
             std::fs::write(dir.path().join("config.toml"), settings + provenance).unwrap();
-            let line = flags(settings(&Run::read(dir.path()).unwrap())).unwrap();
+            let line = flags(settings_of(&Run::read(dir.path()).unwrap())).unwrap();
             let words = line.strip_prefix("chainrule ").unwrap();
             // A shell takes the words apart, and no other program would do.
             let script = format!("printf '%s\\n' {words}");
@@ -316,6 +316,6 @@ mod tests {
     fn a_setting_without_a_flag_leaves_only_the_file_to_repeat_the_run_by() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("config.toml"), "seed = 1\nof_tomorrow = 2\n").unwrap();
-        assert_eq!(flags(settings(&Run::read(dir.path()).unwrap())), None);
+        assert_eq!(flags(settings_of(&Run::read(dir.path()).unwrap())), None);
     }
 }

@@ -23,16 +23,17 @@ use super::write_whole;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  chainrule sweep recipes/sweep.toml                one run on each core, in results/sweep
-  chainrule sweep recipes/sweep.toml                again: goes on where it was stopped
-  chainrule sweep recipes/sweep.toml --data sample --out results/try
-  chainrule sweep recipes/sweep.toml --commands > runs.txt
-                                                    a command a run, for a cluster's job array:
-                                                    sh -c \"$(sed -n \"${SLURM_ARRAY_TASK_ID}p\" runs.txt)\"
-  chainrule sweep recipes/sweep.toml --gather       and what they have reached
+  chainrule sweep recipes/sweeps/two-layer.toml                one run on each core, in results/two-layer
+  chainrule sweep recipes/sweeps/two-layer.toml                again: goes on where it was stopped
+  chainrule sweep recipes/sweeps/two-layer.toml --data sample --out results/try
+  chainrule sweep recipes/sweeps/two-layer.toml --commands > runs.txt   a command a run, for a job array
+  chainrule sweep recipes/sweeps/two-layer.toml --gather       and what these have reached
+
+A job array's task runs a line of that file:
+  sh -c \"$(sed -n \"${SLURM_ARRAY_TASK_ID}p\" runs.txt)\"
 
 The file is a recipe, what all runs share, and what varies:
-  recipe = \"augmented.toml\"                         from the folder of this file
+  recipe = \"../augmented.toml\"                      from the folder of this file
   epochs = 5
   seeds = 3                                         each point thrice: mean and deviation
   [grid]                                            every combination

@@ -42,7 +42,7 @@ impl Range {
     /// Reads the range of `key`, such as `{ log_uniform = [1e-3, 1e-1] }`.
     pub(crate) fn read(key: &str, value: &Value) -> Result<Range, ConfigError> {
         let refuse = |why: String| Err(ConfigError::new(format!("random.{key}{why}")));
-        let (kind, ends) = match value.as_table().map(|table| Vec::from_iter(table)) {
+        let (kind, ends) = match value.as_table().map(Vec::from_iter) {
             Some(entries) if entries.len() == 1 => entries[0],
             _ => {
                 return refuse(format!(
