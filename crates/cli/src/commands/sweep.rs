@@ -23,11 +23,11 @@ use super::write_whole;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  chainrule sweep recipes/sweeps/two-layer.toml                one run on each core, in results/two-layer
-  chainrule sweep recipes/sweeps/two-layer.toml                again: goes on where it was stopped
+  chainrule sweep recipes/sweeps/two-layer.toml              one run on each core, in results/two-layer
+  chainrule sweep recipes/sweeps/two-layer.toml              again: goes on where it was stopped
   chainrule sweep recipes/sweeps/two-layer.toml --data sample --out results/try
   chainrule sweep recipes/sweeps/two-layer.toml --commands > runs.txt   a command a run, for a job array
-  chainrule sweep recipes/sweeps/two-layer.toml --gather       and what these have reached
+  chainrule sweep recipes/sweeps/two-layer.toml --gather     and what these have reached
 
 A job array's task runs a line of that file:
   sh -c \"$(sed -n \"${SLURM_ARRAY_TASK_ID}p\" runs.txt)\"
