@@ -30,6 +30,11 @@ ablation *FLAGS:
     {{chainrule}} plot results/ablation/* -o results/ablation.svg
     for run in results/ablation/*; do printf '%-24s' "$(basename "$run")"; awk -F '[:,]' '/test_accuracy"|train_accuracy"|validation_accuracy"/ { gsub(/[ "]/, "", $1); printf "%s %.2f   ", $1, 100 * $2 } END { print "" }' "$run/summary.json"; done
 
+# Many runs with different settings, side by side, ranked; again, it goes on: just sweep recipes/sweeps/two-layer.toml
+[group('train')]
+sweep FILE="recipes/sweeps/two-layer.toml" *FLAGS:
+    {{chainrule}} sweep {{FILE}} {{FLAGS}}
+
 # Loss and accuracy of a run's best weights: just eval results/run-001
 [group('train')]
 eval MODEL *FLAGS:

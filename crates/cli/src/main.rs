@@ -23,6 +23,8 @@ enum Command {
     Data(commands::data::Args),
     /// Train a network; writes a folder of results
     Train(Box<commands::train::Args>),
+    /// Many runs with different settings, side by side, ranked on validation
+    Sweep(commands::sweep::Args),
     /// Loss and accuracy of a saved model
     Eval(commands::eval::Args),
     /// What a saved model sees in your own pictures
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Data(args) => done(commands::data::run(args)),
         Command::Train(args) => commands::train::run(*args),
+        Command::Sweep(args) => commands::sweep::run(args),
         Command::Eval(args) => done(commands::eval::run(args)),
         Command::Predict(args) => commands::predict::run(args),
         Command::Export(args) => done(commands::export::run(args)),

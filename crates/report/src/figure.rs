@@ -42,7 +42,7 @@ pub struct Figure {
     pub subtitle: Vec<String>,
     /// The legend, above the charts, where it can't cover a line.
     pub keys: Vec<Key>,
-    /// The charts, from left to right.
+    /// The charts, from left to right; more than three stand in several rows.
     pub panels: Vec<Panel>,
 }
 
@@ -98,20 +98,28 @@ pub struct Axis {
     pub(crate) from: f64,
     pub(crate) to: f64,
     pub(crate) logarithmic: bool,
+    /// What stands at 0, 1, 2, ... in place of numbers.
+    pub(crate) labels: Vec<String>,
 }
 
 impl Axis {
     /// Equal distances for equal differences.
     pub fn linear(name: impl Into<String>, from: f64, to: f64) -> Axis {
         let to = if to > from { to } else { from + 1.0 };
-        Axis { name: name.into(), from, to, logarithmic: false }
+        Axis { name: name.into(), from, to, logarithmic: false, labels: vec![] }
     }
 
     /// Equal distances for equal factors; both ends above zero.
     pub fn logarithmic(name: impl Into<String>, from: f64, to: f64) -> Axis {
         let from = from.max(f64::MIN_POSITIVE);
         let to = if to > from { to } else { from * 10.0 };
-        Axis { name: name.into(), from, to, logarithmic: true }
+        Axis { name: name.into(), from, to, logarithmic: true, labels: vec![] }
+    }
+
+    /// Words at the places 0, 1, 2, ...
+    pub fn words(name: impl Into<String>, labels: Vec<String>) -> Axis {
+        let to = labels.len() as f64 - 0.5;
+        Axis { labels, ..Axis::linear(name, -0.5, to) }
     }
 
     /// A linear axis with some air around the values; it goes below zero only if they do.
@@ -145,6 +153,7 @@ pub(crate) fn extent(values: &[f64]) -> (f64, f64) {
 const WIDTH: u32 = 1120;
 const MARGIN: f64 = 22.0;
 const PANEL_HEIGHT: f64 = 400.0;
+const MOST_IN_A_ROW: usize = 3;
 const TITLE_SIZE: f64 = 19.0;
 const TEXT_SIZE: f64 = 13.5;
 const TICK_SIZE: f64 = 12.5;
@@ -182,6 +191,13 @@ impl Figure {
         save(self, path)
     }
 
+    /// How many rows of charts there are, and how many charts in a row.
+    fn arrangement(&self) -> (usize, usize) {
+        let panels = self.panels.len().max(1);
+        let rows = panels.div_ceil(MOST_IN_A_ROW);
+        (rows, panels.div_ceil(rows))
+    }
+
     /// Where the charts begin: below the title, the lines under it and the legend.
     fn panels_top(&self) -> Result<f64, Error> {
         let subtitle = TEXT_LINE * self.subtitle.len() as f64;
@@ -210,7 +226,9 @@ impl Figure {
 
 impl Drawing for Figure {
     fn size(&self) -> Result<(u32, u32), Error> {
-        Ok((WIDTH, (self.panels_top()? + PANEL_HEIGHT + MARGIN / 2.0) as u32))
+        let (rows, _) = self.arrangement();
+        let panels = PANEL_HEIGHT * rows as f64;
+        Ok((WIDTH, (self.panels_top()? + panels + MARGIN / 2.0) as u32))
     }
 
     fn draw<B: DrawingBackend>(&self, sheet: &Area<B>) -> Result<(), Error> {
@@ -229,8 +247,9 @@ impl Drawing for Figure {
             y += KEY_LINE;
         }
         let (_, below) = sheet.split_vertically(px(self.panels_top()?));
-        let (below, _) = below.split_vertically(px(PANEL_HEIGHT));
-        let places = below.split_evenly((1, self.panels.len().max(1)));
+        let (rows, columns) = self.arrangement();
+        let (below, _) = below.split_vertically(px(PANEL_HEIGHT * rows as f64));
+        let places = below.split_evenly((rows, columns));
         for (place, panel) in places.iter().zip(&self.panels) {
             draw_panel(sheet, place, panel)?;
         }
@@ -299,10 +318,13 @@ where
             .build_cartesian_2d(x, y),
     )?;
     let centred = (HPos::Center, VPos::Center);
+    let words = &panel.x.labels;
+    let mut mesh = chart.configure_mesh();
+    if !words.is_empty() {
+        mesh.disable_x_mesh();
+    }
     drawn(
-        chart
-            .configure_mesh()
-            .x_labels(7)
+        mesh.x_labels(if words.is_empty() { 7 } else { 0 })
             .y_labels(9)
             .max_light_lines(0)
             .bold_line_style(thin(GRID))
@@ -317,6 +339,11 @@ where
     )?;
 
     let place_of = |&(x, y): &(f64, f64)| chart.backend_coord(&(x, y));
+    for (i, word) in words.iter().enumerate() {
+        let (x, y) = place_of(&(i as f64, panel.y.from));
+        let style = text(TICK_SIZE, QUIET, (HPos::Center, VPos::Top));
+        drawn(sheet.draw_text(word, &style, (x, y + px(7.0))))?;
+    }
     if let Some(x) = panel.mark {
         let ends = [place_of(&(x, panel.y.from)), place_of(&(x, panel.y.to))];
         stroke(sheet, &ends, &Look::line(QUIET).dash(Dash::Dotted).width(1.0))?;
@@ -355,6 +382,9 @@ fn stroke<B: DrawingBackend>(
     points: &[(i32, i32)],
     look: &Look,
 ) -> Result<(), Error> {
+    if look.width == 0.0 {
+        return Ok(());
+    }
     let style = look.ink.rgb().stroke_width(px(look.width) as u32);
     let (on, off) = match look.dash {
         Dash::Solid => {

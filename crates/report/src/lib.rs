@@ -3,6 +3,7 @@
 //! - [`write_curves`] draws `curves.svg` and `curves.png` into a run's folder;
 //!   [`curves`] lays several runs over each other.
 //! - [`lr_finder()`] draws a search for the learning rate.
+//! - [`sweep()`] draws what mattered in a sweep.
 //! - [`write_weight_tiles`] shows what each hidden unit looks for.
 //! - [`text_chart`] draws lines in letters, for a terminal.
 //! - [`page`] tells all about a run, or compares several, on one page of HTML that needs nothing
@@ -26,6 +27,7 @@ mod raster;
 mod run;
 mod series;
 mod sheet;
+mod sweep;
 mod table;
 mod text;
 mod theme;
@@ -41,6 +43,7 @@ pub use page::{Command, FirstLayer, Report, live_page, page};
 pub use predictions::Predictions;
 pub use run::{Epoch, Iteration, Run, UpdateRatios};
 pub use series::moving_mean;
+pub use sweep::{Swept, SweptKey, sweep};
 pub use text::text_chart;
 pub use theme::{Dash, Ink, Look, Marker, PALE, SERIES};
 pub use tiles::write_weight_tiles;

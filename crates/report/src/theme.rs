@@ -139,7 +139,7 @@ pub struct Look {
     pub dash: Dash,
     /// What stands on its points.
     pub marker: Marker,
-    /// Its width in pixels.
+    /// Its width in pixels; 0 is markers without a line.
     pub width: f64,
 }
 

@@ -387,10 +387,31 @@ pub(crate) fn table(text: &str) -> Result<toml::Table, toml::de::Error> {
     text.parse()
 }
 
+/// What a reader of TOML says.
+pub(crate) fn told(error: toml::de::Error) -> ConfigError {
+    ConfigError(error.to_string().trim_end().to_owned())
+}
+
+/// The refusal of a key, with the one that it is nearest to.
+pub(crate) fn unknown_key<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> ConfigError {
+    let nearest =
+        known.max_by(|a, b| strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key)));
+    let nearest = nearest.expect("there are keys");
+    ConfigError(format!("unknown key `{key}`: did you mean `{nearest}`?"))
+}
+
+fn check_keys(table: &toml::Table) -> Result<(), ConfigError> {
+    let known = Config::keys();
+    match table.keys().find(|key| !known.contains(*key) && *key != PROVENANCE) {
+        Some(key) => Err(unknown_key(key, known.iter().map(String::as_str))),
+        None => Ok(()),
+    }
+}
+
 impl Config {
     /// The names of all settings.
     pub fn keys() -> Vec<String> {
-        let all = toml::Table::try_from(Config {
+        let all = Config {
             clip_norm: Some(0.0),
             average: Some(0.0),
             patience: Some(0),
@@ -402,8 +423,8 @@ impl Config {
             init_from: Some(PathBuf::new()),
             resize: Some(Size { width: 1, height: 1 }),
             ..Config::default()
-        });
-        all.expect("a configuration is a table").keys().cloned().collect()
+        };
+        all.to_table().keys().cloned().collect()
     }
 
     /// Reads the text of a recipe.
@@ -411,18 +432,22 @@ impl Config {
     /// # Errors
     /// If it is not TOML, names a key that there is not, or a value of the wrong kind.
     pub fn from_toml(text: &str) -> Result<Config, ConfigError> {
-        let told = |error: toml::de::Error| ConfigError(error.to_string().trim_end().to_owned());
-        let table = table(text).map_err(told)?;
-        let known = Config::keys();
-        let unknown = |key: &&String| !known.contains(*key) && *key != PROVENANCE;
-        if let Some(key) = table.keys().find(unknown) {
-            let nearest = known.iter().max_by(|a, b| {
-                strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key))
-            });
-            let nearest = nearest.expect("there are keys");
-            return Err(ConfigError(format!("unknown key `{key}`: did you mean `{nearest}`?")));
-        }
+        check_keys(&table(text).map_err(told)?)?;
         toml::from_str(text).map_err(told)
+    }
+
+    /// Reads a recipe from its keys and values.
+    ///
+    /// # Errors
+    /// As [`Config::from_toml`], without the number of a line.
+    pub(crate) fn from_table(table: toml::Table) -> Result<Config, ConfigError> {
+        check_keys(&table)?;
+        table.try_into().map_err(told)
+    }
+
+    /// All settings that have a value.
+    pub fn to_table(&self) -> toml::Table {
+        toml::Table::try_from(self).expect("a configuration is a table")
     }
 
     /// Reads a recipe file.
@@ -440,10 +465,8 @@ impl Config {
     /// # Errors
     /// The settings that differ, but for those on which no result depends, and `epochs`.
     pub fn check_resumes(&self, begun: &Config) -> Result<(), ConfigError> {
-        let table =
-            |config: &Config| toml::Table::try_from(config).expect("a configuration is a table");
         let begun_data = &begun.data;
-        let (asked, begun) = (table(self), table(begun));
+        let (asked, begun) = (self.to_table(), begun.to_table());
         let keys: std::collections::BTreeSet<_> = asked.keys().chain(begun.keys()).collect();
         let told = |value: Option<&toml::Value>| value.map_or("not set".into(), |v| v.to_string());
         let mut may_change = WITHOUT_EFFECT.to_vec();
@@ -473,11 +496,9 @@ impl Config {
 
     /// The settings that are not the default's, each key with its value as TOML.
     pub fn changed(&self) -> Vec<(String, String)> {
-        let table =
-            |config: &Config| toml::Table::try_from(config).expect("a configuration is a table");
-        let default = table(&Config::default());
+        let default = Config::default().to_table();
         let differs = |(key, value): &(String, toml::Value)| default.get(key) != Some(value);
-        let all = table(self).into_iter().filter(differs);
+        let all = self.to_table().into_iter().filter(differs);
         all.map(|(key, value)| (key, value.to_string())).collect()
     }
 

@@ -43,6 +43,18 @@ pub enum Error {
         /// What differs, and what to do.
         problem: String,
     },
+    /// The folder holds a sweep, or a run of one, that is not this one.
+    #[error(
+        "{} holds another sweep than this: {why}; new values go after the old ones of the first key \
+         of [grid], and anything else needs another folder with --out",
+        folder.display()
+    )]
+    OtherSweep {
+        /// The folder.
+        folder: PathBuf,
+        /// The first difference.
+        why: String,
+    },
     /// The run was asked to stop, and can go on later.
     #[error(
         "stopped after iteration {iteration}; to go on: chainrule train --resume {}",

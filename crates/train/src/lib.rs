@@ -25,6 +25,7 @@
 //! | [`weights`] | a model file: safetensors with PyTorch's names, and the input's normalisation |
 //! | [`export`] | the model in the formats of other programs: ONNX, npz |
 //! | [`confusion`] | which classes are taken for which |
+//! | [`sweep`] | many runs that differ in some settings, side by side, and ranked |
 //! | [`diff`](mod@diff) | whether two runs are the same, and if not, where they part |
 
 pub mod check;
@@ -41,6 +42,7 @@ mod machine;
 pub mod prepared;
 pub mod run;
 pub mod schedule;
+pub mod sweep;
 mod tensors;
 pub mod update_ratio;
 pub mod weights;
@@ -55,4 +57,5 @@ pub use lr_finder::find_lr;
 pub use machine::{available_memory, threads};
 pub use prepared::Prepared;
 pub use run::{Data, Epoch, Iteration, Observer, Plan, Quiet, Summary, resume, run, start};
+pub use sweep::Sweep;
 pub use weights::{ModelFile, Task};

@@ -263,6 +263,22 @@ fn settle(config: &Config, data: &Data, start: Option<&ModelFile>) -> Result<Con
     Ok(config)
 }
 
+/// The settings as they will be used, and the weights to start from, if the run starts from any.
+///
+/// # Errors
+/// A setting that cannot work, alone or with these images.
+pub(crate) fn settled(config: &Config, data: &Data) -> Result<(Config, Option<ModelFile>), Error> {
+    config.check()?;
+    let start = config.init_from.as_deref().map(ModelFile::load).transpose()?;
+    let config = settle(config, data, start.as_ref())?;
+    let images = &data.dataset.train;
+    if let (Some(start), Some(path)) = (&start, &config.init_from) {
+        start.check_images(path, images)?;
+    }
+    config.augmentation().check(images)?;
+    Ok((config, start))
+}
+
 /// A network before its first step, and the images that it is to learn.
 pub(crate) struct Ready<'a> {
     /// The settings, as they will be used.
@@ -279,14 +295,8 @@ pub(crate) fn ready<'a>(
     data: &'a Data,
     progress: impl FnMut(&str),
 ) -> Result<Ready<'a>, Error> {
-    config.check()?;
-    let start = config.init_from.as_deref().map(ModelFile::load).transpose()?;
-    let config = settle(config, data, start.as_ref())?;
+    let (config, start) = settled(config, data)?;
     let images = &data.dataset.train;
-    if let (Some(start), Some(path)) = (&start, &config.init_from) {
-        start.check_images(path, images)?;
-    }
-    config.augmentation().check(images)?;
     let (model, normalisation) = match start {
         Some(ModelFile { classifier, normalisation, .. }) => (classifier, Some(normalisation)),
         None => (config.classifier(images.dim(), images.classes())?, None),

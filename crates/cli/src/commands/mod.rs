@@ -29,6 +29,7 @@ pub mod plot;
 pub mod predict;
 pub mod report;
 pub mod serve;
+pub mod sweep;
 pub mod train;
 
 /// Writes a file into a folder of results, whole or not at all.

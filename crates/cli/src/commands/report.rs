@@ -188,7 +188,8 @@ impl Subject {
             return Err(format!("the run has no {} images", self.set()));
         }
         let path = chainrule_tensor::Path::from_environment().map_err(|error| sentence(&error))?;
-        let threads = chainrule_train::threads(0);
+        // Of a run beside others no more threads than it had.
+        let threads = chainrule_train::threads(0).min(config.threads.max(1));
         let mut engine = Engine::with_path(&model.classifier, 1, threads, path)
             .map_err(|error| sentence(&error))?;
         let probabilities = if config.test_flips && self.run.summary.is_some() {
@@ -221,22 +222,27 @@ impl Subject {
             about: "The run again, to the bit, by its file of settings:".into(),
             line: format!("chainrule train --recipe {}", quoted(&recipe.to_string_lossy())),
         }];
-        if let Some(line) = flags(&self.run) {
+        if let Some(line) = flags(settings_of(&self.run)) {
             commands.push(Command { about: "Or without that file:".into(), line });
         }
         commands
     }
 }
 
-/// The settings of a run as flags of `chainrule train`, if there is a flag for each.
-fn flags(run: &Run) -> Option<String> {
+/// The settings of a run, without what `config.toml` tells of where it ran.
+fn settings_of(run: &Run) -> impl Iterator<Item = (&str, &str)> {
+    let settings = run.settings.iter().filter(|(key, _)| !key.contains('.'));
+    settings.map(|(key, value)| (key.as_str(), value.as_str()))
+}
+
+/// The settings of a run, if there is a flag of `chainrule train` for each, as a command.
+pub(super) fn flags<'a>(settings: impl Iterator<Item = (&'a str, &'a str)>) -> Option<String> {
     let command = train::Args::augment_args(clap::Command::new("train"));
     let find = |flag: &str| command.get_arguments().find(|arg| arg.get_long() == Some(flag));
     let mut line = String::from("chainrule train");
-    let settings = run.settings.iter().filter(|(key, _)| !key.contains('.'));
     for (key, value) in settings {
         let flag = key.replace('_', "-");
-        match (find(&flag), value.as_str()) {
+        match (find(&flag), value) {
             (Some(arg), value) if arg.get_action().takes_values() => {
                 // No hidden layer is an empty list in the file.
                 let value = if value.is_empty() { "0" } else { value };
@@ -255,7 +261,7 @@ fn flags(run: &Run) -> Option<String> {
 }
 
 /// A word for a shell.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./,+=:@%".contains(c);
     match !word.is_empty() && word.chars().all(plain) {
         true => word.to_owned(),
@@ -288,7 +294,7 @@ mod tests {
             let settings = toml::to_string(&config).unwrap();
             let provenance = "\n[provenance]\nchainrule = \"0.1.0\"\n";
             std::fs::write(dir.path().join("config.toml"), settings + provenance).unwrap();
-            let line = flags(&Run::read(dir.path()).unwrap()).unwrap();
+            let line = flags(settings_of(&Run::read(dir.path()).unwrap())).unwrap();
             let words = line.strip_prefix("chainrule ").unwrap();
             // A shell takes the words apart, and no other program would do.
             let script = format!("printf '%s\\n' {words}");
@@ -307,6 +313,6 @@ mod tests {
     fn a_setting_without_a_flag_leaves_only_the_file_to_repeat_the_run_by() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("config.toml"), "seed = 1\nof_tomorrow = 2\n").unwrap();
-        assert_eq!(flags(&Run::read(dir.path()).unwrap()), None);
+        assert_eq!(flags(settings_of(&Run::read(dir.path()).unwrap())), None);
     }
 }

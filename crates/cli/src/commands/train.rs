@@ -238,7 +238,7 @@ fn parse_widths(text: &str) -> Result<Widths, String> {
 }
 
 /// A choice by the word that a recipe has for it.
-fn named<C: DeserializeOwned>(word: &str) -> Result<C, String> {
+pub(super) fn named<C: DeserializeOwned>(word: &str) -> Result<C, String> {
     C::deserialize(word.into_deserializer()).map_err(|error: ValueError| error.to_string())
 }
 
@@ -395,13 +395,14 @@ fn advise(error: Error, out: &Path) -> anyhow::Error {
 }
 
 /// Ctrl-C and SIGTERM: the first asks the run to stop, the second ends the program at once.
-struct Signals {
+#[derive(Default)]
+pub(super) struct Signals {
     caught: Arc<AtomicUsize>,
 }
 
 impl Signals {
     /// Until this is called, a signal does what it does to any program.
-    fn listen(&self) -> anyhow::Result<()> {
+    pub(super) fn listen(&self) -> anyhow::Result<()> {
         use signal_hook::consts::{SIGINT, SIGTERM};
         let again = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
@@ -414,18 +415,18 @@ impl Signals {
         Ok(())
     }
 
-    fn caught(&self) -> bool {
+    pub(super) fn caught(&self) -> bool {
         self.caught.load(Ordering::Relaxed) > 0
     }
 
     /// What the shell gives a program that a signal ended.
-    fn exit_code(&self) -> ExitCode {
+    pub(super) fn exit_code(&self) -> ExitCode {
         ExitCode::from(128 + self.caught.load(Ordering::Relaxed) as u8)
     }
 }
 
 /// The pictures of a run: its curves, the first layer's weights as images, and the page with all.
-fn draw(out: &Path, data: &Data) -> anyhow::Result<()> {
+pub(super) fn draw(out: &Path, data: &Data) -> anyhow::Result<()> {
     chainrule_report::write_curves(out)?;
     let model = ModelFile::load(&out.join("model.safetensors"))?;
     let units = model.classifier.widths()[1];
@@ -509,7 +510,7 @@ impl Terminal {
             trained: 0.0,
             images: 0.0,
             batch: 0,
-            signals: Signals { caught: Arc::default() },
+            signals: Signals::default(),
             stopping: false,
         }
     }

@@ -1,0 +1,293 @@
+//! `chainrule sweep`: many runs, ranked; stopped, killed, spread over other machines, and gathered.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Two widths and two learning rates with two seeds each.
+const GRID: &str = "\
+data = \"sample\"
+epochs = 2
+batch_size = 32
+seeds = 2
+[grid]
+hidden_dim = [10, 20]
+learning_rate = [0.001, 0.02]
+";
+
+/// Runs that go on until something happens to them.
+const LONG: &str = "\
+data = \"sample\"
+epochs = 15
+batch_size = 16
+hidden_dim = 30
+[grid]
+learning_rate = [0.001, 0.002, 0.004]
+";
+
+fn chainrule(arguments: &[&str]) -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("chainrule"));
+    command.env("CHAINRULE_CIFAR10_URL", "http://127.0.0.1:1/").env("PATH", "");
+    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// The command line of a sweep, on one core at a time or two.
+fn sweep(file: &Path, out: &Path, flags: &[&str]) -> Command {
+    let mut command = chainrule(&["sweep"]);
+    command.arg(file).arg("--out").arg(out).args(flags);
+    command
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn succeeds(output: Output) -> String {
+    assert!(output.status.success(), "{}", stderr(&output));
+    stdout(&output)
+}
+
+fn written(dir: &Path, text: &str) -> PathBuf {
+    let file = dir.join("file.toml");
+    std::fs::write(&file, text).unwrap();
+    file
+}
+
+/// The column of a sweep's table, by the names of its runs.
+fn column(out: &Path, name: &str) -> BTreeMap<String, String> {
+    let text = std::fs::read_to_string(out.join("sweep.csv")).unwrap();
+    let mut lines = text.lines().map(|line| line.split(',').map(str::to_owned));
+    let header: Vec<String> = lines.next().unwrap().collect();
+    let at = header.iter().position(|column| column == name);
+    let at = at.unwrap_or_else(|| panic!("{name} is not in {header:?}"));
+    let cells = lines.map(|cells| cells.collect::<Vec<_>>());
+    cells.map(|cells| (cells[0].clone(), cells[at].clone())).collect()
+}
+
+/// What a run learnt, to the bit.
+fn weights(out: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    for entry in std::fs::read_dir(out).unwrap() {
+        let entry = entry.unwrap();
+        for name in ["model.safetensors", "last.safetensors", "confusion.csv"] {
+            if let Ok(bytes) = std::fs::read(entry.path().join(name)) {
+                all.insert(format!("{}/{name}", entry.file_name().display()), bytes);
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn the_runs_side_by_side_are_those_of_the_commands_one_by_one_and_gather_ranks_them_alike() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = written(dir.path(), GRID);
+    let (here, there) = (dir.path().join("here"), dir.path().join("it's there"));
+    succeeds(sweep(&file, &here, &["--jobs", "3"]).output().unwrap());
+    let commands = succeeds(sweep(&file, &there, &["--commands"]).output().unwrap());
+    assert!(!there.exists(), "commands are printed and nothing is run");
+    assert_eq!(commands.lines().count(), 8);
+    let program = assert_cmd::cargo::cargo_bin!("chainrule");
+    for (i, line) in commands.lines().enumerate() {
+        assert!(line.starts_with("chainrule train "), "{line}");
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", line]).env("PATH", program.parent().unwrap());
+        succeeds(shell.output().unwrap());
+        if i == 4 {
+            // What is finished by now is ranked, and what is not is said to wait.
+            succeeds(sweep(&file, &there, &["--gather"]).output().unwrap());
+            let status = column(&there, "status");
+            let waiting = status.values().filter(|status| *status == "waiting").count();
+            assert_eq!((status["000"].as_str(), waiting), ("finished", 3));
+        }
+    }
+    let told = succeeds(sweep(&file, &there, &["--gather"]).output().unwrap());
+    assert!(told.contains("The winner, chosen on validation"), "{told}");
+    assert_eq!(weights(&here).len(), 24);
+    assert!(weights(&here) == weights(&there), "the same bits, whoever trains");
+    for name in ["rank", "seed", "validation_accuracy", "validation_loss", "trained_epochs"] {
+        assert_eq!(column(&here, name), column(&there, name), "{name}");
+    }
+    // What was gathered is a sweep, with nothing left to do.
+    let again = sweep(&file, &there, &[]).output().unwrap();
+    assert!(!stderr(&again).contains("validation"), "{}", stderr(&again));
+    succeeds(again);
+}
+
+#[test]
+fn the_ranking_goes_by_the_mean_validation_accuracy_and_tells_the_winners_test_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = written(dir.path(), GRID);
+    let out = dir.path().join("out");
+    let told = succeeds(sweep(&file, &out, &["--json"]).output().unwrap());
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let accuracy = |run: &str, name: &str| -> f64 {
+        let text = std::fs::read_to_string(out.join(run).join("summary.json")).unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()[name].as_f64().unwrap()
+    };
+    let mean = |point: usize, name: &str| {
+        let second = format!("{point:03}-seed-1");
+        (accuracy(&format!("{point:03}"), name) + accuracy(&second, name)) / 2.0
+    };
+    let ranking = told["ranking"].as_array().unwrap();
+    assert_eq!(ranking.len(), 4);
+    let mut last = f64::INFINITY;
+    for ranked in ranking {
+        let point = ranked["point"].as_u64().unwrap() as usize;
+        let told = ranked["validation_accuracy"].as_f64().unwrap();
+        assert!((told - mean(point, "validation_accuracy")).abs() < 1e-12, "point {point}");
+        assert!(told <= last, "from best to worst");
+        last = told;
+    }
+    let best = &told["best"];
+    assert_eq!(best["point"], ranking[0]["point"]);
+    let point = best["point"].as_u64().unwrap() as usize;
+    let test = best["test_accuracy"].as_f64().unwrap();
+    assert!((test - mean(point, "test_accuracy")).abs() < 1e-12);
+    let keys: Vec<_> = told["mattered"].as_array().unwrap().iter().map(|m| &m["key"]).collect();
+    assert_eq!(keys, ["hidden_dim", "learning_rate"]);
+    // No other run's test accuracy can be chosen by.
+    let table = std::fs::read_to_string(out.join("sweep.csv")).unwrap();
+    assert!(table.lines().count() == 9 && !table.contains("test"), "{table}");
+    assert_eq!(column(&out, "learning_rate")["001-seed-1"], "0.02");
+    for name in ["sweep.svg", "sweep.png", "000/report.html", "003-seed-1/curves.svg"] {
+        assert!(out.join(name).metadata().unwrap().len() > 0, "{name}");
+    }
+}
+
+#[test]
+fn a_run_that_diverges_is_ranked_last_with_its_reason_and_not_run_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "data = \"sample\"\nepochs = 2\nhidden_dim = 10\n[grid]\nlearning_rate = [50, 0.01]";
+    let file = written(dir.path(), text);
+    let out = dir.path().join("out");
+    let told = succeeds(sweep(&file, &out, &[]).output().unwrap());
+    assert!(told.contains("diverged             50  the loss is"), "{told}");
+    assert_eq!(
+        column(&out, "rank"),
+        [("000".into(), "2".into()), ("001".into(), "1".into())].into()
+    );
+    assert_eq!(column(&out, "status")["000"], "diverged");
+    assert!(column(&out, "reason")["000"].contains("at iteration"));
+    let again = sweep(&file, &out, &[]).output().unwrap();
+    assert_eq!(stderr(&again), "", "nothing is left to do");
+    assert_eq!(succeeds(again), told);
+}
+
+#[test]
+fn a_folder_goes_on_with_more_points_and_is_refused_to_another_sweep() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "data = \"sample\"\nepochs = 1\nhidden_dim = 10\n[grid]\nlearning_rate = [0.01]";
+    let file = written(dir.path(), text);
+    let out = dir.path().join("out");
+    succeeds(sweep(&file, &out, &[]).output().unwrap());
+    let summary = || out.join("000/summary.json").metadata().unwrap().modified().unwrap();
+    let first = summary();
+    written(dir.path(), &text.replace("[0.01]", "[0.01, 0.02]"));
+    succeeds(sweep(&file, &out, &[]).output().unwrap());
+    assert_eq!(summary(), first, "what is finished stays");
+    assert_eq!(column(&out, "status").len(), 2);
+    for (other, part) in [
+        (text.replace("[0.01]", "[0.03, 0.02]"), "learning_rate is 0.03, and was 0.01"),
+        (text.into(), "it has 1 point with 1 seed, and had 2 points with 1 seed"),
+    ] {
+        written(dir.path(), &other);
+        let output = sweep(&file, &out, &[]).output().unwrap();
+        let said = stderr(&output);
+        assert!(output.status.code() == Some(1) && said.contains(part), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+    // A folder of something else is left alone, and one without runs has nothing to gather.
+    let taken = dir.path().join("taken");
+    std::fs::create_dir(&taken).unwrap();
+    std::fs::write(taken.join("letter.txt"), "mine").unwrap();
+    let output = sweep(&file, &taken, &[]).output().unwrap();
+    assert!(stderr(&output).contains("already exists and is not empty"), "{}", stderr(&output));
+    for folder in [&taken, &dir.path().join("nowhere")] {
+        let output = sweep(&file, folder, &["--gather"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
+    }
+    assert_eq!(std::fs::read_dir(&taken).unwrap().count(), 1);
+    // The run of another sweep in the place of one of this.
+    let gathered = dir.path().join("gathered");
+    std::fs::create_dir(&gathered).unwrap();
+    std::fs::rename(out.join("001"), gathered.join("000")).unwrap();
+    let output = sweep(&file, &gathered, &["--gather"]).output().unwrap();
+    let said = stderr(&output);
+    assert!(said.contains("000") && said.contains("learning_rate is 0.01, and was 0.02"), "{said}");
+}
+
+#[test]
+fn a_sweep_that_is_killed_and_started_again_ends_with_the_same_bits() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = written(dir.path(), LONG);
+    let (whole, killed) = (dir.path().join("whole"), dir.path().join("killed"));
+    succeeds(sweep(&file, &whole, &[]).output().unwrap());
+    // When a run began: one that goes on keeps it, and one that begins anew does not.
+    let started = |run: &str| {
+        let text = std::fs::read_to_string(killed.join(run).join("config.toml")).ok()?;
+        let begun = killed.join(run).join("checkpoint.safetensors").exists();
+        text.lines().find(|line| begun && line.starts_with("started")).map(str::to_owned)
+    };
+    let mut unfinished = 0;
+    let mut first = None;
+    for life in [400, 1100, 250] {
+        let mut child = sweep(&file, &killed, &["--jobs", "2"]).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(life));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        unfinished += usize::from(!killed.join("002/summary.json").exists());
+        first = first.or_else(|| started("000"));
+    }
+    assert!(unfinished > 0, "a kill came before the end");
+    succeeds(sweep(&file, &killed, &[]).output().unwrap());
+    assert_eq!(weights(&whole).len(), 9);
+    assert!(weights(&whole) == weights(&killed));
+    assert!(first.is_some() && first == started("000"), "it went on, and did not begin anew");
+    for name in ["validation_accuracy", "validation_loss", "rank", "status"] {
+        assert_eq!(column(&whole, name), column(&killed, name), "{name}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_stops_all_runs_with_checkpoints_and_the_same_command_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = written(dir.path(), &LONG.replace("epochs = 15", "epochs = 2000"));
+    let out = dir.path().join("out");
+    let run = sweep(&file, &out, &["--jobs", "2"]).spawn().unwrap();
+    let began = Instant::now();
+    while !["000", "001"].iter().all(|run| out.join(run).join("checkpoint.safetensors").exists()) {
+        assert!(began.elapsed() < Duration::from_secs(60), "the runs did not begin");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    // Meanwhile the folder belongs to it.
+    let other = sweep(&file, &out, &[]).output().unwrap();
+    assert!(stderr(&other).contains("is being written to by process"), "{}", stderr(&other));
+    let kill = Command::new("/bin/kill").args(["-s", "INT", &run.id().to_string()]).status();
+    assert!(kill.unwrap().success());
+    let output = run.wait_with_output().unwrap();
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(said.contains("To go on: the same command"), "{said}");
+    let status = column(&out, "status");
+    let status: Vec<_> = status.values().map(String::as_str).collect();
+    assert_eq!(status, ["unfinished", "unfinished", "waiting"]);
+}
+
+#[test]
+fn the_example_in_the_recipes_is_a_sweep_that_can_be_tried_on_the_sample() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes/sweeps/two-layer.toml");
+    let out = tempfile::tempdir().unwrap();
+    let arguments = ["--data", "sample", "--commands"];
+    let commands = succeeds(sweep(&file, out.path(), &arguments).output().unwrap());
+    assert!(commands.lines().all(|line| line.contains("--data sample")), "{commands}");
+}

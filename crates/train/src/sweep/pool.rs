@@ -1,0 +1,135 @@
+//! Runs side by side: each with threads of its own, all with the same images in memory.
+//!
+//! A core that trains one network alone does no waiting for others, so as many runs as there are
+//! cores, with one thread each, are the fastest way through a sweep. The bits of a run do not depend
+//! on its threads, nor on what runs beside it.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{Run, Sweep};
+use crate::{Checkpoint, Config, Data, Epoch, Error, Observer, Plan, RunFolder, folder, run};
+
+/// Hears how the runs of a sweep come along, from several threads at once.
+pub trait Watcher: Sync {
+    /// What goes wrong after a run.
+    type Error: From<Error> + Send;
+
+    /// A run begins, or goes on after so many epochs.
+    fn began(&self, _run: &Run, _plan: &Plan) {}
+    /// An epoch of a run has ended.
+    fn epoch(&self, _run: &Run, _epoch: &Epoch) {}
+    /// A run has ended: with a result, or because it diverged, which is the error.
+    ///
+    /// # Errors
+    /// What ends the sweep.
+    fn ended(&self, run: &Run, diverged: Option<Error>) -> Result<(), Self::Error>;
+    /// Whether all runs should write a checkpoint and stop. Once true it must stay true.
+    fn stop(&self) -> bool {
+        false
+    }
+}
+
+/// Trains `runs`, `jobs` at a time, each in its folder in `out`. A run that was stopped or killed
+/// goes on from its checkpoint.
+///
+/// # Errors
+/// The first error that is not a run's own, such as a full disk; the other runs are stopped then,
+/// with a checkpoint. [`Error::Stopped`] is none: what was stopped can go on.
+pub fn train<W: Watcher>(
+    runs: &[Run],
+    out: &Path,
+    data: &Data,
+    jobs: usize,
+    watcher: &W,
+) -> Result<(), W::Error> {
+    let next = Mutex::new(runs.iter());
+    let failed = AtomicBool::new(false);
+    let failure = Mutex::new(None);
+    let work = || {
+        loop {
+            let seat = Seat { watcher, failed: &failed };
+            if seat.stops() {
+                return;
+            }
+            let Some(run) = next.lock().expect("no iterator has panicked").next() else { return };
+            let result = match train_one(run, &Sweep::folder(out, run), data, seat) {
+                Ok(()) => watcher.ended(run, None),
+                Err(Error::Stopped { .. }) => return,
+                Err(error @ Error::Diverged { .. }) => watcher.ended(run, Some(error)),
+                Err(error) => Err(error.into()),
+            };
+            if let Err(error) = result {
+                failed.store(true, Ordering::Relaxed);
+                failure.lock().expect("no writer has panicked").get_or_insert(error);
+                return;
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.clamp(1, runs.len().max(1)) {
+            scope.spawn(work);
+        }
+    });
+    failure.into_inner().expect("no writer has panicked").map_or(Ok(()), Err)
+}
+
+/// Trains a run from its beginning, or from where it was when it was stopped or killed.
+fn train_one<W: Watcher>(
+    run: &Run,
+    path: &Path,
+    data: &Data,
+    seat: Seat<'_, W>,
+) -> Result<(), Error> {
+    // Side by side, a run has one thread unless it is given more.
+    let config = Config { threads: run.config.threads.max(1), ..run.config.clone() };
+    let mut observer = Listener { run, seat };
+    let begun = path.is_dir() && folder::is_occupied(path).map_err(Error::file("read", path))?;
+    if !begun {
+        let folder = RunFolder::create(path)?;
+        return run::start(&config, data, &folder, &mut observer).map(drop);
+    }
+    let folder = RunFolder::open(path)?;
+    match Checkpoint::load(path) {
+        Ok(checkpoint) => run::resume(checkpoint, &config, data, &folder, &mut observer),
+        Err(Error::NoRun(_)) => {
+            folder.restart()?;
+            run::start(&config, data, &folder, &mut observer)
+        }
+        Err(error) => Err(error),
+    }
+    .map(drop)
+}
+
+/// One of the places at which runs are trained.
+struct Seat<'a, W> {
+    watcher: &'a W,
+    failed: &'a AtomicBool,
+}
+
+impl<W: Watcher> Seat<'_, W> {
+    fn stops(&self) -> bool {
+        self.failed.load(Ordering::Relaxed) || self.watcher.stop()
+    }
+}
+
+/// Tells the watcher of all runs what it hears of one.
+struct Listener<'a, W> {
+    run: &'a Run,
+    seat: Seat<'a, W>,
+}
+
+impl<W: Watcher> Observer for Listener<'_, W> {
+    fn start(&mut self, plan: &Plan) {
+        self.seat.watcher.began(self.run, plan);
+    }
+
+    fn epoch(&mut self, epoch: &Epoch, _best: bool) {
+        self.seat.watcher.epoch(self.run, epoch);
+    }
+
+    fn stop(&mut self) -> bool {
+        self.seat.stops()
+    }
+}
