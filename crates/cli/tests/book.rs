@@ -89,34 +89,41 @@ fn every_command_of_the_book_works() {
         eprintln!("passed over: `just` is not installed, and the book is written with it");
         return;
     };
-    for page in pages() {
-        let text = fs::read_to_string(&page).unwrap();
-        let name = page.file_name().unwrap().to_string_lossy();
-        let desk = desk(&just);
-        for line in commands(&text) {
-            let mut words = line.split_whitespace();
-            match (words.next(), words.next()) {
-                (Some("just"), Some(recipe)) if NOT_RUN.contains(&recipe) => {
-                    let mut show = Command::new(&just);
-                    let shown = show.args(["--show", recipe]).current_dir(root()).output();
-                    assert!(shown.unwrap().status.success(), "{name}: there is no `{line}`");
-                    continue;
-                }
-                (Some("cargo"), _) => continue,
-                (Some("just" | "chainrule"), Some(_)) => {}
-                _ => panic!("{name}: `{line}` is neither just, chainrule nor cargo"),
-            }
-            let tools = desk.path().join("tools");
-            let output = Command::new("sh")
-                .args(["-c", line])
-                .current_dir(desk.path())
-                .env("PATH", format!("{}:/usr/bin:/bin", tools.display()))
-                .env("CHAINRULE_CIFAR10_URL", "http://127.0.0.1:1/")
-                .output()
-                .unwrap();
-            let said = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success(), "{name}: `{line}` failed:\n{said}");
+    std::thread::scope(|scope| {
+        for page in pages() {
+            let just = &just;
+            scope.spawn(move || every_command_works(just, &page));
         }
+    });
+}
+
+fn every_command_works(just: &Path, page: &Path) {
+    let text = fs::read_to_string(page).unwrap();
+    let name = page.file_name().unwrap().to_string_lossy();
+    let desk = desk(just);
+    for line in commands(&text) {
+        let mut words = line.split_whitespace();
+        match (words.next(), words.next()) {
+            (Some("just"), Some(recipe)) if NOT_RUN.contains(&recipe) => {
+                let mut show = Command::new(just);
+                let shown = show.args(["--show", recipe]).current_dir(root()).output();
+                assert!(shown.unwrap().status.success(), "{name}: there is no `{line}`");
+                continue;
+            }
+            (Some("cargo"), _) => continue,
+            (Some("just" | "chainrule"), Some(_)) => {}
+            _ => panic!("{name}: `{line}` is neither just, chainrule nor cargo"),
+        }
+        let tools = desk.path().join("tools");
+        let output = Command::new("sh")
+            .args(["-c", &line.replace("--serve ", "--serve 0 ")]) // a port that is free
+            .current_dir(desk.path())
+            .env("PATH", format!("{}:/usr/bin:/bin", tools.display()))
+            .env("CHAINRULE_CIFAR10_URL", "http://127.0.0.1:1/")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{name}: `{line}` failed:\n{said}");
     }
 }
 
