@@ -22,12 +22,12 @@ seeds *FLAGS:
     {{chainrule}} train --seed 4 --out results/seeds/4 {{FLAGS}}
     grep -h test_accuracy results/seeds/*/summary.json | awk -F '[:,]' '{ n += 1; s += $2; q += $2 * $2 } END { m = s / n; printf "test accuracy over %d seeds: mean %.4f, standard deviation %.4f\n", n, m, sqrt((q - n * m * m) / (n - 1)) }'
 
-# What each ingredient is worth: every recipe of recipes/ablation, a table, and their curves
+# What each ingredient is worth: every recipe of recipes/ablation, a table, and a chart
 [group('train')]
 ablation *FLAGS:
     mkdir -p results/ablation
     for recipe in recipes/ablation/*.toml; do {{chainrule}} train --recipe "$recipe" --out "results/ablation/$(basename "$recipe" .toml)" {{FLAGS}}; done
-    {{chainrule}} plot results/ablation/* -o results/ablation.svg
+    {{chainrule}} plot --bars results/ablation/* -o results/ablation.svg
     for run in results/ablation/*; do printf '%-24s' "$(basename "$run")"; awk -F '[:,]' '/test_accuracy"|train_accuracy"|validation_accuracy"/ { gsub(/[ "]/, "", $1); printf "%s %.2f   ", $1, 100 * $2 } END { print "" }' "$run/summary.json"; done
 
 # Many runs with different settings, side by side, ranked; again, it goes on: just sweep recipes/sweeps/two-layer.toml

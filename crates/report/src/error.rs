@@ -140,6 +140,12 @@ pub enum Error {
     /// `curves` was given no run at all.
     #[error("there is no run to draw")]
     NoRuns,
+    /// A run among those that are compared was killed, or goes on still.
+    #[error("run {run} has no test accuracy yet: it must end first (chainrule train --resume)")]
+    NoResult {
+        /// Its name.
+        run: String,
+    },
     /// The weights do not fill the tiles.
     #[error(
         "{units} tiles of {} x {} x {} need {} weights, but there are {found}",

@@ -1,7 +1,7 @@
 //! Pictures of a training run, read from the files that it leaves.
 //!
 //! - [`write_curves`] draws `curves.svg` and `curves.png` into a run's folder;
-//!   [`curves`] lays several runs over each other.
+//!   [`curves`] lays several runs over each other, [`outcomes`] compares what they reached.
 //! - [`lr_finder()`] draws a search for the learning rate.
 //! - [`sweep()`] draws what mattered in a sweep.
 //! - [`write_weight_tiles`] shows what each hidden unit looks for.
@@ -21,6 +21,7 @@ mod error;
 mod figure;
 mod letters;
 mod lr_finder;
+mod outcome;
 mod page;
 mod predictions;
 mod raster;
@@ -39,6 +40,7 @@ pub use curves::{curves, write_curves};
 pub use error::Error;
 pub use figure::{Axis, Figure, Key, Line, Panel};
 pub use lr_finder::{Trial, lr_finder};
+pub use outcome::outcomes;
 pub use page::{Command, FirstLayer, Report, live_page, page};
 pub use predictions::Predictions;
 pub use run::{Epoch, Iteration, Run, UpdateRatios};

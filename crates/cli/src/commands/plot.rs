@@ -1,8 +1,9 @@
-//! `chainrule plot`: the learning curves of one run, or of several over each other.
+//! `chainrule plot`: the learning curves of one run, or of several over each other; or what they
+//! reached, in bars.
 
 use std::path::{Path, PathBuf};
 
-use chainrule_report::{Run, curves};
+use chainrule_report::{Run, curves, outcomes};
 
 /// Arguments of `chainrule plot`.
 #[derive(clap::Args)]
@@ -10,13 +11,17 @@ use chainrule_report::{Run, curves};
 Examples:
   chainrule plot results/run-001                       curves.svg and .png in its folder
   chainrule plot results/run-001 results/run-002       both in one picture, here
-  chainrule plot results/seeds/* -o seeds.svg")]
+  chainrule plot results/seeds/* -o seeds.svg
+  chainrule plot --bars results/seeds/*                their test accuracies: bars.svg and .png")]
 pub struct Args {
     /// Folders of runs, as `chainrule train` leaves them
     #[arg(value_name = "RUN", required = true)]
     runs: Vec<PathBuf>,
-    /// The picture to write, .svg or .png; without it, curves.svg and curves.png
-    /// in the run's folder, or here if there are several runs
+    /// The test accuracy of each run as a bar, and how far it is from the first run's
+    #[arg(long)]
+    bars: bool,
+    /// The picture to write, .svg or .png; without it, curves.svg and curves.png (or bars.svg and
+    /// bars.png) in the run's folder, or here if there are several runs
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -24,19 +29,20 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let runs = args.runs.iter().map(|folder| Run::read(folder)).collect::<Result<Vec<_>, _>>()?;
-    let figure = curves(&runs)?;
+    let name = if args.bars { "bars" } else { "curves" };
     let files = match (args.output, args.runs.as_slice()) {
         (Some(file), _) => vec![file],
-        (None, [folder]) => both_in(folder),
-        (None, _) => both_in(Path::new("")),
+        (None, runs) => {
+            let folder = if let [folder] = runs { folder } else { Path::new("") };
+            vec![folder.join(format!("{name}.svg")), folder.join(format!("{name}.png"))]
+        }
     };
     for file in files {
-        figure.save(&file)?;
+        match args.bars {
+            true => outcomes(&runs)?.save(&file)?,
+            false => curves(&runs)?.save(&file)?,
+        }
         say!("{}", file.display());
     }
     Ok(())
-}
-
-fn both_in(folder: &Path) -> Vec<PathBuf> {
-    vec![folder.join("curves.svg"), folder.join("curves.png")]
 }
