@@ -131,7 +131,9 @@ fn several_runs(runs: &[Run]) -> Figure {
         losses.push(epoch_line(run, validation, |epoch| epoch.validation_loss));
         keys.push(Key::new(
             match run.test_accuracy {
-                Some(accuracy) => format!("{label} (test {:.1} %)", 100.0 * accuracy),
+                Some(accuracy) => {
+                    format!("{label} (test {:.1} %{})", 100.0 * accuracy, run.with_flips())
+                }
                 None => label,
             },
             validation,
@@ -229,7 +231,7 @@ pub(crate) fn title(run: &Run) -> String {
     let layers = network(run);
     match run.test_accuracy {
         Some(accuracy) => {
-            let flips = if run.setting("test_flips") == Some("true") { " with flips" } else { "" };
+            let flips = run.with_flips();
             format!("{:.1} % of the test images right{flips}: {layers}", 100.0 * accuracy)
         }
         None => format!("Learning curves: {layers}"),

@@ -43,7 +43,7 @@ pub fn outcomes(runs: &[Run]) -> Result<Bars, Error> {
         };
         Bar {
             name: runs[i].name.clone(),
-            label: format!("{:.2} %{}{difference}", 100.0 * accuracy, flips(&runs[i])),
+            label: format!("{:.2} %{}{difference}", 100.0 * accuracy, runs[i].with_flips()),
             length,
             spread: (length, length),
             ink: SERIES[usize::from(i > 0)],
@@ -61,12 +61,6 @@ pub fn outcomes(runs: &[Run]) -> Result<Bars, Error> {
     })
 }
 
-/// The test asks about an image and its mirror image only if it is told to, and then says so.
-fn flips(run: &Run) -> &'static str {
-    let flips = run.summary.as_ref().and_then(|summary| summary.get("test_flips"));
-    if flips == Some(&serde_json::Value::Bool(true)) { " with flips" } else { "" }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,7 +72,7 @@ mod tests {
     #[test]
     fn the_best_stands_at_the_top_and_each_says_how_far_it_is_from_the_first_that_was_named() {
         let mut runs = [run("all", Some(0.6)), run("less", Some(0.45)), run("more", Some(0.75))];
-        runs[2].summary = serde_json::json!({ "test_flips": true }).as_object().cloned();
+        runs[2].settings.insert("test_flips".into(), "true".into());
         let bars = outcomes(&runs).unwrap();
         let told = bars.groups[0].bars.iter();
         let told: Vec<_> = told.map(|b| (b.name.as_str(), b.label.as_str(), b.length)).collect();

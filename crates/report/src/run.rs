@@ -104,6 +104,11 @@ impl Run {
         )
     }
 
+    /// What a test accuracy needs beside it if the test asked about each image and its mirror image.
+    pub(crate) fn with_flips(&self) -> &'static str {
+        if self.setting("test_flips") == Some("true") { " with flips" } else { "" }
+    }
+
     /// Reads a run from the contents of the files in `folder`, whose names are for messages.
     #[doc(hidden)]
     pub fn from_parts(
