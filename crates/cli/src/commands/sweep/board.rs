@@ -1,0 +1,170 @@
+//! A sweep while it goes on: a bar on a terminal, a line a run elsewhere.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard};
+
+use anyhow::Context;
+use chainrule_train::sweep::pool::Watcher;
+use chainrule_train::sweep::{Outcome, Ranking, Run};
+use chainrule_train::{Data, Epoch, Error, Plan, Sweep};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::result::write_table;
+use super::{Known, Signals, draw, plural, settings};
+
+/// What is known of all runs, and shown: a bar on a terminal, a line a run elsewhere.
+pub struct Board<'a> {
+    sweep: &'a Sweep,
+    out: &'a Path,
+    data: &'a Data,
+    signals: &'a Signals,
+    bar: ProgressBar,
+    state: Mutex<State>,
+}
+
+struct State {
+    runs: Vec<Known>,
+    /// Epochs that are over, of each run.
+    epochs: Vec<u32>,
+    stopping: bool,
+}
+
+impl<'a> Board<'a> {
+    pub fn new(
+        sweep: &'a Sweep,
+        out: &'a Path,
+        data: &'a Data,
+        signals: &'a Signals,
+        runs: Vec<Known>,
+    ) -> Self {
+        let epochs = runs.iter().map(|(run, outcome)| match outcome {
+            Outcome::Waiting => 0,
+            Outcome::Unfinished { epochs } => *epochs,
+            Outcome::Finished { .. } | Outcome::Diverged { .. } => run.config.epochs,
+        });
+        let state = State { epochs: epochs.collect(), runs, stopping: false };
+        Board { sweep, out, data, signals, bar: ProgressBar::hidden(), state: Mutex::new(state) }
+    }
+
+    pub fn announce(&self, left: usize, jobs: usize, threads: usize) {
+        let state = self.state();
+        let points = self.sweep.points().len();
+        let all = state.runs.len();
+        self.say(format!(
+            "{points} point{}, {all} run{}{}; {jobs} at a time, {threads} thread{} each, in {}",
+            plural(points),
+            plural(all),
+            if left < all { format!(", {left} left") } else { String::new() },
+            plural(threads),
+            self.out.display()
+        ));
+        if std::io::stderr().is_terminal() {
+            let total = state.runs.iter().map(|(run, _)| u64::from(run.config.epochs)).sum();
+            self.bar.set_length(total);
+            let template = "{prefix} {wide_bar} {msg}, {eta} left";
+            self.bar.set_style(ProgressStyle::with_template(template).expect("it is right"));
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+            self.show(&state);
+            // What lies behind tells nothing of the speed.
+            self.bar.reset_eta();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no writer has panicked")
+    }
+
+    fn say(&self, line: String) {
+        if self.bar.is_hidden() {
+            // A sweep does not end because nobody reads about it any more.
+            let _ = writeln!(std::io::stderr(), "{line}");
+        } else {
+            self.bar.println(line);
+        }
+    }
+
+    fn show(&self, state: &State) {
+        let over = state.runs.iter().filter(|(_, outcome)| outcome.is_over()).count();
+        let ranking = Ranking::new(self.sweep, &state.runs);
+        let best = ranking.best().and_then(|best| Some((best.point, best.accuracy?)));
+        self.bar.set_position(state.epochs.iter().copied().map(u64::from).sum());
+        self.bar.set_prefix(format!("{over}/{} runs", state.runs.len()));
+        self.bar.set_message(match best {
+            Some((point, accuracy)) => format!("best {:.2} % (point {point})", 100.0 * accuracy),
+            None => "no result yet".into(),
+        });
+    }
+
+    fn place(state: &State, run: &Run) -> usize {
+        let place = state.runs.iter().position(|(other, _)| other.name == run.name);
+        place.expect("it is one of the runs")
+    }
+
+    pub fn finish(self) -> Vec<Known> {
+        self.bar.finish_and_clear();
+        self.state.into_inner().expect("no writer has panicked").runs
+    }
+}
+
+impl Watcher for Board<'_> {
+    type Error = anyhow::Error;
+
+    fn began(&self, run: &Run, _plan: &Plan) {
+        let mut state = self.state();
+        let place = Self::place(&state, run);
+        state.runs[place].1 = Outcome::Unfinished { epochs: state.epochs[place] };
+    }
+
+    fn epoch(&self, run: &Run, epoch: &Epoch) {
+        let mut state = self.state();
+        let place = Self::place(&state, run);
+        state.epochs[place] = epoch.epoch;
+        self.bar.set_position(state.epochs.iter().copied().map(u64::from).sum());
+    }
+
+    fn ended(&self, run: &Run, diverged: Option<Error>) -> anyhow::Result<()> {
+        if diverged.is_none() {
+            let folder = Sweep::folder(self.out, run);
+            draw(&folder, self.data).with_context(|| format!("run {}", run.name))?;
+        }
+        let outcome = match (Outcome::read(self.out, run)?, diverged) {
+            // What only a watch finds does not stand in the tables.
+            (Outcome::Unfinished { epochs }, Some(error)) => {
+                Outcome::Diverged { reason: error.to_string(), epochs, seconds: 0.0 }
+            }
+            (outcome, _) => outcome,
+        };
+        let point = &self.sweep.points()[run.point];
+        let told = match &outcome {
+            Outcome::Finished { summary, .. } => format!(
+                "validation {:>5.2} % after epoch {} of {}, {:.1} s",
+                100.0 * summary.validation_accuracy,
+                summary.best_epoch,
+                summary.epochs,
+                summary.seconds
+            ),
+            Outcome::Diverged { reason, .. } => format!("diverged: {reason}"),
+            other => other.word().into(),
+        };
+        let mut state = self.state();
+        let place = Self::place(&state, run);
+        state.epochs[place] = run.config.epochs;
+        state.runs[place].1 = outcome;
+        self.say(format!("{}  {told}  {}", run.name, settings(self.sweep, point)));
+        self.show(&state);
+        write_table(self.sweep, self.out, &state.runs)
+    }
+
+    fn stop(&self) -> bool {
+        let stop = self.signals.caught();
+        if stop {
+            let mut state = self.state();
+            if !state.stopping {
+                state.stopping = true;
+                self.say("stopping with checkpoints; once more to stop at once".into());
+            }
+        }
+        stop
+    }
+}
