@@ -264,7 +264,7 @@ fn cases() -> Vec<Case> {
     for norm in &Norm::ALL[1..] {
         let hidden = Hidden { norm: *norm, activation: Activation::Gelu };
         let all = Regularisation { dropout: 0.3, ..mixed };
-        cases.push(case(&format!("{norm} normalisation, gelu, and all of it"), hidden, all));
+        cases.push(case(&format!("all of it, {norm} normalisation"), hidden, all));
     }
     cases
 }

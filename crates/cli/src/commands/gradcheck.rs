@@ -29,8 +29,10 @@ pub(super) fn as_json(row: &Row) -> serde_json::Value {
 
 /// The rows as a table for people.
 pub(super) fn print(rows: &[Row]) -> anyhow::Result<()> {
+    let name = rows.iter().map(|row| row.layer.len()).max().unwrap_or(0);
+    let parameter = rows.iter().map(|row| row.parameter.len()).max().unwrap_or(0).max(9);
     say!(
-        "{:<30} {:<11} {:>20} {:>8} {:>6}  passed",
+        "{:<name$}  {:<parameter$} {:>20} {:>8} {:>6}  passed",
         "layer",
         "parameter",
         "worst relative error",
@@ -39,7 +41,7 @@ pub(super) fn print(rows: &[Row]) -> anyhow::Result<()> {
     );
     for row in rows {
         say!(
-            "{:<30} {:<11} {:>20.2e} {:>8} {:>6}  {}",
+            "{:<name$}  {:<parameter$} {:>20.2e} {:>8} {:>6}  {}",
             row.layer,
             row.parameter,
             row.worst_relative_error,
