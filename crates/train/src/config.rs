@@ -782,8 +782,9 @@ impl Config {
     }
 
     /// An estimate of what training takes beside the images, in bytes: the weights and their
-    /// velocity, three more copies of the weights (the best, the last, one being written), and
-    /// the activations. Nothing if it cannot be counted.
+    /// velocity, three more copies of the weights (the best, the last, one being written), what the
+    /// optimiser, clipping and the running mean keep for each weight, and the activations. Nothing
+    /// if it cannot be counted.
     fn memory(&self, inputs: usize, classes: usize) -> Option<u64> {
         let widths = [&[inputs], self.hidden_dim.as_slice(), &[classes]].concat();
         let parameters = parameter_count(&widths)? as u64;
@@ -792,7 +793,16 @@ impl Config {
         // The activation, its derivative, and partial sums, some for each thread.
         let copies = 6 + self.threads.min(24) as u64;
         let activations = rows.checked_mul(units)?.checked_mul(copies)?;
-        parameters.checked_mul(5)?.checked_add(activations)?.checked_mul(size_of::<f32>() as u64)
+        let kept = [
+            self.optimiser != OptimiserName::Sgd, // squares
+            self.clip_norm.is_some(),             // the gradient, until its norm is known
+            self.average.is_some(),
+        ];
+        let weights = 5 + kept.iter().filter(|&&is_kept| is_kept).count() as u64;
+        parameters
+            .checked_mul(weights)?
+            .checked_add(activations)?
+            .checked_mul(size_of::<f32>() as u64)
     }
 
     /// The network that these settings describe, with its first weights.
@@ -807,5 +817,22 @@ impl Config {
         let widths = [&[inputs], self.hidden_dim.as_slice(), &[classes]].concat();
         let made = SoftmaxClassifier::with_hidden(&widths, self.hidden(), self.init(), self.seed);
         made.map_err(|error| ConfigError(error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_keeps_more_for_each_weight_is_known_to_take_more_memory() {
+        let plain = Config { hidden_dim: vec![1000], ..Config::default() };
+        let adam = Config { optimiser: OptimiserName::Adam, ..plain.clone() };
+        let mean_of_adam = Config { average: Some(0.999), ..adam.clone() };
+        let memory = |config: &Config| config.memory(3072, 10).unwrap();
+        let copy = 4 * (3072 * 1000 + 1000 + 1000 * 10 + 10);
+        assert_eq!(memory(&adam) - memory(&plain), copy);
+        assert_eq!(memory(&mean_of_adam) - memory(&plain), 2 * copy);
+        assert!(memory(&plain) > 5 * copy);
     }
 }
