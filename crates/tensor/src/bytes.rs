@@ -7,6 +7,17 @@ use crate::scalar::Scalar;
 
 /// A matrix of bytes whose element (i, j) stands for the number
 /// `bytes[i * columns + j] * scale[j] + shift[j]`.
+///
+/// ```
+/// use chainrule_tensor::Path;
+/// use chainrule_tensor::bytes::{ByteRows, Rows};
+///
+/// let pixels = [0, 255, 128, 128]; // two images of two pixels
+/// let rows = ByteRows::new(&pixels, &[1.0 / 128.0; 2], &[-1.0; 2]);
+/// let mut batch = [0.0f32; 2];
+/// rows.gather(Path::best(), &[1], 0..2, &mut batch);
+/// assert_eq!(batch, [0.0, 0.0]); // 128 / 128 - 1
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ByteRows<'a> {
     bytes: &'a [u8],
@@ -43,6 +54,16 @@ impl<'a> ByteRows<'a> {
 }
 
 /// Where a batch of inputs comes from: numbered rows, of which some columns are asked for.
+///
+/// ```
+/// use chainrule_tensor::bytes::Rows;
+/// use chainrule_tensor::{Path, Tensor};
+///
+/// let table = Tensor::from_rows(&[[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+/// let mut batch = [0.0; 4];
+/// table.gather(Path::best(), &[1, 0], 1..3, &mut batch);
+/// assert_eq!(batch, [5.0, 6.0, 2.0, 3.0]); // rows in any order, and some of their columns
+/// ```
 pub trait Rows<T>: Sync {
     /// Number of columns: the inputs of the first layer.
     fn columns(&self) -> usize;

@@ -23,6 +23,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The threads of a team could not be started.
+///
+/// ```
+/// use chainrule_tensor::team::{Team, TeamError};
+///
+/// fn ranks(size: usize) -> Result<Vec<usize>, TeamError> {
+///     Ok(Team::new(size)?.run(|member| member.rank())) // the system may refuse the threads
+/// }
+/// assert_eq!(ranks(2)?, [0, 1]);
+/// # Ok::<(), TeamError>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("cannot start {threads} threads: {source}")]
 pub struct TeamError {
@@ -31,6 +41,16 @@ pub struct TeamError {
 }
 
 /// A fixed number of threads.
+///
+/// ```
+/// use chainrule_tensor::team::Team;
+///
+/// let mut halves = [[0u32; 4]; 2];
+/// let team = Team::new(2)?;
+/// team.share(halves.iter_mut().enumerate(), |(i, half)| half.fill(i as u32));
+/// assert_eq!(halves, [[0; 4], [1; 4]]);
+/// # Ok::<(), chainrule_tensor::team::TeamError>(())
+/// ```
 #[derive(Debug)]
 pub struct Team {
     pool: rayon::ThreadPool,
@@ -85,6 +105,17 @@ impl Team {
 }
 
 /// One thread's place in a [`Team`].
+///
+/// ```
+/// use chainrule_tensor::team::Team;
+///
+/// let ranks = Team::new(3)?.run(|member| {
+///     member.meet(); // nobody goes on before all have come
+///     (member.rank(), member.team_size())
+/// });
+/// assert_eq!(ranks, [(0, 3), (1, 3), (2, 3)]);
+/// # Ok::<(), chainrule_tensor::team::TeamError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Member<'a> {
     rank: usize,
@@ -175,6 +206,19 @@ impl Drop for BreakOnPanic<'_> {
 /// The lock of a slot is never waited for, because a barrier stands between its writer and its
 /// readers. It is there so that the compiler accepts the sharing, and so that a program with a
 /// barrier too few stops instead of computing with half-written numbers.
+///
+/// ```
+/// use chainrule_tensor::team::{Board, Team};
+///
+/// let board = Board::new(vec![vec![0]; 2]);
+/// let sums = Team::new(2)?.run(|member| {
+///     board.write(member.rank())[0] = member.rank() + 10;
+///     member.meet();
+///     board.read(0)[0] + board.read(1)[0]
+/// });
+/// assert_eq!(sums, [21, 21]); // each has seen what the other wrote
+/// # Ok::<(), chainrule_tensor::team::TeamError>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct Board<T> {
     slots: Vec<RwLock<Vec<T>>>,

@@ -96,6 +96,16 @@ impl<T: Scalar> Tensor<T> {
 }
 
 /// A matrix that somebody else owns, seen through two strides.
+///
+/// ```
+/// use chainrule_tensor::View;
+///
+/// let numbers = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+/// let view = View::new(&numbers, 2, 3);
+/// assert_eq!(view.get(1, 0), 4.0);
+/// assert_eq!(view.t().get(0, 1), 4.0); // transposed, and no number has moved
+/// assert_eq!(view.part(0..2, 1..3).get(1, 1), 6.0);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a, T = f32> {
     data: &'a [T],
@@ -209,6 +219,15 @@ impl<'a, T: Scalar> View<'a, T> {
 /// A matrix that somebody else owns, seen through two strides, to write.
 ///
 /// Its elements are distinct: no two positions share one.
+///
+/// ```
+/// use chainrule_tensor::ViewMut;
+///
+/// let mut numbers = [0.0; 6];
+/// let mut columns_of_a_tensor = ViewMut::new(&mut numbers, 2, 3).t();
+/// columns_of_a_tensor.set(2, 1, 7.0);
+/// assert_eq!(numbers, [0.0, 0.0, 0.0, 0.0, 0.0, 7.0]);
+/// ```
 #[derive(Debug)]
 pub struct ViewMut<'a, T = f32> {
     data: &'a mut [T],

@@ -18,6 +18,13 @@ use crate::path::for_each_path;
 use crate::{Path, Scalar};
 
 /// How the gradient becomes a step.
+///
+/// ```
+/// use chainrule_tensor::update::Method;
+///
+/// assert!(!Method::Momentum { momentum: 0.9, nesterov: true }.squares());
+/// assert!(Method::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }.squares());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Method<T> {
     /// The velocity, a sum of gradients of which the older weigh less.
@@ -55,6 +62,18 @@ impl<T> Method<T> {
 }
 
 /// The coefficients of one step.
+///
+/// ```
+/// use chainrule_tensor::Path;
+/// use chainrule_tensor::update::{Method, Optimiser, update};
+///
+/// let method = Method::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+/// let adam = Optimiser { learning_rate: 0.1, l2: 0.0, decay: 0.0, method };
+/// let (mut w, mut v, mut s) = ([1.0f64, 1.0], [0.0; 2], [0.0; 2]);
+/// update(Path::best(), &adam, 1, (&mut w, &mut v, &mut s), &[1e-3, -50.0]);
+/// // Whatever the size of the gradient, Adam's first step is as long as the learning rate.
+/// assert!((w[0] - 0.9).abs() < 1e-5 && (w[1] - 1.1).abs() < 1e-5);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Optimiser<T> {
     /// η, the step size.
@@ -90,6 +109,18 @@ impl<T: Scalar> Optimiser<T> {
 
 /// Stochastic gradient descent with momentum and an L2 penalty, the [`Optimiser`] that needs no
 /// more words.
+///
+/// ```
+/// use chainrule_tensor::Path;
+/// use chainrule_tensor::update::{Sgd, update};
+///
+/// let sgd = Sgd { learning_rate: 0.5, momentum: 0.5, l2: 0.0, nesterov: false };
+/// let (mut w, mut v) = ([0.0], [0.0]);
+/// for step in 1..=2 {
+///     update(Path::best(), &sgd.into(), step, (&mut w, &mut v, &mut []), &[1.0]);
+/// }
+/// assert_eq!((v, w), ([1.5], [-1.25])); // v: 1, then 0.5 + 1; w: -0.5, then -0.5 - 0.75
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sgd<T> {
     /// η, the step size.

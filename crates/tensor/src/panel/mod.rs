@@ -32,6 +32,21 @@ use crate::prefetch::Ahead;
 use crate::{Path, Scalar, ShapeError, View, ViewMut};
 
 /// A number type's version of [`panel`].
+///
+/// ```
+/// use chainrule_tensor::panel::panel;
+/// use chainrule_tensor::prefetch::Ahead;
+/// use chainrule_tensor::{Path, Scalar, ShapeError, Tensor};
+///
+/// fn square<T: Scalar>(a: &Tensor<T>) -> Result<Tensor<T>, ShapeError> {
+///     let mut c = Tensor::zeros(a.rows(), a.columns());
+///     panel(Path::best(), a.view(), a.view(), c.view_mut(), false, &mut Ahead::new())?;
+///     Ok(c)
+/// }
+/// assert_eq!(square(&Tensor::from_rows(&[[1.0f32, 1.0], [0.0, 1.0]]))?.as_slice(), [1.0, 2.0, 0.0, 1.0]);
+/// assert_eq!(square(&Tensor::from_rows(&[[1.0f64, 1.0], [0.0, 1.0]]))?.as_slice(), [1.0, 2.0, 0.0, 1.0]);
+/// # Ok::<(), ShapeError>(())
+/// ```
 pub trait Panel: Sized {
     /// C := A·B, or C := C + A·B if `accumulate`; the shapes have been checked.
     #[doc(hidden)]
