@@ -21,6 +21,16 @@ use crate::norm::inverse_deviation;
 use crate::{Activation, Hidden, Norm};
 
 /// How the weights start. Biases start at zero.
+///
+/// ```
+/// use chainrule_nn::{Init, SoftmaxClassifier};
+///
+/// let model = SoftmaxClassifier::<f64>::new(&[50, 400, 2], Init::He, 7)?;
+/// let w1 = &model.parameters()[..400 * 50];
+/// let variance = w1.iter().map(|w| w * w).sum::<f64>() / w1.len() as f64;
+/// assert!((variance - 2.0 / 50.0).abs() < 0.002);
+/// # Ok::<(), chainrule_nn::classifier::ArchitectureError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {
     /// Normal with deviation √(2 / inputs), which keeps the variance of the activations through
@@ -32,6 +42,13 @@ pub enum Init {
 }
 
 /// Widths that make no network.
+///
+/// ```
+/// use chainrule_nn::{Init, SoftmaxClassifier};
+///
+/// let error = SoftmaxClassifier::<f32>::new(&[3072, 0, 10], Init::He, 0).unwrap_err();
+/// assert!(error.to_string().contains("every layer needs at least one unit"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ArchitectureError {
     /// Fewer than two widths.
@@ -55,6 +72,14 @@ pub enum ArchitectureError {
 /// All parameters lie in one flat buffer, layer after layer, each layer's weight (outputs x
 /// inputs, row-major) before its bias, and then its normalisation, so that a gradient or an
 /// optimiser's state of the same length has the same layout.
+///
+/// ```
+/// use chainrule_nn::{Init, SoftmaxClassifier};
+///
+/// let model = SoftmaxClassifier::<f32>::new(&[3072, 100, 10], Init::He, 0)?;
+/// assert_eq!(model.parameters().len(), 3072 * 100 + 100 + 100 * 10 + 10);
+/// # Ok::<(), chainrule_nn::classifier::ArchitectureError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct SoftmaxClassifier<T = f32> {
     widths: Vec<usize>,
@@ -63,6 +88,15 @@ pub struct SoftmaxClassifier<T = f32> {
 }
 
 /// A parameter's name, shape and place in the flat buffer.
+///
+/// ```
+/// use chainrule_nn::{Init, SoftmaxClassifier};
+///
+/// let model = SoftmaxClassifier::<f32>::new(&[4, 3, 2], Init::He, 0)?;
+/// let second = &model.layout()[1];
+/// assert_eq!((second.name.as_str(), second.range.clone()), ("fc1.bias", 12..15));
+/// # Ok::<(), chainrule_nn::classifier::ArchitectureError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameter {
     /// `fc1.weight`, `fc1.bias`, `fc2.weight`, …

@@ -25,6 +25,22 @@ use crate::{Hidden, Norm, Optimiser, Regularisation, SoftmaxClassifier, Step};
 const EVALUATION_ROWS: usize = 256;
 
 /// A classifier in training, spread over a team of threads.
+///
+/// ```
+/// # use chainrule_nn::{Engine, Init, Sgd, SoftmaxClassifier};
+/// # use chainrule_tensor::Tensor;
+/// # let x = Tensor::from_rows(&[[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
+/// # let labels = [0, 1, 1, 0];
+/// # let sgd = Sgd { learning_rate: 0.5, momentum: 0.9, l2: 0.0, nesterov: false };
+/// # let model = SoftmaxClassifier::<f64>::new(&[2, 8, 2], Init::He, 1)?;
+///
+/// let mut engine = Engine::new(&model, 4, 2)?; // batches of up to 4 rows, on 2 threads
+/// engine.train(&x, &labels, &[3, 1, 0, 2], 2, sgd)?; // two steps of two rows, in this order
+/// assert_eq!(engine.steps(), 2);
+/// let trained = engine.model(); // the parameters, to save or to evaluate elsewhere
+/// assert_ne!(trained, model);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Engine<T = f32> {
     widths: Vec<usize>,
     hidden: Hidden,
@@ -42,6 +58,21 @@ pub struct Engine<T = f32> {
 }
 
 /// A number is no longer finite, so that no further step makes sense.
+///
+/// ```
+/// # use chainrule_nn::{Engine, Init, Sgd, SoftmaxClassifier};
+/// # use chainrule_tensor::Tensor;
+/// # let x = Tensor::from_rows(&[[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
+/// # let labels = [0, 1, 1, 0];
+/// # let sgd = Sgd { learning_rate: 0.5, momentum: 0.9, l2: 0.0, nesterov: false };
+/// # let model = SoftmaxClassifier::<f64>::new(&[2, 8, 2], Init::He, 1)?;
+///
+/// let wild = Sgd { learning_rate: 1e200, ..sgd };
+/// let mut engine = Engine::new(&model, 4, 1)?;
+/// let error = engine.train(&x, &labels, &[0, 1, 2, 3], 2, wild).unwrap_err();
+/// assert_eq!(error.step, 1); // the step after the one that was too long
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error("at step {step}, with loss {loss}, {place} was the first to leave the finite numbers")]
 pub struct Diverged {
@@ -54,6 +85,20 @@ pub struct Diverged {
 }
 
 /// How a classifier did on some rows.
+///
+/// ```
+/// # use chainrule_nn::{Engine, Init, Sgd, SoftmaxClassifier};
+/// # use chainrule_tensor::Tensor;
+/// # let x = Tensor::from_rows(&[[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
+/// # let labels = [0, 1, 1, 0];
+/// # let sgd = Sgd { learning_rate: 0.5, momentum: 0.9, l2: 0.0, nesterov: false };
+/// # let model = SoftmaxClassifier::<f64>::new(&[2, 8, 2], Init::He, 1)?;
+///
+/// let evaluation = Engine::new(&model, 4, 1)?.evaluate(&x, &labels, &[0, 3]);
+/// let right = evaluation.predictions.iter().filter(|&&class| class == 0).count();
+/// assert_eq!(evaluation.accuracy(&labels), right as f64 / 2.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
     /// The rows, as they were asked for.

@@ -26,6 +26,15 @@ use crate::relu;
 use crate::step::{Coefficients, Learned};
 
 /// What stands between two fully connected layers. The default is ReLU alone.
+///
+/// ```
+/// use chainrule_nn::{Activation, Hidden, Init, Norm, SoftmaxClassifier};
+///
+/// let hidden = Hidden { norm: Norm::Batch, activation: Activation::Gelu };
+/// let model = SoftmaxClassifier::<f32>::with_hidden(&[4, 3, 2], hidden, Init::He, 0)?;
+/// assert_eq!(model.hidden(), hidden);
+/// # Ok::<(), chainrule_nn::classifier::ArchitectureError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hidden {
     /// The normalisation.

@@ -19,6 +19,21 @@ use rand_pcg::Pcg64;
 use crate::softmax::Target;
 
 /// How much of it there is. The default is none.
+///
+/// ```
+/// # use chainrule_nn::{Engine, Init, Sgd, SoftmaxClassifier};
+/// # use chainrule_tensor::Tensor;
+/// # let x = Tensor::from_rows(&[[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
+/// # let labels = [0, 1, 1, 0];
+/// # let sgd = Sgd { learning_rate: 0.5, momentum: 0.9, l2: 0.0, nesterov: false };
+/// # let model = SoftmaxClassifier::<f64>::new(&[2, 8, 2], Init::He, 1)?;
+/// use chainrule_nn::Regularisation;
+///
+/// let mut engine = Engine::new(&model, 4, 1)?;
+/// engine.set_regularisation(Regularisation { dropout: 0.5, label_smoothing: 0.1, ..Default::default() });
+/// engine.train(&x, &labels, &[0, 1, 2, 3], 4, sgd)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Regularisation {
     /// What the random numbers depend on, beside the number of the step.
