@@ -97,6 +97,13 @@ pub(crate) fn constant(name: &str) -> Option<f64> {
 }
 
 /// What is wrong with a formula.
+///
+/// ```
+/// use chainrule_graph::{Formula, FormulaErrorKind};
+///
+/// let error = Formula::parse("2 # 3").unwrap_err();
+/// assert_eq!(error.kind, FormulaErrorKind::Character('#'));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FormulaErrorKind {

@@ -46,6 +46,16 @@ pub fn draw(circuit: &Circuit) -> Result<String, TooLarge> {
 }
 
 /// How much of the work a drawing shows.
+///
+/// ```
+/// use chainrule_graph::draw::svg::{Stage, draw_up_to};
+/// use chainrule_graph::{Formula, Gates};
+///
+/// let circuit = Formula::parse("(x+y)*z")?.circuit(&[("x", -2.0), ("y", 5.0), ("z", -4.0)], Gates::Written)?;
+/// let (before, after) = (draw_up_to(&circuit, Stage::Graph)?, draw_up_to(&circuit, Stage::Backward)?);
+/// assert!(after.contains("-12") && !before.contains("-12"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     /// The gates and wires alone.
