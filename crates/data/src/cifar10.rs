@@ -55,6 +55,13 @@ impl Set<'_> {
 pub(crate) const OFFICIAL: Set<'static> = Set { files: &FILES, records: RECORDS };
 
 /// An official file and what proves it.
+///
+/// ```
+/// use chainrule_data::cifar10::FILES;
+///
+/// assert_eq!(FILES[5].name, "test_batch.bin");
+/// assert_eq!(FILES[5].md5.len(), 32);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Official<'a> {
     /// Its name in the folder, and in the official archive.

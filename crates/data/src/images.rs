@@ -21,6 +21,12 @@ use chainrule_tensor::{Path, Scalar};
 use crate::Error;
 
 /// The shape of one image. Its values lie channel by channel, each channel row by row.
+///
+/// ```
+/// use chainrule_data::Shape;
+///
+/// assert_eq!(Shape { channels: 3, height: 32, width: 32 }.dim(), 3072);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     /// 3 for red, green and blue; 1 for grey.
@@ -39,6 +45,16 @@ impl Shape {
 }
 
 /// Labelled images: n rows of `u8` pixels, one label each.
+///
+/// ```
+/// use chainrule_data::{Images, Shape};
+///
+/// let shape = Shape { channels: 1, height: 1, width: 3 };
+/// let images = Images::new(vec![1, 2, 3, 7, 8, 9], vec![0, 1], shape, 2)?;
+/// assert_eq!((images.len(), images.image(1)), (2, &[7, 8, 9][..]));
+/// assert!(Images::new(vec![1, 2], vec![0], shape, 2).is_err()); // an image of two pixels
+/// # Ok::<(), chainrule_data::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Images {
     pixels: Vec<u8>,
@@ -139,6 +155,14 @@ impl std::fmt::Debug for Images {
 }
 
 /// Images of which something was computed: (n, dim) as `f32`, each row as in [`Images`].
+///
+/// ```
+/// use chainrule_data::{FloatImages, Shape};
+///
+/// let shape = Shape { channels: 1, height: 1, width: 2 };
+/// let images = FloatImages::new(vec![0.5, -1.0, 2.0, 0.0], shape);
+/// assert_eq!((images.len(), images.image(1)), (2, &[2.0, 0.0][..]));
+/// ```
 #[derive(Clone, PartialEq)]
 pub struct FloatImages {
     values: Vec<f32>,
@@ -210,6 +234,12 @@ impl std::fmt::Debug for FloatImages {
 
 /// A dataset as its authors divide it. Validation is taken out of `train` by a
 /// [`Split`](crate::Split), never out of `test`.
+///
+/// ```
+/// let sample = chainrule_data::sample::read();
+/// assert_eq!(sample.classes[usize::from(sample.test.labels()[0])], "cat");
+/// assert_eq!(sample.train.len(), 1000);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dataset {
     /// What the set is called, for people: "CIFAR-10".

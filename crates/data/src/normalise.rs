@@ -10,6 +10,17 @@ use crate::{Error, Gain, Images};
 
 /// Mean and standard deviation in pixel units, of 1, channels or dim values each, and the
 /// regulariser of the contrast normalisation before them, if there is one.
+///
+/// ```
+/// # use chainrule_data::{Images, Shape};
+/// # let shape = Shape { channels: 1, height: 1, width: 3 };
+/// # let images = Images::new(vec![1, 2, 3, 7, 8, 9], vec![0, 1], shape, 2)?;
+/// use chainrule_data::Normalisation;
+///
+/// let normalisation = Normalisation::per_pixel(&images, &[0, 1])?;
+/// assert_eq!((normalisation.mean()[0], normalisation.std()[0]), (4.0, 3.0)); // of 1 and 7
+/// # Ok::<(), chainrule_data::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Normalisation {
     mean: Vec<f32>,

@@ -18,6 +18,12 @@ use crate::cifar10::{self, Set};
 use crate::verify::digest;
 
 /// How the author's archive is reached.
+///
+/// ```
+/// use chainrule_data::fetch::Official;
+///
+/// assert!(Official::default().url.ends_with("cifar-10-binary.tar.gz"));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Official {
     /// Its address.
@@ -29,6 +35,16 @@ pub struct Official {
 }
 
 /// How long a silent network is waited for.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use chainrule_data::fetch::Official;
+///
+/// let mut official = Official::default();
+/// official.patience.connect = Duration::from_secs(2);
+/// assert!(official.patience.read > Duration::ZERO);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
     /// For the name, and again for the connection. Short: a machine without a network should
