@@ -1,5 +1,8 @@
 # Chainrule: every command that a person needs. `just` alone lists them.
 
+# What stands behind a recipe's name reaches the program as it was typed, spaces and all.
+set positional-arguments
+
 # The program is built as it is needed, optimised.
 chainrule := "cargo run --release --quiet --package chainrule-cli --"
 
@@ -7,10 +10,15 @@ chainrule := "cargo run --release --quiet --package chainrule-cli --"
 default:
     @just --list --unsorted
 
+# The first build is said aloud, for it takes some minutes
+[private]
+built:
+    @{{ if chainrule =~ '^cargo' { "test -x target/release/chainrule || cargo build --release --package chainrule-cli" } else { "true" } }}
+
 # Train 3072 -> 100 -> 10 on CIFAR-10, which is fetched if needed; flags are passed on
 [group('train')]
-train *FLAGS:
-    {{chainrule}} train {{FLAGS}}
+train *FLAGS: built
+    @{{chainrule}} train "$@"
 
 # Train with five seeds and print the mean and spread of the test accuracy
 [group('train')]
@@ -32,73 +40,69 @@ ablation *FLAGS:
 
 # Many runs with different settings, side by side, ranked; again, it goes on: just sweep recipes/sweeps/two-layer.toml
 [group('train')]
-sweep FILE="recipes/sweeps/two-layer.toml" *FLAGS:
-    {{chainrule}} sweep {{FILE}} {{FLAGS}}
+sweep FILE="recipes/sweeps/two-layer.toml" *FLAGS: built
+    @{{chainrule}} sweep "$@"
 
 # Loss and accuracy of a run's best weights: just eval results/run-001
 [group('train')]
-eval MODEL *FLAGS:
-    {{chainrule}} eval --model {{MODEL}} {{FLAGS}}
+eval MODEL *FLAGS: built
+    @{{chainrule}} eval "$@"
 
 # What a model sees in your own pictures: just predict results/run-001 photo.jpg
 [group('train')]
-[positional-arguments]
-predict MODEL +IMAGES:
-    {{chainrule}} predict --model "$@"
+predict MODEL +IMAGES: built
+    @{{chainrule}} predict --model "$@"
 
 # A saved model for other programs: just export results/run-001 onnx model.onnx
 [group('train')]
-[positional-arguments]
-export MODEL FORMAT FILE:
-    {{chainrule}} export --model "$1" --format "$2" -o "$3"
+export MODEL FORMAT FILE: built
+    @{{chainrule}} export --model "$1" --format "$2" -o "$3"
 
 # Whether two runs are the same, and if not, where they part
 [group('train')]
-diff FIRST SECOND *FLAGS:
-    {{chainrule}} diff {{FIRST}} {{SECOND}} {{FLAGS}}
+diff FIRST SECOND *FLAGS: built
+    @{{chainrule}} diff "$@"
 
 # Check every derivative against centred differences, in f64
 [group('gradcheck')]
-gradcheck *FLAGS:
-    {{chainrule}} gradcheck {{FLAGS}}
+gradcheck *FLAGS: built
+    @{{chainrule}} gradcheck "$@"
 
 # A formula as a computation graph: just graph '(x+y)*z' --at x=-2,y=5,z=-4
 [group('gradcheck')]
-[positional-arguments]
-graph *ARGS:
-    {{chainrule}} graph "$@"
+graph *ARGS: built
+    @{{chainrule}} graph "$@"
 
 # The assignment, worked: computation graphs and a training run, in results/assignment/
 [group('train')]
-assignment *FLAGS:
-    ls results/*/summary.json >/dev/null 2>&1 || {{chainrule}} train
-    {{chainrule}} assignment {{FLAGS}}
+assignment *FLAGS: built
+    @ls results/run-*/summary.json >/dev/null 2>&1 || {{chainrule}} train
+    @{{chainrule}} assignment "$@"
 
 # Draw the curves of one run, or of several in one picture
 [group('plot')]
-plot +RUNS:
-    {{chainrule}} plot {{RUNS}}
+plot +RUNS: built
+    @{{chainrule}} plot "$@"
 
 # A run on one page, report.html in its folder; or several, compared: just report results/run-001
 [group('plot')]
-report +RUNS:
-    {{chainrule}} report {{RUNS}}
+report +RUNS: built
+    @{{chainrule}} report "$@"
 
 # Get CIFAR-10 into datasets/, and prove it by its checksums
 [group('data')]
-data *FLAGS:
-    {{chainrule}} data fetch {{FLAGS}}
+data *FLAGS: built
+    @{{chainrule}} data fetch "$@"
 
 # Compare CIFAR-10 with the official checksums
 [group('data')]
-verify *FLAGS:
-    {{chainrule}} data verify {{FLAGS}}
+verify *FLAGS: built
+    @{{chainrule}} data verify "$@"
 
 # What lies in a folder of images: just describe images:photos
 [group('data')]
-[positional-arguments]
-describe *ARGS:
-    {{chainrule}} data describe "$@"
+describe *ARGS: built
+    @{{chainrule}} data describe "$@"
 
 # Every test
 [group('test')]

@@ -45,7 +45,7 @@ fn a_run_leaves_every_file_that_the_readme_promises() {
     let output = train(&out, "--batch-size 64");
     assert!(output.status.success(), "{}", stderr(&output));
     let said = String::from_utf8(output.stdout).unwrap();
-    for part in ["Test accuracy", "run", "chainrule eval --model", "SAMPLE"] {
+    for part in ["Test accuracy", "run", "chainrule eval ", "SAMPLE"] {
         assert!(said.contains(part), "{part} is not in {said}");
     }
     for file in [
@@ -428,6 +428,20 @@ fn a_check_trains_nothing_writes_nothing_and_its_exit_code_says_whether_all_is_w
     assert_eq!(found["updates"]["ratios"][1]["usual"], false, "{}", found["updates"]);
     assert_eq!(check("--out here").status.code(), Some(2));
     assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
+}
+
+#[test]
+fn so_many_images_validate_as_were_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    for (asked, validate) in [("200", 200), ("450", 450), ("5000", 100)] {
+        let out = dir.path().join(asked);
+        let flags = format!("--data sample --epochs 1 --hidden-dim 0 --validation {asked}");
+        let run = chainrule().arg("train").args(flags.split(" ")).arg("--out").arg(&out).output();
+        let run = run.unwrap();
+        assert!(run.status.success(), "{}", stderr(&run));
+        let config = std::fs::read_to_string(out.join("config.toml")).unwrap();
+        assert!(config.contains(&format!("validation = {validate}\n")), "{config}");
+    }
 }
 
 #[test]

@@ -10,12 +10,12 @@ use chainrule_data::Shape;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file is not there, or may not be read.
-    #[error("{}: cannot be read: {source}", path.display())]
+    #[error("{}: cannot be read: {reason}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
         /// The system's own words.
-        source: io::Error,
+        reason: io::Error,
     },
     /// The file is longer than any run's.
     #[error("{}: it is {length} bytes long, and such a file is never above {most}", path.display())]
@@ -28,12 +28,12 @@ pub enum Error {
         most: u64,
     },
     /// The file could not be written.
-    #[error("{}: cannot be written: {source}", path.display())]
+    #[error("{}: cannot be written: {reason}", path.display())]
     Write {
         /// The file.
         path: PathBuf,
         /// The system's own words.
-        source: io::Error,
+        reason: io::Error,
     },
     /// A CSV file with nothing in it, not even a header row.
     #[error("{}: the file is empty; it should start with a row of column names", path.display())]
@@ -89,20 +89,20 @@ pub enum Error {
         expected: &'static str,
     },
     /// Text that is not UTF-8, or a failure of the disk in the middle of a file.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {reason}", path.display())]
     Csv {
         /// The file.
         path: PathBuf,
         /// The CSV reader's own words, which name the record.
-        source: csv::Error,
+        reason: csv::Error,
     },
     /// `config.toml` is not TOML.
-    #[error("{}: not a TOML file: {source}", path.display())]
+    #[error("{}: not a TOML file: {reason}", path.display())]
     Config {
         /// The file.
         path: PathBuf,
         /// The parser's own words, which name line and column.
-        source: Box<toml::de::Error>,
+        reason: Box<toml::de::Error>,
     },
     /// `config.toml` nests its tables more deeply than any run's.
     #[error("{}: its tables are nested too deeply for a run's settings", path.display())]
@@ -167,11 +167,11 @@ pub enum Error {
 impl Error {
     pub(crate) fn read(path: &Path) -> impl FnOnce(io::Error) -> Error {
         let path = path.to_owned();
-        move |source| Error::Read { path, source }
+        move |reason| Error::Read { path, reason }
     }
 
     pub(crate) fn write(path: &Path) -> impl FnOnce(io::Error) -> Error {
         let path = path.to_owned();
-        move |source| Error::Write { path, source }
+        move |reason| Error::Write { path, reason }
     }
 }

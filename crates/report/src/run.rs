@@ -258,7 +258,7 @@ fn parse_settings(path: &Path, text: &str) -> Result<BTreeMap<String, String>, E
     }
     let table: toml::Table = text
         .parse()
-        .map_err(|source| Error::Config { path: path.to_owned(), source: Box::new(source) })?;
+        .map_err(|reason| Error::Config { path: path.to_owned(), reason: Box::new(reason) })?;
     let mut settings = BTreeMap::new();
     flatten("", &table, &mut settings);
     Ok(settings)

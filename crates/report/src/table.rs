@@ -174,7 +174,7 @@ impl<R: Read> Read for LastByte<R> {
 }
 
 fn csv_error(path: &Path, error: csv::Error) -> Error {
-    Error::Csv { path: path.to_owned(), source: error }
+    Error::Csv { path: path.to_owned(), reason: error }
 }
 
 /// What another's file says, cut where it would fill a message or a picture.

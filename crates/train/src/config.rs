@@ -163,8 +163,7 @@ pub enum OptimiserName {
     Sgd,
     /// RMSProp, with momentum if `momentum` is above 0.
     Rmsprop,
-    /// Adam; with `weight_decay` it is AdamW.
-    #[serde(alias = "adamw")]
+    /// Adam; with `weight_decay`, and `reg` 0, it is AdamW.
     Adam,
 }
 

@@ -32,15 +32,12 @@ impl Data {
         Data { dataset: sample::read(), source: "sample".into() }
     }
 
-    /// How many images validate where `asked` were asked for: of the sample, a tenth at most; of a
-    /// set of a person's own of which that would be more than half, a tenth.
+    /// How many images validate where `asked` were asked for: so many, but of a set of which the
+    /// usual number would be more than half, a tenth.
     pub fn validation(&self, asked: usize) -> usize {
         let n = self.dataset.train.len();
-        match asked {
-            _ if self.is_sample() => asked.min(n / 10),
-            _ if self.source != "CIFAR-10" && asked > n / 2 => (n / 10).max(1),
-            _ => asked,
-        }
+        let is_usual = asked == Config::default().validation;
+        if is_usual && asked > n / 2 { (n / 10).max(1) } else { asked }
     }
 
     /// SHA-256 over labels and pixels of all training, then all test images, in hexadecimal.

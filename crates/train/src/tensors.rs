@@ -104,6 +104,11 @@ impl TensorFile {
             return Err(format!("not a safetensors file: it is {length} bytes long"));
         }
         from.read_exact(&mut size).map_err(ended)?;
+        if size.starts_with(b"PK\x03\x04") || size.starts_with(b"\x80\x02") {
+            let known = "not a safetensors file, but PyTorch's own (torch.save): write it with \
+                         safetensors.torch.save_file";
+            return Err(known.into());
+        }
         let size = u64::from_le_bytes(size);
         let rest = length - 8;
         if size > rest.min(MOST_HEADER) {

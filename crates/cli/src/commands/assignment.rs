@@ -11,6 +11,9 @@ use serde_json::Value;
 
 use super::write_whole;
 
+/// Longest `summary.json` that is read, in bytes.
+const MOST_SUMMARY: u64 = 1 << 18;
+
 /// Files that a run may have, and what they show.
 const RUN_FILES: [(&str, &str); 9] = [
     ("report.html", "The whole run on one page: curves, weights, mistakes, calibration, settings"),
@@ -24,6 +27,9 @@ const RUN_FILES: [(&str, &str); 9] = [
     ("summary.json", "The figures above, for programs"),
 ];
 
+/// What is said of the images that are part of the program.
+const SAMPLE: &str = "the built-in sample of 1,000 images: the accuracy means nothing";
+
 /// Arguments of `chainrule assignment`.
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -35,7 +41,7 @@ pub struct Args {
     #[arg(short, long, value_name = "DIR", default_value = "results/assignment")]
     output: PathBuf,
 
-    /// The training run for problem 4.2; without it, the newest one in results/
+    /// The training run for problem 4.2; without it, the newest one in results/ that was on CIFAR-10
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
 }
@@ -77,16 +83,25 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The folder in `results` whose summary was written last.
+/// The folder of a run on CIFAR-10 in `results` whose summary was written last; else that of a run
+/// on the sample.
 fn newest_run(results: &Path) -> Option<PathBuf> {
-    let written = |folder: &Path| -> Option<SystemTime> {
-        fs::metadata(folder.join("summary.json")).ok()?.modified().ok()
+    let written = |folder: &Path| -> Option<(bool, SystemTime)> {
+        let file = folder.join("summary.json");
+        let text = chainrule_data::file::read_text(&file, MOST_SUMMARY).ok()?;
+        let summary: Value = serde_json::from_str(&text).ok()?;
+        let is_cifar10 = summary["data"] == "CIFAR-10";
+        if !is_cifar10 && summary["data"] != "sample" {
+            return None; // of other images; --run takes it all the same
+        }
+        Some((is_cifar10, fs::metadata(file).ok()?.modified().ok()?))
     };
     fs::read_dir(results)
         .ok()?
         .filter_map(|entry| Some(entry.ok()?.path()))
-        // What this command copies there is an answer, not a run.
-        .filter(|folder| !folder.join("c-backward.svg").exists())
+        // What this command copies there is an answer, not a run; and the reference run, which is
+        // part of the project, is nobody's answer.
+        .filter(|folder| !folder.join("c-backward.svg").exists() && !folder.ends_with("reference"))
         .filter_map(|folder| Some((written(&folder)?, folder)))
         .max()
         .map(|(_, folder)| folder)
@@ -94,7 +109,7 @@ fn newest_run(results: &Path) -> Option<PathBuf> {
 
 fn read_run(folder: &Path) -> anyhow::Result<Training> {
     let file = folder.join("summary.json");
-    let text = chainrule_data::file::read_text(&file, 1 << 18).with_context(|| {
+    let text = chainrule_data::file::read_text(&file, MOST_SUMMARY).with_context(|| {
         format!(
             "{} could not be read; a run's folder has one when training has ended",
             file.display()
@@ -124,11 +139,15 @@ fn read_run(folder: &Path) -> anyhow::Result<Training> {
         ("seed", "seed"),
         ("data", "data"),
     ] {
-        match &summary[key] {
-            Value::Null => {}
-            Value::String(text) => facts.push((name.to_owned(), text.clone())),
-            value => facts.push((name.to_owned(), value.to_string())),
-        }
+        let fact = match (&summary[key], key) {
+            (Value::Null, _) => continue,
+            (Value::String(text), _) if text == "sample" => SAMPLE.to_owned(),
+            (Value::String(text), _) => text.clone(),
+            (value, "test_loss") => format!("{:.4}", value.as_f64().unwrap_or(f64::NAN)),
+            (value, "seconds") => format!("{:.1}", value.as_f64().unwrap_or(f64::NAN)),
+            (value, _) => value.to_string(),
+        };
+        facts.push((name.to_owned(), fact));
     }
     let files = RUN_FILES
         .iter()

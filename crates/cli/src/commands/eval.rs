@@ -11,14 +11,17 @@ use chainrule_train::{Config, ModelFile, Prepared, flips};
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  chainrule eval --model results/run-001
-  chainrule eval --model results/run-001 --flips
+  chainrule eval results/run-001
+  chainrule eval results/run-001 --flips
   chainrule eval --model pytorch.safetensors --split val --json
 ")]
 pub struct Args {
     /// A run's folder, or a safetensors file
-    #[arg(long, value_name = "DIR|FILE")]
-    model: PathBuf,
+    #[arg(value_name = "MODEL", required_unless_present = "named")]
+    model: Option<PathBuf>,
+    /// The same
+    #[arg(long = "model", value_name = "DIR|FILE", conflicts_with = "model")]
+    named: Option<PathBuf>,
     /// Which images: those of train and val are split as the run of the model did
     #[arg(long, value_enum, default_value_t)]
     split: Split,
@@ -70,8 +73,9 @@ fn write_predictions(path: &Path, result: &Evaluation, labels: &[u8]) -> anyhow:
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let folder = if args.model.is_dir() { Some(args.model.as_path()) } else { args.model.parent() };
-    let file = ModelFile::locate(&args.model);
+    let model = args.model.or(args.named).context("no model was named")?;
+    let folder = if model.is_dir() { Some(model.as_path()) } else { model.parent() };
+    let file = ModelFile::locate(&model);
     let model = ModelFile::load(&file)?;
 
     let mut config = recorded(folder)?.unwrap_or_default();
@@ -95,12 +99,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     config.validation = data.validation(config.validation);
     model.check_images(&file, images)?;
-    if (model.normalisation.mean(), model.normalisation.std()) == (&[0.0], &[255.0]) {
-        eprintln!(
-            "note: {} brings no mean and deviation; pixels are divided by 255",
-            file.display()
-        );
-    }
+    super::note_missing_normalisation(&model, &file);
     let prepared = Prepared::new(&config, &data.dataset, Some(model.normalisation))?;
     let path = chainrule_tensor::Path::from_environment()?;
     let threads = chainrule_train::threads(usize::from(args.threads));

@@ -107,6 +107,13 @@ fn print(search: &Search, out: &Path) -> anyhow::Result<()> {
         say!("A tenth of the rate at which it is least:");
         say!("  --learning-rate {}", short(rate));
     }
+    say!(
+        "\nBoth are careful: they look at some hundred steps from the first weights. A rate that falls"
+    );
+    say!(
+        "on a schedule may begin several times higher; try some between (chainrule sweep), below the"
+    );
+    say!("rate at which the loss rises again.");
     say!("\nResults: {}  (lr_finder.svg, lr_finder.png, lr_finder.csv)", out.display());
     Ok(())
 }

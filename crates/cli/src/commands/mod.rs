@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use chainrule_data::file;
+use chainrule_train::ModelFile;
 
 /// Prints a line on standard output, or returns the error: a pipe that was closed must not panic.
 macro_rules! say {
@@ -31,6 +32,23 @@ pub mod report;
 pub mod serve;
 pub mod sweep;
 pub mod train;
+
+/// This program as it was called, for commands that a person is to copy: `chainrule` if it is
+/// installed, or the path of the build.
+fn program() -> String {
+    let called = std::env::args().next();
+    report::quoted(&called.unwrap_or_else(|| "chainrule".into()))
+}
+
+/// Says that a model file has no mean and deviation, which those of other programs often lack.
+fn note_missing_normalisation(model: &ModelFile, file: &Path) {
+    if (model.normalisation.mean(), model.normalisation.std()) == (&[0.0], &[255.0]) {
+        eprintln!(
+            "note: {} brings no input.mean and input.std; pixels are divided by 255",
+            file.display()
+        );
+    }
+}
 
 /// Writes a file into a folder of results, whole or not at all.
 fn write_whole(path: &Path, content: &[u8]) -> anyhow::Result<()> {

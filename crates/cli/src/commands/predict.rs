@@ -125,7 +125,12 @@ fn pictures(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     };
     files.retain(is_picture);
     if files.is_empty() {
-        bail!("{} holds no file that ends in .png, .jpg or .jpeg", path.display());
+        bail!(
+            "{} holds no file that ends in .png, .jpg or .jpeg (folders within it are not looked \
+             into: name them, as in {})",
+            path.display(),
+            path.join("*").display()
+        );
     }
     files.sort();
     Ok(files)
@@ -179,6 +184,7 @@ fn json(predictions: &[Prediction], classes: &[String]) -> anyhow::Result<Vec<u8
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let file = ModelFile::locate(&args.model);
     let model = ModelFile::load(&file)?;
+    super::note_missing_normalisation(&model, &file);
     let classes = model.classes();
     let mut predictor = Predictor::new(&model, &file)?;
     let has_folder = args.images.iter().any(|path| path.is_dir());
@@ -202,7 +208,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    if as_text {
+    if as_text || (predictions.is_empty() && code == ExitCode::FAILURE) {
         return Ok(code);
     }
     let table = if args.json { json } else { csv }(&predictions, &classes)?;

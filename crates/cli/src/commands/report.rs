@@ -147,6 +147,9 @@ impl Subject {
         data: Result<&'a Data, String>,
     ) -> anyhow::Result<Report<'a>> {
         let predictions = data.clone().and_then(|data| self.predictions(data));
+        if let Err(why) = &predictions {
+            eprintln!("note: the page of {} shows no single images: {why}", self.folder.display());
+        }
         let confusion = match (&predictions, &data) {
             (Ok(predictions), Ok(data)) => Some(predictions.confusion(&data.dataset.classes)),
             _ if self.run.summary.is_some() => Confusion::read(&self.folder)?,

@@ -190,6 +190,7 @@ fn print_commands(sweep: &Sweep, out: &Path) -> anyhow::Result<()> {
             .collect();
         let settings = settings.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         let line = flags(settings).context("a setting has no flag")?;
+        let line = line.replacen("chainrule", &super::program(), 1);
         let folder = Sweep::folder(out, &run);
         let Some(folder) = folder.to_str() else {
             bail!("{} is not UTF-8, and a command cannot name it", folder.display());

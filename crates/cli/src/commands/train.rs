@@ -22,6 +22,8 @@ use serde::de::value::Error as ValueError;
 use serde::de::{DeserializeOwned, IntoDeserializer};
 
 use super::images::load;
+use super::program;
+use super::report::quoted;
 use super::serve::Server;
 
 /// Arguments of `chainrule train`.
@@ -67,7 +69,7 @@ pub struct Args {
     /// Mix pairs of images, in shares from the distribution Beta(X, X); 0 mixes none [default: 0]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     mixup: Option<f64>,
-    /// sgd, rmsprop or adam; adam with --weight-decay is AdamW [default: sgd]
+    /// sgd, rmsprop or adam; adam with --weight-decay and --reg 0 is AdamW [default: sgd]
     #[arg(long, value_name = "NAME", value_parser = named::<OptimiserName>)]
     optimiser: Option<OptimiserName>,
     /// Step size of the first epoch [default: 0.02]
@@ -342,10 +344,19 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     };
     config.check()?;
-    let data = load(&config)?;
+    if let Some(file) = &config.init_from {
+        super::note_missing_normalisation(&ModelFile::load(file)?, file);
+    }
+    let data = match load(&config) {
+        Ok(data) => data,
+        Err(error) => return Err(leave(folder, error)),
+    };
     if args.validation.is_some() && data.validation(config.validation) < config.validation {
         let n = data.validation(config.validation);
-        eprintln!("note: there are too few images for that: a tenth validates, {n}");
+        eprintln!(
+            "note: {} are more than half of the images: a tenth validates, {n}",
+            config.validation
+        );
     }
     let live = server.map(|server| server.start(folder.path())).transpose()?;
     observer.signals.listen()?;
@@ -363,11 +374,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Err(Error::Stopped { iteration, folder }) => {
             let epochs = Checkpoint::load(&folder)?.state.at.epoch;
             eprintln!("\nStopped after iteration {iteration}; {epochs} epochs are whole.");
-            eprintln!("To go on: chainrule train --resume {}", folder.display());
+            let folder = quoted(&folder.to_string_lossy());
+            eprintln!("To go on: {} train --resume {folder}", program());
             return Ok(code);
         }
         Err(error @ Error::File { .. }) => return Err(advise(error, out)),
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(leave(folder, error.into())),
     };
     draw(out, &data).context("the training itself is complete")?;
     if let Some(live) = live {
@@ -381,14 +393,23 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Takes a folder away again if nothing has come into it.
+fn leave(folder: RunFolder, error: anyhow::Error) -> anyhow::Error {
+    let path = folder.path().to_owned();
+    drop(folder); // and with it its lock
+    let _ = std::fs::remove_dir(path); // which a folder that holds anything survives
+    error
+}
+
 /// What to do after a disk has failed or is full: go on from the last checkpoint.
 fn advise(error: Error, out: &Path) -> anyhow::Error {
     match Checkpoint::load(out) {
         Ok(checkpoint) => anyhow::anyhow!(
             "{error}; the checkpoint of iteration {} is whole, and once this is mended \
-             `chainrule train --resume {}` goes on from there",
+             `{} train --resume {}` goes on from there",
             checkpoint.state.at.iteration,
-            out.display()
+            program(),
+            quoted(&out.to_string_lossy())
         ),
         Err(_) => error.into(),
     }
@@ -467,7 +488,8 @@ fn conclude(summary: &Summary, out: &Path) -> anyhow::Result<()> {
         summary.kernel
     );
     say!("Results: {folder}  (report.html, curves.svg, epochs.csv, model.safetensors, ...)");
-    say!("Next:    open {folder}/report.html, or chainrule eval --model {folder}");
+    let quoted = quoted(&out.to_string_lossy());
+    say!("Next:    open {folder}/report.html, or {} eval {quoted}", program());
     Ok(())
 }
 
@@ -603,8 +625,12 @@ impl Observer for Terminal {
         if !others.is_empty() {
             self.say(others.join(", "));
         }
-        if plan.begun > 0 {
-            self.say(format!("going on after iteration {}", plan.begun));
+        match plan.begun {
+            0 => {}
+            begun if begun == plan.iterations => {
+                self.say("this run is at its end; more --epochs would go on with it".into());
+            }
+            begun => self.say(format!("going on after iteration {begun}")),
         }
         self.epochs = config.epochs;
         self.batch = config.batch_size;

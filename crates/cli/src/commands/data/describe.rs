@@ -54,7 +54,13 @@ pub fn run(data: DataChoice, seed: u64, json: bool) -> anyhow::Result<()> {
         print(&found)?;
     }
     if !found.broken.is_empty() {
-        bail!("{} pictures cannot be read; --skip-broken trains without them", found.broken.len());
+        bail!(
+            "{} cannot be read; `chainrule train --skip-broken` goes on without",
+            match found.broken.len() {
+                1 => "1 picture".into(),
+                n => format!("{n} pictures"),
+            }
+        );
     }
     Ok(())
 }

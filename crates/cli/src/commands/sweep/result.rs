@@ -8,7 +8,8 @@ use chainrule_train::sweep::{Outcome, Ranked, Ranking, Run, ranking, shown};
 use chainrule_train::{Summary, Sweep};
 use serde_json::{Value, json};
 
-use super::super::write_whole;
+use super::super::report::quoted;
+use super::super::{program, write_whole};
 use super::{Known, plural, settings};
 
 /// Writes `sweep.csv`: a run a line.
@@ -100,7 +101,9 @@ pub fn conclude(
         write_whole(&out.join("sweep.svg"), figure.svg()?.as_bytes())?;
         write_whole(&out.join("sweep.png"), &figure.png()?)?;
     }
-    let of_best: Vec<(&Run, &Summary)> = match ranking.best() {
+    // The test images are looked at once, at the end.
+    let is_over = runs.iter().all(|(_, outcome)| outcome.is_over());
+    let of_best: Vec<(&Run, &Summary)> = match ranking.best().filter(|_| is_over) {
         Some(best) => summaries().filter(|(run, _)| run.point == best.point).collect(),
         None => vec![],
     };
@@ -226,7 +229,7 @@ fn print(
                 test,
                 match ranking::deviation(&tests) {
                     Some(deviation) => format!(
-                        ", the mean of {} seeds with deviation {:.2}",
+                        ", the mean of {} seeds with deviation {:.2} %",
                         tests.len(),
                         100.0 * deviation
                     ),
@@ -237,9 +240,16 @@ fn print(
                 say!("Trained on the SAMPLE of 1,000 images, not on CIFAR-10: it means nothing.");
             }
             let recipe = Sweep::folder(out, first).join("config.toml");
-            say!("Again:   chainrule train --recipe {}", recipe.display());
+            let recipe = quoted(&recipe.to_string_lossy());
+            say!("Again:   {} train --recipe {recipe}", program());
         }
-        _ => say!("\nNo point has a result."),
+        (Some(best), []) => {
+            say!(
+                "\nBest on validation so far: point {}. When all runs are over, its test accuracy is told.",
+                best.point
+            );
+        }
+        (None, _) => say!("\nNo point has a result."),
     }
     say!("Results: {}  (sweep.csv, sweep.svg, sweep.png, and a folder a run)", out.display());
     Ok(())
