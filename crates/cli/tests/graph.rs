@@ -90,3 +90,29 @@ fn the_assignment_is_made_into_one_folder_with_the_figures_of_the_run() {
         assert!(link.starts_with('#') || out.join(link).is_file(), "{link} leads nowhere");
     }
 }
+
+#[test]
+fn the_assignment_is_told_from_ones_own_run_on_cifar_10_before_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = || {
+        let mut command = Command::cargo_bin("chainrule").unwrap();
+        stdout(&command.arg("assignment").current_dir(&folder).output().unwrap())
+    };
+    let run = |name: &str, data: &str| {
+        let run = folder.path().join("results").join(name);
+        std::fs::create_dir_all(&run).unwrap();
+        let summary = format!(r#"{{"test_accuracy": 0.5, "seconds": 5.76, "data": "{data}"}}"#);
+        std::fs::write(run.join("summary.json"), summary).unwrap();
+    };
+    run("reference", "CIFAR-10"); // part of the project
+    run("run-001", "pictures in photos");
+    assert!(told().contains("no training run was found"));
+    run("run-002", "sample");
+    assert!(told().contains("the run in results/run-002"));
+    let index = folder.path().join("results/assignment/index.html");
+    let index = std::fs::read_to_string(index).unwrap();
+    assert!(index.contains("the accuracy means nothing") && index.contains(">5.8<"), "{index}");
+    run("run-003", "CIFAR-10");
+    run("run-004", "sample");
+    assert!(told().contains("the run in results/run-003"));
+}
