@@ -29,6 +29,14 @@ use crate::Error;
 use crate::schedule::Schedule;
 
 /// The settings of a run. `Config::default()` is what `chainrule train` does without flags.
+///
+/// ```
+/// use chainrule_train::Config;
+///
+/// let config = Config::from_toml("hidden_dim = [256, 128]\nepochs = 20")?;
+/// assert_eq!((config.hidden_dim, config.batch_size), (vec![256, 128], 64));
+/// # Ok::<(), chainrule_train::config::ConfigError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Config {
@@ -156,6 +164,13 @@ pub struct Config {
 }
 
 /// How the gradient becomes a step.
+///
+/// ```
+/// use chainrule_train::{Config, config::OptimiserName};
+///
+/// assert_eq!(Config::from_toml("optimiser = \"adam\"")?.optimiser, OptimiserName::Adam);
+/// # Ok::<(), chainrule_train::config::ConfigError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OptimiserName {
@@ -168,6 +183,13 @@ pub enum OptimiserName {
 }
 
 /// How the mean and the deviation of the training images are taken.
+///
+/// ```
+/// use chainrule_train::{Config, config::Normalise};
+///
+/// assert_eq!(Config::from_toml("normalise = \"channel\"")?.normalise, Normalise::Channel);
+/// # Ok::<(), chainrule_train::config::ConfigError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Normalise {
@@ -301,6 +323,13 @@ impl Default for Config {
 }
 
 /// A setting that cannot work: which one, what it may be, what to do.
+///
+/// ```
+/// use chainrule_train::Config;
+///
+/// let error = Config::from_toml("hiden_dim = 100").unwrap_err();
+/// assert!(error.to_string().contains("hidden_dim"), "{error}"); // the nearest that is known
+/// ```
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{0}")]
 pub struct ConfigError(String);

@@ -23,6 +23,17 @@ use crate::{Config, Error};
 const LOCK: &str = ".lock";
 
 /// A run's folder that nobody else writes to as long as this lives.
+///
+/// ```
+/// use chainrule_train::{Error, RunFolder};
+///
+/// # let parent = tempfile::tempdir()?;
+/// let first = RunFolder::next_free(parent.path())?;
+/// assert!(first.path().ends_with("run-001"));
+/// // It is held as long as it lives.
+/// assert!(matches!(RunFolder::open(first.path()), Err(Error::FolderHeld { .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,

@@ -27,6 +27,19 @@ use crate::tensors::TensorFile;
 use crate::{Error, folder};
 
 /// A classifier, and how the pixels that it reads are normalised.
+///
+/// ```
+/// use chainrule_data::Normalisation;
+/// use chainrule_nn::{Init, SoftmaxClassifier};
+/// use chainrule_train::ModelFile;
+///
+/// let classifier = SoftmaxClassifier::new(&[3072, 10], Init::He, 0)?;
+/// let normalisation = Normalisation::new(vec![120.0], vec![64.0])?;
+/// let model = ModelFile { classifier, normalisation, task: None };
+/// assert_eq!(ModelFile::parse(&model.serialise())?, model); // safetensors, and back
+/// assert_eq!(model.classes()[3], "cat");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelFile {
     /// Weights and biases.
@@ -38,6 +51,15 @@ pub struct ModelFile {
 }
 
 /// Which images a network reads, and which classes it tells apart.
+///
+/// ```
+/// use chainrule_data::{Shape, sample};
+/// use chainrule_train::Task;
+///
+/// assert_eq!(Task::of(&sample::read()), None); // CIFAR-10's is understood
+/// let task = Task { shape: Shape { channels: 1, height: 28, width: 28 }, classes: vec!["0".into(), "1".into()] };
+/// assert_eq!(task.shape.dim(), 784);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
     /// The shape of an image.
