@@ -12,6 +12,13 @@
 use plotters::style::RGBColor;
 
 /// A colour on light paper and the one that takes its place on dark.
+///
+/// ```
+/// use chainrule_report::{Look, SERIES};
+///
+/// // A colour on light paper and its partner on dark paper.
+/// assert_eq!(Look::nth(0).ink, SERIES[0]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ink {
     light: [u8; 3],
@@ -97,6 +104,12 @@ fn hex([red, green, blue]: [u8; 3]) -> String {
 }
 
 /// How a line is broken up, in pixels: a stroke, then a gap.
+///
+/// ```
+/// use chainrule_report::{Dash, Look};
+///
+/// assert_eq!(Look::nth(0).dash(Dash::Dashed).dash, Dash::Dashed);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Dash {
     /// Unbroken.
@@ -109,6 +122,14 @@ pub enum Dash {
 }
 
 /// The shape that stands on each point of a line.
+///
+/// ```
+/// use chainrule_report::{Look, Marker};
+///
+/// // Runs can be told apart without colours.
+/// assert_ne!(Look::nth(0).marker, Look::nth(1).marker);
+/// assert_eq!(Look::nth(0).marker(Marker::None).marker, Marker::None);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Marker {
     /// No shape, the line alone.
@@ -131,6 +152,13 @@ impl Marker {
 }
 
 /// What a line looks like, in the chart and in the legend.
+///
+/// ```
+/// use chainrule_report::{Look, Marker, SERIES};
+///
+/// let dots = Look::line(SERIES[2]).width(0.0).marker(Marker::Circle); // points without a line
+/// assert_eq!((dots.width, dots.marker), (0.0, Marker::Circle));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Look {
     /// Its colour.

@@ -12,7 +12,7 @@
 
 /// The fields of a message, in the order in which they were added.
 #[derive(Default)]
-pub struct Message(Vec<u8>);
+pub(super) struct Message(Vec<u8>);
 
 impl Message {
     pub fn new() -> Self {
