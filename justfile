@@ -166,7 +166,14 @@ peers:
     test -x target/peers/bin/python || python3 -m venv target/peers
     target/peers/bin/python -m pip install --quiet --requirement crates/bench/peers/requirements.txt
 
-# Images a second beside PyTorch, JAX, numpy and scikit-learn, in turns: a table and a chart
+# candle and burn, built for this very processor and held to numpy's results (10 minutes: they are large)
+[group('bench')]
+rust-peers:
+    RUSTFLAGS="-C target-cpu=native" cargo build --release --locked --manifest-path crates/bench/peers/Cargo.toml --target-dir target/rust-peers
+    target/rust-peers/release/candle-peer --check
+    target/rust-peers/release/burn-peer --check
+
+# Images a second beside PyTorch, JAX, numpy and scikit-learn, in turns: a table and a chart; after `just rust-peers` also: just compare --peers pytorch,candle,burn
 [group('bench')]
 compare *FLAGS: peers
     cargo build --release --quiet --package chainrule-bench --bins

@@ -36,6 +36,9 @@ struct Args {
     /// The Python that has the packages of peers/requirements.txt
     #[arg(long, default_value = "target/peers/bin/python")]
     python: PathBuf,
+    /// The folder with the programs of the peers candle and burn
+    #[arg(long, value_name = "DIR", default_value = "target/rust-peers/release")]
+    rust_peers: PathBuf,
     /// Classify 10,000 images instead of training
     #[arg(long)]
     eval: bool,
@@ -48,6 +51,9 @@ struct Args {
     #[arg(long, value_name = "FILE.csv", default_value = "results/compare.csv")]
     output: PathBuf,
 }
+
+/// The peers that are programs of the workspace in `peers/`, and not scripts for Python.
+const RUST_PEERS: [&str; 2] = ["burn", "candle"];
 
 /// A batch size and hidden widths.
 #[derive(Clone)]
@@ -172,11 +178,7 @@ fn compare(args: &Args, work: &Work, threads: usize) -> anyhow::Result<Vec<Measu
     eprintln!("batch {}, hidden {}, {threads} threads", work.batch, widths(work, "+"));
     let mut commands = vec![("ours".to_owned(), Command::new(sibling("chainrule-bench-step")?))];
     for peer in &args.peers {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("peers/{peer}_peer.py"));
-        ensure!(script.is_file(), "{} is not there: no peer `{peer}`", script.display());
-        let mut command = Command::new(&args.python);
-        command.arg(script);
-        commands.push((peer.clone(), command));
+        commands.push((peer.clone(), command_of(args, peer)?));
     }
     // One after the other, because a peer looks for its best setting before it is ready.
     let mut peers = vec![];
@@ -242,6 +244,20 @@ fn group(results: &[Measured], work: &Work, threads: usize) -> BarGroup {
         ),
         bars: bars.collect(),
     }
+}
+
+/// The command that starts a peer, without the arguments that tell it the work.
+fn command_of(args: &Args, peer: &str) -> anyhow::Result<Command> {
+    if RUST_PEERS.contains(&peer) {
+        let program = args.rust_peers.join(format!("{peer}-peer"));
+        ensure!(program.is_file(), "{} is not there: just rust-peers builds it", program.display());
+        return Ok(Command::new(program));
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("peers/{peer}_peer.py"));
+    ensure!(script.is_file(), "{} is not there: no peer `{peer}`", script.display());
+    let mut command = Command::new(&args.python);
+    command.arg(script);
+    Ok(command)
 }
 
 /// Another program of this build.
@@ -350,5 +366,19 @@ mod tests {
         assert_eq!((work.batch, work.hidden), (128, vec![512, 256]));
         assert!("128".parse::<Work>().is_err());
         assert!("128:512,256".parse::<Work>().is_err());
+    }
+
+    #[test]
+    fn a_rust_peer_that_is_not_built_is_told_from_one_that_does_not_exist() {
+        let empty = tempfile::tempdir().unwrap();
+        let args = Args::parse_from(["compare".as_ref(), "--rust-peers".as_ref(), empty.path()]);
+        let error = command_of(&args, "candle").unwrap_err().to_string();
+        assert!(error.ends_with("candle-peer is not there: just rust-peers builds it"), "{error}");
+        let error = command_of(&args, "scandle").unwrap_err().to_string();
+        assert!(error.ends_with("no peer `scandle`"), "{error}");
+
+        fs::write(empty.path().join("candle-peer"), "").unwrap();
+        let command = command_of(&args, "candle").unwrap();
+        assert_eq!(command.get_program(), empty.path().join("candle-peer"));
     }
 }
