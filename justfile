@@ -3,7 +3,7 @@
 # What stands behind a recipe's name reaches the program as it was typed, spaces and all.
 set positional-arguments
 
-# The program is built as it is needed, optimised.
+# The program is built as it is needed, optimized.
 chainrule := "cargo run --release --quiet --package chainrule-cli --"
 
 [private]
@@ -63,7 +63,7 @@ export MODEL FORMAT FILE: built
 diff FIRST SECOND *FLAGS: built
     @{{chainrule}} diff "$@"
 
-# Check every derivative against centred differences, in f64
+# Check every derivative against centered differences, in f64
 [group('gradcheck')]
 gradcheck *FLAGS: built
     @{{chainrule}} gradcheck "$@"

@@ -10,7 +10,7 @@ use chainrule_tensor::Path;
 use chainrule_tensor::team::Board;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
-/// A hidden layer's neighbours: batch, inputs, outputs.
+/// A hidden layer's neighbors: batch, inputs, outputs.
 const LINEAR: [(&str, usize, usize, usize); 3] = [
     ("the last layer, 100 -> 10", 64, 100, 10),
     ("a hidden layer, 512 -> 256", 128, 512, 256),

@@ -58,7 +58,7 @@ def step(layers, velocity, images, rows):
 
 
 def f32():
-    return jnp.asarray(peer.normalised(numpy, pixels))
+    return jnp.asarray(peer.normalized(numpy, pixels))
 
 
 def one_step_a_call(images_of):

@@ -71,7 +71,7 @@ class Network:
 def training(bytes_in_memory):
     def prepare():
         network = Network(args.batch)
-        images = pixels if bytes_in_memory else peer.normalised(numpy, pixels)
+        images = pixels if bytes_in_memory else peer.normalized(numpy, pixels)
         raw = numpy.empty((args.batch, peer.INPUTS), images.dtype)
         x = numpy.empty((args.batch, peer.INPUTS), numpy.float32) if bytes_in_memory else raw
         orders = peer.batches(lambda: random.permutation(peer.IMAGES), args.batch)
@@ -93,7 +93,7 @@ def training(bytes_in_memory):
 def evaluation(rows):
     def prepare():
         network = Network(rows)
-        images = peer.normalised(numpy, pixels[: peer.EVALUATION_IMAGES])
+        images = peer.normalized(numpy, pixels[: peer.EVALUATION_IMAGES])
 
         def work():
             for start in range(0, len(images), rows):

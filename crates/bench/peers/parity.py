@@ -103,7 +103,7 @@ def main():
                 net = net.double()
                 train(net, x, labels, steps)
                 ours = load_file(f"{out}/last.safetensors")
-                # PyTorch takes the file as it is, the normalisation aside.
+                # PyTorch takes the file as it is, the normalization aside.
                 loaded = network(hidden)
                 loaded.load_state_dict({k: v for k, v in ours.items() if k.startswith("fc")})
                 worst = furthest(ours, net)

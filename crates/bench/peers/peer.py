@@ -32,7 +32,7 @@ CLASSES = 10
 LEARNING_RATE = 1e-4  # small, so that made-up images can't make the loss overflow
 MOMENTUM = 0.9
 L2 = 1e-4
-MEAN, DEVIATION = 128.0, 64.0  # normalised = (pixel - MEAN) / DEVIATION
+MEAN, DEVIATION = 128.0, 64.0  # normalized = (pixel - MEAN) / DEVIATION
 
 TRIAL_SECONDS = 0.7
 
@@ -59,8 +59,8 @@ def made_up_images(numpy):
     return pixels, labels
 
 
-def normalised(numpy, pixels):
-    """All pixels as normalised f32."""
+def normalized(numpy, pixels):
+    """All pixels as normalized f32."""
     out = numpy.empty(pixels.shape, numpy.float32)
     numpy.subtract(pixels, numpy.float32(MEAN), out=out)
     out *= numpy.float32(1 / DEVIATION)

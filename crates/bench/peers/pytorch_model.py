@@ -1,4 +1,4 @@
-"""The network and the optimiser as PyTorch has them, for both PyTorch peers."""
+"""The network and the optimizer as PyTorch has them, for both PyTorch peers."""
 
 import torch
 from torch import nn
@@ -15,7 +15,7 @@ def network(widths):
     return nn.Sequential(*layers[:-1])
 
 
-def optimiser(model, learning_rate, momentum, l2):
+def optimizer(model, learning_rate, momentum, l2):
     """SGD in one fused kernel; L2 acts on weights, not on biases."""
     weights = [p for name, p in model.named_parameters() if name.endswith("weight")]
     biases = [p for name, p in model.named_parameters() if name.endswith("bias")]

@@ -8,7 +8,7 @@ import numpy
 import torch
 from torch.nn.functional import cross_entropy
 
-from pytorch_model import network, optimiser
+from pytorch_model import network, optimizer
 
 torch.set_num_threads(args.threads)
 torch.manual_seed(1)
@@ -16,11 +16,11 @@ torch.manual_seed(1)
 pixels, labels = peer.made_up_images(numpy)
 y = torch.from_numpy(labels)
 x_u8 = torch.from_numpy(pixels)
-x_f32 = torch.from_numpy(peer.normalised(numpy, pixels))
+x_f32 = torch.from_numpy(peer.normalized(numpy, pixels))
 
 
 def gather_f32():
-    """All images as normalised f32, 614 MB; rows are copied into one buffer."""
+    """All images as normalized f32, 614 MB; rows are copied into one buffer."""
     batch = torch.empty(args.batch, peer.INPUTS)
 
     def gather(rows):
@@ -30,7 +30,7 @@ def gather_f32():
 
 
 def gather_u8():
-    """Images as bytes, normalised after the gather."""
+    """Images as bytes, normalized after the gather."""
     raw = torch.empty(args.batch, peer.INPUTS, dtype=torch.uint8)
     batch = torch.empty(args.batch, peer.INPUTS)
 
@@ -44,7 +44,7 @@ def gather_u8():
 def training(gather, compiled=False):
     def prepare():
         model = network(args.widths)
-        sgd = optimiser(model, peer.LEARNING_RATE, peer.MOMENTUM, peer.L2)
+        sgd = optimizer(model, peer.LEARNING_RATE, peer.MOMENTUM, peer.L2)
         rows_of = gather()
         target = torch.empty(args.batch, dtype=torch.int64)
         orders = peer.batches(lambda: torch.randperm(peer.IMAGES), args.batch)

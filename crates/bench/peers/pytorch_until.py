@@ -26,7 +26,7 @@ import numpy
 import torch
 from torch.nn.functional import cross_entropy
 
-from pytorch_model import network, optimiser
+from pytorch_model import network, optimizer
 
 torch.set_num_threads(args.threads)
 torch.manual_seed(args.seed)
@@ -49,7 +49,7 @@ test_pixels, test_labels = (torch.from_numpy(part.copy()) for part in read("test
 test_x = test_pixels.float().sub_(mean).div_(deviation)
 
 model = network([3072, *(int(width) for width in args.hidden.split(",")), 10])
-sgd = optimiser(model, args.learning_rate, args.momentum, args.reg)
+sgd = optimizer(model, args.learning_rate, args.momentum, args.reg)
 batch = torch.empty(args.batch, 3072)
 target = torch.empty(args.batch, dtype=torch.int64)
 

@@ -12,7 +12,7 @@ from sklearn.neural_network import MLPClassifier
 
 warnings.filterwarnings("ignore")
 pixels, labels = peer.made_up_images(numpy)
-images = peer.normalised(numpy, pixels)
+images = peer.normalized(numpy, pixels)
 random = numpy.random.default_rng(2)
 
 

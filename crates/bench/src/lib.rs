@@ -1,12 +1,12 @@
 //! What the benchmarks share: fixed numbers, and the work that every framework is given.
 //!
 //! The work is always the same: 50,000 images of 3072 byte pixels in memory, reshuffled in every
-//! epoch; a minibatch is gathered and normalised; 3072 -> hidden -> 10 with ReLU, softmax
+//! epoch; a minibatch is gathered and normalized; 3072 -> hidden -> 10 with ReLU, softmax
 //! cross-entropy, backward, and SGD with momentum 0.9 and L2.
 
 use std::time::Duration;
 
-use chainrule_nn::{Engine, Hidden, Init, Method, Optimiser, Regularisation, SoftmaxClassifier};
+use chainrule_nn::{Engine, Hidden, Init, Method, Optimizer, Regularization, SoftmaxClassifier};
 use chainrule_tensor::bytes::ByteRows;
 use chainrule_tensor::{Path, Tensor};
 use criterion::Criterion;
@@ -68,7 +68,7 @@ pub struct Ingredients {
     /// What stands between two layers.
     pub hidden: Hidden,
     /// What training does to a batch.
-    pub regularisation: Regularisation,
+    pub regularization: Regularization,
     /// How the gradient becomes a step.
     pub method: Method<f32>,
     /// The share that stays of a running mean of the weights, if there is one.
@@ -81,7 +81,7 @@ impl Default for Ingredients {
     fn default() -> Self {
         Self {
             hidden: Hidden::default(),
-            regularisation: Regularisation::default(),
+            regularization: Regularization::default(),
             method: Method::Momentum { momentum: 0.9, nesterov: false },
             average: None,
             clip_norm: None,
@@ -99,7 +99,7 @@ pub struct Work {
     at: usize,
     shuffle: Box<dyn Iterator<Item = u32>>,
     engine: Engine,
-    rule: Optimiser<f32>,
+    rule: Optimizer<f32>,
     batch: usize,
 }
 
@@ -137,7 +137,7 @@ impl Work {
         let model = model.expect("no width is 0");
         let path = Path::from_environment().expect("a path of this machine");
         let mut engine = Engine::with_path(&model, batch, threads, path).expect("threads start");
-        engine.set_regularisation(with.regularisation);
+        engine.set_regularization(with.regularization);
         engine.set_average(with.average);
         engine.set_clip_norm(with.clip_norm);
         let method = with.method;
@@ -150,7 +150,7 @@ impl Work {
             at: images,
             shuffle: Box::new(stream(3)),
             engine,
-            rule: Optimiser { learning_rate: 1e-4, l2: 1e-4, decay: 0.0, method },
+            rule: Optimizer { learning_rate: 1e-4, l2: 1e-4, decay: 0.0, method },
             batch,
         }
     }

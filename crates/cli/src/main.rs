@@ -33,7 +33,7 @@ enum Command {
     Export(commands::export::Args),
     /// Whether two runs are the same, and if not, where they part
     Diff(commands::diff::Args),
-    /// Check every derivative against centred differences, in f64
+    /// Check every derivative against centered differences, in f64
     Gradcheck(commands::gradcheck::Args),
     /// A formula as a computation graph: forward values, backward gradients
     Graph(commands::graph::Args),

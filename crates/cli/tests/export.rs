@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Output;
 
 use assert_cmd::Command;
-use chainrule_data::Normalisation;
+use chainrule_data::Normalization;
 use chainrule_nn::{Activation, Hidden, Init, Norm, SoftmaxClassifier};
 use chainrule_train::ModelFile;
 
@@ -21,8 +21,8 @@ fn each_format_is_written_and_the_model_file_comes_back_byte_for_byte() {
     let path = dir.path().join("model.safetensors");
     let hidden = Hidden { norm: Norm::Layer, activation: Activation::Gelu };
     let classifier = SoftmaxClassifier::with_hidden(&[12, 5, 3], hidden, Init::He, 3).unwrap();
-    let normalisation = Normalisation::new(vec![120.0], vec![60.0]).unwrap();
-    ModelFile { classifier, normalisation, task: None }.save(&path).unwrap();
+    let normalization = Normalization::new(vec![120.0], vec![60.0]).unwrap();
+    ModelFile { classifier, normalization, task: None }.save(&path).unwrap();
     // A zip file begins with PK, the ONNX file with field 1, the version of its format.
     let begins: [(&str, &[u8]); 2] = [("npz", b"PK\x03\x04"), ("onnx", b"\x08")];
     for (format, magic) in begins {

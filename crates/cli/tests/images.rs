@@ -27,7 +27,7 @@ fn json(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
-/// Three classes of 20 pictures, 12 x 8, which a glance tells apart: each is bright in a colour of its
+/// Three classes of 20 pictures, 12 x 8, which a glance tells apart: each is bright in a color of its
 /// own, and a little different from the others.
 fn photos(dir: &Path) -> PathBuf {
     let folder = dir.join("photos");
@@ -193,7 +193,7 @@ fn array(dims: &[u32], values: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn grey_images_of_idx_files_go_all_the_way_to_a_prediction() {
+fn gray_images_of_idx_files_go_all_the_way_to_a_prediction() {
     let dir = TempDir::new().unwrap();
     let set = dir.path().join("set");
     fs::create_dir(&set).unwrap();

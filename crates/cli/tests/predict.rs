@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use assert_cmd::Command;
-use chainrule_data::{CIFAR10_CLASSES, Gain, Images, Normalisation, Pixels, sample};
+use chainrule_data::{CIFAR10_CLASSES, Gain, Images, Normalization, Pixels, sample};
 use chainrule_nn::softmax::softmax;
 use chainrule_nn::{Engine, Init, SoftmaxClassifier};
 use chainrule_train::ModelFile;
@@ -28,8 +28,8 @@ fn model(dir: &Path, inputs: usize, contrast: Option<f32>) -> PathBuf {
         Some(_) => (vec![0.1, -0.1, 0.2], vec![1.0, 0.9, 1.1]),
         None => (vec![120.0, 121.5, 99.0], vec![60.0, 61.0, 62.5]),
     };
-    let normalisation = Normalisation::new(mean, std).unwrap().with_contrast(contrast).unwrap();
-    ModelFile { classifier, normalisation, task: None }.save(&path).unwrap();
+    let normalization = Normalization::new(mean, std).unwrap().with_contrast(contrast).unwrap();
+    ModelFile { classifier, normalization, task: None }.save(&path).unwrap();
     path
 }
 
@@ -51,8 +51,8 @@ fn photos(dir: &Path, n: usize) -> PathBuf {
 /// `chainrule eval` reads them: all at once.
 fn asked_directly(file: &Path, images: &Images, n: u32) -> Vec<Vec<f32>> {
     let model = ModelFile::load(file).unwrap();
-    let (scale, shift) = model.normalisation.scale_shift(images.dim()).unwrap();
-    let gains = model.normalisation.contrast().map(|&contrast| Gain::of(images, contrast));
+    let (scale, shift) = model.normalization.scale_shift(images.dim()).unwrap();
+    let gains = model.normalization.contrast().map(|&contrast| Gain::of(images, contrast));
     let (scale, shift, gains) = (&scale, &shift, gains.as_deref());
     let mut engine = Engine::new(&model.classifier, 1, 2).unwrap();
     let rows: Vec<u32> = (0..n).collect();

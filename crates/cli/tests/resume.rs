@@ -92,7 +92,7 @@ fn kills() -> u32 {
 
 /// Every setting that has a state of its own, or random numbers.
 const EVERYTHING: &str = "--norm batch --activation gelu --dropout 0.2 --mixup 0.3 \
-                          --label-smoothing 0.1 --optimiser adam --weight-decay 0.01 \
+                          --label-smoothing 0.1 --optimizer adam --weight-decay 0.01 \
                           --learning-rate 0.003 --average 0.9 --schedule plateau --step-epochs 2 \
                           --patience 5 --clip-norm 1 --flip --shift 2 --cutout 8";
 

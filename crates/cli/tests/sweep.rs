@@ -72,7 +72,7 @@ fn column(out: &Path, name: &str) -> BTreeMap<String, String> {
     cells.map(|cells| (cells[0].clone(), cells[at].clone())).collect()
 }
 
-/// What a run learnt, to the bit.
+/// What a run learned, to the bit.
 fn weights(out: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut all = BTreeMap::new();
     for entry in std::fs::read_dir(out).unwrap() {

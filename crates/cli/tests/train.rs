@@ -133,7 +133,7 @@ fn settings_that_cannot_work_are_told_in_one_sentence_and_leave_nothing_behind()
         ("--average 1".into(), "average is 1: it must be from 0 to below 1"),
         ("--norm batch --batch-size 1".into(), "needs a batch_size above 1"),
         ("--hidden-dim 0 --norm layer".into(), "hidden_dim says there are none"),
-        ("--optimiser adam --nesterov".into(), "it goes with optimiser"),
+        ("--optimizer adam --nesterov".into(), "it goes with optimizer"),
         ("--weight-decay 100".into(), "each step would take all of the weights"),
         ("--schedule plateau --validation 0".into(), "set some images aside"),
         ("--patience 0".into(), "patience is 0: leave it out"),
@@ -416,7 +416,7 @@ fn a_check_trains_nothing_writes_nothing_and_its_exit_code_says_whether_all_is_w
     let output = check("");
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let said = String::from_utf8(output.stdout).unwrap();
-    for part in ["Initial loss: passed", "50 images learnt by heart: passed", "fc2.bias", "1e-3"] {
+    for part in ["Initial loss: passed", "50 images learned by heart: passed", "fc2.bias", "1e-3"] {
         assert!(said.contains(part), "{part} is not in {said}");
     }
     let output = check("--learning-rate 1e-7 --json");

@@ -3,7 +3,7 @@
 //! Pixel (y, x) of the image that is read is pixel (r(y + dy), r(x + dx)) of the one that is stored,
 //! x counted from the right if it is flipped, where r reflects at the borders without repeating
 //! them: -1 is 1, and n is n - 2. If images are turned as well, [`crate::rotate`] says where between
-//! pixels it is read. Of a cut-out image a square is 0 after the normalisation, that is
+//! pixels it is read. Of a cut-out image a square is 0 after the normalization, that is
 //! the mean (DeVries & Taylor 2017).
 //!
 //! What happens to an image is a pure function of the seed, the epoch and the image. It is drawn
@@ -38,7 +38,7 @@ pub struct Augmentation {
     pub shift: u8,
     /// Largest angle by which an image is turned, to either side, in degrees: 0 to 180.
     pub rotate: f64,
-    /// Side of the square that is cut out, in pixels; its centre lies anywhere in the image.
+    /// Side of the square that is cut out, in pixels; its center lies anywhere in the image.
     pub cutout: u8,
 }
 
@@ -48,8 +48,8 @@ pub(crate) struct Change {
     pub flip: bool,
     /// Downwards and to the right, in pixels of the stored image.
     pub shift: (i16, i16),
-    /// Centre of the square, (y, x).
-    pub centre: (u16, u16),
+    /// Center of the square, (y, x).
+    pub center: (u16, u16),
     /// How it is turned, if images are turned at all.
     pub turn: Option<Turn>,
 }
@@ -84,7 +84,7 @@ impl Changes {
     /// As [`Augmentation::check`].
     pub fn mirror(images: &Images) -> Result<Changes, Error> {
         Augmentation::default().check(images)?;
-        let change = Change { flip: true, shift: (0, 0), centre: (0, 0), turn: None };
+        let change = Change { flip: true, shift: (0, 0), center: (0, 0), turn: None };
         Ok(Changes { cutout: 0, each: vec![change; images.len()] })
     }
 }
@@ -128,7 +128,7 @@ impl Augmentation {
         let change = |_| {
             let mut offset = || below(&mut rng, 2 * u32::from(most) + 1) as i16 - i16::from(most);
             let shift = (offset(), offset());
-            let centre =
+            let center =
                 (below(&mut rng, height as u32) as u16, below(&mut rng, width as u32) as u16);
             let flip = self.flip && rng.next_u64() >> 63 == 1;
             // Drawn last and only if asked for: without it all else is drawn as it ever was.
@@ -136,7 +136,7 @@ impl Augmentation {
                 let uniform = (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
                 Turn::of(self.rotate * (2.0 * uniform - 1.0))
             });
-            Change { flip, shift, centre, turn }
+            Change { flip, shift, center, turn }
         };
         Ok(Changes { cutout: self.cutout.into(), each: (0..images.len()).map(change).collect() })
     }

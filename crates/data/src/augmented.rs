@@ -1,17 +1,17 @@
 //! The images of one epoch: flipped, shifted, turned and cut out as [`crate::Augmentation`] has drawn it.
 //!
 //! It is done while pixels are gathered, a block of columns at a time, by the core that owns them:
-//! no augmented image ever exists as a whole. The pixels are bytes, normalised once they are at
+//! no augmented image ever exists as a whole. The pixels are bytes, normalized once they are at
 //! their place, or numbers.
 
 use std::ops::Range;
 
-use chainrule_tensor::bytes::{ByteRows, LINE, Rows, normalise, normalise_lines};
+use chainrule_tensor::bytes::{ByteRows, LINE, Rows, normalize, normalize_lines};
 use chainrule_tensor::prefetch::Ahead;
 use chainrule_tensor::{Path, Scalar};
 
 use crate::augment::{Change, WIDEST};
-use crate::pixels::standardise;
+use crate::pixels::standardize;
 use crate::rotate::Turn;
 use crate::{Changes, Gain, Images, Pixels, Shape};
 
@@ -67,7 +67,7 @@ impl<'a> Augmented<'a> {
             Pixels::Bytes { images, scale, shift, gains } => {
                 change.write_turned(turn, images.image(row), shape, columns.clone(), values);
                 let gain = gains.map_or(Gain::NONE, |gains| gains[row]);
-                standardise(values, gain, (&scale[columns.clone()], &shift[columns]), out);
+                standardize(values, gain, (&scale[columns.clone()], &shift[columns]), out);
             }
             Pixels::Floats(images) => {
                 change.write_turned(turn, images.image(row), shape, columns, values);
@@ -79,10 +79,10 @@ impl<'a> Augmented<'a> {
     /// Sets what is cut out of values `columns` of image `row` to 0.
     fn cut_out<T: Scalar>(&self, row: usize, columns: Range<usize>, out: &mut [T]) {
         let Shape { height, width, .. } = self.pixels.shape();
-        let (cy, cx) = self.changes.each[row].centre;
-        // An even side reaches one pixel further to the left of the centre than to its right.
-        let span = |centre: u16, n: usize| {
-            let end = usize::from(centre) + self.changes.cutout.div_ceil(2);
+        let (cy, cx) = self.changes.each[row].center;
+        // An even side reaches one pixel further to the left of the center than to its right.
+        let span = |center: u16, n: usize| {
+            let end = usize::from(center) + self.changes.cutout.div_ceil(2);
             (end.saturating_sub(self.changes.cutout), end.min(n))
         };
         let ((top, bottom), (left, right)) = (span(cy, height), span(cx, width));
@@ -202,7 +202,7 @@ impl<T: Scalar> Rows<T> for Augmented<'_> {
                         let mut bytes = [0; PIECE];
                         let bytes = &mut bytes[..piece.len()];
                         change.write(images.image(row), shape, piece.clone(), bytes);
-                        standardise(bytes, gains[row], of, out);
+                        standardize(bytes, gains[row], of, out);
                     }
                     Pixels::Bytes { images, scale, shift, gains: None } => {
                         let of = (&scale[piece.clone()], &shift[piece.clone()]);
@@ -214,7 +214,7 @@ impl<T: Scalar> Rows<T> for Augmented<'_> {
                             let bytes = &mut bytes[..piece.len()];
                             change.write(images.image(row), shape, piece.clone(), bytes);
                             let bytes = ByteRows::new(bytes, of.0, of.1);
-                            normalise(path, &bytes, &[0], &(0..piece.len()), out);
+                            normalize(path, &bytes, &[0], &(0..piece.len()), out);
                         }
                     }
                     Pixels::Floats(images) => {
@@ -266,7 +266,7 @@ impl Lines {
         Some(Lines { places, n, height })
     }
 
-    /// Writes these lines of image `row`: what [`Change::write`] writes, normalised on the way.
+    /// Writes these lines of image `row`: what [`Change::write`] writes, normalized on the way.
     /// Every line is read from where the shift has it, though some of what is read belongs to the
     /// line beside it, and then its end is reflected.
     ///
@@ -294,7 +294,7 @@ impl Lines {
                 _ => return false,
             }
         }
-        normalise_lines(path, pixels, &starts[..self.n], change.flip, scale, shift, out);
+        normalize_lines(path, pixels, &starts[..self.n], change.flip, scale, shift, out);
         for (at, of) in change.reflected(LINE) {
             let at = if change.flip { LINE - 1 - at } else { at };
             for (i, line) in lines.iter().enumerate() {
@@ -349,7 +349,7 @@ mod tests {
     }
 
     /// The definition, pixel by pixel, of an image padded by reflection (numpy's `np.pad(...,
-    /// mode="reflect")`: d c b | a b c d | c b a), turned about its centre, cut out of the padded
+    /// mode="reflect")`: d c b | a b c d | c b a), turned about its center, cut out of the padded
     /// one, and mirrored.
     fn plain(image: &[u8], Shape { channels, height, width }: Shape, change: Change) -> Vec<f32> {
         let inside = |at: i32, n: usize| {
@@ -448,7 +448,7 @@ mod tests {
         let mut whole = 0;
         for row in 0..300 {
             let (found, image) = (gathered(&images, &changes, row as u32, 40), images.image(row));
-            let (cy, cx) = changes.each[row].centre;
+            let (cy, cx) = changes.each[row].center;
             for (at, (&found, &pixel)) in found.iter().zip(image).enumerate() {
                 let (y, x) = ((at / 9 % 7) as i32, (at % 9) as i32);
                 let cut = (y - i32::from(cy)).abs() <= 1 && (x - i32::from(cx)).abs() <= 1;

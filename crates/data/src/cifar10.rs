@@ -486,7 +486,7 @@ pub(crate) mod tests {
 
         // The figures that everyone's transforms carry, as fractions of 255.
         let all: Vec<u32> = (0..50_000).collect();
-        let of = crate::Normalisation::per_channel(&data.train, &all).unwrap();
+        let of = crate::Normalization::per_channel(&data.train, &all).unwrap();
         for (found, published) in
             [(of.mean(), [0.4914, 0.4822, 0.4465]), (of.std(), [0.2470, 0.2435, 0.2616])]
         {

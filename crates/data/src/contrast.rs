@@ -1,8 +1,8 @@
-//! Per-image contrast normalisation: each image with its own mean taken off, divided by its own
+//! Per-image contrast normalization: each image with its own mean taken off, divided by its own
 //! deviation, √(variance + ε), over all its values (Coates, Ng & Lee 2011, "An analysis of
 //! single-layer networks in unsupervised feature learning", with ε = 10 for pixels of 0 to 255).
 //!
-//! It comes before the standardisation of each pixel, and for one image it is a factor and a
+//! It comes before the standardization of each pixel, and for one image it is a factor and a
 //! summand, so that pixels can stay bytes in memory.
 
 use crate::Images;
@@ -34,12 +34,12 @@ impl Gain {
     /// Pixels as they are.
     pub(crate) const NONE: Gain = Gain { gain: 1.0, offset: 0.0 };
 
-    /// The gains of all `images`, with the regulariser ε in squared pixel units; positive.
-    pub fn of(images: &Images, regulariser: f32) -> Vec<Gain> {
-        (0..images.len()).map(|i| Gain::of_image(images.image(i), regulariser)).collect()
+    /// The gains of all `images`, with the regularizer ε in squared pixel units; positive.
+    pub fn of(images: &Images, regularizer: f32) -> Vec<Gain> {
+        (0..images.len()).map(|i| Gain::of_image(images.image(i), regularizer)).collect()
     }
 
-    fn of_image(pixels: &[u8], regulariser: f32) -> Gain {
+    fn of_image(pixels: &[u8], regularizer: f32) -> Gain {
         let sums = |(sum, squares), &byte: &u8| {
             let x = u64::from(byte);
             (sum + x, squares + x * x)
@@ -48,7 +48,7 @@ impl Gain {
         let n = pixels.len() as f64;
         // n² var = n Σx² - (Σx)², in integers: nothing cancels.
         let spread = u128::from(squares) * pixels.len() as u128 - u128::from(sum).pow(2);
-        let gain = 1.0 / (spread as f64 / (n * n) + f64::from(regulariser)).sqrt();
+        let gain = 1.0 / (spread as f64 / (n * n) + f64::from(regularizer)).sqrt();
         Gain { gain: gain as f32, offset: (-(sum as f64) / n * gain) as f32 }
     }
 

@@ -115,9 +115,9 @@ pub enum Error {
         /// The number asked for validation.
         validation: usize,
     },
-    /// A mean and deviation that cannot normalise these images.
-    #[error("normalisation: {0}")]
-    Normalisation(String),
+    /// A mean and deviation that cannot normalize these images.
+    #[error("normalization: {0}")]
+    Normalization(String),
     /// A picture that cannot be read.
     #[error("cannot read {}: {problem}", path.display())]
     Photo {

@@ -284,7 +284,7 @@ impl Listing {
                 }
             },
         };
-        let channels = if whole().all(|(_, header)| header.is_grey) { 1 } else { 3 };
+        let channels = if whole().all(|(_, header)| header.is_gray) { 1 } else { 3 };
         Ok(Shape { channels, height: height as usize, width: width as usize })
     }
 }
@@ -460,8 +460,8 @@ pub struct Survey {
     pub classes: Vec<(String, [usize; 2])>,
     /// How many pictures have each width and height.
     pub sizes: BTreeMap<(u32, u32), usize>,
-    /// How many of the pictures have no colours.
-    pub grey: usize,
+    /// How many of the pictures have no colors.
+    pub gray: usize,
     /// Pictures that cannot be read, by name.
     pub broken: Vec<Error>,
     /// What a person should know of how the folder is taken.
@@ -487,17 +487,17 @@ pub fn survey(dir: &Path, reading: &Reading, progress: Progress) -> Result<Surve
         (name.clone(), parts.each_ref().map(|pictures| count(pictures, class)))
     };
     let classes = listing.classes.iter().enumerate().map(of).collect();
-    let (mut sizes, mut grey, mut broken) = (BTreeMap::new(), 0, Vec::new());
+    let (mut sizes, mut gray, mut broken) = (BTreeMap::new(), 0, Vec::new());
     for result in found {
         match result {
-            Ok(Header { width, height, is_grey }) => {
+            Ok(Header { width, height, is_gray }) => {
                 *sizes.entry((width, height)).or_default() += 1;
-                grey += usize::from(is_grey);
+                gray += usize::from(is_gray);
             }
             Err(error) => broken.push(error),
         }
     }
-    Ok(Survey { classes, sizes, grey, broken, notes: listing.notes })
+    Ok(Survey { classes, sizes, gray, broken, notes: listing.notes })
 }
 
 /// Whether a folder may be one of classes: there are folders in it.
@@ -531,7 +531,7 @@ mod tests {
         picture.into().save(path).unwrap();
     }
 
-    /// A picture of one colour, whose red says which it is.
+    /// A picture of one color, whose red says which it is.
     fn plain(red: u8) -> RgbImage {
         RgbImage::from_pixel(4, 3, Rgb([red, 7, 9]))
     }
@@ -675,7 +675,7 @@ mod tests {
             assert!(labels.eq(images.labels().iter().copied()), "each keeps its label");
         }
         let survey = survey(dir.path(), &reading(), &silent).unwrap();
-        assert_eq!((survey.broken.len(), survey.sizes[&(4, 3)], survey.grey), (2, 19, 0));
+        assert_eq!((survey.broken.len(), survey.sizes[&(4, 3)], survey.gray), (2, 19, 0));
     }
 
     #[test]
@@ -696,11 +696,11 @@ mod tests {
     }
 
     #[test]
-    fn grey_pictures_stay_grey_unless_one_has_colours() {
+    fn gray_pictures_stay_gray_unless_one_has_colors() {
         let dir = TempDir::new().unwrap();
-        let grey = |value: u8| GrayImage::from_pixel(2, 2, Luma([value]));
+        let gray = |value: u8| GrayImage::from_pixel(2, 2, Luma([value]));
         for (i, class) in ["a", "a", "b", "b"].iter().enumerate() {
-            save(dir.path(), &format!("{class}/{i}.png"), grey(10 * i as u8));
+            save(dir.path(), &format!("{class}/{i}.png"), gray(10 * i as u8));
         }
         let data = read(dir.path(), &reading(), &silent).unwrap().dataset;
         assert_eq!((data.train.shape().channels, data.train.dim()), (1, 4));
@@ -725,7 +725,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_that_cannot_be_learnt_from_are_refused_with_the_reason() {
+    fn folders_that_cannot_be_learned_from_are_refused_with_the_reason() {
         assert!(problem(of(&[]).path()).starts_with("DIR holds 0 pictures and no folder: put"));
         assert_eq!(
             problem(of(&[("a", 0..3)]).path()),

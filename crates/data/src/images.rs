@@ -29,7 +29,7 @@ use crate::Error;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// 3 for red, green and blue; 1 for grey.
+    /// 3 for red, green and blue; 1 for gray.
     pub channels: usize,
     /// Rows.
     pub height: usize,

@@ -1,4 +1,4 @@
-//! Labelled images: read, proved whole, split, put in order, normalised.
+//! Labelled images: read, proved whole, split, put in order, normalized.
 //!
 //! The way of an image through this crate:
 //!
@@ -6,18 +6,18 @@
 //!    labels and checksum in the same pass. Pixels stay bytes: 60,000 images are 184 MB. `place`
 //!    reads whatever else a folder may hold: CIFAR-100, MNIST's files, pictures.
 //! 2. [`Split::seeded`] sets validation images aside, as indices; no image is copied.
-//! 3. [`Normalisation`] holds the mean and deviation of the training part alone.
+//! 3. [`Normalization`] holds the mean and deviation of the training part alone.
 //! 4. [`Whitening`], where it is asked for, takes what the pixels of an image tell of each other.
 //! 5. [`epoch_order`] puts the training part in the order of one epoch.
 //!
 //! ```
-//! use chainrule_data::{Normalisation, Split, epoch_order, sample};
+//! use chainrule_data::{Normalization, Split, epoch_order, sample};
 //!
 //! let data = sample::read(); // real images, part of the program
 //! let split = Split::seeded(data.train.len(), 100, 0)?;
 //! let order = epoch_order(&split.train, 0, 1);
-//! let normalisation = Normalisation::per_pixel(&data.train, &split.train)?;
-//! let (scale, shift) = normalisation.scale_shift(data.train.dim())?;
+//! let normalization = Normalization::per_pixel(&data.train, &split.train)?;
+//! let (scale, shift) = normalization.scale_shift(data.train.dim())?;
 //!
 //! let first = data.train.image(order[0] as usize);
 //! let x: Vec<f32> = (0..first.len()).map(|j| scale[j] * f32::from(first[j]) + shift[j]).collect();
@@ -41,7 +41,7 @@ pub mod file;
 pub mod folder;
 pub mod idx;
 mod images;
-mod normalise;
+mod normalize;
 mod order;
 #[cfg(feature = "places")]
 mod parallel;
@@ -64,10 +64,10 @@ pub use cifar10::CLASSES as CIFAR10_CLASSES;
 pub use contrast::Gain;
 pub use error::Error;
 pub use images::{Dataset, FloatImages, Images, Shape};
-pub use normalise::Normalisation;
+pub use normalize::Normalization;
 pub use order::epoch_order;
 pub use pixels::Pixels;
 pub use size::Size;
 pub use split::Split;
 pub use verify::{FileReport, verify};
-pub use whiten::{LEAST_REGULARISER, Whitening};
+pub use whiten::{LEAST_REGULARIZER, Whitening};

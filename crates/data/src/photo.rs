@@ -3,8 +3,8 @@
 //! As the field does it for CIFAR-10: the picture is turned upright (EXIF), laid on white where it
 //! is transparent, cut in its middle to the proportions that are wanted, and that is brought to
 //! size by the triangle filter, which is as wide as a pixel of the result and so averages over all
-//! pixels behind it. A picture of the right size stays as it is, to the bit. Colours become grey,
-//! where grey is wanted, by the luma of Rec. 709: 0.2126 red, 0.7152 green, 0.0722 blue.
+//! pixels behind it. A picture of the right size stays as it is, to the bit. Colors become gray,
+//! where gray is wanted, by the luma of Rec. 709: 0.2126 red, 0.7152 green, 0.0722 blue.
 
 use std::io::{Cursor, Read};
 use std::path::Path;
@@ -34,7 +34,7 @@ const ENDINGS: [&str; 12] =
 /// let file = dir.path().join("photo.png");
 /// image::GrayImage::new(40, 30).save(&file)?;
 /// let header = photo::header(&file)?;
-/// assert_eq!((header.width, header.height, header.is_grey), (40, 30, true));
+/// assert_eq!((header.width, header.height, header.is_gray), (40, 30, true));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +43,8 @@ pub struct Header {
     pub width: u32,
     /// In pixels, once it stands upright.
     pub height: u32,
-    /// Whether it has one channel, and perhaps a transparency, and no colours.
-    pub is_grey: bool,
+    /// Whether it has one channel, and perhaps a transparency, and no colors.
+    pub is_gray: bool,
 }
 
 /// Whether a file is meant to be a picture: it begins as PNG or JPEG do, or its name ends as those
@@ -77,7 +77,7 @@ pub fn header(path: &Path) -> Result<Header, Error> {
             matches!(orientation, Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH)
         };
         let (width, height) = if is_turned { (height, width) } else { (width, height) };
-        Ok(Header { width, height, is_grey: !decoder.color_type().has_color() })
+        Ok(Header { width, height, is_gray: !decoder.color_type().has_color() })
     };
     header().map_err(refusal(path))
 }
@@ -160,7 +160,7 @@ fn decoder(bytes: &[u8]) -> Result<impl ImageDecoder + '_, String> {
     Ok(decoder)
 }
 
-/// Whether a JPEG goes on to its end marker. The decoder makes up what is missing, in grey.
+/// Whether a JPEG goes on to its end marker. The decoder makes up what is missing, in gray.
 ///
 /// Between two markers there are segments that tell their length, and, behind a start of scan,
 /// coded data in which an 0xFF is followed by 0 or a restart marker (ITU-T T.81, B.1.1).
@@ -190,7 +190,7 @@ fn is_whole_jpeg(bytes: &[u8]) -> bool {
 fn values(picture: DynamicImage, shape: Shape) -> Vec<u8> {
     let size = (shape.width as u32, shape.height as u32);
     match shape.channels {
-        1 => fit(grey(picture), size).into_raw(),
+        1 => fit(gray(picture), size).into_raw(),
         3 => {
             let small = fit(opaque(picture), size);
             (0..3).flat_map(|channel| small.pixels().map(move |pixel| pixel[channel])).collect()
@@ -217,7 +217,7 @@ fn opaque(picture: DynamicImage) -> RgbImage {
 }
 
 /// The picture in one channel of a byte, over white.
-fn grey(picture: DynamicImage) -> GrayImage {
+fn gray(picture: DynamicImage) -> GrayImage {
     if !picture.color().has_alpha() {
         return picture.into_luma8();
     }
@@ -320,20 +320,20 @@ mod tests {
     }
 
     #[test]
-    fn colours_become_grey_by_their_luma_and_the_transparent_white() {
+    fn colors_become_gray_by_their_luma_and_the_transparent_white() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("p.png");
-        let grey = |picture: DynamicImage| {
+        let gray = |picture: DynamicImage| {
             picture.save(&path).unwrap();
             read(&path, Shape { channels: 1, height: 1, width: 2 }).unwrap()
         };
-        let colours =
+        let colors =
             ImageBuffer::from_fn(2, 1, |x, _| Rgb([[255u8, 0, 0], [0, 255, 255]][x as usize]));
         // 255 · 0.2126 = 54.2; 255 · (0.7152 + 0.0722) = 200.8.
-        let found = grey(colours.into());
+        let found = gray(colors.into());
         assert!(found[0].abs_diff(54) <= 1 && found[1].abs_diff(201) <= 1, "{found:?}");
         let faint = ImageBuffer::from_fn(2, 1, |x, _| LumaA([[100u8, 51], [9, 0]][x as usize]));
-        assert_eq!(grey(faint.into()), [224, 255]);
+        assert_eq!(gray(faint.into()), [224, 255]);
     }
 
     #[test]
@@ -346,11 +346,11 @@ mod tests {
         picture.save(&path).unwrap();
         let values = read(&path, Shape { channels: 3, height: 6, width: 10 }).unwrap();
         assert_eq!(values, vec![200; 180]);
-        assert_eq!(header(&path).unwrap(), Header { width: 20, height: 20, is_grey: false });
+        assert_eq!(header(&path).unwrap(), Header { width: 20, height: 20, is_gray: false });
     }
 
     #[test]
-    fn one_colour_stays_that_colour_at_any_size_and_shape() {
+    fn one_color_stays_that_color_at_any_size_and_shape() {
         for (width, height) in [(1, 1), (7, 300), (100, 33), (31, 32), (3000, 2)] {
             let pixels = through(RgbImage::from_pixel(width, height, Rgb([9, 130, 251])), "p.png");
             let wanted = [9, 130, 251].map(|value| [value; 1024]).concat();
@@ -376,15 +376,15 @@ mod tests {
             let all = through(picture, "photo.png");
             [all[0], all[1024], all[2048]]
         };
-        let grey = ImageBuffer::from_pixel(8, 8, Luma([77u8]));
+        let gray = ImageBuffer::from_pixel(8, 8, Luma([77u8]));
         let deep = ImageBuffer::from_pixel(8, 8, Luma([0x4d4du16]));
-        let colour = ImageBuffer::from_pixel(8, 8, Rgb([0x0a0au16, 0xffff, 0]));
+        let color = ImageBuffer::from_pixel(8, 8, Rgb([0x0a0au16, 0xffff, 0]));
         let faint = ImageBuffer::from_pixel(8, 8, Rgba([255u8, 0, 100, 51]));
         let gone = ImageBuffer::from_pixel(8, 8, LumaA([0u8, 0]));
-        assert_eq!(pixels(grey.into()), [77; 3]);
+        assert_eq!(pixels(gray.into()), [77; 3]);
         assert_eq!(pixels(deep.into()), [77; 3]);
-        assert_eq!(pixels(colour.into()), [10, 255, 0]);
-        // A fifth of the colour, four of white: 51 + 204, 204, 20 + 204.
+        assert_eq!(pixels(color.into()), [10, 255, 0]);
+        // A fifth of the color, four of white: 51 + 204, 204, 20 + 204.
         assert_eq!(pixels(faint.into()), [255, 204, 224]);
         assert_eq!(pixels(gone.into()), [255; 3]);
     }

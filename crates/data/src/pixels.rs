@@ -1,4 +1,4 @@
-//! The numbers that a network reads of its images: bytes, normalised while they are gathered, or
+//! The numbers that a network reads of its images: bytes, normalized while they are gathered, or
 //! numbers that were computed beforehand.
 
 use std::ops::Range;
@@ -97,7 +97,7 @@ impl<T: Scalar> Rows<T> for Pixels<'_> {
                 for (&row, out) in rows.iter().zip(out.chunks_exact_mut(columns.len().max(1))) {
                     let bytes = &images.image(row as usize)[columns.clone()];
                     let of = (&scale[columns.clone()], &shift[columns.clone()]);
-                    standardise(bytes, gains[row as usize], of, out);
+                    standardize(bytes, gains[row as usize], of, out);
                 }
             }
             Pixels::Floats(images) => images.gather(path, rows, columns, out),
@@ -109,8 +109,8 @@ impl<T: Scalar> Rows<T> for Pixels<'_> {
     }
 }
 
-/// Values of an image with a contrast normalisation, each times its scale plus its shift.
-pub(crate) fn standardise<V: Copy + Into<f32>, T: Scalar>(
+/// Values of an image with a contrast normalization, each times its scale plus its shift.
+pub(crate) fn standardize<V: Copy + Into<f32>, T: Scalar>(
     values: &[V],
     gain: Gain,
     (scale, shift): (&[f32], &[f32]),

@@ -120,7 +120,7 @@ pub struct Loaded {
 /// # }
 ///
 /// // What a folder is depends on what its files hold, not on their names.
-/// assert!(matches!(place::recognise(dir)?, Contents::Idx(files) if files.len() == 4));
+/// assert!(matches!(place::recognize(dir)?, Contents::Idx(files) if files.len() == 4));
 /// # Ok::<(), chainrule_data::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,7 +139,7 @@ pub enum Contents {
 ///
 /// # Errors
 /// If it is no folder, or holds nothing that is known, or two kinds at once.
-pub fn recognise(dir: &Path) -> Result<Contents, Error> {
+pub fn recognize(dir: &Path) -> Result<Contents, Error> {
     let refuse = |problem: String| Error::Place { path: dir.to_owned(), problem };
     let failed = |reason: std::io::Error| match reason.kind() {
         ErrorKind::NotFound => refuse("is not there: expected a folder of images".into()),
@@ -246,9 +246,9 @@ fn are_records(file: &mut File, length: u64, limits: &[usize]) -> std::io::Resul
 /// Reads whatever lies in a folder.
 ///
 /// # Errors
-/// As [`recognise`], and as the reader of what is found there.
+/// As [`recognize`], and as the reader of what is found there.
 pub fn read(dir: &Path, reading: &Reading, progress: Progress) -> Result<Loaded, Error> {
-    let dataset = match recognise(dir)? {
+    let dataset = match recognize(dir)? {
         Contents::Folder => return folder::read(dir, reading, progress),
         Contents::Cifar10(files) if files.iter().any(|file| is_named_officially(file)) => {
             cifar10::read(dir)?
@@ -302,7 +302,7 @@ mod tests {
     use super::*;
 
     fn refusal(dir: &Path) -> String {
-        let error = recognise(dir).unwrap_err().to_string();
+        let error = recognize(dir).unwrap_err().to_string();
         error.replace(&dir.display().to_string(), "DIR")
     }
 
@@ -353,7 +353,7 @@ mod tests {
             let dir = TempDir::new().unwrap();
             let path = dir.path().join("data_batch_1.bin");
             fs::write(&path, bytes).unwrap();
-            assert_eq!(recognise(dir.path()).unwrap(), kind(vec![path]));
+            assert_eq!(recognize(dir.path()).unwrap(), kind(vec![path]));
         };
         content(Contents::Idx, &array(&[1], &[1]));
         content(Contents::Cifar100, &[&[19, 99][..], &[255; 3072]].concat().repeat(20));
@@ -362,7 +362,7 @@ mod tests {
         content(Contents::Cifar10, &[&[20, 99][..], &[255; 3072]].concat().repeat(20));
         let dir = TempDir::new().unwrap();
         fs::create_dir(dir.path().join("cat")).unwrap();
-        assert_eq!(recognise(dir.path()).unwrap(), Contents::Folder);
+        assert_eq!(recognize(dir.path()).unwrap(), Contents::Folder);
     }
 
     #[test]

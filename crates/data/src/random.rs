@@ -40,7 +40,7 @@ pub(crate) fn generator(seed: u64, purpose: Purpose, counter: u64) -> Pcg64 {
 /// A uniform integer below `bound`, which is not 0, without bias.
 ///
 /// Lemire 2019, "Fast random integer generation in an interval": the upper half of `x · bound`
-/// for a random 32-bit `x`, drawn anew where the lower half would favour some values.
+/// for a random 32-bit `x`, drawn anew where the lower half would favor some values.
 pub(crate) fn below(rng: &mut impl Rng, bound: u32) -> u32 {
     let mut draw = || (rng.next_u64() >> 32) * u64::from(bound);
     let mut product = draw();

@@ -1,7 +1,7 @@
-//! Rotations: an image turned about its centre, in one resampling with its shift and its mirroring.
+//! Rotations: an image turned about its center, in one resampling with its shift and its mirroring.
 //!
 //! Position p = (y + dy, x + dx) of the shifted image, x counted from the right if it is mirrored,
-//! is read at c + R (p - c), where c is the centre of the stored image and R the rotation
+//! is read at c + R (p - c), where c is the center of the stored image and R the rotation
 //!
 //! ```text
 //! y' = cos y - sin x
@@ -105,7 +105,7 @@ mod tests {
     fn a_quarter_turn_moves_every_pixel_to_its_place() {
         // Clockwise, as numpy.rot90(x, -1): a b / c d becomes c a / d b.
         let shape = Shape { channels: 1, height: 2, width: 2 };
-        let change = Change { flip: false, shift: (0, 0), centre: (0, 0), turn: None };
+        let change = Change { flip: false, shift: (0, 0), center: (0, 0), turn: None };
         let mut out = [0.0; 4];
         change.write_turned(Turn::of(90.0), &[1u8, 2, 3, 4], shape, 0..4, &mut out);
         let near = out.iter().zip([3.0, 1.0, 4.0, 2.0]).all(|(a, b)| (a - b).abs() < 1e-5);

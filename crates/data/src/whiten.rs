@@ -1,9 +1,9 @@
 //! ZCA whitening: images whose pixels no longer tell of each other, and that are still images.
 //!
-//! With the covariance C of the standardised training pixels, x becomes P x, where
+//! With the covariance C of the standardized training pixels, x becomes P x, where
 //! P = (C + εI)^(-1/2) is symmetric: of all maps that whiten, the one that changes the images least
 //! (Bell & Sejnowski 1997). Directions in which the images hardly vary are mostly noise, and the
-//! regulariser ε keeps them from being blown up: a variance of λ becomes λ / (λ + ε).
+//! regularizer ε keeps them from being blown up: a variance of λ becomes λ / (λ + ε).
 //!
 //! As P is linear, a first layer W on whitened pixels is the layer W P on plain ones
 //! ([`Whitening::fold`]), and nobody who uses the network need know of it.
@@ -16,8 +16,8 @@ use chainrule_tensor::{Path, Tensor, View, ViewMut, gemm};
 
 use crate::{Error, FloatImages, Shape};
 
-/// Smallest regulariser: below it the inverse root would be made of rounding.
-pub const LEAST_REGULARISER: f64 = 1e-6;
+/// Smallest regularizer: below it the inverse root would be made of rounding.
+pub const LEAST_REGULARIZER: f64 = 1e-6;
 
 /// Images whose products are summed up, and images that are whitened, at a time.
 const SUMMED: usize = 1024;
@@ -49,8 +49,8 @@ pub struct Whitening {
 }
 
 impl Whitening {
-    /// P for the standardised `images` of `shape`, learned from those of `training`, with the
-    /// regulariser ε, from [`LEAST_REGULARISER`] on. Tells `progress` what it is about to do.
+    /// P for the standardized `images` of `shape`, learned from those of `training`, with the
+    /// regularizer ε, from [`LEAST_REGULARIZER`] on. Tells `progress` what it is about to do.
     ///
     /// It takes O(n dim²) for the covariance and O(dim³) for the root, and room for four matrices
     /// (dim, dim) of `f64`.
@@ -59,19 +59,19 @@ impl Whitening {
     /// [`Error::Whitening`] if a pixel is the same in all images.
     ///
     /// # Panics
-    /// If there is no training image or no such one, or the regulariser is too small.
+    /// If there is no training image or no such one, or the regularizer is too small.
     pub fn fit(
         images: &impl Rows<f64>,
         shape: Shape,
         training: &[u32],
-        regulariser: f64,
+        regularizer: f64,
         (path, team): (Path, Team),
         mut progress: impl FnMut(&str),
     ) -> Result<Self, Error> {
-        assert!(regulariser >= LEAST_REGULARISER, "a regulariser of {regulariser}");
+        assert!(regularizer >= LEAST_REGULARIZER, "a regularizer of {regularizer}");
         progress("the covariance of their pixels");
         let mut covariance = covariance(images, training, path, &team);
-        // Standardised pixels have variance 1, but for those that have none.
+        // Standardized pixels have variance 1, but for those that have none.
         let constant = (0..shape.dim()).find(|&i| covariance.row(i)[i] < 0.5);
         if let Some(at) = constant {
             let area = shape.height * shape.width;
@@ -84,20 +84,20 @@ impl Whitening {
                 training.len()
             )));
         }
-        (0..shape.dim()).for_each(|i| covariance.row_mut(i)[i] += regulariser);
+        (0..shape.dim()).for_each(|i| covariance.row_mut(i)[i] += regularizer);
         progress("the inverse root of it");
-        let root = inverse_root(covariance, regulariser, &team);
+        let root = inverse_root(covariance, regularizer, &team);
         let root = root.ok_or_else(|| {
             Error::Whitening(format!(
-                "the covariance of the pixels has no inverse root with a regulariser of \
-                 {regulariser}: choose a larger zca"
+                "the covariance of the pixels has no inverse root with a regularizer of \
+                 {regularizer}: choose a larger zca"
             ))
         })?;
         let matrix = Tensor::from_fn(root.rows(), root.rows(), |i, j| root.row(i)[j] as f32);
         Ok(Self { matrix, shape, path, team })
     }
 
-    /// The first `n` of the standardised `images`, whitened.
+    /// The first `n` of the standardized `images`, whitened.
     pub fn apply(&self, images: &impl Rows<f32>, n: usize) -> FloatImages {
         let dim = self.shape.dim();
         let mut values = vec![0.0; n * dim];
@@ -153,9 +153,9 @@ mod tests {
     use chainrule_tensor::bytes::ByteRows;
 
     use super::*;
-    use crate::{Images, Normalisation};
+    use crate::{Images, Normalization};
 
-    /// Images whose neighbouring pixels are alike.
+    /// Images whose neighboring pixels are alike.
     fn images(n: usize, shape: Shape) -> Images {
         let (mut state, mut last) = (1u32, 0);
         let pixel = |_| {
@@ -167,16 +167,16 @@ mod tests {
     }
 
     fn scaled(images: &Images, training: &[u32]) -> (Vec<f32>, Vec<f32>) {
-        let of = Normalisation::per_pixel(images, training).unwrap();
+        let of = Normalization::per_pixel(images, training).unwrap();
         of.scale_shift(images.dim()).unwrap()
     }
 
-    fn fit(images: &Images, n: u32, regulariser: f64, threads: usize) -> Result<Whitening, Error> {
+    fn fit(images: &Images, n: u32, regularizer: f64, threads: usize) -> Result<Whitening, Error> {
         let training: Vec<u32> = (0..n).collect();
         let (scale, shift) = scaled(images, &training);
         let rows = ByteRows::new(images.pixels(), &scale, &shift);
         let team = (Path::best(), Team::new(threads).unwrap());
-        Whitening::fit(&rows, images.shape(), &training, regulariser, team, |_| ())
+        Whitening::fit(&rows, images.shape(), &training, regularizer, team, |_| ())
     }
 
     #[test]
@@ -201,16 +201,16 @@ mod tests {
     }
 
     #[test]
-    fn whitened_pixels_covary_as_the_regulariser_leaves_them_and_are_the_same_bits_on_any_threads()
+    fn whitened_pixels_covary_as_the_regularizer_leaves_them_and_are_the_same_bits_on_any_threads()
     {
         // More pixels than a block of rows has, more images than one sum, and some that only watch.
         let shape = Shape { channels: 3, height: 7, width: 9 };
-        let (images, n, regulariser) = (images(1500, shape), 1400u32, 0.1);
+        let (images, n, regularizer) = (images(1500, shape), 1400u32, 0.1);
         let training: Vec<u32> = (0..n).collect();
         let (scale, shift) = scaled(&images, &training);
         let rows = ByteRows::new(images.pixels(), &scale, &shift);
         let whitened: Vec<_> = (1..=3)
-            .map(|threads| fit(&images, n, regulariser, threads).unwrap().apply(&rows, 1500))
+            .map(|threads| fit(&images, n, regularizer, threads).unwrap().apply(&rows, 1500))
             .collect();
         assert!(whitened[0] == whitened[1] && whitened[0] == whitened[2]);
 
@@ -220,7 +220,7 @@ mod tests {
         let after = covariance(&whitened[0], &training, Path::best(), &team);
         assert!(before.row(0)[1] > 0.5, "these pixels tell of each other");
         let mut regular = before.clone();
-        (0..shape.dim()).for_each(|i| regular.row_mut(i)[i] += regulariser);
+        (0..shape.dim()).for_each(|i| regular.row_mut(i)[i] += regularizer);
         let mut product = Tensor::zeros(shape.dim(), shape.dim());
         gemm(1.0, after.view(), regular.view(), 0.0, product.view_mut()).unwrap();
         for (found, want) in product.as_slice().iter().zip(before.as_slice()) {

@@ -48,7 +48,7 @@ impl Mutator<'_> {
     /// # Panics
     /// If there is no seed.
     pub fn input(&self, number: u64) -> Vec<u8> {
-        // Neighbouring numbers must not be neighbouring states: SplitMix64's odd constant.
+        // Neighboring numbers must not be neighboring states: SplitMix64's odd constant.
         let state = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mut draw = Draw(Pcg64::seed_from_u64(state));
         let mut bytes = draw.pick(self.seeds).clone();

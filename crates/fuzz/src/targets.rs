@@ -38,7 +38,7 @@ pub const TARGETS: [Target; 11] = [
         name: "recipe",
         run: recipe,
         layers: &[],
-        words: "hidden_dim|learning_rate|lr_decay|batch_size|epochs|reg|momentum|weight_scale|normalise|\
+        words: "hidden_dim|learning_rate|lr_decay|batch_size|epochs|reg|momentum|weight_scale|normalize|\
                 \"pixel\"|\"channel\"|validation|seed|shuffle|max_steps|threads|init_from|data|\"sample\"|\
                 data_dir|[provenance]\n| = |\n|true|inf|nan|-0|1e308|0x7f|1_000|[|]|{a=|}|\
                 a.a.a.a.a.a.a.a.|'''|\"\"\"|\\u0000|#|[[a]]\n|9223372036854775807|\
@@ -187,7 +187,7 @@ fn arrays(bytes: &[u8]) -> bool {
     taken(read)
 }
 
-/// A picture, brought to another size in colours or in grey.
+/// A picture, brought to another size in colors or in gray.
 fn picture(bytes: &[u8]) -> bool {
     let shape = Shape { channels: 1 + 2 * (bytes.len() % 2), height: 5, width: 8 };
     let read = photo::parse(bytes, shape);

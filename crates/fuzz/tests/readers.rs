@@ -33,7 +33,7 @@ fn what_a_layer_opens_and_closes_again_is_read_as_before() {
 #[test]
 fn mutated_files_are_read_or_refused_and_never_panic_or_take_long() {
     let folder = tempfile::tempdir().unwrap();
-    // Unoptimised, and beside other tests: the limit is generous.
+    // Unoptimized, and beside other tests: the limit is generous.
     let campaign = Campaign {
         inputs: 3_000,
         seed: 0,

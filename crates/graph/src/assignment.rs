@@ -380,7 +380,7 @@ fn derivation() -> String {
                 let h = 1e-5;
                 (sigmoid::value(s + h) - sigmoid::value(s - h)) / (2.0 * h)
             },
-            "the sigmoid, written as a power; its value here by a centred difference",
+            "the sigmoid, written as a power; its value here by a centered difference",
         ),
         (
             "<mo>−</mo><msup><mrow><mo>(</mo>@D<mo>)</mo></mrow><mrow><mo>−</mo><mn>2</mn></mrow></msup>\
@@ -390,7 +390,7 @@ fn derivation() -> String {
                 let inner = (decay(s + h) - decay(s - h)) / (2.0 * h);
                 -(1.0 + decay(s)).powi(-2) * inner
             },
-            "the chain rule: outer times inner derivative, the inner one by a centred difference",
+            "the chain rule: outer times inner derivative, the inner one by a centered difference",
         ),
         (
             "<mo>−</mo><msup><mrow><mo>(</mo>@D<mo>)</mo></mrow><mrow><mo>−</mo><mn>2</mn></mrow></msup>\

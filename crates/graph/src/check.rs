@@ -1,10 +1,10 @@
-//! The backward pass against centred differences.
+//! The backward pass against centered differences.
 //!
 //! ```text
 //! ∂f/∂x  ≈  D(h) = (f(x + h) - f(x - h)) / 2h
 //! ```
 //!
-//! A centred difference has an error of its own, and a check that doesn't know
+//! A centered difference has an error of its own, and a check that doesn't know
 //! it either cries wolf or sleeps. Two parts are estimated for each variable:
 //!
 //! - truncation, of order h²: D(2h) - D(h) is three times that of D(h);
@@ -22,7 +22,7 @@ use std::cmp::Ordering;
 use crate::circuit::Circuit;
 use crate::tape::{Graph, NodeId};
 
-/// Relative difference up to which gradient and centred difference agree.
+/// Relative difference up to which gradient and centered difference agree.
 const TOLERANCE: f64 = 1e-6;
 
 /// What the comparison came to.
@@ -40,7 +40,7 @@ const TOLERANCE: f64 = 1e-6;
 pub enum Verdict {
     /// Equal to one part in a million.
     Agrees,
-    /// They differ by less than the centred difference can resolve.
+    /// They differ by less than the centered difference can resolve.
     Unresolved,
     /// Between x - h and x + h a relu, abs, max or min changes sides, so that
     /// the difference straddles a kink and says nothing about the gradient.
@@ -70,11 +70,11 @@ pub struct Checked {
     pub variable: NodeId,
     /// By the backward pass.
     pub gradient: f64,
-    /// By the centred difference.
+    /// By the centered difference.
     pub difference: f64,
-    /// The h of the centred difference.
+    /// The h of the centered difference.
     pub step: f64,
-    /// What the centred difference may be off by, by its own rounding and
+    /// What the centered difference may be off by, by its own rounding and
     /// truncation.
     pub resolution: f64,
     /// What follows.
@@ -94,7 +94,7 @@ fn relative_error(a: f64, b: f64) -> f64 {
     if scale == 0.0 { 0.0 } else { (a - b).abs() / scale }
 }
 
-/// Compares the gradient of each of `variables` with a centred difference. It
+/// Compares the gradient of each of `variables` with a centered difference. It
 /// runs the graph forward eight times for each of them.
 ///
 /// ```

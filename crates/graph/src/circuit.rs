@@ -5,7 +5,7 @@
 //! gate, and a number beside an operator is part of its gate (`+1`, `×(-1)`),
 //! 1/u is one gate, and e^u is exp. *Primitive* makes a - b out of `×(-1)` and
 //! `+`, a/b out of `1/x` and `×`, and the sigmoid out of `×(-1)`, `exp`, `+1`
-//! and `1/x`. *Fused* recognises 1/(1 + exp(-u)) and makes it one sigmoid gate.
+//! and `1/x`. *Fused* recognizes 1/(1 + exp(-u)) and makes it one sigmoid gate.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

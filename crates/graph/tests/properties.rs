@@ -1,4 +1,4 @@
-//! Random formulas against an evaluator of their own and against centred
+//! Random formulas against an evaluator of their own and against centered
 //! differences; random text against the reader.
 
 use std::collections::BTreeMap;
@@ -182,7 +182,7 @@ proptest! {
     }
 
     #[test]
-    fn no_gradient_differs_from_its_centred_difference(
+    fn no_gradient_differs_from_its_centered_difference(
         tree in tree(),
         at in prop::array::uniform4(-3.0..3.0_f64),
         gates in prop::sample::select(vec![Gates::Written, Gates::Primitive, Gates::Fused]),

@@ -7,9 +7,9 @@
 //! a₀ = x,  a_l = relu(W_l a_{l-1} + b_l),  p = softmax(W_L a_{L-1} + b_L)
 //!
 //! No hidden width at all makes it the linear softmax classifier. The ReLU may be another
-//! activation, and a normalisation may stand before it ([`Hidden`]); that has the names of PyTorch's
+//! activation, and a normalization may stand before it ([`Hidden`]); that has the names of PyTorch's
 //! `BatchNorm1d` or `LayerNorm`, `norm1.weight` (γ), `norm1.bias` (β, in place of `fc1.bias`), and, of
-//! a batch normalisation, `norm1.running_mean` and `norm1.running_var`.
+//! a batch normalization, `norm1.running_mean` and `norm1.running_var`.
 
 use std::ops::Range;
 
@@ -70,8 +70,8 @@ pub enum ArchitectureError {
 /// A multi-layer perceptron with a softmax at its end: widths and parameters, nothing that moves.
 ///
 /// All parameters lie in one flat buffer, layer after layer, each layer's weight (outputs x
-/// inputs, row-major) before its bias, and then its normalisation, so that a gradient or an
-/// optimiser's state of the same length has the same layout.
+/// inputs, row-major) before its bias, and then its normalization, so that a gradient or an
+/// optimizer's state of the same length has the same layout.
 ///
 /// ```
 /// use chainrule_nn::{Init, SoftmaxClassifier};
@@ -300,7 +300,7 @@ impl<T: Scalar> SoftmaxClassifier<T> {
         (0..self.depth()).flat_map(layer).filter(|part| !part.range.is_empty()).collect()
     }
 
-    /// The same function without batch normalisation: as its running statistics stand, that is a
+    /// The same function without batch normalization: as its running statistics stand, that is a
     /// scale and a shift, which go into weight and bias. Other networks are returned as they are.
     pub fn folded(&self) -> Self {
         if self.hidden.norm != Norm::Batch {

@@ -19,7 +19,7 @@ use crate::layout::{LinearLayout, is_narrow};
 use crate::noise::Noise;
 use crate::softmax::cross_entropy;
 use crate::step::{Batch, Coefficients, Core, Layer, Learned, Rule, meet_before_next_batch};
-use crate::{Hidden, Norm, Optimiser, Regularisation, SoftmaxClassifier, Step};
+use crate::{Hidden, Norm, Optimizer, Regularization, SoftmaxClassifier, Step};
 
 /// Rows that are evaluated at once.
 const EVALUATION_ROWS: usize = 256;
@@ -51,7 +51,7 @@ pub struct Engine<T = f32> {
     batch: usize,
     /// Steps taken in all.
     steps: u64,
-    regularisation: Regularisation,
+    regularization: Regularization,
     average: Option<f64>,
     clip_norm: Option<f64>,
     watch: bool,
@@ -164,7 +164,7 @@ impl<T: Scalar> Engine<T> {
             cores,
             batch,
             steps: 0,
-            regularisation: Regularisation::default(),
+            regularization: Regularization::default(),
             average: None,
             clip_norm: None,
             watch: false,
@@ -207,11 +207,11 @@ impl<T: Scalar> Engine<T> {
     ///
     /// # Panics
     /// If a share is not from 0 to below 1, or mixup's α is negative.
-    pub fn set_regularisation(&mut self, regularisation: Regularisation) {
-        let Regularisation { dropout, mixup, label_smoothing, .. } = regularisation;
+    pub fn set_regularization(&mut self, regularization: Regularization) {
+        let Regularization { dropout, mixup, label_smoothing, .. } = regularization;
         assert!([dropout, label_smoothing].iter().all(|share| (0.0..1.0).contains(share)));
         assert!(mixup >= 0.0, "mixup's α is positive, or 0 for none");
-        self.regularisation = regularisation;
+        self.regularization = regularization;
     }
 
     /// Keeps a running mean of all parameters, an exponential one, of which a step leaves the share
@@ -230,7 +230,7 @@ impl<T: Scalar> Engine<T> {
         }
     }
 
-    /// Steps taken so far. The optimisers' corrections and the random numbers of a step depend on
+    /// Steps taken so far. The optimizers' corrections and the random numbers of a step depend on
     /// it.
     pub fn steps(&self) -> u64 {
         self.steps
@@ -275,7 +275,7 @@ impl<T: Scalar> Engine<T> {
         }
     }
 
-    /// Takes over the optimiser's velocity, laid out as the parameters of a classifier.
+    /// Takes over the optimizer's velocity, laid out as the parameters of a classifier.
     ///
     /// # Panics
     /// If the widths are not those that the engine was made for.
@@ -288,7 +288,7 @@ impl<T: Scalar> Engine<T> {
         self.get(|learned| &learned.value)
     }
 
-    /// The running mean of the gradient's squares that an optimiser has kept, laid out as the
+    /// The running mean of the gradient's squares that an optimizer has kept, laid out as the
     /// parameters of a classifier; of one that keeps none, nothing.
     pub fn squares(&self) -> Option<SoftmaxClassifier<T>> {
         self.get_if_kept(|learned| &learned.squares)
@@ -343,7 +343,7 @@ impl<T: Scalar> Engine<T> {
         kept.then(|| self.get(part))
     }
 
-    /// The optimiser's velocity, laid out as the parameters of a classifier.
+    /// The optimizer's velocity, laid out as the parameters of a classifier.
     ///
     /// After one step with a learning rate and a momentum of 0 it is the gradient.
     pub fn velocity(&self) -> SoftmaxClassifier<T> {
@@ -367,7 +367,7 @@ impl<T: Scalar> Engine<T> {
         labels: &[u8],
         order: &[u32],
         batch: usize,
-        rule: impl Into<Optimiser<T>>,
+        rule: impl Into<Optimizer<T>>,
     ) -> Result<(), Diverged> {
         let rule = rule.into();
         self.train_each(data, labels, order, batch, |_| rule, |_| ControlFlow::Continue(()))
@@ -386,7 +386,7 @@ impl<T: Scalar> Engine<T> {
     ///
     /// # Panics
     /// As [`Engine::train`].
-    pub fn train_each<O: Into<Optimiser<T>>>(
+    pub fn train_each<O: Into<Optimizer<T>>>(
         &mut self,
         data: &impl Rows<T>,
         labels: &[u8],
@@ -404,7 +404,7 @@ impl<T: Scalar> Engine<T> {
         let layers = &self.layers;
         let watch = Watch::new(layers.len());
         let (clip_norm, watching) = (self.clip_norm, self.watch.then_some(&watch));
-        let (taken, regularisation) = (self.steps, self.regularisation);
+        let (taken, regularization) = (self.steps, self.regularization);
         // Of early steps less is kept.
         let average = |t: u64| {
             let keep = self.average.map(|keep| keep.min((1 + t) as f64 / (10 + t) as f64));
@@ -430,8 +430,8 @@ impl<T: Scalar> Engine<T> {
                 let batch = Batch { data, labels, rows };
                 let t = taken + step as u64 + 1;
                 let coefficients =
-                    Coefficients { optimiser: rule(step).into(), t, average: average(t) };
-                let noise = Noise::new(regularisation, t);
+                    Coefficients { optimizer: rule(step).into(), t, average: average(t) };
+                let noise = Noise::new(regularization, t);
                 let rule = Rule { coefficients, noise, clip_norm, watch: watching };
                 let loss = core.step(layers, member, batch, rule, report);
                 // Every core has computed the same loss and sees the same findings, so all leave

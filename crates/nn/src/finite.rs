@@ -4,7 +4,7 @@
 //! that is NaN. The cause is the first place that is not finite in the order of the mathematics:
 //!
 //! ```text
-//! forward    the input; of each layer its weight, the scale of its normalisation, its bias, its
+//! forward    the input; of each layer its weight, the scale of its normalization, its bias, its
 //!            activations; the loss
 //! backward   from the last layer to the first, the gradient by its activations
 //! update     from the last layer to the first, the velocity, then the weight, scale or bias
@@ -40,7 +40,7 @@ pub enum Place {
     Input,
     /// The weight of a layer.
     Weight(usize),
-    /// γ of the normalisation behind a layer.
+    /// γ of the normalization behind a layer.
     Scale(usize),
     /// The bias of a layer.
     Bias(usize),

@@ -1,6 +1,6 @@
-//! Every derivative against a centred difference, in `f64`.
+//! Every derivative against a centered difference, in `f64`.
 //!
-//! The difference is the six-point one, a centred difference with its first two error terms taken
+//! The difference is the six-point one, a centered difference with its first two error terms taken
 //! out by Richardson's extrapolation:
 //!
 //! f'(x) ≈ (45 (f(x+h) - f(x-h)) - 9 (f(x+2h) - f(x-2h)) + (f(x+3h) - f(x-3h))) / 60h
@@ -9,7 +9,7 @@
 //! |a - n| / max(1e-8, |a| + |n|) for the analytic a and the numeric n. With h = 5e-3 truncation
 //! and rounding both stay near 1e-13, so that even the smallest of some thousand derivatives is
 //! known to 1e-7, and a larger difference is a mistake and nothing else. Where a function bends more
-//! sharply, as it does behind a normalisation of few numbers, h is made smaller, and the best
+//! sharply, as it does behind a normalization of few numbers, h is made smaller, and the best
 //! agreement counts: a wrong derivative agrees with none.
 //!
 //! A ReLU has no derivative at 0. Where one of the six points lies on the other side of such a
@@ -35,7 +35,7 @@ use crate::classifier::Parameter;
 use crate::layout::LinearLayout;
 use crate::linear::Workspace;
 use crate::{
-    Activation, Engine, Hidden, Init, Norm, Regularisation, Sgd, SoftmaxClassifier, Step, linear,
+    Activation, Engine, Hidden, Init, Norm, Regularization, Sgd, SoftmaxClassifier, Step, linear,
     norm, relu, softmax,
 };
 
@@ -52,13 +52,13 @@ const STEPS: [f64; 4] = [5e-3, 1.5e-3, 5e-4, 5e-5];
 ///
 /// ```
 /// use chainrule_nn::gradcheck::{BOUND, Elements, Row, Training};
-/// # use chainrule_nn::{Init, Regularisation, SoftmaxClassifier};
+/// # use chainrule_nn::{Init, Regularization, SoftmaxClassifier};
 /// # use chainrule_tensor::{Path, Tensor};
 /// # let x = Tensor::from_fn(4, 3, |i, j| (i as f64 - 1.5) * (j as f64 + 0.5));
 /// # let (labels, rows) = ([0, 1, 1, 0], [0, 1, 2, 3]);
 /// # let model = SoftmaxClassifier::new(&[3, 5, 2], Init::He, 1)?;
-/// # let regularisation = Regularisation::default();
-/// # let training = Training { data: &x, labels: &labels, rows: &rows, regularisation, l2: 0.1 };
+/// # let regularization = Regularization::default();
+/// # let training = Training { data: &x, labels: &labels, rows: &rows, regularization, l2: 0.1 };
 /// let table: Vec<Row> = training.check("small", &model, Elements::All, Path::best(), 1)?;
 /// assert_eq!((table[0].parameter.as_str(), table[0].checked), ("fc1.weight", 15));
 /// assert!(table[0].worst_relative_error < BOUND);
@@ -85,13 +85,13 @@ pub struct Row {
 ///
 /// ```
 /// use chainrule_nn::gradcheck::{Elements, Training};
-/// # use chainrule_nn::{Init, Regularisation, SoftmaxClassifier};
+/// # use chainrule_nn::{Init, Regularization, SoftmaxClassifier};
 /// # use chainrule_tensor::{Path, Tensor};
 /// # let x = Tensor::from_fn(4, 3, |i, j| (i as f64 - 1.5) * (j as f64 + 0.5));
 /// # let (labels, rows) = ([0, 1, 1, 0], [0, 1, 2, 3]);
 /// # let model = SoftmaxClassifier::new(&[3, 5, 2], Init::He, 1)?;
-/// # let regularisation = Regularisation::default();
-/// # let training = Training { data: &x, labels: &labels, rows: &rows, regularisation, l2: 0.1 };
+/// # let regularization = Regularization::default();
+/// # let training = Training { data: &x, labels: &labels, rows: &rows, regularization, l2: 0.1 };
 /// let few = training.check("small", &model, Elements::Few(2), Path::best(), 1)?;
 /// assert!(few.iter().all(|row| row.checked <= 2 && row.passed));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -257,7 +257,7 @@ struct Case {
     widths: Vec<usize>,
     l2: f64,
     hidden: Hidden,
-    regularisation: Regularisation,
+    regularization: Regularization,
 }
 
 /// Plain classifiers of 0 to 3 hidden layers with and without an L2 penalty, and one for each
@@ -270,30 +270,30 @@ fn cases() -> Vec<Case> {
             cases.push(Case { name, widths: widths.to_vec(), l2, ..Case::default() });
         }
     }
-    let case = |name: &str, hidden, regularisation| Case {
+    let case = |name: &str, hidden, regularization| Case {
         name: format!("classifier with {name}"),
         widths: vec![8, 53, 7],
         l2: 0.7,
         hidden,
-        regularisation,
+        regularization,
     };
-    let none = Regularisation::default();
+    let none = Regularization::default();
     for activation in &Activation::ALL[1..] {
         let hidden = Hidden { activation: *activation, ..Hidden::default() };
         cases.push(case(&activation.to_string(), hidden, none));
     }
     for norm in &Norm::ALL[1..] {
         let hidden = Hidden { norm: *norm, ..Hidden::default() };
-        cases.push(case(&format!("{norm} normalisation"), hidden, none));
+        cases.push(case(&format!("{norm} normalization"), hidden, none));
     }
-    let dropout = Regularisation { dropout: 0.3, ..none };
-    let mixed = Regularisation { mixup: 0.4, label_smoothing: 0.1, ..none };
+    let dropout = Regularization { dropout: 0.3, ..none };
+    let mixed = Regularization { mixup: 0.4, label_smoothing: 0.1, ..none };
     cases.push(case("dropout", Hidden::default(), dropout));
     cases.push(case("mixup and smoothed labels", Hidden::default(), mixed));
     for norm in &Norm::ALL[1..] {
         let hidden = Hidden { norm: *norm, activation: Activation::Gelu };
-        let all = Regularisation { dropout: 0.3, ..mixed };
-        cases.push(case(&format!("all of it, {norm} normalisation"), hidden, all));
+        let all = Regularization { dropout: 0.3, ..mixed };
+        cases.push(case(&format!("all of it, {norm} normalization"), hidden, all));
     }
     cases
 }
@@ -434,7 +434,7 @@ fn loss_alone(path: Path) -> Row {
 }
 
 fn classifier(case: &Case, path: Path) -> Vec<Row> {
-    let Case { name, hidden, l2, regularisation, .. } = case;
+    let Case { name, hidden, l2, regularization, .. } = case;
     let (n, inputs, classes) = (5, case.widths[0], 4);
     let widths = [&case.widths[..], &[classes]].concat();
     let model = SoftmaxClassifier::<f64>::with_hidden(&widths, *hidden, Init::He, 11);
@@ -448,7 +448,7 @@ fn classifier(case: &Case, path: Path) -> Vec<Row> {
         data: &Tensor::from_vec(normal(n * inputs, 13), n, inputs),
         labels: &(0..n).map(|i| (2 * i % classes) as u8).collect::<Vec<_>>(),
         rows: &(0..n as u32).collect::<Vec<_>>(),
-        regularisation: *regularisation,
+        regularization: *regularization,
         l2: *l2,
     };
     training.check(name, &model, Elements::All, path, 1).expect("one thread starts")
@@ -458,7 +458,7 @@ fn classifier(case: &Case, path: Path) -> Vec<Row> {
 ///
 /// ```
 /// use chainrule_nn::gradcheck::{Elements, Training};
-/// use chainrule_nn::{Init, Regularisation, SoftmaxClassifier};
+/// use chainrule_nn::{Init, Regularization, SoftmaxClassifier};
 /// use chainrule_tensor::{Path, Tensor};
 ///
 /// let x = Tensor::from_fn(4, 3, |i, j| (i as f64 - 1.5) * (j as f64 + 0.5));
@@ -467,7 +467,7 @@ fn classifier(case: &Case, path: Path) -> Vec<Row> {
 ///     data: &x,
 ///     labels: &[0, 1, 1, 0],
 ///     rows: &[0, 1, 2, 3],
-///     regularisation: Regularisation { label_smoothing: 0.1, ..Default::default() },
+///     regularization: Regularization { label_smoothing: 0.1, ..Default::default() },
 ///     l2: 0.1,
 /// };
 /// let rows = training.check("small", &model, Elements::All, Path::best(), 1)?;
@@ -483,7 +483,7 @@ pub struct Training<'a, R> {
     /// The batch: rows of `data`.
     pub rows: &'a [u32],
     /// Dropout, mixup, smoothed labels; the same noise in each step.
-    pub regularisation: Regularisation,
+    pub regularization: Regularization,
     /// λ of the penalty ½ λ Σ W².
     pub l2: f64,
 }
@@ -506,7 +506,7 @@ impl<R: Rows<f64>> Training<'_, R> {
         threads: usize,
     ) -> Result<Vec<Row>, TeamError> {
         let mut engine = Engine::with_path(model, self.rows.len(), threads, path)?;
-        engine.set_regularisation(self.regularisation);
+        engine.set_regularization(self.regularization);
         let Value { sides, .. } = self.stand_still(&mut engine);
         let gradient = engine.velocity();
         let row_of = |parameter: Parameter| {
@@ -555,7 +555,7 @@ mod tests {
         let rows = run(Path::from_environment().unwrap());
         let failed: Vec<_> = rows.iter().filter(|row| !row.passed).collect();
         assert!(failed.is_empty(), "{failed:#?}");
-        // Layers alone; plain classifiers; with another activation; with normalisations, which have
+        // Layers alone; plain classifiers; with another activation; with normalizations, which have
         // one parameter more a hidden layer; with noise; with all of it.
         let (alone, plain) = (3 + 2 + 4 + 3 + 1, 2 * (2 + 4 + 6 + 8));
         assert_eq!(rows.len(), alone + plain + 4 * 6 + 2 * 8 + 2 * 6 + 2 * 8);
@@ -578,7 +578,7 @@ mod tests {
             data: &Tensor::from_vec(normal(8 * 300, 21), 8, 300),
             labels: &[0, 1, 2, 3, 0, 1, 2, 3],
             rows: &[7, 6, 5, 4, 3, 2, 1, 0],
-            regularisation: Regularisation {
+            regularization: Regularization {
                 seed: 1,
                 dropout: 0.3,
                 mixup: 0.2,

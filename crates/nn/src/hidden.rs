@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! z = Σ over the blocks of X W
-//! y = z + b,  or  γ x̂ + β  with a normalisation
+//! y = z + b,  or  γ x̂ + β  with a normalization
 //! a = f(y)
 //! a := a · mask / (1-p)          with dropout, in training
 //! ```
@@ -37,13 +37,13 @@ use crate::step::{Coefficients, Learned};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hidden {
-    /// The normalisation.
+    /// The normalization.
     pub norm: Norm,
     /// The activation.
     pub activation: Activation,
 }
 
-/// What all cores see of a layer normalisation: for each tile of features, the share of each
+/// What all cores see of a layer normalization: for each tile of features, the share of each
 /// example's mean and variance, and of the two means of the backward pass.
 pub(crate) struct Statistics<T> {
     forward: Board<[T; 2]>,
@@ -88,16 +88,16 @@ pub(crate) struct Owned<T> {
     pub bias: Learned<T>,
     /// γ.
     pub gamma: Learned<T>,
-    /// Running mean and variance of a batch normalisation.
+    /// Running mean and variance of a batch normalization.
     pub mean: Learned<T>,
     pub variance: Learned<T>,
     /// x̂ of the last batch, as `a` of the share.
     normed: Vec<T>,
     /// ∂a/∂y of the last batch.
     slope: Vec<T>,
-    /// 1 / √(variance + ε) of each feature, of a batch normalisation.
+    /// 1 / √(variance + ε) of each feature, of a batch normalization.
     inverse: Vec<T>,
-    /// Mean and 1 / √(variance + ε) of each example, of a layer normalisation.
+    /// Mean and 1 / √(variance + ε) of each example, of a layer normalization.
     lines: Vec<[T; 2]>,
     /// What the backward pass subtracts from each example.
     back: Vec<[T; 3]>,
@@ -136,7 +136,7 @@ impl<T: Scalar> Owned<T> {
     }
 
     /// Publishes what the others must know of the sums `z` of a block, before anybody goes on to
-    /// [`Owned::forward`]. Only a layer normalisation has anything.
+    /// [`Owned::forward`]. Only a layer normalization has anything.
     pub fn publish(&self, path: Path, all: &Statistics<T>, rows: usize, number: usize, z: &[T]) {
         norm::layer_moments(path, z, rows, &mut all.forward.write(number));
     }
@@ -197,7 +197,7 @@ impl<T: Scalar> Owned<T> {
     }
 
     /// The derivative by a block's sums, in place of that by its activations `a`, and the update of
-    /// what is learned here. With a layer normalisation it is only half of the way: all cores must
+    /// what is learned here. With a layer normalization it is only half of the way: all cores must
     /// meet, and [`Owned::finish`] it.
     #[allow(clippy::too_many_arguments)] // what a block is, and what to do with it
     pub fn backward(
@@ -249,7 +249,7 @@ impl<T: Scalar> Owned<T> {
         norm::layer_means(published, outputs, &self.lines[..rows], &mut self.back[..rows]);
     }
 
-    /// The second half of [`Owned::backward`] with a layer normalisation.
+    /// The second half of [`Owned::backward`] with a layer normalization.
     pub fn finish(&self, path: Path, block: &Block, rows: usize, gradient: &mut [T]) {
         norm::layer_backward(path, gradient, &self.normed[block.at.clone()], &self.back[..rows]);
     }

@@ -7,7 +7,7 @@
 //! ```text
 //!                 tile 0   tile 1   tile 2
 //!               +--------+--------+------+
-//!      block 0  |        |        |      |    a core owns neighbouring blocks:
+//!      block 0  |        |        |      |    a core owns neighboring blocks:
 //!               +--------+--------+------+    these rows of W, these columns of X
 //!      block 1  |        |        |      |
 //!               +--------+--------+------+    stored block after block, tile after
@@ -131,7 +131,7 @@ pub struct Sharing {
 }
 
 impl Sharing {
-    /// Shares `blocks` blocks among `cores` cores, neighbours to the same core.
+    /// Shares `blocks` blocks among `cores` cores, neighbors to the same core.
     pub fn new(blocks: usize, cores: usize) -> Self {
         let owned: Vec<_> =
             (0..cores).map(|core| core * blocks / cores..(core + 1) * blocks / cores).collect();

@@ -29,7 +29,7 @@
 //! | [`linear`] | Z = X W + b: forward, and the derivatives by X, W and b |
 //! | [`relu`] | A = max(Z + b, 0), and its derivative, in one pass each |
 //! | [`activation`] | leaky ReLU, GELU, tanh, sigmoid, and their derivatives |
-//! | [`norm`] | batch and layer normalisation, and their derivatives |
+//! | [`norm`] | batch and layer normalization, and their derivatives |
 //! | [`noise`] | dropout, mixup, smoothed labels |
 //! | [`hidden`] | what happens to a hidden layer's sums before the next layer reads them |
 //! | [`softmax`] | softmax and cross-entropy as one function, and its derivative |
@@ -38,7 +38,7 @@
 //! | [`clip`] | clipping the gradient's norm between backward and update |
 //! | [`finite`] | who left the finite numbers first, when a loss is NaN |
 //! | [`engine`] | the threads that take the steps, and evaluation |
-//! | [`gradcheck`] | every derivative against a centred difference |
+//! | [`gradcheck`] | every derivative against a centered difference |
 
 pub mod activation;
 pub mod classifier;
@@ -56,11 +56,11 @@ pub mod softmax;
 pub mod step;
 
 pub use activation::Activation;
-pub use chainrule_tensor::update::{Method, Optimiser, Sgd};
+pub use chainrule_tensor::update::{Method, Optimizer, Sgd};
 pub use classifier::{Init, SoftmaxClassifier};
 pub use engine::{Diverged, Engine, Evaluation};
 pub use finite::Place;
 pub use hidden::Hidden;
-pub use noise::Regularisation;
+pub use noise::Regularization;
 pub use norm::Norm;
 pub use step::Step;

@@ -27,15 +27,15 @@ use crate::softmax::Target;
 /// # let labels = [0, 1, 1, 0];
 /// # let sgd = Sgd { learning_rate: 0.5, momentum: 0.9, l2: 0.0, nesterov: false };
 /// # let model = SoftmaxClassifier::<f64>::new(&[2, 8, 2], Init::He, 1)?;
-/// use chainrule_nn::Regularisation;
+/// use chainrule_nn::Regularization;
 ///
 /// let mut engine = Engine::new(&model, 4, 1)?;
-/// engine.set_regularisation(Regularisation { dropout: 0.5, label_smoothing: 0.1, ..Default::default() });
+/// engine.set_regularization(Regularization { dropout: 0.5, label_smoothing: 0.1, ..Default::default() });
 /// engine.train(&x, &labels, &[0, 1, 2, 3], 4, sgd)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Regularisation {
+pub struct Regularization {
     /// What the random numbers depend on, beside the number of the step.
     pub seed: u64,
     /// p, the share of hidden activations that are dropped, from 0 to below 1. It is rounded to a
@@ -54,7 +54,7 @@ const LEVELS: f64 = 65_536.0;
 /// The noise of one step.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Noise {
-    regularisation: Regularisation,
+    regularization: Regularization,
     step: u64,
     /// Of mixup: the share of an example that stays its own.
     share: Option<f64>,
@@ -71,16 +71,16 @@ const MIXUP: u64 = u64::MAX;
 
 impl Noise {
     /// The noise of step `step`, counted over the whole of training.
-    pub fn new(regularisation: Regularisation, step: u64) -> Self {
-        let share = (regularisation.mixup > 0.0).then(|| {
-            let mut rng = generator([regularisation.seed, step, MIXUP, 0]);
-            beta(&mut rng, regularisation.mixup)
+    pub fn new(regularization: Regularization, step: u64) -> Self {
+        let share = (regularization.mixup > 0.0).then(|| {
+            let mut rng = generator([regularization.seed, step, MIXUP, 0]);
+            beta(&mut rng, regularization.mixup)
         });
-        Self { regularisation, step, share }
+        Self { regularization, step, share }
     }
 
     fn dropped_levels(&self) -> f64 {
-        (self.regularisation.dropout * LEVELS).round()
+        (self.regularization.dropout * LEVELS).round()
     }
 
     /// What the activations that stay are multiplied by, if there is dropout.
@@ -94,7 +94,7 @@ impl Noise {
     pub fn drop<T: Scalar>(&self, layer: usize, block: usize, a: &mut [T], slope: &mut [T]) {
         let Some(factor) = self.factor::<T>() else { return };
         let limit = self.dropped_levels() as u64;
-        let mut rng = generator([self.regularisation.seed, self.step, layer as u64, block as u64]);
+        let mut rng = generator([self.regularization.seed, self.step, layer as u64, block as u64]);
         let mut draw = [T::ZERO; 4];
         for (i, a) in a.iter_mut().enumerate() {
             if i % 4 == 0 {
@@ -140,7 +140,7 @@ impl Noise {
             first: label(i).into(),
             second: label(partner).into(),
             share: T::from_f64(self.share.unwrap_or(1.0)),
-            smoothing: T::from_f64(self.regularisation.label_smoothing),
+            smoothing: T::from_f64(self.regularization.label_smoothing),
         }
     }
 }
@@ -162,13 +162,13 @@ fn beta(rng: &mut Pcg64, alpha: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn noise(regularisation: Regularisation) -> Noise {
-        Noise::new(Regularisation { seed: 3, ..regularisation }, 17)
+    fn noise(regularization: Regularization) -> Noise {
+        Noise::new(Regularization { seed: 3, ..regularization }, 17)
     }
 
     #[test]
     fn dropout_drops_its_share_and_keeps_the_mean() {
-        let noise = noise(Regularisation { dropout: 0.3, ..Regularisation::default() });
+        let noise = noise(Regularization { dropout: 0.3, ..Regularization::default() });
         let (mut a, mut slope) = (vec![1.0f64; 100_001], vec![2.0; 100_001]);
         noise.drop(1, 0, &mut a, &mut slope);
         let dropped = a.iter().filter(|&&a| a == 0.0).count();
@@ -176,17 +176,17 @@ mod tests {
         assert!(dropped.abs_diff(30_000) < 5 * 145, "{dropped}");
         assert!(a.iter().all(|&a| a == 0.0 || (a - 1.0 / 0.7).abs() < 1e-4));
         assert!(a.iter().zip(&slope).all(|(a, slope)| 2.0 * a == *slope));
-        // Neighbours are dropped independently: a pair with probability 0.09, ± 90.
+        // Neighbors are dropped independently: a pair with probability 0.09, ± 90.
         let pairs = a.windows(2).filter(|pair| pair == &[0.0, 0.0]).count();
         assert!(pairs.abs_diff(9_000) < 5 * 110, "{pairs} pairs");
     }
 
     #[test]
     fn every_step_layer_and_block_drops_others() {
-        let regularisation = Regularisation { dropout: 0.5, ..Regularisation::default() };
+        let regularization = Regularization { dropout: 0.5, ..Regularization::default() };
         let masks = [(17, 1, 0), (18, 1, 0), (17, 2, 0), (17, 1, 1)].map(|(step, layer, block)| {
             let mut a = [1.0f32; 64];
-            Noise::new(regularisation, step).drop(layer, block, &mut a, &mut []);
+            Noise::new(regularization, step).drop(layer, block, &mut a, &mut []);
             a
         });
         for (i, mask) in masks.iter().enumerate() {
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn mixup_mixes_the_first_with_the_last_and_leaves_the_one_in_the_middle() {
-        let noise = noise(Regularisation { mixup: 0.5, ..Regularisation::default() });
+        let noise = noise(Regularization { mixup: 0.5, ..Regularization::default() });
         let s = noise.share.unwrap();
         let mut x = [1.0, 2.0, 5.0, 6.0, 10.0, 20.0];
         noise.mix(&mut x, 3);

@@ -1,11 +1,11 @@
-//! Normalisation of the sums of a hidden layer, in place of its bias.
+//! Normalization of the sums of a hidden layer, in place of its bias.
 //!
 //! ```text
 //! x̂ = (z - mean) / √(variance + ε)        y = γ x̂ + β
 //! ```
 //!
-//! *Batch* normalisation takes mean and variance of each feature over the batch (Ioffe & Szegedy
-//! 2015); in evaluation, their running means over the batches of training. *Layer* normalisation
+//! *Batch* normalization takes mean and variance of each feature over the batch (Ioffe & Szegedy
+//! 2015); in evaluation, their running means over the batches of training. *Layer* normalization
 //! takes them of each example over the features, in evaluation too (Ba, Kiros & Hinton 2016). With
 //! n numbers in a mean, both have the derivative
 //!
@@ -14,8 +14,8 @@
 //! dγ = Σ dy x̂,  dβ = Σ dy                                           over the batch
 //! ```
 //!
-//! A core owns features, for all examples. So batch normalisation is its own affair, while the
-//! means of layer normalisation are put together from what each tile of features contributes,
+//! A core owns features, for all examples. So batch normalization is its own affair, while the
+//! means of layer normalization are put together from what each tile of features contributes,
 //! in the order of the tiles.
 //!
 //! ε is 1e-5, and a running mean moves by a tenth of the way to a batch's, as in PyTorch; the
@@ -28,14 +28,14 @@ use std::str::FromStr;
 use chainrule_tensor::elementwise::multiply;
 use chainrule_tensor::rows::{
     add_column_products, add_column_squares, add_column_sums, row_moments, row_sums,
-    scale_shift_columns, standardise_rows, subtract_lines_of_columns, subtract_lines_of_rows,
+    scale_shift_columns, standardize_rows, subtract_lines_of_columns, subtract_lines_of_rows,
 };
-use chainrule_tensor::update::move_towards;
+use chainrule_tensor::update::move_toward;
 use chainrule_tensor::{Path, Scalar};
 
 use crate::activation::{UnknownName, by_name};
 
-/// Which normalisation stands between a hidden layer's product and its activation.
+/// Which normalization stands between a hidden layer's product and its activation.
 ///
 /// ```
 /// use chainrule_nn::Norm;
@@ -113,7 +113,7 @@ pub(crate) fn batch_forward<T: Scalar>(
     squares.fill(T::ZERO);
     add_column_squares(path, z, mean, squares);
     let momentum = T::from_f64(RUNNING);
-    move_towards(path, running.mean, mean, momentum);
+    move_toward(path, running.mean, mean, momentum);
     for ((inverse, running), &mut squares) in inverse.iter_mut().zip(running.variance).zip(squares)
     {
         *inverse = inverse_deviation(squares / n);
@@ -207,7 +207,7 @@ pub(crate) fn layer_statistics<
 
 /// x̂ of each example, in place of z: (rows, features), from [`layer_statistics`].
 pub(crate) fn layer_forward<T: Scalar>(path: Path, z: &mut [T], statistics: &[[T; 2]]) {
-    standardise_rows(path, z, z.len() / statistics.len().max(1), statistics);
+    standardize_rows(path, z, z.len() / statistics.len().max(1), statistics);
 }
 
 /// dx̂ = γ dy in place of dy: (rows, features), and what it contributes to Σ dx̂ and Σ dx̂ x̂ of each

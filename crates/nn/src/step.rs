@@ -10,12 +10,12 @@
 //! backward   dZ_L = (softmax(Z_L) - onehot) / N
 //!            dW_l = A_{l-1}ᵀ dZ_l,  db_l = Σ rows dZ_l  for l = L … 1
 //!            dZ_{l-1} = dZ_l W_lᵀ where A_{l-1} > 0, else 0
-//! update     V := μ V + dW + λ W,  W := W - η V        or another optimiser's
+//! update     V := μ V + dW + λ W,  W := W - η V        or another optimizer's
 //! ```
 //!
 //! Where the norm of the gradient is to be clipped, [`crate::clip`] comes between the last two.
 //!
-//! A core owns neighbouring blocks of each layer's input features: those columns of A_{l-1},
+//! A core owns neighboring blocks of each layer's input features: those columns of A_{l-1},
 //! those rows of W_l and V_l, which never leave its cache. It multiplies what it owns; the
 //! partial products Z_l are published, everybody meets, and each sums the columns of Z_l that it
 //! owns as the inputs of the next layer. Backward, the columns of dZ_{l-1} are published in the
@@ -31,7 +31,7 @@ use chainrule_tensor::elementwise::sum_of_squares;
 use chainrule_tensor::prefetch::Ahead;
 use chainrule_tensor::rows::add_to_rows;
 use chainrule_tensor::team::{Board, Member};
-use chainrule_tensor::update::{Optimiser, move_towards, update};
+use chainrule_tensor::update::{Optimizer, move_toward, update};
 use chainrule_tensor::{Path, Scalar};
 
 use crate::finite::Watch;
@@ -92,7 +92,7 @@ fn tiles<T: Scalar>(layout: &LinearLayout, rows: usize) -> Board<T> {
 pub(crate) struct Learned<T> {
     pub value: Vec<T>,
     pub velocity: Vec<T>,
-    /// The running mean of the gradient's squares, of optimisers that keep it.
+    /// The running mean of the gradient's squares, of optimizers that keep it.
     pub squares: Vec<T>,
     /// The running mean of the parameters themselves.
     pub average: Vec<T>,
@@ -131,7 +131,7 @@ impl<T: Scalar> Learned<T> {
     /// Moves the running mean of parameters that have no gradient.
     pub fn follow(&mut self, path: Path, coefficients: Coefficients<T>, range: Range<usize>) {
         if let Some(average) = self.average.get_mut(range.clone()) {
-            move_towards(path, average, &self.value[range], coefficients.average);
+            move_toward(path, average, &self.value[range], coefficients.average);
         }
     }
 }
@@ -139,7 +139,7 @@ impl<T: Scalar> Learned<T> {
 /// The coefficients of the update of one step.
 #[derive(Clone, Copy)]
 pub(crate) struct Coefficients<T> {
-    pub optimiser: Optimiser<T>,
+    pub optimizer: Optimizer<T>,
     /// The number of the step, from 1, over the whole of training.
     pub t: u64,
     /// How far the running mean of the parameters moves, where there is one.
@@ -147,9 +147,9 @@ pub(crate) struct Coefficients<T> {
 }
 
 impl<T: Scalar> Coefficients<T> {
-    /// The same for parameters that are not penalised.
+    /// The same for parameters that are not penalized.
     pub fn without_penalty(self) -> Self {
-        Self { optimiser: self.optimiser.without_penalty(), ..self }
+        Self { optimizer: self.optimizer.without_penalty(), ..self }
     }
 }
 
@@ -296,7 +296,7 @@ impl<T: Scalar> Core<T> {
         if let Some(watch) = rule.watch {
             self.look_at_forward(layers, rows, watch);
         }
-        let loss = self.loss(layers, batch, &noise) + penalty(layers, coefficients.optimiser.l2);
+        let loss = self.loss(layers, batch, &noise) + penalty(layers, coefficients.optimizer.l2);
         if rule.clip_norm.is_none() || !loss.is_finite() {
             report(loss, None);
         }
@@ -548,14 +548,14 @@ impl<T: Scalar> Strips<T> for Update<'_, T> {
             kept[place].copy_from_slice(gradient);
             return;
         }
-        let Coefficients { optimiser, t, average } = &self.coefficients;
+        let Coefficients { optimizer, t, average } = &self.coefficients;
         let (w, v) = (&mut self.w[place.clone()], &mut self.v[place.clone()]);
         let s = if self.s.is_empty() { &mut [] } else { &mut self.s[place.clone()] };
-        update(self.path, optimiser, *t, (w, v, s), gradient);
+        update(self.path, optimizer, *t, (w, v, s), gradient);
         if let Some(mean) = self.average.get_mut(place) {
-            move_towards(self.path, mean, w, *average);
+            move_toward(self.path, mean, w, *average);
         }
-        if optimiser.l2 > T::ZERO {
+        if optimizer.l2 > T::ZERO {
             self.squares += sum_of_squares(self.path, w).to_f64();
         }
     }

@@ -1,10 +1,10 @@
-//! Hidden units of every kind, optimisers and noise: against PyTorch, on any number of threads, and
+//! Hidden units of every kind, optimizers and noise: against PyTorch, on any number of threads, and
 //! across an interruption.
 
 use std::ops::ControlFlow;
 
 use chainrule_nn::{
-    Activation, Engine, Hidden, Init, Method, Norm, Optimiser, Regularisation, SoftmaxClassifier,
+    Activation, Engine, Hidden, Init, Method, Norm, Optimizer, Regularization, SoftmaxClassifier,
     Step,
 };
 use chainrule_tensor::{Path, Tensor};
@@ -12,23 +12,23 @@ use common::problem_in_f32;
 
 mod common;
 
-fn sgd() -> Optimiser<f64> {
+fn sgd() -> Optimizer<f64> {
     let method = Method::Momentum { momentum: 0.9, nesterov: true };
-    Optimiser { learning_rate: 0.1, l2: 0.0, decay: 0.0, method }
+    Optimizer { learning_rate: 0.1, l2: 0.0, decay: 0.0, method }
 }
 
-fn adamw() -> Optimiser<f64> {
+fn adamw() -> Optimizer<f64> {
     let method = Method::Adam { beta1: 0.9, beta2: 0.99, epsilon: 1e-8 };
-    Optimiser { learning_rate: 0.05, l2: 0.0, decay: 0.2, method }
+    Optimizer { learning_rate: 0.05, l2: 0.0, decay: 0.2, method }
 }
 
-fn rms_prop() -> Optimiser<f64> {
+fn rms_prop() -> Optimizer<f64> {
     let method = Method::RmsProp { momentum: 0.5, smoothing: 0.9, epsilon: 1e-8 };
-    Optimiser { learning_rate: 0.01, l2: 0.0, decay: 0.0, method }
+    Optimizer { learning_rate: 0.01, l2: 0.0, decay: 0.0, method }
 }
 
-/// Hidden widths, hidden units, optimiser, label smoothing.
-type Case = (&'static [usize], Activation, Norm, Optimiser<f64>, f64);
+/// Hidden widths, hidden units, optimizer, label smoothing.
+type Case = (&'static [usize], Activation, Norm, Optimizer<f64>, f64);
 
 /// Losses of four steps, and sums over the scores of evaluation.
 type Values = ([f64; 4], [f64; 3]);
@@ -97,7 +97,7 @@ fn training_and_evaluation_follow_pytorch_with_every_kind_of_hidden_unit() {
     let x = Tensor::from_fn(6, 5, |i, j| (1.7 * i as f64 + 0.9 * j as f64).sin());
     let labels: Vec<u8> = (0..6).map(|i| (7 * i % 3) as u8).collect();
     let order: Vec<u32> = (0..6).collect();
-    for ((hidden_widths, activation, norm, optimiser, label_smoothing), (losses, sums)) in cases {
+    for ((hidden_widths, activation, norm, optimizer, label_smoothing), (losses, sums)) in cases {
         let widths = [&[5], hidden_widths, &[3]].concat();
         let hidden = Hidden { norm, activation };
         let model = SoftmaxClassifier::with_hidden(&widths, hidden, Init::He, 0);
@@ -112,21 +112,21 @@ fn training_and_evaluation_follow_pytorch_with_every_kind_of_hidden_unit() {
         for path in Path::available() {
             let case = format!("{path}, {hidden_widths:?} {hidden:?}");
             let mut engine = Engine::with_path(&model, 4, 2, path).unwrap();
-            engine.set_regularisation(Regularisation { label_smoothing, ..Default::default() });
+            engine.set_regularization(Regularization { label_smoothing, ..Default::default() });
             let mut got = vec![];
             for _ in 0..2 {
                 let each = |step: Step| {
                     got.push(step.loss);
                     ControlFlow::Continue(())
                 };
-                engine.train_each(&x, &labels, &order, 4, |_| optimiser, each).unwrap();
+                engine.train_each(&x, &labels, &order, 4, |_| optimizer, each).unwrap();
             }
             let close = |got: f64, want: f64| (got - want).abs() < 1e-11 * want.abs().max(1.0);
             for (got, want) in got.iter().zip(losses) {
                 assert!(close(*got, want), "{case}: loss {got}, PyTorch {want}");
             }
             let scores = engine.scores(&x, &order);
-            // Folded into the weights, a batch normalisation computes the same.
+            // Folded into the weights, a batch normalization computes the same.
             let folded = Engine::with_path(&engine.model().folded(), 4, 1, path);
             let folded = folded.unwrap().scores(&x, &order);
             for scores in [scores, folded] {
@@ -146,15 +146,15 @@ fn training_and_evaluation_follow_pytorch_with_every_kind_of_hidden_unit() {
 }
 
 /// Networks and settings that between them have everything.
-fn everything() -> Vec<(Hidden, Optimiser<f32>, Regularisation, Option<f64>)> {
-    let adam = Optimiser {
+fn everything() -> Vec<(Hidden, Optimizer<f32>, Regularization, Option<f64>)> {
+    let adam = Optimizer {
         learning_rate: 0.01,
         l2: 0.01,
         decay: 0.1,
         method: Method::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
     };
     let rms_prop = Method::RmsProp { momentum: 0.5, smoothing: 0.9, epsilon: 1e-8 };
-    let noise = Regularisation { seed: 3, dropout: 0.3, mixup: 0.4, label_smoothing: 0.1 };
+    let noise = Regularization { seed: 3, dropout: 0.3, mixup: 0.4, label_smoothing: 0.1 };
     let hidden = |norm, activation| Hidden { norm, activation };
     vec![
         (hidden(Norm::Batch, Activation::Relu), adam, noise, None),
@@ -162,7 +162,7 @@ fn everything() -> Vec<(Hidden, Optimiser<f32>, Regularisation, Option<f64>)> {
         (hidden(Norm::Batch, Activation::Tanh), adam, noise, Some(0.2)),
         (
             hidden(Norm::None, Activation::LeakyRelu),
-            Optimiser { method: rms_prop, ..adam },
+            Optimizer { method: rms_prop, ..adam },
             noise,
             None,
         ),
@@ -175,14 +175,14 @@ type Bits = (Vec<(f64, Option<f64>)>, [SoftmaxClassifier; 4]);
 #[test]
 fn the_bits_depend_neither_on_the_number_of_threads_nor_on_an_interruption() {
     for widths in [&[300, 130, 47, 10][..], &[129, 100, 10]] {
-        for (hidden, optimiser, noise, max_norm) in everything() {
+        for (hidden, optimizer, noise, max_norm) in everything() {
             let (_, x, labels) = problem_in_f32(widths, 33);
             let model = SoftmaxClassifier::with_hidden(widths, hidden, Init::He, 5).unwrap();
             let order: Vec<u32> = (0..33).collect();
             for path in Path::available() {
                 let start = |threads, model: &SoftmaxClassifier| {
                     let mut engine = Engine::with_path(model, 8, threads, path).unwrap();
-                    engine.set_regularisation(noise);
+                    engine.set_regularization(noise);
                     engine.set_clip_norm(max_norm);
                     engine.set_average(Some(0.9));
                     engine
@@ -195,7 +195,7 @@ fn the_bits_depend_neither_on_the_number_of_threads_nor_on_an_interruption() {
                             steps.push((step.loss, step.gradient_norm));
                             ControlFlow::Continue(())
                         };
-                        engine.train_each(&x, &labels, piece, 8, |_| optimiser, each).unwrap();
+                        engine.train_each(&x, &labels, piece, 8, |_| optimizer, each).unwrap();
                         let mut fresh = start(threads, &engine.model());
                         fresh.set_velocity(&engine.velocity());
                         fresh.set_squares(&engine.squares().unwrap());
@@ -229,7 +229,7 @@ fn the_average_of_the_weights_is_what_its_definition_says() {
     let mut engine = Engine::new(&model, 4, 2).unwrap();
     engine.set_average(Some(0.5));
     let mut average: Vec<f64> = model.parameters().iter().map(|&w| w.into()).collect();
-    let rule = Optimiser { learning_rate: 0.05, ..everything()[0].1 };
+    let rule = Optimizer { learning_rate: 0.05, ..everything()[0].1 };
     for (t, batch) in order.chunks(4).enumerate() {
         engine.train(&x, &labels, batch, 4, rule).unwrap();
         // keep = min(0.5, (1 + t) / (10 + t)) with t from 1.

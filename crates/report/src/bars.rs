@@ -96,7 +96,7 @@ pub struct Bar {
     pub length: f64,
     /// The quartiles of that length.
     pub spread: (f64, f64),
-    /// Its colour.
+    /// Its color.
     pub ink: Ink,
 }
 
@@ -113,7 +113,7 @@ const GROUP_SPACE: f64 = 16.0;
 const GAP: f64 = 10.0;
 
 impl Bars {
-    /// The text of an SVG file, in light colours on light paper and dark on dark.
+    /// The text of an SVG file, in light colors on light paper and dark on dark.
     ///
     /// # Errors
     /// [`Error::Draw`], which would be a fault of this crate.

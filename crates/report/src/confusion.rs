@@ -96,7 +96,7 @@ impl Confusion {
         self.counts.iter().map(|row| row[class]).sum()
     }
 
-    /// The share of a class that was recognised, its recall; NaN for a class without images.
+    /// The share of a class that was recognized, its recall; NaN for a class without images.
     pub(crate) fn recall(&self, class: usize) -> f64 {
         self.counts[class][class] as f64 / self.images(class) as f64
     }

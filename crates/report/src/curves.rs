@@ -2,7 +2,7 @@
 //!
 //! One run shows its training and validation lines and, behind the losses of the
 //! whole sets, the loss of each minibatch and its moving mean. Several runs are
-//! laid over each other, a colour and a marker for each, and named by the
+//! laid over each other, a color and a marker for each, and named by the
 //! settings in which they differ.
 
 use std::path::Path;
@@ -255,12 +255,12 @@ pub(crate) fn describe(run: &Run) -> String {
     // The schedules that have no factor go by their names.
     let named = run.setting("schedule").filter(|&name| FACTORLESS.contains(&name));
     let fall = if named.is_some() { ("schedule", "schedule") } else { ("lr_decay", "decay") };
-    let adam = run.setting("optimiser") == Some("adam");
+    let adam = run.setting("optimizer") == Some("adam");
     let names = [
         ("data", "data"),
         ("learning_rate", "learning rate"),
         fall,
-        if adam { ("optimiser", "optimiser") } else { ("momentum", "momentum") },
+        if adam { ("optimizer", "optimizer") } else { ("momentum", "momentum") },
         ("batch_size", "batch"),
         ("reg", "reg"),
         ("seed", "seed"),

@@ -127,7 +127,7 @@ impl Panel {
 pub struct Line {
     /// In the order in which the pen visits them.
     pub points: Vec<(f64, f64)>,
-    /// Colour, dashes, markers, width.
+    /// Color, dashes, markers, width.
     pub look: Look,
 }
 
@@ -216,7 +216,7 @@ const MARKER_RADIUS: f64 = 4.0;
 const MARKER_PITCH: f64 = 14.0;
 
 impl Figure {
-    /// The text of an SVG file, in light colours on light paper and dark on dark.
+    /// The text of an SVG file, in light colors on light paper and dark on dark.
     ///
     /// # Errors
     /// [`Error::Draw`], which would be a fault of this crate.
@@ -366,7 +366,7 @@ where
             .y_label_area_size(px(62.0))
             .build_cartesian_2d(x, y),
     )?;
-    let centred = (HPos::Center, VPos::Center);
+    let centered = (HPos::Center, VPos::Center);
     let words = &panel.x.labels;
     let mut mesh = chart.configure_mesh();
     if !words.is_empty() {
@@ -378,8 +378,8 @@ where
             .max_light_lines(0)
             .bold_line_style(thin(GRID))
             .axis_style(thin(AXIS))
-            .label_style(text(TICK_SIZE, QUIET, centred))
-            .axis_desc_style(text(TEXT_SIZE, TEXT, centred))
+            .label_style(text(TICK_SIZE, QUIET, centered))
+            .axis_desc_style(text(TEXT_SIZE, TEXT, centered))
             .x_desc(&panel.x.name)
             .y_desc(&panel.y.name)
             .x_label_formatter(&|value| tick(*value, 1e7))
@@ -461,7 +461,7 @@ fn mark_all<B: DrawingBackend>(
     Ok(())
 }
 
-/// One marker, with a rim in the colour of the paper that lifts it off the lines.
+/// One marker, with a rim in the color of the paper that lifts it off the lines.
 fn mark<B: DrawingBackend>(sheet: &Area<B>, point: (i32, i32), look: &Look) -> Result<(), Error> {
     if look.marker == Marker::None {
         return Ok(());

@@ -9,7 +9,7 @@
 //! - [`page`] tells all about a run, or compares several, on one page of HTML that needs nothing
 //!   else.
 //! - [`Figure`] is what they are made with: line charts under one title and legend,
-//!   in colours that all eyes can tell apart, on light paper or dark; [`Bars`] compares speeds.
+//!   in colors that all eyes can tell apart, on light paper or dark; [`Bars`] compares speeds.
 //!
 //! No system library and no installed font is needed.
 

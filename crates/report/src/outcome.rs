@@ -5,7 +5,7 @@ use crate::theme::SERIES;
 use crate::{Error, Run};
 
 /// Draws the test accuracy of each of the `runs`, named by their folders, and how far it is from
-/// that of the first, whose bar has a colour of its own.
+/// that of the first, whose bar has a color of its own.
 ///
 /// # Errors
 /// [`Error::NoRuns`] for an empty list, [`Error::NoResult`] for a run that has not ended.

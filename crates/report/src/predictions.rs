@@ -1,4 +1,4 @@
-//! What a network makes of labelled images: a probability for each class of each image.
+//! What a network makes of labeled images: a probability for each class of each image.
 //!
 //! The predicted class is the one with the greatest probability, which is the prediction's
 //! confidence.

@@ -1,9 +1,9 @@
 //! The drawing in pixels: a backend of the plotting library that fills polygons.
 //!
 //! Everything becomes a polygon: a line its rectangles with round joints, a letter
-//! the outline that the font gives. A pixel takes as much of the colour as the
+//! the outline that the font gives. A pixel takes as much of the color as the
 //! polygon covers of it, so edges are smooth. It does what the SVG asks for and
-//! no more: opaque colours, lines, rectangles, discs, polygons, text.
+//! no more: opaque colors, lines, rectangles, discs, polygons, text.
 
 use std::convert::Infallible;
 use std::f32::consts::TAU;

@@ -5,7 +5,7 @@
 //!   M4 aggregation of Jugel et al., VLDB 2014): drawn as lines, these four
 //!   cover the same pixels as all the points of the column would, so nothing
 //!   that could be seen is lost.
-//! - The smooth line is a centred moving mean, and the legend says over how many.
+//! - The smooth line is a centered moving mean, and the legend says over how many.
 
 /// The runs of consecutive points whose coordinates are all finite.
 pub(crate) fn finite_segments(points: &[(f64, f64)]) -> impl Iterator<Item = &[(f64, f64)]> {

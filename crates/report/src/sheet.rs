@@ -37,7 +37,7 @@ pub(crate) trait Drawing {
     fn draw<B: DrawingBackend>(&self, sheet: &Area<B>) -> Result<(), Error>;
 }
 
-/// The drawing as the text of an SVG file, with partner colours for dark paper.
+/// The drawing as the text of an SVG file, with partner colors for dark paper.
 pub(crate) fn svg(drawing: &impl Drawing) -> Result<String, Error> {
     let (width, height) = drawing.size()?;
     let (units_wide, units_high) = (width * UNITS, height * UNITS);

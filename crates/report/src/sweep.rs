@@ -43,7 +43,7 @@ pub struct SweptKey {
     pub logarithmic: bool,
     /// Its value at each point.
     pub values: Vec<Swept>,
-    /// Points whose values are equal or neighbours, and whose mean is drawn.
+    /// Points whose values are equal or neighbors, and whose mean is drawn.
     pub groups: Vec<Vec<usize>>,
     /// The share of the variance that these groups explain, from 0 to 1.
     pub share: Option<f64>,
@@ -97,7 +97,7 @@ pub fn sweep(
     let several = accuracies.iter().any(Option::is_none);
     let mut keys_of = vec![Key::new("one point", trial)];
     if keys.iter().any(|key| key.groups.len() > 1) {
-        keys_of.push(Key::new("mean of equal or neighbouring values", mean));
+        keys_of.push(Key::new("mean of equal or neighboring values", mean));
     }
     keys_of.extend(best.map(|_| Key::new("the best", winner)));
     keys_of.extend(several.then(|| Key::new("diverged, at the lower edge", broken)));

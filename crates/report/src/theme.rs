@@ -1,22 +1,22 @@
-//! Colours, dashes and markers of every picture.
+//! Colors, dashes and markers of every picture.
 //!
-//! A picture is drawn once, in the colours for light paper. The SVG carries a
+//! A picture is drawn once, in the colors for light paper. The SVG carries a
 //! style sheet that replaces each of them by its partner when the reader's
 //! browser is set to dark, which works because a style sheet overrules the
-//! colours written on the shapes.
+//! colors written on the shapes.
 //!
-//! The series colours are those of Okabe and Ito, which people with any of the
-//! common kinds of colour blindness can tell apart, darkened a little where they
-//! would be faint on white. Dashes and markers tell the lines apart without colour.
+//! The series colors are those of Okabe and Ito, which people with any of the
+//! common kinds of color blindness can tell apart, darkened a little where they
+//! would be faint on white. Dashes and markers tell the lines apart without color.
 
 use plotters::style::RGBColor;
 
-/// A colour on light paper and the one that takes its place on dark.
+/// A color on light paper and the one that takes its place on dark.
 ///
 /// ```
 /// use chainrule_report::{Look, SERIES};
 ///
-/// // A colour on light paper and its partner on dark paper.
+/// // A color on light paper and its partner on dark paper.
 /// assert_eq!(Look::nth(0).ink, SERIES[0]);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub(crate) const AXIS: Ink = ink(0x8A939E, 0x6B7684);
 /// The lines of the grid.
 pub(crate) const GRID: Ink = ink(0xE4E7EB, 0x2B313A);
 
-/// The colours of the series, in the order in which they are given out.
+/// The colors of the series, in the order in which they are given out.
 pub const SERIES: [Ink; 6] = [
     ink(0x0072B2, 0x56B0F0),
     ink(0xD55E00, 0xFF9550),
@@ -126,7 +126,7 @@ pub enum Dash {
 /// ```
 /// use chainrule_report::{Look, Marker};
 ///
-/// // Runs can be told apart without colours.
+/// // Runs can be told apart without colors.
 /// assert_ne!(Look::nth(0).marker, Look::nth(1).marker);
 /// assert_eq!(Look::nth(0).marker(Marker::None).marker, Marker::None);
 /// ```
@@ -161,7 +161,7 @@ impl Marker {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Look {
-    /// Its colour.
+    /// Its color.
     pub ink: Ink,
     /// Its dashes.
     pub dash: Dash,
@@ -177,7 +177,7 @@ impl Look {
         Look { ink, dash: Dash::Solid, marker: Marker::None, width: 2.0 }
     }
 
-    /// The `index`-th of a row of lines that must be told apart: colours and markers go
+    /// The `index`-th of a row of lines that must be told apart: colors and markers go
     /// round with different periods, so 12 lines pass before one looks like another.
     pub fn nth(index: usize) -> Look {
         Look {
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_inks_share_a_light_colour_or_dark_paper_would_confuse_them() {
+    fn no_two_inks_share_a_light_color_or_dark_paper_would_confuse_them() {
         let mut light: Vec<_> = names().map(|(_, ink)| ink.light).collect();
         let all = light.len();
         light.sort_unstable();

@@ -16,7 +16,7 @@ use crate::sheet::{drawn, encode_png};
 const MOST_PIXELS: usize = 1 << 25;
 
 /// Writes `weights`, (units, channels · height · width) row-major, as a PNG with one tile of that
-/// `shape` for each unit, in colours or in grey; with the first units if all would be too many.
+/// `shape` for each unit, in colors or in gray; with the first units if all would be too many.
 ///
 /// # Errors
 /// [`Error::Tiles`] if the length is not `units` times that of an image, there is no unit, or the
@@ -77,7 +77,7 @@ impl Sheet {
                 let from = y / zoom * shape.width + x / zoom;
                 let to = ((top + y) * self.width + left + x) * 3;
                 for channel in 0..3 {
-                    // Grey is the same in all three.
+                    // Gray is the same in all three.
                     let of = channel.min(shape.channels - 1) * plane;
                     self.rgb[to + channel] = tile[of + from];
                 }
@@ -87,7 +87,7 @@ impl Sheet {
 }
 
 /// Scales to 0..=255 by the least and greatest finite weight. A tile without contrast,
-/// and a weight that is not a number, is the grey in the middle.
+/// and a weight that is not a number, is the gray in the middle.
 pub(crate) fn to_bytes(tile: &[f32]) -> Vec<u8> {
     let finite = tile.iter().copied().filter(|w| w.is_finite());
     let (least, greatest) =
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grey_tile_that_is_wider_than_high_keeps_its_proportions() {
+    fn a_gray_tile_that_is_wider_than_high_keeps_its_proportions() {
         let shape = Shape { channels: 1, height: 2, width: 3 };
         let sheet = Sheet::draw(&[0.0, 0.0, 1.0, 0.5, 0.0, 0.0], 1, shape).unwrap();
         // Of at most 128 pixels: 42 for each.
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn each_tile_is_scaled_by_itself_and_one_without_contrast_is_grey() {
+    fn each_tile_is_scaled_by_itself_and_one_without_contrast_is_gray() {
         assert_eq!(to_bytes(&[-3.0, 1.0, 5.0]), [0, 128, 255]);
         assert_eq!(to_bytes(&[0.25; 4]), [128; 4]);
         assert_eq!(to_bytes(&[f32::NAN, -1.0, 1.0, f32::INFINITY]), [128, 0, 255, 255]);

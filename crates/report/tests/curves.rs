@@ -78,8 +78,8 @@ fn the_title_tells_only_what_the_run_has_made_use_of() {
     };
     let all = "learning_rate = 0.01\nlr_decay = 0.7\nmomentum = 0.9\n";
     assert!(told(all).contains("learning rate 0.01, decay 0.7, momentum 0.9"));
-    let others = told(&format!("{all}schedule = \"cosine\"\noptimiser = \"adam\"\n"));
-    assert!(others.contains("learning rate 0.01, schedule cosine, optimiser adam"));
+    let others = told(&format!("{all}schedule = \"cosine\"\noptimizer = \"adam\"\n"));
+    assert!(others.contains("learning rate 0.01, schedule cosine, optimizer adam"));
 }
 
 #[test]

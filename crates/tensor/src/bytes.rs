@@ -1,4 +1,4 @@
-//! Rows of bytes, read as normalised numbers: images stay a byte a pixel in memory, a quarter of
+//! Rows of bytes, read as normalized numbers: images stay a byte a pixel in memory, a quarter of
 //! what `f32` would take, and become numbers only in the block of columns that is being used.
 
 use crate::path::for_each_path;
@@ -97,7 +97,7 @@ impl<T: Scalar> Rows<T> for ByteRows<'_> {
         columns: std::ops::Range<usize>,
         out: &mut [T],
     ) {
-        normalise(path, self, rows, &columns, out);
+        normalize(path, self, rows, &columns, out);
     }
 
     fn soon(&self, rows: &[u32], columns: std::ops::Range<usize>, ahead: &mut Ahead) {
@@ -125,7 +125,7 @@ for_each_path! {
     ///
     /// # Panics
     /// If there is no such row or column, or `out` is not (rows.len(), columns.len()).
-    pub fn normalise<T: Scalar>(
+    pub fn normalize<T: Scalar>(
         from: &ByteRows<'_>,
         rows: &[u32],
         columns: &std::ops::Range<usize>,
@@ -143,7 +143,7 @@ for_each_path! {
     }
 }
 
-/// Bytes of a line of [`normalise_lines`]: the width of the usual images.
+/// Bytes of a line of [`normalize_lines`]: the width of the usual images.
 pub const LINE: usize = 32;
 
 for_each_path! {
@@ -152,7 +152,7 @@ for_each_path! {
     ///
     /// # Panics
     /// If a line reaches beyond `bytes`, or `scale`, `shift` and `out` do not hold all lines.
-    pub fn normalise_lines<T: Scalar>(
+    pub fn normalize_lines<T: Scalar>(
         bytes: &[u8],
         starts: &[usize],
         mirrored: bool,
@@ -208,7 +208,7 @@ mod tests {
         for path in Path::available() {
             for mirrored in [false, true] {
                 let mut out = vec![f32::NAN; 64];
-                normalise_lines(path, &bytes, &[118, 3], mirrored, &scale, &shift, &mut out);
+                normalize_lines(path, &bytes, &[118, 3], mirrored, &scale, &shift, &mut out);
                 for (j, found) in out.iter().enumerate() {
                     let at = if mirrored { 31 - j % 32 } else { j % 32 };
                     let byte = [118, 3][j / 32] + at;

@@ -21,9 +21,9 @@
 //! | [`path`] | which instructions this processor has, and which kernels are used |
 //! | [`panel`](mod@panel) | the one inner kernel of the training step: C (+)= A·B for a narrow panel of columns |
 //! | [`elementwise`] | sums and the hidden units: loops that a compiler turns into vectors |
-//! | [`update`](mod@update) | the updates of the optimisers |
+//! | [`update`](mod@update) | the updates of the optimizers |
 //! | [`rows`] | kernels over the rows of a matrix: log-sum-exp, column sums, transposition |
-//! | [`bytes`] | rows of bytes, read as normalised numbers |
+//! | [`bytes`] | rows of bytes, read as normalized numbers |
 //! | [`symmetric`] | products that are known to be symmetric, for half the work |
 //! | [`cholesky`](mod@cholesky) | A = L Lᵀ |
 //! | [`inverse_root`](mod@inverse_root) | A^(-1/2) of a symmetric matrix, by products alone |

@@ -14,7 +14,7 @@ const ROUNDS: usize = 10_000;
 const SUMS: usize = 12;
 
 /// Does a fixed number of multiply-adds and returns how many floating-point operations they
-/// are (two each), and a number that depends on all of them, to be kept from the optimiser.
+/// are (two each), and a number that depends on all of them, to be kept from the optimizer.
 pub fn multiply_add(path: Path) -> (f64, f32) {
     let (lanes, sum) = match path.kind() {
         // SAFETY: a path of this kind exists only where its instructions were detected.

@@ -34,15 +34,15 @@ for_each_path! {
 }
 
 for_each_path! {
-    /// Adds `(x - centre)²` of each row of `x` (rows x sums.len()) onto `sums`.
+    /// Adds `(x - center)²` of each row of `x` (rows x sums.len()) onto `sums`.
     ///
     /// # Panics
-    /// If `x` is not made of whole rows, or `centre` is not a row.
-    pub fn add_column_squares<T: Scalar>(x: &[T], centre: &[T], sums: &mut [T]) {
-        assert!(x.len().is_multiple_of(sums.len().max(1)) && centre.len() == sums.len());
+    /// If `x` is not made of whole rows, or `center` is not a row.
+    pub fn add_column_squares<T: Scalar>(x: &[T], center: &[T], sums: &mut [T]) {
+        assert!(x.len().is_multiple_of(sums.len().max(1)) && center.len() == sums.len());
         for row in x.chunks_exact(sums.len().max(1)) {
-            for ((s, &x), &centre) in sums.iter_mut().zip(row).zip(centre) {
-                *s += (x - centre) * (x - centre);
+            for ((s, &x), &center) in sums.iter_mut().zip(row).zip(center) {
+                *s += (x - center) * (x - center);
             }
         }
     }
@@ -174,7 +174,7 @@ for_each_path! {
     ///
     /// # Panics
     /// If there are not as many `lines` as rows.
-    pub fn standardise_rows<T: Scalar>(x: &mut [T], width: usize, lines: &[[T; 2]]) {
+    pub fn standardize_rows<T: Scalar>(x: &mut [T], width: usize, lines: &[[T; 2]]) {
         assert_eq!(x.len(), lines.len() * width);
         for (x, &[mean, scale]) in x.chunks_exact_mut(width.max(1)).zip(lines) {
             for x in x {

@@ -1,6 +1,6 @@
 //! The number types of a tensor: `f32` to train with, `f64` to check derivatives in.
 //!
-//! A centred difference in `f32` is good to three digits and cannot tell a wrong derivative from
+//! A centered difference in `f32` is good to three digits and cannot tell a wrong derivative from
 //! rounding. The layers are therefore generic over [`Scalar`], and the gradient check runs the
 //! very code that trains, in `f64`, where a difference of 1e-8 stands out.
 

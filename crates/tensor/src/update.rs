@@ -1,4 +1,4 @@
-//! The updates of the optimisers: one pass over parameters, gradient and state.
+//! The updates of the optimizers: one pass over parameters, gradient and state.
 //!
 //! | method | state | update, with g = ∂L/∂w + λ w |
 //! | --- | --- | --- |
@@ -65,17 +65,17 @@ impl<T> Method<T> {
 ///
 /// ```
 /// use chainrule_tensor::Path;
-/// use chainrule_tensor::update::{Method, Optimiser, update};
+/// use chainrule_tensor::update::{Method, Optimizer, update};
 ///
 /// let method = Method::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
-/// let adam = Optimiser { learning_rate: 0.1, l2: 0.0, decay: 0.0, method };
+/// let adam = Optimizer { learning_rate: 0.1, l2: 0.0, decay: 0.0, method };
 /// let (mut w, mut v, mut s) = ([1.0f64, 1.0], [0.0; 2], [0.0; 2]);
 /// update(Path::best(), &adam, 1, (&mut w, &mut v, &mut s), &[1e-3, -50.0]);
 /// // Whatever the size of the gradient, Adam's first step is as long as the learning rate.
 /// assert!((w[0] - 0.9).abs() < 1e-5 && (w[1] - 1.1).abs() < 1e-5);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Optimiser<T> {
+pub struct Optimizer<T> {
     /// η, the step size.
     pub learning_rate: T,
     /// λ, the weight of the penalty ½ λ Σ w², whose derivative is part of the gradient.
@@ -86,7 +86,7 @@ pub struct Optimiser<T> {
     pub method: Method<T>,
 }
 
-impl<T: Scalar> Optimiser<T> {
+impl<T: Scalar> Optimizer<T> {
     /// The size of step `t` of a parameter whose velocity and mean of squares are now `v` and `s`,
     /// weight decay aside, and without Nesterov's look ahead.
     pub fn last_step(&self, t: u64, v: T, s: T) -> f64 {
@@ -101,13 +101,13 @@ impl<T: Scalar> Optimiser<T> {
         }
     }
 
-    /// The same for parameters that are not penalised: biases.
+    /// The same for parameters that are not penalized: biases.
     pub fn without_penalty(self) -> Self {
         Self { l2: T::ZERO, decay: T::ZERO, ..self }
     }
 }
 
-/// Stochastic gradient descent with momentum and an L2 penalty, the [`Optimiser`] that needs no
+/// Stochastic gradient descent with momentum and an L2 penalty, the [`Optimizer`] that needs no
 /// more words.
 ///
 /// ```
@@ -133,7 +133,7 @@ pub struct Sgd<T> {
     pub nesterov: bool,
 }
 
-impl<T: Scalar> From<Sgd<T>> for Optimiser<T> {
+impl<T: Scalar> From<Sgd<T>> for Optimizer<T> {
     fn from(Sgd { learning_rate, momentum, l2, nesterov }: Sgd<T>) -> Self {
         let method = Method::Momentum { momentum, nesterov };
         Self { learning_rate, l2, decay: T::ZERO, method }
@@ -145,19 +145,19 @@ fn correction<T: Scalar>(beta: T, t: u64) -> f64 {
     1.0 - beta.to_f64().powi(i32::try_from(t).unwrap_or(i32::MAX))
 }
 
-/// The step number `t`, from 1, of `optimiser` over some parameters `w`, their velocity `v` and, of
+/// The step number `t`, from 1, of `optimizer` over some parameters `w`, their velocity `v` and, of
 /// a method that keeps them, their running mean of squares `s`; otherwise `s` is empty.
 ///
 /// # Panics
 /// If the lengths differ.
 pub fn update<T: Scalar>(
     path: Path,
-    optimiser: &Optimiser<T>,
+    optimizer: &Optimizer<T>,
     t: u64,
     (w, v, s): (&mut [T], &mut [T], &mut [T]),
     gradient: &[T],
 ) {
-    let Optimiser { learning_rate, l2, decay, method } = *optimiser;
+    let Optimizer { learning_rate, l2, decay, method } = *optimizer;
     let keep = T::ONE - learning_rate * decay;
     match method {
         Method::Momentum { momentum, nesterov } => {
@@ -246,7 +246,7 @@ for_each_path! {
     ///
     /// # Panics
     /// If the lengths differ.
-    pub fn move_towards<T: Scalar>(average: &mut [T], value: &[T], share: T) {
+    pub fn move_toward<T: Scalar>(average: &mut [T], value: &[T], share: T) {
         assert_eq!(average.len(), value.len());
         for (average, &value) in average.iter_mut().zip(value) {
             *average += share * (value - *average);
@@ -268,17 +268,17 @@ mod tests {
     }
 
     fn follow(path: Path, method: Method<f64>, l2: f64, decay: f64) -> Vec<f64> {
-        let optimiser = Optimiser { learning_rate: 0.1, l2, decay, method };
+        let optimizer = Optimizer { learning_rate: 0.1, l2, decay, method };
         let (mut w, mut v, mut s) = ([1.0], [0.0], vec![0.0; usize::from(method.squares())]);
         let step = |(i, g): (usize, &f64)| {
-            update(path, &optimiser, i as u64 + 1, (&mut w, &mut v, &mut s), &[*g]);
+            update(path, &optimizer, i as u64 + 1, (&mut w, &mut v, &mut s), &[*g]);
             w[0]
         };
         GRADIENTS.iter().enumerate().map(step).collect()
     }
 
     #[test]
-    fn every_optimiser_follows_pytorchs() {
+    fn every_optimizer_follows_pytorchs() {
         let adam = Method::Adam { beta1: 0.9, beta2: 0.99, epsilon: 1e-8 };
         let rms_prop = |momentum, smoothing| Method::RmsProp { momentum, smoothing, epsilon: 1e-8 };
         // Name, method, λ, δ, the parameter after each step.
@@ -346,14 +346,14 @@ mod tests {
             Method::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
         ];
         for method in methods {
-            let optimiser = Optimiser { learning_rate: 0.3, l2: 0.01, decay: 0.1, method };
+            let optimizer = Optimizer { learning_rate: 0.3, l2: 0.01, decay: 0.1, method };
             let run = |path| {
                 let (mut w, mut v) = (x.clone(), x.clone());
                 let mut s: Vec<f32> = x.iter().map(|x| x.abs()).collect();
                 let state = if method.squares() { &mut s[..] } else { &mut [] };
-                update(path, &optimiser, 3, (&mut w, &mut v, state), &x);
+                update(path, &optimizer, 3, (&mut w, &mut v, state), &x);
                 let mut average = x.iter().rev().copied().collect::<Vec<_>>();
-                move_towards(path, &mut average, &w, 0.01);
+                move_toward(path, &mut average, &w, 0.01);
                 (w, v, s, average)
             };
             for path in Path::available() {

@@ -3,11 +3,11 @@
 //!
 //! - **The initial loss.** A network that knows nothing gives each of C classes a probability of
 //!   1/C, a loss of ln C. It does so if the last layer is made tiny. As it is, its first scores lie
-//!   apart, and the loss is higher: that is He's initialisation and no mistake.
+//!   apart, and the loss is higher: that is He's initialization and no mistake.
 //! - **Fifty images.** Without anything that holds it back (augmentation, noise, penalty, decay) it
 //!   must be able to learn fifty images by heart. Else longer training is no use.
 //! - **The gradient.** Of the real network on real images, with all its noise: a few elements of
-//!   every parameter, in f64, against centred differences ([`chainrule_nn::gradcheck`]).
+//!   every parameter, in f64, against centered differences ([`chainrule_nn::gradcheck`]).
 //! - **The size of a step** beside the weights, after some steps of the real run
 //!   ([`update_ratios`]). That is told and never fails.
 
@@ -66,7 +66,7 @@ pub const USUAL_RATIOS: RangeInclusive<f64> = 1e-5..=1e-1;
 pub struct Findings {
     /// The loss before the first step.
     pub initial_loss: InitialLoss,
-    /// Fifty images, learnt by heart.
+    /// Fifty images, learned by heart.
     pub by_heart: ByHeart,
     /// A row for each trained parameter.
     pub gradient: Vec<Row>,
@@ -113,7 +113,7 @@ impl InitialLoss {
     }
 }
 
-/// How some images were learnt by heart.
+/// How some images were learned by heart.
 ///
 /// ```
 /// use chainrule_train::check::check;
@@ -238,7 +238,7 @@ fn by_heart(ready: &Ready) -> Result<ByHeart, Error> {
     let kernel = ready.engine.path();
     let train = &prepared.split.train;
     let some = &train[..BY_HEART.min(train.len())];
-    // Batches of about one size: a batch normalisation cannot do with one image.
+    // Batches of about one size: a batch normalization cannot do with one image.
     let batch = some.len().div_ceil(some.len().div_ceil(config.batch_size));
     let config = unbridled(config, batch);
     let mut engine = engine(&config, model, kernel)?;
@@ -280,7 +280,7 @@ fn gradient(Ready { config, model, engine, prepared }: &Ready) -> Result<Vec<Row
         data: &prepared.pixels(),
         labels: prepared.dataset.train.labels(),
         rows: &prepared.split.train[..batch],
-        regularisation: config.regularisation(),
+        regularization: config.regularization(),
         l2: config.reg,
     };
     let elements = Elements::Few(ELEMENTS);

@@ -11,11 +11,11 @@
 //! | tensor | |
 //! | --- | --- |
 //! | `model.fc1.weight`, … | the weights and biases, named and shaped as in a model file |
-//! | `velocity.fc1.weight`, … | the optimiser's velocity |
+//! | `velocity.fc1.weight`, … | the optimizer's velocity |
 //! | `squares.fc1.weight`, … | its running mean of squares, of `rmsprop` and `adam` |
 //! | `average.fc1.weight`, … | the running mean of the weights, with `average` |
 //! | `best.fc1.weight`, … | the weights that were best on validation |
-//! | `input.mean`, `input.std` | the normalisation; that of the contrast is a setting |
+//! | `input.mean`, `input.std` | the normalization; that of the contrast is a setting |
 //!
 //! and, as TOML in the entry `state` of its metadata, a [`State`]. The entry `sha256` is a checksum
 //! over all of it.
@@ -25,7 +25,7 @@
 
 use std::path::{Path, PathBuf};
 
-use chainrule_data::Normalisation;
+use chainrule_data::Normalization;
 use chainrule_nn::SoftmaxClassifier;
 use serde::{Deserialize, Serialize};
 
@@ -99,16 +99,16 @@ pub struct Checkpoint {
     pub state: State,
     /// Weights and biases.
     pub model: SoftmaxClassifier,
-    /// The optimiser's velocity.
+    /// The optimizer's velocity.
     pub velocity: SoftmaxClassifier,
-    /// The running mean of the gradient's squares, of optimisers that keep it.
+    /// The running mean of the gradient's squares, of optimizers that keep it.
     pub squares: Option<SoftmaxClassifier>,
     /// The running mean of the weights, if there is one.
     pub average: Option<SoftmaxClassifier>,
     /// The weights that were best on validation.
     pub best: SoftmaxClassifier,
     /// Mean and deviation of the pixels.
-    pub normalisation: Normalisation,
+    pub normalization: Normalization,
 }
 
 impl Checkpoint {
@@ -143,7 +143,7 @@ impl Checkpoint {
             let named = weights::parameters(classifier);
             tensors.extend(named.map(|(key, shape, x)| (format!("{name}.{key}"), shape, x)));
         }
-        tensors.extend(weights::normalisation(&self.normalisation));
+        tensors.extend(weights::normalization(&self.normalization));
         TensorFile::save(&next, &tensors, &[("state", state)])?;
         // Read back: the checksum fits, or the last checkpoint stays.
         TensorFile::load(&next)?;
@@ -180,10 +180,10 @@ impl Checkpoint {
             Some((_, values)) => Ok(values),
         };
         let (mean, std) = (take("input.mean", None)?, take("input.std", None)?);
-        let normalisation = Normalisation::new(mean, std)
-            .and_then(|normalisation| normalisation.with_contrast(state.config.contrast))
+        let normalization = Normalization::new(mean, std)
+            .and_then(|normalization| normalization.with_contrast(state.config.contrast))
             .map_err(|error| error.to_string())?;
-        normalisation.scale_shift(state.widths[0]).map_err(|error| error.to_string())?;
+        normalization.scale_shift(state.widths[0]).map_err(|error| error.to_string())?;
         let mut classifier = |name: &str| -> Result<SoftmaxClassifier, String> {
             let made = SoftmaxClassifier::zeros_with(&state.widths, state.config.hidden());
             let mut made = made.map_err(|error| error.to_string())?;
@@ -200,6 +200,6 @@ impl Checkpoint {
         // Before the first step there are no squares yet.
         let squares = kept("squares", holds_squares)?;
         let average = kept("average", state.config.average.is_some())?;
-        Ok(Checkpoint { state, model, velocity, squares, average, best, normalisation })
+        Ok(Checkpoint { state, model, velocity, squares, average, best, normalization })
     }
 }

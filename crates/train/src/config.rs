@@ -18,10 +18,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use chainrule_data::{Augmentation, LEAST_REGULARISER, Size, file};
+use chainrule_data::{Augmentation, LEAST_REGULARIZER, Size, file};
 use chainrule_nn::classifier::parameter_count;
 use chainrule_nn::{
-    Activation, Hidden, Init, Method, Norm, Optimiser, Regularisation, SoftmaxClassifier,
+    Activation, Hidden, Init, Method, Norm, Optimizer, Regularization, SoftmaxClassifier,
 };
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +46,7 @@ pub struct Config {
     /// What a hidden unit makes of its sum.
     #[serde(with = "by_name")]
     pub activation: Activation,
-    /// The normalisation before it.
+    /// The normalization before it.
     #[serde(with = "by_name")]
     pub norm: Norm,
     /// Share of the hidden activations that are dropped in a step.
@@ -56,7 +56,8 @@ pub struct Config {
     /// α of the shares in which two images are mixed; 0 mixes none.
     pub mixup: f64,
     /// How the gradient becomes a step.
-    pub optimiser: OptimiserName,
+    #[serde(alias = "optimiser")]
+    pub optimizer: OptimizerName,
     /// Step size of the first epoch.
     pub learning_rate: f64,
     /// How the learning rate falls.
@@ -102,13 +103,14 @@ pub struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_scale: Option<f64>,
     /// What a pixel is divided by, after its mean is taken off.
-    pub normalise: Normalise,
-    /// Takes its own mean off each image, and divides it by its own contrast with this regulariser,
-    /// before pixels are normalised; 10 is usual.
+    #[serde(alias = "normalise")]
+    pub normalize: Normalize,
+    /// Takes its own mean off each image, and divides it by its own contrast with this regularizer,
+    /// before pixels are normalized; 10 is usual.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contrast: Option<f32>,
-    /// Whitens the training images with this regulariser, which is added to the variances of their
-    /// standardised pixels; 0.1 is usual.
+    /// Whitens the training images with this regularizer, which is added to the variances of their
+    /// standardized pixels; 0.1 is usual.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zca: Option<f64>,
     /// Whether every other training image is mirrored, left to right, anew in each epoch.
@@ -166,14 +168,14 @@ pub struct Config {
 /// How the gradient becomes a step.
 ///
 /// ```
-/// use chainrule_train::{Config, config::OptimiserName};
+/// use chainrule_train::{Config, config::OptimizerName};
 ///
-/// assert_eq!(Config::from_toml("optimiser = \"adam\"")?.optimiser, OptimiserName::Adam);
+/// assert_eq!(Config::from_toml("optimizer = \"adam\"")?.optimizer, OptimizerName::Adam);
 /// # Ok::<(), chainrule_train::config::ConfigError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum OptimiserName {
+pub enum OptimizerName {
     /// Gradient descent with momentum.
     Sgd,
     /// RMSProp, with momentum if `momentum` is above 0.
@@ -185,17 +187,17 @@ pub enum OptimiserName {
 /// How the mean and the deviation of the training images are taken.
 ///
 /// ```
-/// use chainrule_train::{Config, config::Normalise};
+/// use chainrule_train::{Config, config::Normalize};
 ///
-/// assert_eq!(Config::from_toml("normalise = \"channel\"")?.normalise, Normalise::Channel);
+/// assert_eq!(Config::from_toml("normalize = \"channel\"")?.normalize, Normalize::Channel);
 /// # Ok::<(), chainrule_train::config::ConfigError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Normalise {
+pub enum Normalize {
     /// One mean and deviation for each of the 3072 values of an image.
     Pixel,
-    /// One for each colour.
+    /// One for each color.
     Channel,
 }
 
@@ -276,7 +278,7 @@ impl Default for Config {
             dropout: 0.0,
             label_smoothing: 0.0,
             mixup: 0.0,
-            optimiser: OptimiserName::Sgd,
+            optimizer: OptimizerName::Sgd,
             learning_rate: 0.02,
             schedule: Schedule::Exponential,
             lr_decay: 0.7,
@@ -296,7 +298,7 @@ impl Default for Config {
             clip_norm: None,
             average: None,
             weight_scale: None,
-            normalise: Normalise::Pixel,
+            normalize: Normalize::Pixel,
             contrast: None,
             zca: None,
             flip: false,
@@ -428,9 +430,13 @@ pub(crate) fn unknown_key<'a>(key: &str, known: impl Iterator<Item = &'a str>) -
     ConfigError(format!("unknown key `{key}`: did you mean `{nearest}`?"))
 }
 
+/// Old names of settings, which stay readable.
+const ALIASES: [&str; 2] = ["optimiser", "normalise"];
+
 fn check_keys(table: &toml::Table) -> Result<(), ConfigError> {
     let known = Config::keys();
-    match table.keys().find(|key| !known.contains(*key) && *key != PROVENANCE) {
+    let is_known = |key: &str| known.iter().any(|k| k == key) || ALIASES.contains(&key);
+    match table.keys().find(|key| !is_known(key) && *key != PROVENANCE) {
         Some(key) => Err(unknown_key(key, known.iter().map(String::as_str))),
         None => Ok(()),
     }
@@ -561,15 +567,15 @@ impl Config {
     }
 
     /// The coefficients of a step with this learning rate.
-    pub fn step(&self, learning_rate: f64) -> Optimiser<f32> {
+    pub fn step(&self, learning_rate: f64) -> Optimizer<f32> {
         let (momentum, epsilon) = (self.momentum as f32, self.epsilon as f32);
         let (beta1, beta2) = (self.beta1 as f32, self.beta2 as f32);
-        let method = match self.optimiser {
-            OptimiserName::Sgd => Method::Momentum { momentum, nesterov: self.nesterov },
-            OptimiserName::Rmsprop => Method::RmsProp { momentum, smoothing: beta2, epsilon },
-            OptimiserName::Adam => Method::Adam { beta1, beta2, epsilon },
+        let method = match self.optimizer {
+            OptimizerName::Sgd => Method::Momentum { momentum, nesterov: self.nesterov },
+            OptimizerName::Rmsprop => Method::RmsProp { momentum, smoothing: beta2, epsilon },
+            OptimizerName::Adam => Method::Adam { beta1, beta2, epsilon },
         };
-        Optimiser {
+        Optimizer {
             learning_rate: learning_rate as f32,
             l2: self.reg as f32,
             decay: self.weight_decay as f32,
@@ -583,8 +589,8 @@ impl Config {
     }
 
     /// What training does to each batch.
-    pub fn regularisation(&self) -> Regularisation {
-        Regularisation {
+    pub fn regularization(&self) -> Regularization {
+        Regularization {
             seed: self.seed,
             dropout: self.dropout,
             mixup: self.mixup,
@@ -634,9 +640,9 @@ impl Config {
                 self.warmup_epochs, self.epochs
             ));
         }
-        if self.nesterov && self.optimiser != OptimiserName::Sgd {
+        if self.nesterov && self.optimizer != OptimizerName::Sgd {
             return refuse(
-                "nesterov is a form of momentum: it goes with optimiser = \"sgd\"".into(),
+                "nesterov is a form of momentum: it goes with optimizer = \"sgd\"".into(),
             );
         }
         for (name, value) in [
@@ -677,7 +683,7 @@ impl Config {
         if self.norm == Norm::Batch && self.init_from.is_some() {
             return refuse(
                 "norm = \"batch\" and init_from do not go together: a model file has its batch \
-                 normalisation folded into the weights; leave one of them out"
+                 normalization folded into the weights; leave one of them out"
                     .into(),
             );
         }
@@ -705,14 +711,14 @@ impl Config {
             positive("contrast", contrast.into())?;
         }
         if let Some(zca) = self.zca {
-            if !(zca.is_finite() && zca >= LEAST_REGULARISER) {
+            if !(zca.is_finite() && zca >= LEAST_REGULARIZER) {
                 return refuse(format!(
-                    "zca is {zca}: it must be {LEAST_REGULARISER} or larger; 0.1 is usual"
+                    "zca is {zca}: it must be {LEAST_REGULARIZER} or larger; 0.1 is usual"
                 ));
             }
-            if self.normalise != Normalise::Pixel {
+            if self.normalize != Normalize::Pixel {
                 return refuse(
-                    "zca whitens pixels of variance 1: it needs normalise = \"pixel\"".into(),
+                    "zca whitens pixels of variance 1: it needs normalize = \"pixel\"".into(),
                 );
             }
             if self.init_from.is_some() {
@@ -811,7 +817,7 @@ impl Config {
 
     /// An estimate of what training takes beside the images, in bytes: the weights and their
     /// velocity, three more copies of the weights (the best, the last, one being written), what the
-    /// optimiser, clipping and the running mean keep for each weight, and the activations. Nothing
+    /// optimizer, clipping and the running mean keep for each weight, and the activations. Nothing
     /// if it cannot be counted.
     fn memory(&self, inputs: usize, classes: usize) -> Option<u64> {
         let widths = [&[inputs], self.hidden_dim.as_slice(), &[classes]].concat();
@@ -822,7 +828,7 @@ impl Config {
         let copies = 6 + self.threads.min(24) as u64;
         let activations = rows.checked_mul(units)?.checked_mul(copies)?;
         let kept = [
-            self.optimiser != OptimiserName::Sgd, // squares
+            self.optimizer != OptimizerName::Sgd, // squares
             self.clip_norm.is_some(),             // the gradient, until its norm is known
             self.average.is_some(),
         ];
@@ -855,7 +861,7 @@ mod tests {
     #[test]
     fn a_run_that_keeps_more_for_each_weight_is_known_to_take_more_memory() {
         let plain = Config { hidden_dim: vec![1000], ..Config::default() };
-        let adam = Config { optimiser: OptimiserName::Adam, ..plain.clone() };
+        let adam = Config { optimizer: OptimizerName::Adam, ..plain.clone() };
         let mean_of_adam = Config { average: Some(0.999), ..adam.clone() };
         let memory = |config: &Config| config.memory(3072, 10).unwrap();
         let copy = 4 * (3072 * 1000 + 1000 + 1000 * 10 + 10);

@@ -22,7 +22,7 @@
 //! | [`update_ratio`] | how large a step is beside the weights |
 //! | [`checkpoint`] | the state of a run between two steps, from which it goes on |
 //! | [`folder`] | the folder of a run and its files |
-//! | [`weights`] | a model file: safetensors with PyTorch's names, and the input's normalisation |
+//! | [`weights`] | a model file: safetensors with PyTorch's names, and the input's normalization |
 //! | [`export`] | the model in the formats of other programs: ONNX, npz |
 //! | [`confusion`] | which classes are taken for which |
 //! | [`sweep`] | many runs that differ in some settings, side by side, and ranked |

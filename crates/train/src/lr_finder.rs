@@ -80,7 +80,7 @@ pub struct Search {
     pub tenth_of_least: Option<f64>,
 }
 
-/// Searches with the network, the optimiser and the images that `config` describes; its learning
+/// Searches with the network, the optimizer and the images that `config` describes; its learning
 /// rate and schedule do not matter.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! The images as the network reads them: split, normalised, whitened, augmented.
+//! The images as the network reads them: split, normalized, whitened, augmented.
 //!
 //! Whitening is linear, and a matter of the training alone: the network learns on whitened images,
 //! and [`Prepared::plain`] folds the whitening into its first layer, so that whoever reads the
@@ -8,14 +8,14 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use chainrule_data::{
-    Augmentation, Augmented, Changes, Dataset, FloatImages, Gain, Images, Normalisation, Pixels,
+    Augmentation, Augmented, Changes, Dataset, FloatImages, Gain, Images, Normalization, Pixels,
     Split, Whitening, epoch_order,
 };
-use chainrule_nn::{Diverged, Engine, Evaluation, Optimiser, SoftmaxClassifier, Step};
+use chainrule_nn::{Diverged, Engine, Evaluation, Optimizer, SoftmaxClassifier, Step};
 use chainrule_tensor::Path;
 use chainrule_tensor::team::Team;
 
-use crate::config::{ConfigError, Normalise};
+use crate::config::{ConfigError, Normalize};
 use crate::schedule::LearningRates;
 use crate::{Config, Error, machine};
 
@@ -32,12 +32,12 @@ use crate::{Config, Error, machine};
 pub struct Prepared<'a> {
     pub(crate) dataset: &'a Dataset,
     /// Mean and deviation of the training part.
-    pub normalisation: Normalisation,
+    pub normalization: Normalization,
     /// Which images train and which validate.
     pub split: Split,
     scale: Vec<f32>,
     shift: Vec<f32>,
-    /// Of the training file's images and of the test's, if they have a contrast normalisation.
+    /// Of the training file's images and of the test's, if they have a contrast normalization.
     gains: Option<[Vec<Gain>; 2]>,
     whitened: Option<Whitened>,
 }
@@ -49,15 +49,15 @@ struct Whitened {
 }
 
 impl<'a> Prepared<'a> {
-    /// Splits the images as `config` says, and normalises by the training part, or as
-    /// `normalisation` says.
+    /// Splits the images as `config` says, and normalizes by the training part, or as
+    /// `normalization` says.
     ///
     /// # Errors
-    /// If the split leaves nothing to train on, or the normalisation does not fit the images.
+    /// If the split leaves nothing to train on, or the normalization does not fit the images.
     pub fn new(
         config: &Config,
         dataset: &'a Dataset,
-        normalisation: Option<Normalisation>,
+        normalization: Option<Normalization>,
     ) -> Result<Self, Error> {
         let n = dataset.train.len();
         let split = if config.shuffle {
@@ -68,22 +68,22 @@ impl<'a> Prepared<'a> {
         };
         let shape = dataset.train.shape();
         let (images, training) = (&dataset.train, &split.train);
-        let normalisation = match (normalisation, config.contrast, config.normalise) {
+        let normalization = match (normalization, config.contrast, config.normalize) {
             (Some(given), ..) => given,
-            (None, None, Normalise::Pixel) => Normalisation::per_pixel(images, training)?,
-            (None, None, Normalise::Channel) => Normalisation::per_channel(images, training)?,
-            (None, Some(contrast), normalise) => {
-                let group = match normalise {
-                    Normalise::Pixel => 1,
-                    Normalise::Channel => shape.height * shape.width,
+            (None, None, Normalize::Pixel) => Normalization::per_pixel(images, training)?,
+            (None, None, Normalize::Channel) => Normalization::per_channel(images, training)?,
+            (None, Some(contrast), normalize) => {
+                let group = match normalize {
+                    Normalize::Pixel => 1,
+                    Normalize::Channel => shape.height * shape.width,
                 };
-                Normalisation::of_contrast(images, training, contrast, group)?
+                Normalization::of_contrast(images, training, contrast, group)?
             }
         };
-        let gains = normalisation.contrast();
+        let gains = normalization.contrast();
         let gains = gains.map(|&e| [&dataset.train, &dataset.test].map(|of| Gain::of(of, e)));
-        let (scale, shift) = normalisation.scale_shift(dataset.train.dim())?;
-        Ok(Self { dataset, normalisation, split, scale, shift, gains, whitened: None })
+        let (scale, shift) = normalization.scale_shift(dataset.train.dim())?;
+        Ok(Self { dataset, normalization, split, scale, shift, gains, whitened: None })
     }
 
     /// Whitens the images of the training file, if `config` asks for it, as their training part
@@ -97,7 +97,7 @@ impl<'a> Prepared<'a> {
         path: Path,
         mut progress: impl FnMut(&str),
     ) -> Result<(), Error> {
-        let Some(regulariser) = config.zca else { return Ok(()) };
+        let Some(regularizer) = config.zca else { return Ok(()) };
         let began = Instant::now();
         let images = &self.dataset.train;
         let (n, dim) = (images.len() as u64, images.dim() as u64);
@@ -113,7 +113,7 @@ impl<'a> Prepared<'a> {
         let team = (path, Team::new(config.threads)?);
         let tell = |step: &str| progress(&format!("whitening the images: {step}"));
         let shape = images.shape();
-        let whitening = Whitening::fit(&plain, shape, &self.split.train, regulariser, team, tell)?;
+        let whitening = Whitening::fit(&plain, shape, &self.split.train, regularizer, team, tell)?;
         progress("whitening the images: all of them");
         let train = whitening.apply(&plain, images.len());
         let seconds = began.elapsed().as_secs_f64();
@@ -123,7 +123,7 @@ impl<'a> Prepared<'a> {
     }
 
     /// A network that was trained on these images, as one that reads plain pixels.
-    /// Batch normalisation is linear too, once it is trained, and is folded as well.
+    /// Batch normalization is linear too, once it is trained, and is folded as well.
     pub fn plain(&self, classifier: &SoftmaxClassifier) -> SoftmaxClassifier {
         let mut classifier = classifier.folded();
         if let Some(Whitened { whitening, .. }) = &self.whitened {
@@ -134,7 +134,7 @@ impl<'a> Prepared<'a> {
     }
 
     /// The images of the training file, as a network reads them that was read from a file: plain,
-    /// and standardised.
+    /// and standardized.
     pub fn train_rows(&self) -> Pixels<'_> {
         self.rows(&self.dataset.train, self.gains.as_ref().map(|[train, _]| &train[..]))
     }
@@ -180,7 +180,7 @@ impl<'a> Prepared<'a> {
         engine: &mut Engine,
         (order, changes): (&[u32], Option<&Changes>),
         batch: usize,
-        rule: impl Fn(usize) -> Optimiser<f32> + Sync,
+        rule: impl Fn(usize) -> Optimizer<f32> + Sync,
         each: impl FnMut(Step) -> ControlFlow<()> + Send,
     ) -> Result<(), Diverged> {
         let (pixels, labels) = (self.pixels(), self.dataset.train.labels());

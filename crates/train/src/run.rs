@@ -367,7 +367,7 @@ fn settle(config: &Config, data: &Data, start: Option<&ModelFile>) -> Result<Con
             )));
         }
         config.hidden_dim = hidden;
-        let contrast = start.normalisation.contrast().copied();
+        let contrast = start.normalization.contrast().copied();
         if config.contrast.is_some() && config.contrast != contrast {
             return Err(ConfigError::new(
                 "contrast is not that of the weights to start from, which know their own: leave it \
@@ -416,13 +416,13 @@ pub(crate) fn ready<'a>(
 ) -> Result<Ready<'a>, Error> {
     let (config, start) = settled(config, data)?;
     let images = &data.dataset.train;
-    let (model, normalisation) = match start {
-        Some(ModelFile { classifier, normalisation, .. }) => (classifier, Some(normalisation)),
+    let (model, normalization) = match start {
+        Some(ModelFile { classifier, normalization, .. }) => (classifier, Some(normalization)),
         None => (config.classifier(images.dim(), images.classes())?, None),
     };
     let kernel = chainrule_tensor::Path::from_environment()?;
     let engine = engine(&config, &model, kernel)?;
-    let mut prepared = Prepared::new(&config, &data.dataset, normalisation)?;
+    let mut prepared = Prepared::new(&config, &data.dataset, normalization)?;
     prepared.whiten(&config, kernel, progress)?;
     Ok(Ready { config, model, engine, prepared })
 }
@@ -492,7 +492,7 @@ pub fn resume(
     observer: &mut dyn Observer,
 ) -> Result<Summary, Error> {
     let clock = Instant::now();
-    let Checkpoint { state, model, velocity, squares, average, best, normalisation } = checkpoint;
+    let Checkpoint { state, model, velocity, squares, average, best, normalization } = checkpoint;
     let out = folder.path();
     let refuse = |problem: String| Error::Resume { folder: out.to_owned(), problem };
     let config = settle(config, data, None)?;
@@ -528,7 +528,7 @@ pub fn resume(
         engine.set_averaged(&average);
     }
     engine.set_steps(state.at.iteration);
-    let mut prepared = Prepared::new(&config, &data.dataset, Some(normalisation))?;
+    let mut prepared = Prepared::new(&config, &data.dataset, Some(normalization))?;
     prepared.whiten(&config, kernel, |step| observer.preparing(step))?;
     if config != state.config {
         record(out, &config, then)?;
@@ -560,7 +560,7 @@ pub(crate) fn engine(
     kernel: chainrule_tensor::Path,
 ) -> Result<Engine, Error> {
     let mut engine = Engine::with_path(model, config.batch_size, config.threads, kernel)?;
-    engine.set_regularisation(config.regularisation());
+    engine.set_regularization(config.regularization());
     engine.set_average(config.average);
     engine.set_clip_norm(config.clip_norm);
     engine.set_watch(config.watch);
@@ -904,9 +904,9 @@ impl Running<'_> {
     }
 
     fn save(&self, classifier: &SoftmaxClassifier, name: &str) -> Result<(), Error> {
-        let normalisation = self.prepared.normalisation.clone();
+        let normalization = self.prepared.normalization.clone();
         let classifier = self.prepared.plain(classifier);
-        let file = ModelFile { classifier, normalisation, task: Task::of(self.prepared.dataset) };
+        let file = ModelFile { classifier, normalization, task: Task::of(self.prepared.dataset) };
         file.save(&self.out.join(name))
     }
 
@@ -931,7 +931,7 @@ impl Running<'_> {
             squares: self.engine.squares(),
             average: self.engine.averaged(),
             best: self.best().model.clone(),
-            normalisation: self.prepared.normalisation.clone(),
+            normalization: self.prepared.normalization.clone(),
         };
         checkpoint.save(self.out)
     }

@@ -57,14 +57,14 @@ impl TensorFile {
         tensors: &[(String, Vec<usize>, &[f32])],
         metadata: &[(&str, String)],
     ) -> Result<(), Error> {
-        folder::write_whole(path, &Self::serialise(tensors, metadata))
+        folder::write_whole(path, &Self::serialize(tensors, metadata))
     }
 
     /// The bytes of the file that [`TensorFile::save`] writes.
     ///
     /// # Panics
     /// If there are not as many values as a shape says.
-    pub(crate) fn serialise(
+    pub(crate) fn serialize(
         tensors: &[(String, Vec<usize>, &[f32])],
         metadata: &[(&str, String)],
     ) -> Vec<u8> {
@@ -75,7 +75,7 @@ impl TensorFile {
             assert_eq!(shape.iter().product::<usize>(), values.len(), "values of {name}");
             content.tensors.insert(name, (shape, values));
         }
-        content.serialise()
+        content.serialize()
     }
 
     /// Reads a file of this program or of PyTorch. A file without `sha256` is taken as it is.
@@ -171,7 +171,7 @@ struct Content<'a> {
 
 impl Content<'_> {
     /// The file's bytes, the checksum among them.
-    fn serialise(&self) -> Vec<u8> {
+    fn serialize(&self) -> Vec<u8> {
         let checksum = self.checksum();
         let mut metadata = self.metadata.clone();
         metadata.insert(CHECKSUM, &checksum);
@@ -199,7 +199,7 @@ impl Content<'_> {
     }
 
     /// The SHA-256 in hexadecimal: of the metadata's keys and texts, and the tensors' names,
-    /// shapes and bytes, each behind its length, so that nothing can pass for its neighbour.
+    /// shapes and bytes, each behind its length, so that nothing can pass for its neighbor.
     fn checksum(&self) -> String {
         let mut hash = Sha256::new();
         let length = |hash: &mut Sha256, n: usize| hash.update((n as u64).to_le_bytes());

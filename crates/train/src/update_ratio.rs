@@ -3,21 +3,21 @@
 //! About 1e-3 is usual; far more is a learning rate too high, far less one too low (CS231n,
 //! "Neural Networks Part 3: Learning and Evaluation").
 
-use chainrule_nn::{Engine, Optimiser, SoftmaxClassifier};
+use chainrule_nn::{Engine, Optimizer, SoftmaxClassifier};
 
-/// The ratio of the last step that `engine` took by this `optimiser` to the weights of `model`, for
+/// The ratio of the last step that `engine` took by this `optimizer` to the weights of `model`, for
 /// each layer; weight decay is left aside.
 pub fn update_ratios(
     engine: &Engine,
     model: &SoftmaxClassifier,
-    optimiser: &Optimiser<f32>,
+    optimizer: &Optimizer<f32>,
 ) -> Vec<f64> {
     let (velocity, squares) = (engine.velocity(), engine.squares());
     let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>().sqrt();
     let ratio = |layer| {
         let squares = squares.as_ref().map_or(&[][..], |squares| squares.weight(layer));
         let steps = velocity.weight(layer).iter().enumerate().map(|(i, &v)| {
-            optimiser.last_step(engine.steps(), v, squares.get(i).copied().unwrap_or(0.0))
+            optimizer.last_step(engine.steps(), v, squares.get(i).copied().unwrap_or(0.0))
         });
         let weights = model.weight(layer).iter().map(|&w| f64::from(w));
         norm(&mut { steps }) / norm(&mut { weights })

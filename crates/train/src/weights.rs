@@ -1,4 +1,4 @@
-//! A model file: safetensors that PyTorch's `load_state_dict` takes, and the normalisation of
+//! A model file: safetensors that PyTorch's `load_state_dict` takes, and the normalization of
 //! the input beside them.
 //!
 //! | tensor | shape | |
@@ -6,10 +6,10 @@
 //! | `fc1.weight`, `fc2.weight`, … | (outputs, inputs) | as in PyTorch's `nn.Linear` |
 //! | `fc1.bias`, `fc2.bias`, … | (outputs) | |
 //! | `input.mean`, `input.std` | (1), (channels) or (inputs) | in pixel units, 0 to 255 |
-//! | `norm1.weight`, `norm1.bias`, … | (outputs) | of a layer normalisation, as in PyTorch's `nn.LayerNorm`; `fc1.bias` is then left out |
-//! | `input.contrast` | (1) | ε of a per-image contrast normalisation, if there is one: x becomes (x - m) / √(v + ε), m and v the mean and variance of all pixels of the image, and `input.mean` and `input.std` are of the result |
+//! | `norm1.weight`, `norm1.bias`, … | (outputs) | of a layer normalization, as in PyTorch's `nn.LayerNorm`; `fc1.bias` is then left out |
+//! | `input.contrast` | (1) | ε of a per-image contrast normalization, if there is one: x becomes (x - m) / √(v + ε), m and v the mean and variance of all pixels of the image, and `input.mean` and `input.std` are of the result |
 //!
-//! All are `F32`. A batch normalisation is folded into the weights when a file is written; one of
+//! All are `F32`. A batch normalization is folded into the weights when a file is written; one of
 //! PyTorch's that is not (`norm1.running_mean`, `norm1.running_var` beside them) is read. Hidden
 //! units other than ReLU are named in the metadata, `activation`, by the words of a recipe. A file
 //! without `input.mean` and `input.std` is taken as mean 0, deviation 255. A file of this program
@@ -19,24 +19,24 @@
 
 use std::path::{Path, PathBuf};
 
-use chainrule_data::{CIFAR10_CLASSES, Dataset, Images, Normalisation, Shape, cifar10};
+use chainrule_data::{CIFAR10_CLASSES, Dataset, Images, Normalization, Shape, cifar10};
 use chainrule_nn::classifier::Parameter;
 use chainrule_nn::{Activation, Hidden, Norm, SoftmaxClassifier};
 
 use crate::tensors::TensorFile;
 use crate::{Error, folder};
 
-/// A classifier, and how the pixels that it reads are normalised.
+/// A classifier, and how the pixels that it reads are normalized.
 ///
 /// ```
-/// use chainrule_data::Normalisation;
+/// use chainrule_data::Normalization;
 /// use chainrule_nn::{Init, SoftmaxClassifier};
 /// use chainrule_train::ModelFile;
 ///
 /// let classifier = SoftmaxClassifier::new(&[3072, 10], Init::He, 0)?;
-/// let normalisation = Normalisation::new(vec![120.0], vec![64.0])?;
-/// let model = ModelFile { classifier, normalisation, task: None };
-/// assert_eq!(ModelFile::parse(&model.serialise())?, model); // safetensors, and back
+/// let normalization = Normalization::new(vec![120.0], vec![64.0])?;
+/// let model = ModelFile { classifier, normalization, task: None };
+/// assert_eq!(ModelFile::parse(&model.serialize())?, model); // safetensors, and back
 /// assert_eq!(model.classes()[3], "cat");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -45,7 +45,7 @@ pub struct ModelFile {
     /// Weights and biases.
     pub classifier: SoftmaxClassifier,
     /// Mean and deviation, in pixel units.
-    pub normalisation: Normalisation,
+    pub normalization: Normalization,
     /// What it was trained on, if the file says so; CIFAR-10 needs no saying.
     pub task: Option<Task>,
 }
@@ -137,8 +137,8 @@ pub(crate) fn parameters(classifier: &SoftmaxClassifier) -> impl Iterator<Item =
     classifier.layout().into_iter().map(named)
 }
 
-/// The tensors of a normalisation.
-pub(crate) fn normalisation(of: &Normalisation) -> impl Iterator<Item = Named<'_>> {
+/// The tensors of a normalization.
+pub(crate) fn normalization(of: &Normalization) -> impl Iterator<Item = Named<'_>> {
     let named = [("input.mean", of.mean()), ("input.std", of.std())];
     let contrast = of.contrast().map(|contrast| ("input.contrast", std::slice::from_ref(contrast)));
     let all = named.into_iter().chain(contrast);
@@ -151,18 +151,18 @@ impl ModelFile {
     /// # Errors
     /// If it cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
-        folder::write_whole(path, &self.serialise())
+        folder::write_whole(path, &self.serialize())
     }
 
     /// The bytes of the file. Equal models give equal bytes.
-    pub fn serialise(&self) -> Vec<u8> {
-        let tensors = parameters(&self.classifier).chain(normalisation(&self.normalisation));
+    pub fn serialize(&self) -> Vec<u8> {
+        let tensors = parameters(&self.classifier).chain(normalization(&self.normalization));
         let activation = self.classifier.hidden().activation;
         let told = (activation != Activation::default()).then(|| activation.to_string());
         let activation = told.map(|activation| (ACTIVATION, activation));
         let task = self.task.iter().flat_map(Task::metadata);
         let metadata: Vec<_> = activation.into_iter().chain(task).collect();
-        TensorFile::serialise(&tensors.collect::<Vec<_>>(), &metadata)
+        TensorFile::serialize(&tensors.collect::<Vec<_>>(), &metadata)
     }
 
     /// The file that a path means: itself, or the best weights of a run's folder.
@@ -291,12 +291,12 @@ impl ModelFile {
                 return Err(format!("input.contrast has shape {shape:?}: expected [1]"));
             }
         };
-        let normalisation = Normalisation::new(mean, std)
-            .and_then(|normalisation| normalisation.with_contrast(contrast))
+        let normalization = Normalization::new(mean, std)
+            .and_then(|normalization| normalization.with_contrast(contrast))
             .map_err(|error| error.to_string())?;
-        normalisation.scale_shift(widths[0]).map_err(|error| error.to_string())?;
+        normalization.scale_shift(widths[0]).map_err(|error| error.to_string())?;
         let task = Task::from_metadata(file, &widths)?;
-        Ok(ModelFile { classifier, normalisation, task })
+        Ok(ModelFile { classifier, normalization, task })
     }
 }
 
@@ -324,8 +324,8 @@ mod tests {
     fn model() -> ModelFile {
         let mut classifier = SoftmaxClassifier::new(&[12, 5, 3], Init::He, 1).unwrap();
         classifier.bias_mut(0)[2] = 0.25;
-        let normalisation = Normalisation::new(vec![120.0, 121.5, 99.0], vec![60.0, 61.0, 62.5]);
-        ModelFile { classifier, normalisation: normalisation.unwrap(), task: None }
+        let normalization = Normalization::new(vec![120.0, 121.5, 99.0], vec![60.0, 61.0, 62.5]);
+        ModelFile { classifier, normalization: normalization.unwrap(), task: None }
     }
 
     #[test]
@@ -342,13 +342,13 @@ mod tests {
         let classes = ["cat", "a \"dog\", wet", "Ωmega"].map(str::to_owned).to_vec();
         let shape = Shape { channels: 3, height: 1, width: 4 };
         let whole = ModelFile { task: Some(Task { shape, classes }), ..model() };
-        assert_eq!(ModelFile::parse(&whole.serialise()).unwrap(), whole);
+        assert_eq!(ModelFile::parse(&whole.serialize()).unwrap(), whole);
         assert_eq!((whole.shape(), whole.classes().len()), (Some(shape), 3));
 
         let refused = |change: fn(&mut Task)| {
             let mut wrong = whole.clone();
             wrong.task.as_mut().map(change);
-            ModelFile::parse(&wrong.serialise()).unwrap_err()
+            ModelFile::parse(&wrong.serialize()).unwrap_err()
         };
         assert_eq!(refused(|task| task.shape.width = 5), "its image is 3x1x5: expected 12 values");
         assert!(refused(|task| task.shape.channels = 2).contains("expected such as 3x32x32"));
@@ -370,11 +370,11 @@ mod tests {
     }
 
     #[test]
-    fn without_a_normalisation_pixels_are_divided_by_255() {
+    fn without_a_normalization_pixels_are_divided_by_255() {
         let bytes = file(&[("fc1.weight", &[3, 12]), ("fc1.bias", &[3])]);
         let read = ModelFile::parse(&bytes).unwrap();
         assert_eq!(
-            (read.normalisation.mean(), read.normalisation.std()),
+            (read.normalization.mean(), read.normalization.std()),
             (&[0.0][..], &[255.0][..])
         );
         assert_eq!(read.classifier.widths(), [12, 3]);

@@ -5,12 +5,12 @@ use std::ops::ControlFlow;
 use chainrule_data::{Dataset, Images, Shape};
 use chainrule_nn::{Activation, Engine, Norm};
 use chainrule_train::check::Findings;
-use chainrule_train::config::OptimiserName;
+use chainrule_train::config::OptimizerName;
 use chainrule_train::lr_finder::STEPS;
 use chainrule_train::update_ratio::update_ratios;
 use chainrule_train::{Config, Data, Prepared, check, find_lr};
 
-/// Noise of 90 pixels in ten classes: what is learnt of it is learnt by heart.
+/// Noise of 90 pixels in ten classes: what is learned of it is learned by heart.
 fn data() -> Data {
     let shape = Shape { channels: 3, height: 5, width: 6 };
     let mut state = 1u32;
@@ -42,7 +42,7 @@ fn findings(config: &Config) -> Findings {
 }
 
 #[test]
-fn a_network_with_every_ingredient_passes_whatever_its_optimiser() {
+fn a_network_with_every_ingredient_passes_whatever_its_optimizer() {
     let all = Config {
         zca: Some(0.1),
         norm: Norm::Batch,
@@ -58,10 +58,10 @@ fn a_network_with_every_ingredient_passes_whatever_its_optimiser() {
         warmup_epochs: 1.0,
         ..config()
     };
-    for (optimiser, learning_rate) in
-        [(OptimiserName::Sgd, 0.02), (OptimiserName::Rmsprop, 1e-3), (OptimiserName::Adam, 5e-3)]
+    for (optimizer, learning_rate) in
+        [(OptimizerName::Sgd, 0.02), (OptimizerName::Rmsprop, 1e-3), (OptimizerName::Adam, 5e-3)]
     {
-        let found = findings(&Config { optimiser, learning_rate, ..all.clone() });
+        let found = findings(&Config { optimizer, learning_rate, ..all.clone() });
         assert!(found.passed(), "{found:#?}");
         assert_eq!((found.by_heart.images, found.by_heart.accuracy), (50, 1.0));
         assert_eq!(found.gradient.len(), 8);
@@ -97,10 +97,10 @@ fn a_learning_rate_that_learns_nothing_fails_and_the_advice_points_the_right_way
 }
 
 #[test]
-fn the_update_ratio_is_how_far_the_last_step_went_with_every_optimiser() {
+fn the_update_ratio_is_how_far_the_last_step_went_with_every_optimizer() {
     let data = data();
-    for optimiser in [OptimiserName::Sgd, OptimiserName::Rmsprop, OptimiserName::Adam] {
-        let config = Config { optimiser, learning_rate: 1e-3, ..config() };
+    for optimizer in [OptimizerName::Sgd, OptimizerName::Rmsprop, OptimizerName::Adam] {
+        let config = Config { optimizer, learning_rate: 1e-3, ..config() };
         let prepared = Prepared::new(&config, &data.dataset, None).unwrap();
         let model = config.classifier(90, 10).unwrap();
         let mut engine = Engine::new(&model, config.batch_size, 1).unwrap();
@@ -121,7 +121,7 @@ fn the_update_ratio_is_how_far_the_last_step_went_with_every_optimiser() {
             let step = norm(pairs.map(|(&a, &b)| f64::from(b) - f64::from(a)).collect());
             let size = norm(after.weight(layer).iter().map(|&w| w.into()).collect());
             let want = step / size;
-            assert!((found / want - 1.0).abs() < 1e-3, "{optimiser:?}: {found} for {want}");
+            assert!((found / want - 1.0).abs() < 1e-3, "{optimizer:?}: {found} for {want}");
         }
     }
 }

@@ -19,9 +19,9 @@ fn the_answer_is_the_mean_of_the_probabilities_of_an_image_and_of_its_mirror_ima
     let images = &dataset.test;
     let config = Config { validation: 100, ..Config::default() };
     let prepared = Prepared::new(&config, &dataset, None).unwrap();
-    let normalisation = Some(prepared.normalisation.clone());
+    let normalization = Some(prepared.normalization.clone());
     let backwards = Dataset { test: mirrored(images), ..dataset.clone() };
-    let reads_backwards = Prepared::new(&config, &backwards, normalisation).unwrap();
+    let reads_backwards = Prepared::new(&config, &backwards, normalization).unwrap();
     let model = SoftmaxClassifier::new(&[images.dim(), 30, 10], Init::He, 5).unwrap();
     let mut engine = Engine::new(&model, 1, 2).unwrap();
     let rows: Vec<u32> = (0..images.len() as u32).rev().step_by(3).collect();

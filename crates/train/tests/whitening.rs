@@ -5,7 +5,7 @@ use std::path::Path;
 use chainrule_data::{Dataset, Images, Shape};
 use chainrule_nn::Engine;
 use chainrule_tensor::bytes::Rows;
-use chainrule_train::config::Normalise;
+use chainrule_train::config::Normalize;
 use chainrule_train::{
     Checkpoint, Config, Data, ModelFile, Observer, Prepared, Quiet, RunFolder, resume, run,
 };
@@ -25,7 +25,7 @@ fn data() -> Data {
         let pixels = (0..n * SHAPE.dim()).map(pixel).collect();
         Images::new(pixels, (0..n).map(|i| (i % 3) as u8).collect(), SHAPE, 3).unwrap()
     };
-    let classes = ["dark", "grey", "light"].map(String::from).to_vec();
+    let classes = ["dark", "gray", "light"].map(String::from).to_vec();
     let dataset = Dataset { name: "bands".into(), classes, train: images(400), test: images(60) };
     Data { dataset, source: "bands".into() }
 }
@@ -62,7 +62,7 @@ fn the_file_of_a_whitened_run_gives_the_same_scores_on_plain_pixels() {
     let path = chainrule_tensor::Path::best();
     let mut prepared = Prepared::new(&config, &data.dataset, None).unwrap();
     let plain = ModelFile::load(&folder.path().join("last.safetensors")).unwrap();
-    assert_eq!(plain.normalisation, prepared.normalisation);
+    assert_eq!(plain.normalization, prepared.normalization);
     let all: Vec<u32> = (0..400).collect();
     let scores = |model, prepared: &Prepared| {
         Engine::with_path(model, 16, 1, path).unwrap().scores(&prepared.pixels(), &all)
@@ -83,12 +83,12 @@ fn contrast_is_part_of_the_file_and_of_what_reads_it() {
     let config = Config { contrast: Some(10.0), ..config() };
     let (folder, data) = (trained(&config), data());
     let file = ModelFile::load(folder.path()).unwrap();
-    assert_eq!(file.normalisation.contrast(), Some(&10.0));
+    assert_eq!(file.normalization.contrast(), Some(&10.0));
     // Of the definition, pixel by pixel, in f64.
-    let (mean, std) = (file.normalisation.mean(), file.normalisation.std());
+    let (mean, std) = (file.normalization.mean(), file.normalization.std());
     let plain = Config { zca: None, contrast: None, ..config };
-    let normalisation = Some(file.normalisation.clone());
-    let prepared = Prepared::new(&plain, &data.dataset, normalisation).unwrap();
+    let normalization = Some(file.normalization.clone());
+    let prepared = Prepared::new(&plain, &data.dataset, normalization).unwrap();
     let mut row = vec![0.0f64; SHAPE.dim()];
     for i in 0..60u32 {
         let pixels = data.dataset.test.image(i as usize);
@@ -116,7 +116,7 @@ fn contrast_is_part_of_the_file_and_of_what_reads_it() {
     let started = Config { init_from: Some(folder.path().into()), ..plain };
     let again = ModelFile::load(trained(&started).path()).unwrap();
     assert_eq!(
-        again.normalisation, file.normalisation,
+        again.normalization, file.normalization,
         "a start from these weights reads the same"
     );
 }
@@ -175,7 +175,7 @@ fn what_cannot_be_whitened_is_refused_before_anything_is_written() {
         (Config { zca: Some(0.0), ..config() }, "zca is 0: it must be 0.000001 or larger"),
         (Config { contrast: Some(0.0), ..config() }, "contrast is 0: it must be a positive number"),
         (Config { zca: Some(f64::NAN), ..config() }, "zca is NaN"),
-        (Config { normalise: Normalise::Channel, ..config() }, "needs normalise = \"pixel\""),
+        (Config { normalize: Normalize::Channel, ..config() }, "needs normalize = \"pixel\""),
         (Config { init_from: Some("model".into()), ..config() }, "zca and init_from do not go"),
     ] {
         let error = refused(config, &data());

@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use chainrule_bench::{Ingredients, Work, warn_if_busy};
-use chainrule_nn::{Activation, Hidden, Method, Norm, Regularisation};
+use chainrule_nn::{Activation, Hidden, Method, Norm, Regularization};
 use clap::Parser;
 
 /// Prints images/s of the plain network, and of each ingredient as a share of that.
@@ -30,9 +30,9 @@ const IMAGES: usize = 8192;
 
 fn ingredients() -> Vec<(String, Ingredients)> {
     let plain = Ingredients::default();
-    let with = |regularisation| Ingredients { regularisation, ..plain };
-    let none = Regularisation::default();
-    let optimiser = |method| Ingredients { method, ..plain };
+    let with = |regularization| Ingredients { regularization, ..plain };
+    let none = Regularization::default();
+    let optimizer = |method| Ingredients { method, ..plain };
     let mut all = vec![("plain".to_owned(), plain)];
     for activation in &Activation::ALL[1..] {
         let hidden = Hidden { activation: *activation, ..Hidden::default() };
@@ -40,18 +40,18 @@ fn ingredients() -> Vec<(String, Ingredients)> {
     }
     for norm in &Norm::ALL[1..] {
         let hidden = Hidden { norm: *norm, ..Hidden::default() };
-        all.push((format!("{norm} normalisation"), Ingredients { hidden, ..plain }));
+        all.push((format!("{norm} normalization"), Ingredients { hidden, ..plain }));
     }
     all.extend([
-        ("dropout".to_owned(), with(Regularisation { dropout: 0.2, ..none })),
-        ("mixup".to_owned(), with(Regularisation { mixup: 0.2, ..none })),
-        ("smoothed labels".to_owned(), with(Regularisation { label_smoothing: 0.1, ..none })),
-        ("Nesterov".to_owned(), optimiser(Method::Momentum { momentum: 0.9, nesterov: true })),
+        ("dropout".to_owned(), with(Regularization { dropout: 0.2, ..none })),
+        ("mixup".to_owned(), with(Regularization { mixup: 0.2, ..none })),
+        ("smoothed labels".to_owned(), with(Regularization { label_smoothing: 0.1, ..none })),
+        ("Nesterov".to_owned(), optimizer(Method::Momentum { momentum: 0.9, nesterov: true })),
         (
             "RMSProp".to_owned(),
-            optimiser(Method::RmsProp { momentum: 0.0, smoothing: 0.99, epsilon: 1e-8 }),
+            optimizer(Method::RmsProp { momentum: 0.0, smoothing: 0.99, epsilon: 1e-8 }),
         ),
-        ("Adam".to_owned(), optimiser(Method::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 })),
+        ("Adam".to_owned(), optimizer(Method::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 })),
         ("mean of the weights".to_owned(), Ingredients { average: Some(0.999), ..plain }),
         ("clipped norm".to_owned(), Ingredients { clip_norm: Some(1e3), ..plain }),
     ]);

@@ -71,7 +71,7 @@ fn print(findings: &Findings) -> anyhow::Result<()> {
     }
 
     let images = by_heart.images;
-    say!("\n{images} images learnt by heart: {}", told(by_heart.passed()));
+    say!("\n{images} images learned by heart: {}", told(by_heart.passed()));
     say!(
         "  {:.0} % right after {} steps at learning rate {}, loss {:.4} from {:.4}",
         100.0 * by_heart.accuracy,
@@ -85,7 +85,7 @@ fn print(findings: &Findings) -> anyhow::Result<()> {
     }
 
     let passed = gradient.iter().all(|row| row.passed);
-    say!("\nGradient in f64, as in training, against centred differences: {}", told(passed));
+    say!("\nGradient in f64, as in training, against centered differences: {}", told(passed));
     gradcheck::print(gradient)?;
 
     say!(

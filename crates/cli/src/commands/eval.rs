@@ -99,8 +99,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     config.validation = data.validation(config.validation);
     model.check_images(&file, images)?;
-    super::note_missing_normalisation(&model, &file);
-    let prepared = Prepared::new(&config, &data.dataset, Some(model.normalisation))?;
+    super::note_missing_normalization(&model, &file);
+    let prepared = Prepared::new(&config, &data.dataset, Some(model.normalization))?;
     let path = chainrule_tensor::Path::from_environment()?;
     let threads = chainrule_train::threads(usize::from(args.threads));
     let mut engine = Engine::with_path(&model.classifier, 1, threads, path)?;

@@ -35,7 +35,7 @@ pub struct Args {
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum Format {
-    /// A graph from pixels to probabilities, the normalisation in it
+    /// A graph from pixels to probabilities, the normalization in it
     Onnx,
     /// The weights as arrays of numpy, with input.mean and input.std
     Npz,
@@ -50,7 +50,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let bytes = match args.format {
         Format::Onnx => onnx(&model, &model.classes()),
         Format::Npz => npz(&model),
-        Format::Safetensors => Ok(model.serialise()),
+        Format::Safetensors => Ok(model.serialize()),
     };
     let bytes = bytes.with_context(|| format!("cannot export {}", file.display()))?;
     write_output(&args.output, &bytes)?;

@@ -1,4 +1,4 @@
-//! `chainrule gradcheck`: every derivative against a centred difference, in f64.
+//! `chainrule gradcheck`: every derivative against a centered difference, in f64.
 
 use anyhow::bail;
 use chainrule_nn::gradcheck::{self, BOUND, Row};
@@ -64,13 +64,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let failed = rows.iter().filter(|row| !row.passed).count();
     if failed > 0 {
         bail!(
-            "{failed} of {} derivatives differ from a centred difference by {BOUND:.0e} or more, \
+            "{failed} of {} derivatives differ from a centered difference by {BOUND:.0e} or more, \
              or had too many kinks to be compared",
             rows.len()
         );
     }
     if !args.json {
-        say!("\nAll {} derivatives agree with centred differences to {BOUND:.0e}.", rows.len());
+        say!("\nAll {} derivatives agree with centered differences to {BOUND:.0e}.", rows.len());
     }
     Ok(())
 }

@@ -43,7 +43,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value = "written")]
     gates: GatesArg,
 
-    /// Compare every gradient with a centred difference; exit code 1 if one differs
+    /// Compare every gradient with a centered difference; exit code 1 if one differs
     #[arg(long)]
     check: bool,
 
@@ -74,7 +74,7 @@ enum GatesArg {
     Written,
     /// Subtraction, division and sigmoid made of x(-1), +, 1/x, x, exp and +1
     Primitive,
-    /// As written, with 1/(1+exp(-u)) recognised as one sigmoid gate
+    /// As written, with 1/(1+exp(-u)) recognized as one sigmoid gate
     Fused,
 }
 
@@ -132,7 +132,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let wrong = checked.iter().filter(|c| c.verdict == Verdict::Differs);
     let wrong: Vec<_> = wrong.map(|c| circuit.name(c.variable)).collect();
     if !wrong.is_empty() {
-        bail!("the gradient and its centred difference are not the same for {}", wrong.join(", "));
+        bail!("the gradient and its centered difference are not the same for {}", wrong.join(", "));
     }
     Ok(())
 }
@@ -192,7 +192,7 @@ fn check_table(circuit: &Circuit, checked: &[Checked]) -> String {
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(8);
     let mut text = format!(
         "{:width$}  {:>19}  {:>19}  {:>14}\n",
-        "variable", "gradient", "centred difference", "relative error"
+        "variable", "gradient", "centered difference", "relative error"
     );
     for (name, c) in names.iter().zip(checked) {
         let verdict = match c.verdict {
@@ -261,7 +261,7 @@ fn to_json(circuit: &Circuit, variables: &Named, checked: &[Checked]) -> Value {
                 json!({
                     "variable": circuit.name(c.variable),
                     "gradient": number(c.gradient),
-                    "centred_difference": number(c.difference),
+                    "centered_difference": number(c.difference),
                     "relative_error": number(c.relative_error()),
                     "resolution": number(c.resolution),
                     "verdict": match c.verdict {

@@ -41,8 +41,8 @@ fn program() -> String {
 }
 
 /// Says that a model file has no mean and deviation, which those of other programs often lack.
-fn note_missing_normalisation(model: &ModelFile, file: &Path) {
-    if (model.normalisation.mean(), model.normalisation.std()) == (&[0.0], &[255.0]) {
+fn note_missing_normalization(model: &ModelFile, file: &Path) {
+    if (model.normalization.mean(), model.normalization.std()) == (&[0.0], &[255.0]) {
         eprintln!(
             "note: {} brings no input.mean and input.std; pixels are divided by 255",
             file.display()

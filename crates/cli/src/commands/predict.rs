@@ -16,9 +16,9 @@ use super::write_output;
 /// Arguments of `chainrule predict`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-A picture is made what the images of the training were, 32 x 32 in three colours for CIFAR-10:
+A picture is made what the images of the training were, 32 x 32 in three colors for CIFAR-10:
 turned upright, laid on white where it is transparent, cut in its middle to their proportions and
-scaled to their size (averaging, not skipping). Then it is normalised as the model file says. The
+scaled to their size (averaging, not skipping). Then it is normalized as the model file says. The
 network knows its classes and nothing else: a picture of something else is given one of them too.
 
 A folder means the .png, .jpg and .jpeg files in it, in the order of their names. Its predictions
@@ -83,15 +83,15 @@ impl Predictor {
         let Some(shape) = model.shape() else {
             bail!(
                 "{} reads {inputs} values an image and does not say of what pictures: expected a model \
-                 that was trained here, or one of pictures of 32 x 32 in three colours, 3072 values",
+                 that was trained here, or one of pictures of 32 x 32 in three colors, 3072 values",
                 file.display()
             );
         };
         let path = chainrule_tensor::Path::from_environment()?;
         // One picture at a time is less work than to wake a second thread for it.
         let engine = Engine::with_path(&model.classifier, 1, 1, path)?;
-        let (scale, shift) = model.normalisation.scale_shift(inputs)?;
-        let contrast = model.normalisation.contrast().copied();
+        let (scale, shift) = model.normalization.scale_shift(inputs)?;
+        let contrast = model.normalization.contrast().copied();
         Ok(Self { engine, shape, scale, shift, contrast })
     }
 
@@ -184,7 +184,7 @@ fn json(predictions: &[Prediction], classes: &[String]) -> anyhow::Result<Vec<u8
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let file = ModelFile::locate(&args.model);
     let model = ModelFile::load(&file)?;
-    super::note_missing_normalisation(&model, &file);
+    super::note_missing_normalization(&model, &file);
     let classes = model.classes();
     let mut predictor = Predictor::new(&model, &file)?;
     let has_folder = args.images.iter().any(|path| path.is_dir());

@@ -178,7 +178,7 @@ impl Subject {
         let dataset = &data.dataset;
         model.check_images(&file, &dataset.train).map_err(|error| sentence(&error))?;
         config.validation = data.validation(config.validation);
-        let prepared = Prepared::new(&config, dataset, Some(model.normalisation.clone()))
+        let prepared = Prepared::new(&config, dataset, Some(model.normalization.clone()))
             .map_err(|error| sentence(&error))?;
         let (images, pixels, rows) = match self.run.summary {
             Some(_) => {

@@ -11,7 +11,7 @@ use anyhow::Context;
 use chainrule_data::Size;
 use chainrule_nn::{Activation, Norm};
 use chainrule_report::text_chart;
-use chainrule_train::config::{DataChoice, Normalise, OptimiserName};
+use chainrule_train::config::{DataChoice, Normalize, OptimizerName};
 use chainrule_train::schedule::Schedule;
 use chainrule_train::{
     Checkpoint, Config, Data, Epoch, Error, Iteration, ModelFile, Observer, Plan, RunFolder,
@@ -57,7 +57,7 @@ pub struct Args {
     /// Hidden units: relu, leaky-relu, gelu, tanh or sigmoid [default: relu]
     #[arg(long, value_name = "NAME")]
     activation: Option<Activation>,
-    /// Normalisation of the hidden layers: none, batch or layer [default: none]
+    /// Normalization of the hidden layers: none, batch or layer [default: none]
     #[arg(long, value_name = "NAME")]
     norm: Option<Norm>,
     /// Share of the hidden activations that are dropped in a step [default: 0]
@@ -70,8 +70,8 @@ pub struct Args {
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     mixup: Option<f64>,
     /// sgd, rmsprop or adam; adam with --weight-decay and --reg 0 is AdamW [default: sgd]
-    #[arg(long, value_name = "NAME", value_parser = named::<OptimiserName>)]
-    optimiser: Option<OptimiserName>,
+    #[arg(long, alias = "optimiser", value_name = "NAME", value_parser = named::<OptimizerName>)]
+    optimizer: Option<OptimizerName>,
     /// Step size of the first epoch [default: 0.02]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     learning_rate: Option<f64>,
@@ -133,13 +133,13 @@ pub struct Args {
     /// Deviation of the first weights [default: He's, the root of 2 over the inputs]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     weight_scale: Option<f64>,
-    /// Mean and deviation for each pixel or for each colour [default: pixel]
-    #[arg(long, value_name = "pixel|channel", value_parser = named::<Normalise>)]
-    normalise: Option<Normalise>,
-    /// Take its own mean and contrast from each image, with this regulariser; 10 is usual
+    /// Mean and deviation for each pixel or for each color [default: pixel]
+    #[arg(long, alias = "normalise", value_name = "pixel|channel", value_parser = named::<Normalize>)]
+    normalize: Option<Normalize>,
+    /// Take its own mean and contrast from each image, with this regularizer; 10 is usual
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     contrast: Option<f32>,
-    /// Whiten the training images (ZCA) with this regulariser; 0.1 is usual
+    /// Whiten the training images (ZCA) with this regularizer; 0.1 is usual
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     zca: Option<f64>,
     /// Mirror every other training image, left to right, anew in each epoch
@@ -205,7 +205,7 @@ pub struct Args {
     /// Leave out pictures of a folder that cannot be read, and name them
     #[arg(long)]
     skip_broken: bool,
-    /// Check the network before a long run, and train nothing: its initial loss, 50 images learnt by
+    /// Check the network before a long run, and train nothing: its initial loss, 50 images learned by
     /// heart, its gradient, the size of its steps; exit code 1 if one fails
     #[arg(long, conflicts_with_all = ["find_lr", "resume", "out"])]
     check: bool,
@@ -260,7 +260,7 @@ impl Args {
             dropout: self.dropout.unwrap_or(base.dropout),
             label_smoothing: self.label_smoothing.unwrap_or(base.label_smoothing),
             mixup: self.mixup.unwrap_or(base.mixup),
-            optimiser: self.optimiser.unwrap_or(base.optimiser),
+            optimizer: self.optimizer.unwrap_or(base.optimizer),
             learning_rate: self.learning_rate.unwrap_or(base.learning_rate),
             schedule: self.schedule.unwrap_or(base.schedule),
             step_epochs: self.step_epochs.unwrap_or(base.step_epochs),
@@ -280,7 +280,7 @@ impl Args {
             average: self.average.or(base.average),
             clip_norm: self.clip_norm.or(base.clip_norm),
             weight_scale: self.weight_scale.or(base.weight_scale),
-            normalise: self.normalise.unwrap_or(base.normalise),
+            normalize: self.normalize.unwrap_or(base.normalize),
             contrast: self.contrast.or(base.contrast),
             zca: self.zca.or(base.zca),
             flip: base.flip || self.flip,
@@ -345,7 +345,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     config.check()?;
     if let Some(file) = &config.init_from {
-        super::note_missing_normalisation(&ModelFile::load(file)?, file);
+        super::note_missing_normalization(&ModelFile::load(file)?, file);
     }
     let data = match load(&config) {
         Ok(data) => data,

@@ -1,8 +1,8 @@
 """What onnxruntime and numpy make of exported models, held to `chainrule predict`.
 
-For each activation and normalisation, with and without the contrast normalisation, trains a small
+For each activation and normalization, with and without the contrast normalization, trains a small
 network on the built-in sample, exports it, and asks on random pictures for the probabilities; then
-the same for grey images in IDX files, and for a folder of pictures that are not square:
+the same for gray images in IDX files, and for a folder of pictures that are not square:
 
     export_check.py PATH/TO/chainrule
 """
@@ -60,7 +60,7 @@ def write_folder(folder):
 
 
 def write_pictures(folder, shape):
-    """Pictures that differ in brightness and contrast, or the contrast normalisation had nothing to do."""
+    """Pictures that differ in brightness and contrast, or the contrast normalization had nothing to do."""
     pixels = np.random.default_rng(0).integers(0, 256, (PICTURES, *shape), dtype=np.uint8)
     pixels = (pixels * np.linspace(0.1, 1, PICTURES)[:, None, None, None]).astype(np.uint8)
     folder.mkdir()
@@ -108,7 +108,7 @@ def main():
                 for contrast in [[], ["--contrast", "10"]]:
                     flags = ["--activation", activation, "--norm", norm, *contrast]
                     worst = max(worst, check(folder, pictures, pixels, flags))
-        worst = max(worst, check(folder, pictures, pixels, ["--normalise", "pixel", "--zca", "0.1"]))
+        worst = max(worst, check(folder, pictures, pixels, ["--normalize", "pixel", "--zca", "0.1"]))
         for name, write, shape, data in [
             ("idx", write_idx, (1, 28, 28), "{}"),
             ("folder", write_folder, (3, 36, 48), "images:{}"),
@@ -118,7 +118,7 @@ def main():
             write(images)
             pictures = folder / f"{name}-pictures"
             pixels = write_pictures(pictures, shape)
-            for flags in [[], ["--normalise", "pixel", "--zca", "0.1"], ["--contrast", "10"]]:
+            for flags in [[], ["--normalize", "pixel", "--zca", "0.1"], ["--contrast", "10"]]:
                 worst = max(worst, check(folder, pictures, pixels, flags, data.format(images)))
     print(f"largest of all: {worst:.1e}")
     sys.exit(not worst < 1e-5)

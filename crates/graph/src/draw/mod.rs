@@ -16,7 +16,7 @@ use crate::gate::Gate;
 use crate::number;
 use crate::tape::NodeId;
 
-/// The most gates that are placed in a picture. A larger one would be metres
+/// The most gates that are placed in a picture. A larger one would be meters
 /// wide; its numbers are better read as a table, or laid out by Graphviz.
 pub const MOST_GATES: usize = 2_000;
 

@@ -2,7 +2,7 @@
 //! on white on paper. It needs no fonts of its own and no network.
 //!
 //! Value and gradient are told apart by place (above, below) and by face
-//! (upright and bold, italic) as well as by colour.
+//! (upright and bold, italic) as well as by color.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
@@ -76,7 +76,7 @@ pub fn draw_up_to(circuit: &Circuit, stage: Stage) -> Result<String, TooLarge> {
     Ok(Picture::new(circuit, stage)?.svg())
 }
 
-/// A node's box, by its centre.
+/// A node's box, by its center.
 #[derive(Clone, Copy)]
 struct Place {
     x: f64,
@@ -88,7 +88,7 @@ struct Place {
 struct Picture<'a> {
     circuit: &'a Circuit,
     columns: Columns,
-    /// Centre and half-width of each column, heights of its items.
+    /// Center and half-width of each column, heights of its items.
     x: Vec<f64>,
     half_width: Vec<f64>,
     y: Vec<Vec<f64>>,
@@ -114,7 +114,7 @@ impl<'a> Picture<'a> {
             Item::Node(Some(id)) => {
                 let node = circuit.graph().node(id);
                 let body = if node.gate().arity() == 0 { INPUT_HALF } else { GATE_HALF };
-                // The same room above keeps the centre in the middle.
+                // The same room above keeps the center in the middle.
                 body + if uses[id.index()] > 1 { SUM } else { 0.0 }
             }
             Item::Node(None) => INPUT_HALF,

@@ -30,7 +30,7 @@ def network(hidden, activation, norm):
                 layers.append(NORMS[norm](outputs))
             layers.append(ACTIVATIONS[activation]())
     model = nn.Sequential(*layers)
-    # Layer by layer weight, then bias (of the layer or of its normalisation), then γ.
+    # Layer by layer weight, then bias (of the layer or of its normalization), then γ.
     n = 0
     with torch.no_grad():
         for i, module in enumerate(layers):
@@ -46,13 +46,13 @@ def network(hidden, activation, norm):
     return model
 
 
-def case(name, hidden, activation, norm, optimiser, smoothing):
+def case(name, hidden, activation, norm, optimizer, smoothing):
     x = torch.tensor([[1.7 * i + 0.9 * j for j in range(INPUTS)] for i in range(ROWS)]).sin()
     y = torch.tensor([7 * i % CLASSES for i in range(ROWS)])
     model = network(hidden, activation, norm)
     weights = [m.weight for m in model if isinstance(m, nn.Linear)]
     others = [p for p in model.parameters() if all(p is not w for w in weights)]
-    step = optimiser(weights, others)
+    step = optimizer(weights, others)
     loss_of, losses = nn.CrossEntropyLoss(label_smoothing=smoothing), []
     for _ in range(2):
         for rows in (slice(0, 4), slice(4, 6)):
@@ -85,7 +85,7 @@ case("leaky-relu", [4], "leaky-relu", "none", sgd, 0.0)
 case("gelu, smoothed labels, AdamW", [4, 3], "gelu", "none", adamw, 0.1)
 case("tanh, RMSprop", [4, 3], "tanh", "none", rmsprop, 0.0)
 case("sigmoid", [4], "sigmoid", "none", sgd, 0.0)
-case("batch normalisation", [4, 3], "relu", "batch", sgd, 0.0)
-case("batch normalisation, gelu, AdamW", [4], "gelu", "batch", adamw, 0.1)
-case("layer normalisation", [60, 3], "relu", "layer", sgd, 0.0)
-case("layer normalisation, tanh, AdamW", [4], "tanh", "layer", adamw, 0.1)
+case("batch normalization", [4, 3], "relu", "batch", sgd, 0.0)
+case("batch normalization, gelu, AdamW", [4], "gelu", "batch", adamw, 0.1)
+case("layer normalization", [60, 3], "relu", "layer", sgd, 0.0)
+case("layer normalization, tanh, AdamW", [4], "tanh", "layer", adamw, 0.1)

@@ -140,10 +140,10 @@ fn facts(report: &Report<'_>) -> Vec<(String, String, String)> {
 /// Wilson's 95 % interval of a share that was found in `n` trials.
 fn wilson(share: f64, n: f64) -> (f64, f64) {
     let z = 1.959_963_984_540_054_f64;
-    let centre = share + z * z / (2.0 * n);
+    let center = share + z * z / (2.0 * n);
     let half = z * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
     let scale = 1.0 + z * z / n;
-    ((centre - half) / scale, (centre + half) / scale)
+    ((center - half) / scale, (center + half) / scale)
 }
 
 #[cfg(test)]

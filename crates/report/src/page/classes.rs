@@ -1,4 +1,4 @@
-//! Class by class: which are recognised, and which are taken for which.
+//! Class by class: which are recognized, and which are taken for which.
 
 use std::fmt::Write;
 
@@ -49,7 +49,7 @@ fn matrix(html: &mut String, confusion: &Confusion) {
     let share = |label: usize, class: usize| {
         confusion.counts[label][class] as f64 / (confusion.images(label) as f64).max(1.0)
     };
-    // The darkest colour is for the share of the most frequent mistake.
+    // The darkest color is for the share of the most frequent mistake.
     let pairs = (0..classes.len()).flat_map(|i| (0..classes.len()).map(move |j| (i, j)));
     let wrong = pairs.filter(|(i, j)| i != j).map(|(i, j)| share(i, j));
     let worst = wrong.fold(0.0, f64::max).max(1e-9);
@@ -84,7 +84,7 @@ fn accuracies(html: &mut String, confusion: &Confusion) {
     order.sort_by(|&a, &b| confusion.recall(b).total_cmp(&confusion.recall(a)));
     html.push_str(
         "<div><h3>Accuracy of each class</h3>\n<div class=\"scroll\"><table class=\"figures\"><thead><tr>\
-         <th scope=\"col\">class</th><th scope=\"col\" colspan=\"2\">recognised</th>\
+         <th scope=\"col\">class</th><th scope=\"col\" colspan=\"2\">recognized</th>\
          <th scope=\"col\">right when said</th></tr></thead>\n<tbody>\n",
     );
     for class in order {

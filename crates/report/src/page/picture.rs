@@ -8,7 +8,7 @@ use super::text::escape;
 use crate::Error;
 use crate::sheet::{drawn, encode_png};
 
-/// Whether images of this shape can be shown: grey or in colours.
+/// Whether images of this shape can be shown: gray or in colors.
 pub(super) fn is_picture(shape: Shape) -> bool {
     matches!(shape.channels, 1 | 3) && shape.height > 1 && shape.width > 1
 }
@@ -18,7 +18,7 @@ pub(super) fn picture(shape: Shape, planes: &[u8], alt: &str) -> Result<String, 
     let plane = shape.height * shape.width;
     let mut rgb = Vec::with_capacity(3 * plane);
     for pixel in 0..plane {
-        // Grey is the same in all three.
+        // Gray is the same in all three.
         rgb.extend(
             [0, 1, 2].map(|channel| planes[channel.min(shape.channels - 1) * plane + pixel]),
         );

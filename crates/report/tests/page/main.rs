@@ -62,7 +62,7 @@ fn figures_of_eight_predictions_are_those_worked_out_by_hand() {
         "&lt;script&gt;alert(1)&lt;/script&gt; 2 67 % 1 33 % 0 0 %",
         "cat &amp; &quot;dog&quot; 0 0 % 2 67 % 1 33 %",
         "it&#39;s 1 50 % 0 0 % 1 50 %",
-        // Recognised, and right when said: 2/3 of 3, 2/3 of 3, 1/2 of 2.
+        // Recognized, and right when said: 2/3 of 3, 2/3 of 3, 1/2 of 2.
         "&lt;script&gt;alert(1)&lt;/script&gt; 66.7 % 66.7 %",
         "it&#39;s 50.0 % 50.0 %",
         // By confidence: 0.875 and 0.75 and 0.5 are wrong; of the right ones 0.5 is the least.

@@ -80,7 +80,7 @@ vector!(
     sums256
 );
 
-/// Adds neighbours: lanes 4i .. 4i + 4 of the result hold, for each 128 bits of the operands, the
+/// Adds neighbors: lanes 4i .. 4i + 4 of the result hold, for each 128 bits of the operands, the
 /// sums of their four numbers.
 macro_rules! sums_of_fours {
     ($of:ident, $low:ident, $high:ident, $add:ident, $low_pair:ident, $high_pair:ident, $ps:ident, $pd:ident) => {{

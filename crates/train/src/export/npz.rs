@@ -30,7 +30,7 @@ pub fn npz(model: &ModelFile) -> Result<Vec<u8>, TooLarge> {
         return Err(TooLarge { bytes, format: "npz", most: MOST });
     }
     let tensors = weights::parameters(&model.classifier);
-    let tensors = tensors.chain(weights::normalisation(&model.normalisation));
+    let tensors = tensors.chain(weights::normalization(&model.normalization));
     let mut zip = Zip::default();
     for (name, shape, values) in tensors {
         zip.add(&format!("{name}.npy"), &npy("<f4", &shape, &little_endian(values)));
@@ -106,7 +106,7 @@ impl Zip {
 
 #[cfg(test)]
 mod tests {
-    use chainrule_data::Normalisation;
+    use chainrule_data::Normalization;
     use chainrule_nn::{Init, SoftmaxClassifier};
 
     use super::*;
@@ -127,8 +127,8 @@ mod tests {
     #[test]
     fn every_tensor_is_a_member_that_the_directory_finds() {
         let classifier = SoftmaxClassifier::new(&[12, 5, 3], Init::He, 1).unwrap();
-        let normalisation = Normalisation::new(vec![1.0; 3], vec![2.0; 3]).unwrap();
-        let model = ModelFile { classifier, normalisation, task: None };
+        let normalization = Normalization::new(vec![1.0; 3], vec![2.0; 3]).unwrap();
+        let model = ModelFile { classifier, normalization, task: None };
         let bytes = npz(&model).unwrap();
         let u16_at =
             |at: usize| usize::from(u16::from_le_bytes(bytes[at..at + 2].try_into().unwrap()));

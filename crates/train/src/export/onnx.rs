@@ -5,9 +5,9 @@
 //!     → Gemm → [LayerNormalization] → activation → ... → Gemm → Softmax → probabilities (N, classes)
 //! ```
 //!
-//! The normalisation is part of it, so that whoever runs it needs to know nothing but the size of
+//! The normalization is part of it, so that whoever runs it needs to know nothing but the size of
 //! the images. A model file that does not say how its images are shaped has `pixels` (N, values).
-//! Every activation and normalisation is an operator of ONNX's own; a batch normalisation is folded.
+//! Every activation and normalization is an operator of ONNX's own; a batch normalization is folded.
 //!
 //! The names and numbers of the fields are those of `onnx.proto` in the ONNX repository, and stand
 //! beside each.
@@ -106,7 +106,7 @@ fn graph(model: &ModelFile) -> Message {
     let mut chain = Chain { nodes: vec![], constants: vec![], last: "pixels".into() };
     chain.then("Cast", &[], "numbers", vec![integer("to", FLOAT as i64)]);
     chain.then("Flatten", &[], "flat", vec![integer("axis", 1)]);
-    normalise(&mut chain, model, inputs);
+    normalize(&mut chain, model, inputs);
     for l in 0..classifier.depth() {
         let (n, outputs) = (l + 1, widths[l + 1]);
         let is_hidden = n < classifier.depth();
@@ -148,30 +148,30 @@ fn graph(model: &ModelFile) -> Message {
         .message(12, value("probabilities", FLOAT, &[classes])) // output
 }
 
-/// x = (pixel - mean) / std, after the contrast normalisation, if there is one:
+/// x = (pixel - mean) / std, after the contrast normalization, if there is one:
 /// (pixel - m) / √(v + ε), with mean m and variance v of each image.
-fn normalise(chain: &mut Chain, model: &ModelFile, inputs: usize) {
-    if let Some(&contrast) = model.normalisation.contrast() {
+fn normalize(chain: &mut Chain, model: &ModelFile, inputs: usize) {
+    if let Some(&contrast) = model.normalization.contrast() {
         chain.constant("along", INT64, &[1], &1i64.to_le_bytes());
         chain.floats("input.contrast", &[1], &[contrast]);
         chain.then("ReduceMean", &["along"], "image_mean", vec![integer("keepdims", 1)]);
         chain.last = "flat".into();
-        chain.then("Sub", &["image_mean"], "centred", vec![]);
-        chain.then("Mul", &["centred"], "squares", vec![]);
+        chain.then("Sub", &["image_mean"], "centered", vec![]);
+        chain.then("Mul", &["centered"], "squares", vec![]);
         chain.then("ReduceMean", &["along"], "variance", vec![integer("keepdims", 1)]);
-        chain.then("Add", &["input.contrast"], "regularised", vec![]);
+        chain.then("Add", &["input.contrast"], "regularized", vec![]);
         chain.then("Sqrt", &[], "deviation", vec![]);
-        chain.last = "centred".into();
+        chain.last = "centered".into();
         chain.then("Div", &["deviation"], "contrast", vec![]);
     }
     // One value for all, one a channel or one a pixel: each stands for a run of the flat values.
     let run = |of: &[f32]| -> Vec<f32> {
         of.iter().flat_map(|&value| std::iter::repeat_n(value, inputs / of.len())).collect()
     };
-    chain.floats("input.mean", &[inputs], &run(model.normalisation.mean()));
-    chain.floats("input.std", &[inputs], &run(model.normalisation.std()));
+    chain.floats("input.mean", &[inputs], &run(model.normalization.mean()));
+    chain.floats("input.std", &[inputs], &run(model.normalization.std()));
     chain.then("Sub", &["input.mean"], "shifted", vec![]);
-    chain.then("Div", &["input.std"], "normalised", vec![]);
+    chain.then("Div", &["input.std"], "normalized", vec![]);
 }
 
 /// The operator of an activation, and its attributes.
@@ -196,7 +196,7 @@ fn value(name: &str, data_type: u64, shape: &[usize]) -> Message {
 
 #[cfg(test)]
 mod tests {
-    use chainrule_data::Normalisation;
+    use chainrule_data::Normalization;
     use chainrule_nn::{Hidden, Init, SoftmaxClassifier};
 
     use super::*;
@@ -240,10 +240,10 @@ mod tests {
 
     fn model(hidden: Hidden, contrast: Option<f32>) -> ModelFile {
         let classifier = SoftmaxClassifier::with_hidden(&[12, 5, 3], hidden, Init::He, 1).unwrap();
-        let normalisation = Normalisation::new(vec![1.0, 2.0, 3.0], vec![2.0, 4.0, 8.0]).unwrap();
+        let normalization = Normalization::new(vec![1.0, 2.0, 3.0], vec![2.0, 4.0, 8.0]).unwrap();
         ModelFile {
             classifier,
-            normalisation: normalisation.with_contrast(contrast).unwrap(),
+            normalization: normalization.with_contrast(contrast).unwrap(),
             task: None,
         }
     }

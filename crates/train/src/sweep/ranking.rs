@@ -13,7 +13,7 @@
 //!
 //! (Kelley 1935, "An unbiased correlation ratio measure"), which unlike SS_between / SS_total is
 //! 0 on the mean, and not (k - 1) / (n - 1), for a key that does nothing. A group is a value, or,
-//! where nearly every point has a value of its own, a number of neighbours. Shares need not add up to
+//! where nearly every point has a value of its own, a number of neighbors. Shares need not add up to
 //! one: what is left is the interplay of the keys, and chance.
 
 use toml::Value;
@@ -168,7 +168,7 @@ pub fn number(value: &Value) -> Option<f64> {
     }
 }
 
-/// Points with the same value; or, of numbers that are mostly different, equally many neighbours.
+/// Points with the same value; or, of numbers that are mostly different, equally many neighbors.
 fn groups<'a>(points: &[usize], value: impl Fn(usize) -> &'a Value) -> Vec<Vec<usize>> {
     let mut same: Vec<Vec<usize>> = vec![];
     for &i in points {
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_are_mostly_different_are_grouped_with_their_neighbours() {
+    fn values_that_are_mostly_different_are_grouped_with_their_neighbors() {
         let values: Vec<Value> = [5, 1, 9, 3, 7, 2, 8, 6].map(Value::Integer).into();
         let groups = groups(&[0, 1, 2, 3, 4, 5, 6, 7], |i| &values[i]);
         assert_eq!(groups, [[1, 5, 3, 0], [7, 4, 6, 2]]);

@@ -69,7 +69,7 @@ impl Network {
 }
 
 /// SGD with L2 on the weights alone.
-fn optimiser(work: &Work) -> ModuleOptimizer {
+fn optimizer(work: &Work) -> ModuleOptimizer {
     let Sgd { momentum, l2, .. } = work.sgd;
     let momentum = MomentumConfig::new().with_momentum(momentum.into()).with_dampening(0.0);
     let for_biases = SgdConfig::new().with_momentum(Some(momentum));
@@ -80,14 +80,14 @@ fn optimiser(work: &Work) -> ModuleOptimizer {
 
 /// All images (images, INPUTS).
 enum Images {
-    /// Normalised.
+    /// Normalized.
     F32(Tensor<2>),
     Bytes(Tensor<2, Int>),
 }
 
 impl Images {
     fn f32(work: &Work, device: &Device) -> Images {
-        let data = TensorData::new(work.normalised(), [work.images(), INPUTS]);
+        let data = TensorData::new(work.normalized(), [work.images(), INPUTS]);
         Images::F32(Tensor::from_data(data, device))
     }
 
@@ -96,7 +96,7 @@ impl Images {
         Images::Bytes(Tensor::from_data(data, (device, DType::U8)))
     }
 
-    /// Those of these rows, normalised.
+    /// Those of these rows, normalized.
     fn gather(&self, rows: Tensor<1, Int>) -> Tensor<2> {
         match self {
             Images::F32(images) => images.clone().select(0, rows),
@@ -111,9 +111,9 @@ impl Images {
 struct Training {
     images: Images,
     labels: Tensor<1, Int>,
-    /// Moved into each step of the optimiser and back.
+    /// Moved into each step of the optimizer and back.
     network: Option<Network>,
-    optimiser: ModuleOptimizer,
+    optimizer: ModuleOptimizer,
     loss: CrossEntropyLoss,
     learning_rate: f64,
     device: Device,
@@ -130,7 +130,7 @@ fn train(
         images: images(work, &device),
         labels: Tensor::from_data(TensorData::new(labels, [work.images()]), &device),
         network: Some(Network::new(work, &device)),
-        optimiser: optimiser(work),
+        optimizer: optimizer(work),
         loss: CrossEntropyLossConfig::new().init(&device),
         learning_rate: work.sgd.learning_rate.into(),
         device,
@@ -151,7 +151,7 @@ impl Train for Training {
         let network = self.network.take().expect("every step puts it back");
         let gradients = self.loss_of(&network, rows).backward();
         let gradients = GradientsParams::from_grads(gradients, &network);
-        self.network = Some(self.optimiser.step(self.learning_rate, network, gradients));
+        self.network = Some(self.optimizer.step(self.learning_rate, network, gradients));
         Ok(())
     }
 
@@ -173,7 +173,7 @@ fn classify(work: &Work, device: Device, rows: usize) -> Result<Box<dyn Classify
     };
     Ok(Box::new(Classification {
         network: Network::new(work, &device),
-        parts: work.normalised().chunks(rows * INPUTS).map(part).collect(),
+        parts: work.normalized().chunks(rows * INPUTS).map(part).collect(),
     }))
 }
 

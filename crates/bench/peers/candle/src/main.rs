@@ -1,6 +1,6 @@
 //! candle on the CPU: its autograd, and momentum as an operation in place.
 //!
-//! candle's own SGD has no momentum, and its optimisers allocate a tensor for each operation; an
+//! candle's own SGD has no momentum, and its optimizers allocate a tensor for each operation; an
 //! operation in place is the way that its documentation offers for more. Its autograd forms the
 //! gradient of a product's both factors, that of the images too. A second way to train leaves that
 //! out: the first product is done by hand and its result is a leaf of the graph.
@@ -36,13 +36,13 @@ fn main() -> Result<()> {
     })
 }
 
-/// All images (images, INPUTS), as normalised f32 or as bytes.
+/// All images (images, INPUTS), as normalized f32 or as bytes.
 struct Images(Tensor);
 
 impl Images {
     fn f32(work: &Work) -> Result<Images> {
         let shape = (work.images(), INPUTS);
-        Ok(Images(Tensor::from_vec(work.normalised(), shape, &Device::Cpu)?))
+        Ok(Images(Tensor::from_vec(work.normalized(), shape, &Device::Cpu)?))
     }
 
     fn bytes(work: &Work) -> Result<Images> {
@@ -50,7 +50,7 @@ impl Images {
         Ok(Images(Tensor::from_slice(&work.pixels, shape, &Device::Cpu)?))
     }
 
-    /// Those of these rows, as normalised f32.
+    /// Those of these rows, as normalized f32.
     fn gather(&self, rows: &Tensor) -> Result<Tensor> {
         let images = self.0.index_select(rows, 0)?;
         Ok(match images.dtype() {
@@ -170,7 +170,7 @@ fn classify(work: &Work, rows: usize) -> Result<Box<dyn Classify>> {
     };
     Ok(Box::new(Classification {
         network: Network::new(work)?,
-        parts: work.normalised().chunks(rows * INPUTS).map(part).collect::<Result<_>>()?,
+        parts: work.normalized().chunks(rows * INPUTS).map(part).collect::<Result<_>>()?,
     }))
 }
 

@@ -48,7 +48,7 @@ pub struct Layer {
 pub struct Work {
     /// Images of a minibatch.
     pub batch: usize,
-    /// Settings of the optimiser.
+    /// Settings of the optimizer.
     pub sgd: Sgd,
     /// Pixels (images, [`INPUTS`]).
     pub pixels: Vec<u8>,
@@ -83,7 +83,7 @@ impl Work {
         self.labels.len()
     }
 
-    /// The images of these rows as normalised values (rows, [`INPUTS`]), in place of `values`.
+    /// The images of these rows as normalized values (rows, [`INPUTS`]), in place of `values`.
     pub fn gather(&self, rows: &[u32], values: &mut Vec<f32>) {
         values.clear();
         values.reserve(rows.len() * INPUTS);
@@ -93,8 +93,8 @@ impl Work {
         }
     }
 
-    /// All images as normalised values.
-    pub fn normalised(&self) -> Vec<f32> {
+    /// All images as normalized values.
+    pub fn normalized(&self) -> Vec<f32> {
         self.pixels.iter().map(|&pixel| (f32::from(pixel) - MEAN) * SCALE).collect()
     }
 }

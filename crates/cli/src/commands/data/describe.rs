@@ -20,8 +20,8 @@ struct Description {
     classes: Vec<(String, [usize; 2])>,
     /// Width, height, and how many images have them; the most frequent first.
     sizes: Vec<((u32, u32), usize)>,
-    /// How many images have no colours.
-    grey: usize,
+    /// How many images have no colors.
+    gray: usize,
     broken: Vec<String>,
     notes: Vec<String>,
 }
@@ -30,7 +30,7 @@ struct Description {
 pub fn run(data: DataChoice, seed: u64, json: bool) -> anyhow::Result<()> {
     let pictures = match &data {
         DataChoice::Images(dir) => Some(dir),
-        DataChoice::Place(dir) if place::recognise(dir)? == Contents::Folder => Some(dir),
+        DataChoice::Place(dir) if place::recognize(dir)? == Contents::Folder => Some(dir),
         _ => None,
     };
     let config = Config { data: data.clone(), seed, ..Config::default() };
@@ -72,7 +72,7 @@ fn of_survey(name: String, survey: Survey) -> Description {
         name: format!("pictures in {name}"),
         classes: survey.classes,
         sizes,
-        grey: survey.grey,
+        gray: survey.gray,
         broken: survey.broken.iter().map(ToString::to_string).collect(),
         notes: survey.notes,
     }
@@ -90,7 +90,7 @@ fn of_dataset(dataset: &Dataset) -> Description {
         name: dataset.name.clone(),
         classes: dataset.classes.iter().enumerate().map(of).collect(),
         sizes: vec![((shape.width as u32, shape.height as u32), all)],
-        grey: if shape.channels == 1 { all } else { 0 },
+        gray: if shape.channels == 1 { all } else { 0 },
         broken: vec![],
         notes: vec![],
     }
@@ -111,7 +111,7 @@ fn as_json(found: &Description) -> Value {
         "name": found.name,
         "train": train,
         "test": test,
-        "grey": found.grey,
+        "gray": found.gray,
         "classes": found.classes.iter().map(class).collect::<Vec<_>>(),
         "sizes": found.sizes.iter().map(size).collect::<Vec<_>>(),
         "broken": found.broken,
@@ -136,10 +136,10 @@ fn print(found: &Description) -> anyhow::Result<()> {
         say!("and {} more sizes", found.sizes.len() - MOST_SIZES);
     }
     let read: usize = found.sizes.iter().map(|(_, n)| n).sum();
-    match found.grey {
-        0 => say!("all in colours"),
-        grey if grey == read => say!("all in grey"),
-        grey => say!("{grey} of them in grey: they train as colours do, with three equal channels"),
+    match found.gray {
+        0 => say!("all in colors"),
+        gray if gray == read => say!("all in gray"),
+        gray => say!("{gray} of them in gray: they train as colors do, with three equal channels"),
     }
     if found.sizes.len() > 1 {
         say!("They train with --resize, 32 or 64x48.");

@@ -1,5 +1,5 @@
-//! Normalisation: x = (byte - mean) / std, with mean and deviation in pixel units, 0 to 255; or, of
-//! images with a contrast normalisation of their own before it ([`Gain`]), in units of that.
+//! Normalization: x = (byte - mean) / std, with mean and deviation in pixel units, 0 to 255; or, of
+//! images with a contrast normalization of their own before it ([`Gain`]), in units of that.
 //!
 //! One mean and deviation for all values, one a channel, or one a pixel value. They are taken
 //! over the training part alone: the images that judge must not leak into what is judged.
@@ -9,33 +9,33 @@
 use crate::{Error, Gain, Images};
 
 /// Mean and standard deviation in pixel units, of 1, channels or dim values each, and the
-/// regulariser of the contrast normalisation before them, if there is one.
+/// regularizer of the contrast normalization before them, if there is one.
 ///
 /// ```
 /// # use chainrule_data::{Images, Shape};
 /// # let shape = Shape { channels: 1, height: 1, width: 3 };
 /// # let images = Images::new(vec![1, 2, 3, 7, 8, 9], vec![0, 1], shape, 2)?;
-/// use chainrule_data::Normalisation;
+/// use chainrule_data::Normalization;
 ///
-/// let normalisation = Normalisation::per_pixel(&images, &[0, 1])?;
-/// assert_eq!((normalisation.mean()[0], normalisation.std()[0]), (4.0, 3.0)); // of 1 and 7
+/// let normalization = Normalization::per_pixel(&images, &[0, 1])?;
+/// assert_eq!((normalization.mean()[0], normalization.std()[0]), (4.0, 3.0)); // of 1 and 7
 /// # Ok::<(), chainrule_data::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-pub struct Normalisation {
+pub struct Normalization {
     mean: Vec<f32>,
     std: Vec<f32>,
     contrast: Option<f32>,
 }
 
-impl Normalisation {
+impl Normalization {
     /// Takes a mean and deviation from elsewhere, such as a model file.
     ///
     /// # Errors
-    /// [`Error::Normalisation`] unless both have the same number of values, at least one, all
+    /// [`Error::Normalization`] unless both have the same number of values, at least one, all
     /// finite, and each deviation is positive.
     pub fn new(mean: Vec<f32>, std: Vec<f32>) -> Result<Self, Error> {
-        let refuse = |why: String| Err(Error::Normalisation(why));
+        let refuse = |why: String| Err(Error::Normalization(why));
         if mean.is_empty() || mean.len() != std.len() {
             return refuse(format!(
                 "{} means and {} deviations: expected as many of each, at least one",
@@ -52,33 +52,33 @@ impl Normalisation {
         Ok(Self { mean, std, contrast: None })
     }
 
-    /// The same after a per-image contrast normalisation, whose regulariser is `contrast`.
+    /// The same after a per-image contrast normalization, whose regularizer is `contrast`.
     ///
     /// # Errors
-    /// [`Error::Normalisation`] if it is no positive number.
+    /// [`Error::Normalization`] if it is no positive number.
     pub fn with_contrast(self, contrast: Option<f32>) -> Result<Self, Error> {
         match contrast.filter(|x| !(x.is_finite() && *x > 0.0)) {
-            Some(x) => Err(Error::Normalisation(format!(
-                "the regulariser of the contrast is {x}, expected a positive number"
+            Some(x) => Err(Error::Normalization(format!(
+                "the regularizer of the contrast is {x}, expected a positive number"
             ))),
             None => Ok(Self { contrast, ..self }),
         }
     }
 
-    /// Per-image contrast normalisation with a regulariser, then one mean and deviation for each
+    /// Per-image contrast normalization with a regularizer, then one mean and deviation for each
     /// run of `group` values: 1 for each pixel, height · width for each channel.
     ///
     /// # Errors
-    /// As [`per_channel`](Self::per_channel), and if the regulariser is no positive number.
+    /// As [`per_channel`](Self::per_channel), and if the regularizer is no positive number.
     pub fn of_contrast(
         images: &Images,
         indices: &[u32],
-        regulariser: f32,
+        regularizer: f32,
         group: usize,
     ) -> Result<Self, Error> {
         check_indices(images, indices)?;
-        let of = Self::new(vec![0.0], vec![1.0])?.with_contrast(Some(regulariser))?;
-        let gains = Gain::of(images, regulariser);
+        let of = Self::new(vec![0.0], vec![1.0])?.with_contrast(Some(regularizer))?;
+        let gains = Gain::of(images, regularizer);
         let mut sums = vec![(0.0, 0.0); images.dim()];
         for &i in indices {
             let (gain, pixels) = (gains[i as usize], images.image(i as usize));
@@ -103,7 +103,7 @@ impl Normalisation {
     /// One mean and deviation for each channel, over the images of `indices`.
     ///
     /// # Errors
-    /// [`Error::Normalisation`] if `indices` is empty or names an image that is not there.
+    /// [`Error::Normalization`] if `indices` is empty or names an image that is not there.
     pub fn per_channel(images: &Images, indices: &[u32]) -> Result<Self, Error> {
         let area = images.shape().height * images.shape().width;
         Ok(Self::from_sums(&Sums::over(images, indices)?, area))
@@ -136,7 +136,7 @@ impl Normalisation {
         Self { mean, std, contrast: None }
     }
 
-    /// The regulariser of the contrast normalisation before it, if there is one.
+    /// The regularizer of the contrast normalization before it, if there is one.
     pub fn contrast(&self) -> Option<&f32> {
         self.contrast.as_ref()
     }
@@ -154,12 +154,12 @@ impl Normalisation {
     /// `(scale, shift)` of `dim` values each, so that x = scale · byte + shift.
     ///
     /// # Errors
-    /// [`Error::Normalisation`] if `dim` values cannot be shared out evenly among the means, as
+    /// [`Error::Normalization`] if `dim` values cannot be shared out evenly among the means, as
     /// whole channels.
     pub fn scale_shift(&self, dim: usize) -> Result<(Vec<f32>, Vec<f32>), Error> {
         let groups = self.mean.len();
         if dim == 0 || !dim.is_multiple_of(groups) {
-            return Err(Error::Normalisation(format!(
+            return Err(Error::Normalization(format!(
                 "{groups} means for images of {dim} values: expected one, one a channel, or one \
                  a value"
             )));
@@ -174,10 +174,10 @@ impl Normalisation {
 
 fn check_indices(images: &Images, indices: &[u32]) -> Result<(), Error> {
     if indices.is_empty() {
-        return Err(Error::Normalisation("there is no image to take the mean of".to_owned()));
+        return Err(Error::Normalization("there is no image to take the mean of".to_owned()));
     }
     if let Some(&i) = indices.iter().find(|&&i| i as usize >= images.len()) {
-        return Err(Error::Normalisation(format!(
+        return Err(Error::Normalization(format!(
             "image {i} of {} was asked for (counted from 0)",
             images.len()
         )));
@@ -233,20 +233,20 @@ mod tests {
     #[test]
     fn each_channel_has_the_mean_and_deviation_worked_out_by_hand() {
         // 1 3 5 7: mean 4, variance (9 + 1 + 1 + 9) / 4 = 5.
-        let of = Normalisation::per_channel(&images(), &[0, 1]).unwrap();
+        let of = Normalization::per_channel(&images(), &[0, 1]).unwrap();
         assert_eq!((of.mean(), of.std()), (&[4.0, 10.0][..], &[5.0f32.sqrt(), 255.0][..]));
     }
 
     #[test]
     fn each_pixel_has_the_mean_and_deviation_worked_out_by_hand() {
-        let of = Normalisation::per_pixel(&images(), &[1, 0]).unwrap();
+        let of = Normalization::per_pixel(&images(), &[1, 0]).unwrap();
         assert_eq!(of.mean(), [3.0, 5.0, 10.0, 10.0]);
         assert_eq!(of.std(), [2.0, 2.0, 255.0, 255.0]);
     }
 
     #[test]
     fn a_pixel_that_never_varies_stays_finite() {
-        let of = Normalisation::per_pixel(&images(), &[0, 1]).unwrap();
+        let of = Normalization::per_pixel(&images(), &[0, 1]).unwrap();
         let (scale, shift) = of.scale_shift(4).unwrap();
         assert_eq!((scale[3] * 10.0 + shift[3]).abs(), 0.0);
         assert!((scale[3] * 255.0 + shift[3]).abs() <= 1.0);
@@ -259,15 +259,15 @@ mod tests {
         let shape = Shape { channels: 1, height: 1, width: 1 };
         let images = Images::new(vec![255; n], vec![0; n], shape, 1).unwrap();
         let indices: Vec<u32> = (0..n as u32).collect();
-        let of = Normalisation::per_pixel(&images, &indices).unwrap();
+        let of = Normalization::per_pixel(&images, &indices).unwrap();
         assert_eq!((of.mean(), of.std()), (&[255.0][..], &[255.0][..]));
     }
 
     #[test]
     fn scale_and_shift_reach_every_value_of_the_image() {
-        let one = Normalisation::new(vec![10.0], vec![4.0]).unwrap();
+        let one = Normalization::new(vec![10.0], vec![4.0]).unwrap();
         assert_eq!(one.scale_shift(2).unwrap(), (vec![0.25; 2], vec![-2.5; 2]));
-        let two = Normalisation::new(vec![1.0, 2.0], vec![1.0, 2.0]).unwrap();
+        let two = Normalization::new(vec![1.0, 2.0], vec![1.0, 2.0]).unwrap();
         assert_eq!(
             two.scale_shift(4).unwrap(),
             (vec![1.0, 1.0, 0.5, 0.5], vec![-1.0, -1.0, -1.0, -1.0])
@@ -287,11 +287,11 @@ mod tests {
             (vec![0.0], vec![-1.0], "deviation 0 is -1"),
             (vec![0.0], vec![f32::INFINITY], "deviation 0 is inf"),
         ] {
-            let error = Normalisation::new(mean, std).unwrap_err().to_string();
+            let error = Normalization::new(mean, std).unwrap_err().to_string();
             assert!(error.contains(why), "{error}");
         }
-        assert!(Normalisation::per_pixel(&images(), &[]).is_err());
-        let error = Normalisation::per_pixel(&images(), &[3]).unwrap_err().to_string();
+        assert!(Normalization::per_pixel(&images(), &[]).is_err());
+        let error = Normalization::per_pixel(&images(), &[3]).unwrap_err().to_string();
         assert!(error.contains("image 3 of 3"), "{error}");
     }
 }
