@@ -19,17 +19,6 @@ use crate::{Error, Images, Shape};
 pub(crate) const WIDEST: usize = 256;
 
 /// What may happen to a training image. The default changes nothing.
-///
-/// ```
-/// use chainrule_data::{Augmentation, sample};
-///
-/// let images = sample::read().train;
-/// let augmentation = Augmentation { flip: true, shift: 2, ..Default::default() };
-/// let changes = augmentation.draw(&images, 0, 1)?; // of seed 0, for epoch 1
-/// # let _ = changes;
-/// assert!(Augmentation { shift: 200, ..augmentation }.check(&images).is_err()); // more than an image
-/// # Ok::<(), chainrule_data::Error>(())
-/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Augmentation {
     /// Every other image is mirrored, left to right.
@@ -55,20 +44,6 @@ pub(crate) struct Change {
 }
 
 /// What happens to each image in one epoch.
-///
-/// ```
-/// use chainrule_data::{Augmented, Changes, Pixels, sample};
-/// # use chainrule_tensor::{Path, bytes::Rows};
-///
-/// let images = sample::read().test;
-/// let (scale, shift) = (vec![1.0; 3072], vec![0.0; 3072]);
-/// let pixels = Pixels::Bytes { images: &images, scale: &scale, shift: &shift, gains: None };
-/// let mirrored = Changes::mirror(&images)?;
-/// let mut line = [0.0f32; 32];
-/// Augmented::new(pixels, &mirrored).gather(Path::best(), &[0], 0..32, &mut line);
-/// assert_eq!(line[0], f32::from(images.image(0)[31]));
-/// # Ok::<(), chainrule_data::Error>(())
-/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Changes {
     /// Side of the square that is cut out.

@@ -19,23 +19,6 @@ use crate::{Changes, Gain, Images, Pixels, Shape};
 const PIECE: usize = 128;
 
 /// Images with what happens to them in one epoch, as rows of numbers.
-///
-/// ```
-/// # use chainrule_data::{Images, Shape};
-/// # let shape = Shape { channels: 1, height: 1, width: 3 };
-/// # let images = Images::new(vec![1, 2, 3, 7, 8, 9], vec![0, 1], shape, 2)?;
-/// use chainrule_data::{Augmented, Changes, Pixels};
-/// use chainrule_tensor::Path;
-/// use chainrule_tensor::bytes::Rows;
-///
-/// let (scale, shift) = (vec![1.0; 3], vec![0.0; 3]);
-/// let pixels = Pixels::Bytes { images: &images, scale: &scale, shift: &shift, gains: None };
-/// let mirrored = Changes::mirror(&images)?;
-/// let mut batch = [0.0f32; 3];
-/// Augmented::new(pixels, &mirrored).gather(Path::best(), &[1], 0..3, &mut batch);
-/// assert_eq!(batch, [9.0, 8.0, 7.0]);
-/// # Ok::<(), chainrule_data::Error>(())
-/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Augmented<'a> {
     pixels: Pixels<'a>,

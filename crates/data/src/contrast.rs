@@ -8,20 +8,6 @@
 use crate::Images;
 
 /// What becomes of the pixels of one image: byte · gain + offset.
-///
-/// ```
-/// # use chainrule_data::{Images, Shape};
-/// # let shape = Shape { channels: 1, height: 1, width: 3 };
-/// # let images = Images::new(vec![1, 2, 3, 7, 8, 9], vec![0, 1], shape, 2)?;
-/// use chainrule_data::Gain;
-///
-/// let gains = Gain::of(&images, 1e-6);
-/// let of_first: Vec<f32> = [1.0, 2.0, 3.0].map(|x| gains[0].gain * x + gains[0].offset).into();
-/// assert!(of_first.iter().sum::<f32>().abs() < 1e-5); // mean 0
-/// let variance = of_first.iter().map(|x| x * x).sum::<f32>() / 3.0;
-/// assert!((variance - 1.0).abs() < 1e-4);
-/// # Ok::<(), chainrule_data::Error>(())
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Gain {
     /// 1 / √(variance + ε)

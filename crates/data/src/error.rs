@@ -8,13 +8,6 @@ use crate::cifar10::{MOST_RECORDS, RECORD};
 /// Why a dataset was refused. Records and bytes are counted from 0.
 ///
 /// Each message is the whole sentence, the system's reason in it.
-///
-/// ```
-/// use chainrule_data::{Error, cifar10};
-///
-/// let error = cifar10::read("no/such/folder".as_ref()).unwrap_err();
-/// assert!(matches!(error, Error::Missing { .. }));
-/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

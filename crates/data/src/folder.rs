@@ -438,22 +438,6 @@ pub fn read(dir: &Path, reading: &Reading, progress: Progress) -> Result<Loaded,
 }
 
 /// How a folder of pictures stands.
-///
-/// ```
-/// use chainrule_data::{folder, place::Reading};
-/// # let dir = tempfile::tempdir().unwrap();
-/// # let dir = dir.path();
-/// for class in ["cat", "dog"] {
-///     std::fs::create_dir(dir.join(class))?;
-///     for i in 0..3 {
-///         image::RgbImage::new(40, 30).save(dir.join(format!("{class}/{i}.png")))?;
-///     }
-/// }
-/// let reading = Reading { resize: None, skip_broken: false, seed: 0, threads: 1, memory: None };
-/// let survey = folder::survey(dir, &reading, &|_, _, _| ())?;
-/// assert_eq!(survey.sizes[&(40, 30)], 6);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Debug)]
 pub struct Survey {
     /// Each class, with its pictures to train on and to test with.

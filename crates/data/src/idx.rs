@@ -21,16 +21,6 @@ use crate::{Dataset, Error, Images, Shape};
 const MOST: u64 = 1 << 31;
 
 /// An array of bytes.
-///
-/// ```
-/// use chainrule_data::idx;
-///
-/// // Two numbers: two zeros, the type (bytes), one dimension, its length, the values.
-/// let file = [0, 0, 8, 1, 0, 0, 0, 2, 5, 6];
-/// let array = idx::read(&file[..], "labels".as_ref())?;
-/// assert_eq!((array.dims, array.values), (vec![2], vec![5, 6]));
-/// # Ok::<(), chainrule_data::Error>(())
-/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Array {
     /// 1 or 3 dimensions.

@@ -2,15 +2,6 @@
 //!
 //! `pixels` is (n, dim), row-major, one `u8` a value; a row is (channels, height, width),
 //! row-major too, so CIFAR-10's is 1024 red values, 1024 green, 1024 blue. `labels` is (n).
-//!
-//! ```
-//! use chainrule_data::{Images, Shape};
-//!
-//! let shape = Shape { channels: 1, height: 1, width: 2 };
-//! let images = Images::new(vec![0, 255, 7, 8], vec![1, 0], shape, 2)?;
-//! assert_eq!(images.image(1), [7, 8]);
-//! # Ok::<(), chainrule_data::Error>(())
-//! ```
 
 use std::ops::Range;
 
@@ -21,12 +12,6 @@ use chainrule_tensor::{Path, Scalar};
 use crate::Error;
 
 /// The shape of one image. Its values lie channel by channel, each channel row by row.
-///
-/// ```
-/// use chainrule_data::Shape;
-///
-/// assert_eq!(Shape { channels: 3, height: 32, width: 32 }.dim(), 3072);
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     /// 3 for red, green and blue; 1 for gray.
@@ -155,14 +140,6 @@ impl std::fmt::Debug for Images {
 }
 
 /// Images of which something was computed: (n, dim) as `f32`, each row as in [`Images`].
-///
-/// ```
-/// use chainrule_data::{FloatImages, Shape};
-///
-/// let shape = Shape { channels: 1, height: 1, width: 2 };
-/// let images = FloatImages::new(vec![0.5, -1.0, 2.0, 0.0], shape);
-/// assert_eq!((images.len(), images.image(1)), (2, &[2.0, 0.0][..]));
-/// ```
 #[derive(Clone, PartialEq)]
 pub struct FloatImages {
     values: Vec<f32>,

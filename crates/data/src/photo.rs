@@ -27,16 +27,6 @@ const ENDINGS: [&str; 12] =
     ["png", "jpg", "jpeg", "jpe", "jfif", "gif", "bmp", "webp", "tif", "tiff", "avif", "heic"];
 
 /// What a picture says of itself before its pixels are read.
-///
-/// ```
-/// use chainrule_data::photo;
-/// # let dir = tempfile::tempdir().unwrap();
-/// let file = dir.path().join("photo.png");
-/// image::GrayImage::new(40, 30).save(&file)?;
-/// let header = photo::header(&file)?;
-/// assert_eq!((header.width, header.height, header.is_gray), (40, 30, true));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// In pixels, once it stands upright.

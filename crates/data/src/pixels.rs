@@ -10,21 +10,6 @@ use chainrule_tensor::{Path, Scalar};
 use crate::{FloatImages, Gain, Images, Shape};
 
 /// Images as rows of numbers.
-///
-/// ```
-/// # use chainrule_data::{Images, Shape};
-/// # let shape = Shape { channels: 1, height: 1, width: 3 };
-/// # let images = Images::new(vec![1, 2, 3, 7, 8, 9], vec![0, 1], shape, 2)?;
-/// use chainrule_data::Pixels;
-/// use chainrule_tensor::{Path, bytes::Rows};
-///
-/// let (scale, shift) = (vec![0.5; 3], vec![-1.0; 3]);
-/// let pixels = Pixels::Bytes { images: &images, scale: &scale, shift: &shift, gains: None };
-/// let mut row = [0.0f32; 3];
-/// pixels.gather(Path::best(), &[0], 0..3, &mut row);
-/// assert_eq!(row, [-0.5, 0.0, 0.5]);
-/// # Ok::<(), chainrule_data::Error>(())
-/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum Pixels<'a> {
     /// Value j of an image is its byte j times `scale[j]` plus `shift[j]`.

@@ -21,28 +21,6 @@ use crate::{Dataset, Error, Size, cifar10, cifar100, file, folder, idx};
 const LOOKED_AT: u64 = 16;
 
 /// How a place is read.
-///
-/// ```
-/// use chainrule_data::place::{self, Reading};
-/// # let dir = tempfile::tempdir().unwrap();
-/// # let dir = dir.path();
-/// # let idx = |dims: &[u8], values: &[u8]| {
-/// #     let mut file = vec![0, 0, 8, dims.len() as u8];
-/// #     dims.iter().for_each(|&dim| file.extend([0, 0, 0, dim]));
-/// #     file.extend(values);
-/// #     file
-/// # };
-/// # for (part, n) in [("train", 3), ("t10k", 2)] {
-/// #     let (images, labels) = (vec![9; 4 * usize::from(n)], vec![1; usize::from(n)]);
-/// #     std::fs::write(dir.join(format!("{part}-images-idx3-ubyte")), idx(&[n, 2, 2], &images)).unwrap();
-/// #     std::fs::write(dir.join(format!("{part}-labels-idx1-ubyte")), idx(&[n], &labels)).unwrap();
-/// # }
-///
-/// // `dir` holds the four files of a data set like MNIST.
-/// let reading = Reading { resize: None, skip_broken: false, seed: 0, threads: 1, memory: None };
-/// assert_eq!(place::read(dir, &reading, &|_, _, _| ())?.dataset.train.len(), 3);
-/// # Ok::<(), chainrule_data::Error>(())
-/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Reading {
     /// The size that pictures are brought to.
@@ -58,39 +36,9 @@ pub struct Reading {
 }
 
 /// Hears, from any thread, what is being done, and how many of how many are.
-///
-/// ```
-/// use chainrule_data::place::Progress;
-///
-/// let progress: Progress = &|stage, done, all| eprintln!("{stage}: {done} of {all}");
-/// progress("reading", 1, 1000);
-/// ```
 pub type Progress<'a> = &'a (dyn Fn(&str, usize, usize) + Sync);
 
 /// What was read.
-///
-/// ```
-/// use chainrule_data::place::{self, Reading};
-/// # let dir = tempfile::tempdir().unwrap();
-/// # let dir = dir.path();
-/// # let idx = |dims: &[u8], values: &[u8]| {
-/// #     let mut file = vec![0, 0, 8, dims.len() as u8];
-/// #     dims.iter().for_each(|&dim| file.extend([0, 0, 0, dim]));
-/// #     file.extend(values);
-/// #     file
-/// # };
-/// # for (part, n) in [("train", 3), ("t10k", 2)] {
-/// #     let (images, labels) = (vec![9; 4 * usize::from(n)], vec![1; usize::from(n)]);
-/// #     std::fs::write(dir.join(format!("{part}-images-idx3-ubyte")), idx(&[n, 2, 2], &images)).unwrap();
-/// #     std::fs::write(dir.join(format!("{part}-labels-idx1-ubyte")), idx(&[n], &labels)).unwrap();
-/// # }
-/// let reading = Reading { resize: None, skip_broken: false, seed: 0, threads: 1, memory: None };
-///
-/// let loaded = place::read(dir, &reading, &|_, _, _| ())?;
-/// assert_eq!(loaded.dataset.train.image(0), [9; 4]);
-/// assert!(loaded.skipped.is_empty());
-/// # Ok::<(), chainrule_data::Error>(())
-/// ```
 #[derive(Debug)]
 pub struct Loaded {
     /// The images.
@@ -102,27 +50,6 @@ pub struct Loaded {
 }
 
 /// What lies in a place.
-///
-/// ```
-/// use chainrule_data::place::{self, Contents};
-/// # let dir = tempfile::tempdir().unwrap();
-/// # let dir = dir.path();
-/// # let idx = |dims: &[u8], values: &[u8]| {
-/// #     let mut file = vec![0, 0, 8, dims.len() as u8];
-/// #     dims.iter().for_each(|&dim| file.extend([0, 0, 0, dim]));
-/// #     file.extend(values);
-/// #     file
-/// # };
-/// # for (part, n) in [("train", 3), ("t10k", 2)] {
-/// #     let (images, labels) = (vec![9; 4 * usize::from(n)], vec![1; usize::from(n)]);
-/// #     std::fs::write(dir.join(format!("{part}-images-idx3-ubyte")), idx(&[n, 2, 2], &images)).unwrap();
-/// #     std::fs::write(dir.join(format!("{part}-labels-idx1-ubyte")), idx(&[n], &labels)).unwrap();
-/// # }
-///
-/// // What a folder is depends on what its files hold, not on their names.
-/// assert!(matches!(place::recognize(dir)?, Contents::Idx(files) if files.len() == 4));
-/// # Ok::<(), chainrule_data::Error>(())
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Contents {
     /// Files of CIFAR-10, under the official names or others.

@@ -39,13 +39,6 @@ pub fn read() -> Dataset {
 
 /// The records of the first `per_class` images of each class, in the order of `images`, in the
 /// format of the official files. So was the sample made: `chainrule data sample` makes it anew.
-///
-/// ```
-/// use chainrule_data::sample;
-///
-/// let small = sample::select(&sample::read().train, 2);
-/// assert_eq!(small.len(), 10 * 2 * 3073);
-/// ```
 pub fn select(images: &Images, per_class: usize) -> Vec<u8> {
     let mut taken = vec![0; images.classes()];
     let mut records = Vec::new();

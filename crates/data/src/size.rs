@@ -7,14 +7,6 @@ use std::str::FromStr;
 const MOST: u32 = 4096;
 
 /// Width and height in pixels.
-///
-/// ```
-/// use chainrule_data::Size;
-///
-/// assert_eq!("64x48".parse(), Ok(Size { width: 64, height: 48 }));
-/// assert_eq!("32".parse::<Size>()?.to_string(), "32x32");
-/// # Ok::<(), String>(())
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
     /// Columns, from 1.

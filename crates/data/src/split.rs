@@ -4,15 +4,6 @@ use crate::Error;
 use crate::random::{Purpose, generator, shuffle};
 
 /// Which images of a training set train and which validate: indices, each in ascending order.
-///
-/// ```
-/// use chainrule_data::Split;
-///
-/// let split = Split::seeded(100, 20, 0)?;
-/// assert_eq!((split.train.len(), split.validation.len()), (80, 20));
-/// assert_eq!(split, Split::seeded(100, 20, 0)?); // a pure function of the seed
-/// # Ok::<(), chainrule_data::Error>(())
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
     /// The images to learn from.

@@ -12,12 +12,6 @@ use crate::Error;
 use crate::cifar10::{OFFICIAL, Set, hex, open};
 
 /// How one official file stands.
-///
-/// ```
-/// let reports = chainrule_data::verify("no/such/folder".as_ref());
-/// assert_eq!(reports.len(), 6);
-/// assert!(reports.iter().all(|report| !report.is_ok() && report.md5.is_none()));
-/// ```
 #[derive(Debug)]
 pub struct FileReport {
     /// Its name in the folder.

@@ -24,21 +24,6 @@ const SUMMED: usize = 1024;
 const WHITENED: usize = 256;
 
 /// The map P, and the threads that apply it. All of it is the same bits on any number of threads.
-///
-/// ```
-/// use chainrule_data::{FloatImages, Shape, Whitening};
-/// use chainrule_tensor::{Path, team::Team};
-///
-/// // Two pixels that always say nearly the same, with mean 0 and variance 1.
-/// let shape = Shape { channels: 1, height: 1, width: 2 };
-/// let images = FloatImages::new(vec![1.2, 0.8, -1.2, -0.8, 0.8, 1.2, -0.8, -1.2], shape);
-/// let team = Team::new(1).expect("one thread starts");
-/// let whitening = Whitening::fit(&images, shape, &[0, 1, 2, 3], 0.01, (Path::best(), team), |_| ())?;
-/// let white = whitening.apply(&images, 4);
-/// let covariance: f32 = (0..4).map(|i| white.image(i)[0] * white.image(i)[1] / 4.0).sum();
-/// assert!(covariance.abs() < 0.15); // it was 0.96
-/// # Ok::<(), chainrule_data::Error>(())
-/// ```
 #[derive(Debug)]
 pub struct Whitening {
     /// (dim, dim), symmetric.

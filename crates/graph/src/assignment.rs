@@ -22,17 +22,6 @@ const EXAMPLE: &str = "(x+y)*z";
 const EXAMPLE_AT: [(&str, f64); 3] = [("x", -2.0), ("y", 5.0), ("z", -4.0)];
 
 /// What problem 4.2 takes from a training run.
-///
-/// ```
-/// use chainrule_graph::assignment::{Training, files};
-///
-/// let training = Training {
-///     source: "results/run-001".into(),
-///     facts: vec![("test accuracy".into(), "54.3 %".into())],
-///     files: vec![],
-/// };
-/// assert!(files(Some(&training)).iter().any(|file| file.content.contains("54.3 %")));
-/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Training {
     /// Where the run was found.
@@ -44,12 +33,6 @@ pub struct Training {
 }
 
 /// A file of the answer.
-///
-/// ```
-/// use chainrule_graph::assignment::files;
-///
-/// assert!(files(None).iter().any(|file| file.name.ends_with(".svg") && file.content.starts_with("<svg")));
-/// ```
 #[derive(Clone, Debug)]
 pub struct File {
     /// Its name, in the folder of the answer.
@@ -59,11 +42,6 @@ pub struct File {
 }
 
 /// The derivative of the sigmoid at one place, by every form.
-///
-/// ```
-/// let comparison = chainrule_graph::assignment::compare(0.0);
-/// assert!(comparison.forms.iter().all(|&(_, _, value, _)| value == 0.25));
-/// ```
 #[derive(Clone, Debug)]
 pub struct Comparison {
     /// Where.

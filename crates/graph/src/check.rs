@@ -26,16 +26,6 @@ use crate::tape::{Graph, NodeId};
 const TOLERANCE: f64 = 1e-6;
 
 /// What the comparison came to.
-///
-/// ```
-/// use chainrule_graph::check::{Verdict, check};
-/// use chainrule_graph::{Formula, Gates};
-///
-/// let circuit = Formula::parse("relu(x)")?.circuit(&[("x", 0.0)], Gates::Written)?;
-/// let x = circuit.graph().variables()[0].0;
-/// assert_eq!(check(&circuit, &[x])[0].verdict, Verdict::Kink);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Equal to one part in a million.
@@ -52,18 +42,6 @@ pub enum Verdict {
 }
 
 /// One variable's gradient, computed twice.
-///
-/// ```
-/// use chainrule_graph::check::{Verdict, check};
-/// use chainrule_graph::{Formula, Gates};
-///
-/// let circuit = Formula::parse("x^3")?.circuit(&[("x", 2.0)], Gates::Written)?;
-/// let x = circuit.graph().variables()[0].0;
-/// let checked = check(&circuit, &[x])[0];
-/// assert_eq!((checked.gradient, checked.verdict), (12.0, Verdict::Agrees));
-/// assert!(checked.relative_error() < 1e-6);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Checked {
     /// The variable.

@@ -17,15 +17,6 @@ use crate::number;
 use crate::tape::{Graph, Node, NodeId};
 
 /// Which gates a formula is made of.
-///
-/// ```
-/// use chainrule_graph::{Formula, Gates};
-///
-/// let formula = Formula::parse("1/(1+exp(-x))")?;
-/// let gates = |gates| Ok::<_, chainrule_graph::NamesError>(formula.circuit(&[("x", 0.0)], gates)?.gates().count());
-/// assert_eq!((gates(Gates::Primitive)?, gates(Gates::Fused)?), (4, 1)); // ×-1, exp, +1, 1/x; or σ
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Gates {
     /// Each operator as it is written.
@@ -38,14 +29,6 @@ pub enum Gates {
 }
 
 /// Variables and values that don't match.
-///
-/// ```
-/// use chainrule_graph::{Formula, Gates};
-///
-/// let error = Formula::parse("x*y")?.circuit(&[("x", 1.0)], Gates::Written).unwrap_err();
-/// assert_eq!(error.without_value, ["y"]);
-/// # Ok::<(), chainrule_graph::FormulaError>(())
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct NamesError {
     /// Variables of the formula that were given no value.
@@ -305,15 +288,6 @@ impl Builder {
 
 /// A graph and its output, with the backward pass done. Only what the output
 /// depends on is part of it.
-///
-/// ```
-/// use chainrule_graph::{Formula, Gates};
-///
-/// let circuit = Formula::parse("(x+y)*z")?.circuit(&[("x", -2.0), ("y", 5.0), ("z", -4.0)], Gates::Written)?;
-/// assert_eq!(circuit.value(), -12.0);
-/// assert_eq!(circuit.gradient("z"), Some(3.0)); // x + y
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Debug)]
 pub struct Circuit {
     graph: Graph,
@@ -503,14 +477,6 @@ impl Circuit {
 }
 
 /// A gate that made an infinity or a NaN out of finite numbers.
-///
-/// ```
-/// use chainrule_graph::{Formula, Gates};
-///
-/// let circuit = Formula::parse("log(x)")?.circuit(&[("x", 0.0)], Gates::Written)?;
-/// assert_eq!(circuit.troubles().len(), 1, "the logarithm of 0");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Debug)]
 pub struct Trouble {
     /// The gate.

@@ -97,13 +97,6 @@ pub(crate) fn constant(name: &str) -> Option<f64> {
 }
 
 /// What is wrong with a formula.
-///
-/// ```
-/// use chainrule_graph::{Formula, FormulaErrorKind};
-///
-/// let error = Formula::parse("2 # 3").unwrap_err();
-/// assert_eq!(error.kind, FormulaErrorKind::Character('#'));
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FormulaErrorKind {
@@ -156,15 +149,6 @@ pub enum FormulaErrorKind {
 
 /// A formula that could not be read, and where: its message is that of its kind,
 /// then the formula and a caret under the character.
-///
-/// ```
-/// let error = chainrule_graph::Formula::parse("(x + $y) * z").unwrap_err();
-/// assert_eq!(error.position, 5);
-/// assert_eq!(
-///     error.to_string(),
-///     "'$' has no meaning in a formula\n  (x + $y) * z\n       ^"
-/// );
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct FormulaError {
     /// What is wrong.

@@ -20,16 +20,6 @@ use crate::{number, sigmoid};
 
 /// One operation. The constant of a gate such as `+1` is part of the gate, as
 /// in the diagrams that teachers draw.
-///
-/// ```
-/// use chainrule_graph::{Gate, Graph};
-///
-/// let mut g = Graph::new();
-/// let x = g.variable("x", 0.0);
-/// let y = g.unary(Gate::Sigmoid, x);
-/// g.backward(y);
-/// assert_eq!((g.value(y), g.gradient(x)), (0.5, 0.25));
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Gate {
     /// A named input.

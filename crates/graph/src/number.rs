@@ -3,16 +3,6 @@
 /// A number for a label: four significant digits, no trailing zeros, an
 /// exponent where plain notation would be long. What only looks like an integer
 /// because of the rounding is marked: 0.9999999999981 gives `≈1`.
-///
-/// ```
-/// use chainrule_graph::number::short;
-///
-/// assert_eq!(short(-12.0), "-12");
-/// assert_eq!(short(1.879528816532e-12), "1.88e-12");
-/// assert_eq!(short(0.73105857863), "0.7311");
-/// assert_eq!(short(0.9999999999981204), "≈1");
-/// assert_eq!(short(f64::INFINITY), "inf");
-/// ```
 #[must_use]
 pub fn short(value: f64) -> String {
     rounded(value, 4)

@@ -16,14 +16,6 @@ use crate::gate::Gate;
 
 /// A node of a [`Graph`]: its place on the tape. It belongs to the graph that
 /// made it; handing it to another graph gives a wrong answer or a panic.
-///
-/// ```
-/// use chainrule_graph::Graph;
-///
-/// let mut g = Graph::new();
-/// let (x, y) = (g.variable("x", 1.0), g.variable("y", 2.0));
-/// assert_eq!((x.index(), y.index()), (0, 1));
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(u32);
 
@@ -40,18 +32,6 @@ impl NodeId {
 }
 
 /// A gate with everything that the two passes have found out about it.
-///
-/// ```
-/// use chainrule_graph::{Gate, Graph};
-///
-/// let mut g = Graph::new();
-/// let (x, y) = (g.variable("x", 3.0), g.variable("y", 4.0));
-/// let z = g.mul(x, y);
-/// g.backward(z);
-/// let node = g.node(z);
-/// assert_eq!((node.gate(), node.value()), (Gate::Multiply, 12.0));
-/// assert_eq!(node.local_gradients(), [4.0, 3.0]); // ∂xy/∂x = y, ∂xy/∂y = x
-/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Node {
     gate: Gate,

@@ -1,12 +1,6 @@
 //! Reading the values of the variables: `x=-2,y=5,z=-4`.
 
 /// What is wrong with a list of values.
-///
-/// ```
-/// use chainrule_graph::values::{ValuesError, parse};
-///
-/// assert_eq!(parse("x").unwrap_err(), ValuesError::Form("x".into()));
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ValuesError {

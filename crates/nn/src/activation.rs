@@ -22,13 +22,6 @@ use chainrule_tensor::elementwise::{self, Function};
 use chainrule_tensor::{Path, Scalar};
 
 /// What a hidden unit makes of its sum.
-///
-/// ```
-/// use chainrule_nn::Activation;
-///
-/// assert_eq!("leaky-relu".parse(), Ok(Activation::LeakyRelu));
-/// assert!(Activation::Relu.has_kink() && !Activation::Gelu.has_kink());
-/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Activation {
     /// max(y, 0).
@@ -45,16 +38,6 @@ pub enum Activation {
 }
 
 /// A word that names none of the choices.
-///
-/// ```
-/// use chainrule_nn::Activation;
-///
-/// let error = "swish".parse::<Activation>().unwrap_err();
-/// assert_eq!(
-///     error.to_string(),
-///     "`swish` is not known: it may be relu, leaky-relu, gelu, tanh, sigmoid"
-/// );
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{word}` is not known: it may be {}", known.join(", "))]
 pub struct UnknownName {

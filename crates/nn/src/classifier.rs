@@ -21,16 +21,6 @@ use crate::norm::inverse_deviation;
 use crate::{Activation, Hidden, Norm};
 
 /// How the weights start. Biases start at zero.
-///
-/// ```
-/// use chainrule_nn::{Init, SoftmaxClassifier};
-///
-/// let model = SoftmaxClassifier::<f64>::new(&[50, 400, 2], Init::He, 7)?;
-/// let w1 = &model.parameters()[..400 * 50];
-/// let variance = w1.iter().map(|w| w * w).sum::<f64>() / w1.len() as f64;
-/// assert!((variance - 2.0 / 50.0).abs() < 0.002);
-/// # Ok::<(), chainrule_nn::classifier::ArchitectureError>(())
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {
     /// Normal with deviation √(2 / inputs), which keeps the variance of the activations through
@@ -42,13 +32,6 @@ pub enum Init {
 }
 
 /// Widths that make no network.
-///
-/// ```
-/// use chainrule_nn::{Init, SoftmaxClassifier};
-///
-/// let error = SoftmaxClassifier::<f32>::new(&[3072, 0, 10], Init::He, 0).unwrap_err();
-/// assert!(error.to_string().contains("every layer needs at least one unit"));
-/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ArchitectureError {
     /// Fewer than two widths.
@@ -110,10 +93,6 @@ pub struct Parameter {
 }
 
 /// Number of weights and biases of a network of these widths, if it can be counted.
-///
-/// ```
-/// assert_eq!(chainrule_nn::classifier::parameter_count(&[3072, 100, 10]), Some(308_310));
-/// ```
 pub fn parameter_count(widths: &[usize]) -> Option<usize> {
     widths.windows(2).try_fold(0usize, |sum, pair| {
         sum.checked_add(pair[0].checked_add(1)?.checked_mul(pair[1])?)

@@ -27,13 +27,6 @@ use crate::step::{Coefficients, Core, Layer, Learned, sum};
 const EPSILON: f64 = 1e-6;
 
 /// What a gradient of this norm is multiplied by: 1 if the norm is small enough.
-///
-/// ```
-/// use chainrule_nn::clip::factor;
-///
-/// assert_eq!(factor(3.0, 5.0), 1.0);
-/// assert!((factor(10.0, 5.0) - 0.5).abs() < 1e-6);
-/// ```
 pub fn factor(norm: f64, max_norm: f64) -> f64 {
     let factor = max_norm / (norm + EPSILON);
     // `min` would turn a NaN into 1 and hide it.

@@ -58,21 +58,6 @@ pub struct Engine<T = f32> {
 }
 
 /// A number is no longer finite, so that no further step makes sense.
-///
-/// ```
-/// # use chainrule_nn::{Engine, Init, Sgd, SoftmaxClassifier};
-/// # use chainrule_tensor::Tensor;
-/// # let x = Tensor::from_rows(&[[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
-/// # let labels = [0, 1, 1, 0];
-/// # let sgd = Sgd { learning_rate: 0.5, momentum: 0.9, l2: 0.0, nesterov: false };
-/// # let model = SoftmaxClassifier::<f64>::new(&[2, 8, 2], Init::He, 1)?;
-///
-/// let wild = Sgd { learning_rate: 1e200, ..sgd };
-/// let mut engine = Engine::new(&model, 4, 1)?;
-/// let error = engine.train(&x, &labels, &[0, 1, 2, 3], 2, wild).unwrap_err();
-/// assert_eq!(error.step, 1); // the step after the one that was too long
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error("at step {step}, with loss {loss}, {place} was the first to leave the finite numbers")]
 pub struct Diverged {
@@ -85,20 +70,6 @@ pub struct Diverged {
 }
 
 /// How a classifier did on some rows.
-///
-/// ```
-/// # use chainrule_nn::{Engine, Init, Sgd, SoftmaxClassifier};
-/// # use chainrule_tensor::Tensor;
-/// # let x = Tensor::from_rows(&[[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
-/// # let labels = [0, 1, 1, 0];
-/// # let sgd = Sgd { learning_rate: 0.5, momentum: 0.9, l2: 0.0, nesterov: false };
-/// # let model = SoftmaxClassifier::<f64>::new(&[2, 8, 2], Init::He, 1)?;
-///
-/// let evaluation = Engine::new(&model, 4, 1)?.evaluate(&x, &labels, &[0, 3]);
-/// let right = evaluation.predictions.iter().filter(|&&class| class == 0).count();
-/// assert_eq!(evaluation.accuracy(&labels), right as f64 / 2.0);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
     /// The rows, as they were asked for.

@@ -28,12 +28,6 @@ use crate::SoftmaxClassifier;
 use crate::step::{Batch, Core, Layer, Rule, meet_before_next_batch};
 
 /// A part of a training step. Layers count from 1, as their names do: `fc1`, `fc2`, …
-///
-/// ```
-/// use chainrule_nn::Place;
-///
-/// assert_eq!(Place::Weight(1).to_string(), "fc1.weight");
-/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// The batch that is read.

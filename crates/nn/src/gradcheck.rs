@@ -49,21 +49,6 @@ pub const BOUND_OF_FEW: f64 = 1e-5;
 const STEPS: [f64; 4] = [5e-3, 1.5e-3, 5e-4, 5e-5];
 
 /// How one parameter, or one input, of a layer fared.
-///
-/// ```
-/// use chainrule_nn::gradcheck::{BOUND, Elements, Row, Training};
-/// # use chainrule_nn::{Init, Regularization, SoftmaxClassifier};
-/// # use chainrule_tensor::{Path, Tensor};
-/// # let x = Tensor::from_fn(4, 3, |i, j| (i as f64 - 1.5) * (j as f64 + 0.5));
-/// # let (labels, rows) = ([0, 1, 1, 0], [0, 1, 2, 3]);
-/// # let model = SoftmaxClassifier::new(&[3, 5, 2], Init::He, 1)?;
-/// # let regularization = Regularization::default();
-/// # let training = Training { data: &x, labels: &labels, rows: &rows, regularization, l2: 0.1 };
-/// let table: Vec<Row> = training.check("small", &model, Elements::All, Path::best(), 1)?;
-/// assert_eq!((table[0].parameter.as_str(), table[0].checked), ("fc1.weight", 15));
-/// assert!(table[0].worst_relative_error < BOUND);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     /// The layer, or the whole network.
@@ -82,20 +67,6 @@ pub struct Row {
 }
 
 /// Which elements of a parameter are checked.
-///
-/// ```
-/// use chainrule_nn::gradcheck::{Elements, Training};
-/// # use chainrule_nn::{Init, Regularization, SoftmaxClassifier};
-/// # use chainrule_tensor::{Path, Tensor};
-/// # let x = Tensor::from_fn(4, 3, |i, j| (i as f64 - 1.5) * (j as f64 + 0.5));
-/// # let (labels, rows) = ([0, 1, 1, 0], [0, 1, 2, 3]);
-/// # let model = SoftmaxClassifier::new(&[3, 5, 2], Init::He, 1)?;
-/// # let regularization = Regularization::default();
-/// # let training = Training { data: &x, labels: &labels, rows: &rows, regularization, l2: 0.1 };
-/// let few = training.check("small", &model, Elements::Few(2), Path::best(), 1)?;
-/// assert!(few.iter().all(|row| row.checked <= 2 && row.passed));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Elements {
     /// Each of them, to [`BOUND`].
@@ -455,25 +426,6 @@ fn classifier(case: &Case, path: Path) -> Vec<Row> {
 }
 
 /// The batch on which a network is trained, and what training does to it.
-///
-/// ```
-/// use chainrule_nn::gradcheck::{Elements, Training};
-/// use chainrule_nn::{Init, Regularization, SoftmaxClassifier};
-/// use chainrule_tensor::{Path, Tensor};
-///
-/// let x = Tensor::from_fn(4, 3, |i, j| (i as f64 - 1.5) * (j as f64 + 0.5));
-/// let model = SoftmaxClassifier::new(&[3, 5, 2], Init::He, 1)?;
-/// let training = Training {
-///     data: &x,
-///     labels: &[0, 1, 1, 0],
-///     rows: &[0, 1, 2, 3],
-///     regularization: Regularization { label_smoothing: 0.1, ..Default::default() },
-///     l2: 0.1,
-/// };
-/// let rows = training.check("small", &model, Elements::All, Path::best(), 1)?;
-/// assert!(rows.len() == 4 && rows.iter().all(|row| row.passed)); // two weights, two biases
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Training<'a, R> {
     /// The examples.

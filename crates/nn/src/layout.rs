@@ -50,16 +50,6 @@ fn cut(n: usize, unit: usize, most: usize) -> Vec<Range<usize>> {
 /// Tiles are of whole vectors, but for the last, which holds the outputs that are left. Such a
 /// *narrow* tile is stored transposed, (tile, block), so that vectors run along the inputs and
 /// none is filled up with zeros.
-///
-/// ```
-/// use chainrule_nn::layout::LinearLayout;
-/// use chainrule_tensor::Path;
-///
-/// let layer = LinearLayout::first(3072, 100, Path::PORTABLE);
-/// let cut: usize = layer.tiles.iter().map(|tile| tile.len()).sum();
-/// assert_eq!((layer.outputs, cut), (100, 100)); // tiles cover every output once
-/// assert_eq!(layer.blocks.last().map(|block| block.end), Some(3072));
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinearLayout {
     /// Number of output features.
@@ -110,15 +100,6 @@ impl LinearLayout {
 }
 
 /// Who owns which blocks of a layer, and where the partial products go.
-///
-/// ```
-/// use chainrule_nn::layout::Sharing;
-///
-/// assert_eq!(Sharing::new(4, 2).owned, [0..2, 2..4]);
-/// // How the sums are grouped does not depend on the cores, so neither do their bits.
-/// let members = |cores| Sharing::new(4, cores).groups.len();
-/// assert_eq!(members(1), members(3));
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sharing {
     /// The blocks of each core.

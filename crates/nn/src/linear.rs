@@ -28,14 +28,6 @@ fn strip_rows(path: Path) -> usize {
 }
 
 /// What one core multiplies with.
-///
-/// ```
-/// use chainrule_nn::linear::Workspace;
-/// use chainrule_tensor::Path;
-///
-/// let workspace = Workspace::<f32>::new(Path::best(), 64);
-/// assert!(workspace.scratch.len() >= 64 * workspace.path.tile_columns());
-/// ```
 pub struct Workspace<T> {
     /// The kernels.
     pub path: Path,
@@ -118,17 +110,6 @@ pub fn backward_input<T: Scalar>(
 
 /// What becomes of dW, a strip of some rows of a tile at a time. A closure that takes the place
 /// of a strip in the block's storage, and the gradient there, is the simplest.
-///
-/// ```
-/// use std::ops::Range;
-///
-/// use chainrule_nn::linear::Strips;
-///
-/// let mut seen = vec![];
-/// let mut keep = |place: Range<usize>, dw: &[f32]| seen.push((place, dw.to_vec()));
-/// keep.take(4..6, &[0.5, -0.5]);
-/// assert_eq!(seen, [(4..6, vec![0.5, -0.5])]);
-/// ```
 pub trait Strips<T> {
     /// The gradient at `place`, as it has been computed.
     fn take(&mut self, place: Range<usize>, dw: &[T]);
@@ -144,15 +125,6 @@ impl<T, F: FnMut(Range<usize>, &[T])> Strips<T> for F {
 }
 
 /// A part of a block's weights whose gradient is made by one product.
-///
-/// ```
-/// use chainrule_nn::linear::strips;
-/// use chainrule_tensor::Path;
-///
-/// // The weights of 300 inputs and a tile of 16 outputs, cut into strips that fit into the cache.
-/// let places: Vec<_> = strips(Path::PORTABLE, &(0..16), 300).map(|strip| strip.place).collect();
-/// assert_eq!(places, [0..128 * 16, 128 * 16..256 * 16, 256 * 16..300 * 16]);
-/// ```
 pub struct Strip {
     /// Its inputs, counted from the block's first.
     pub inputs: Range<usize>,

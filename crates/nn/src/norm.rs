@@ -36,13 +36,6 @@ use chainrule_tensor::{Path, Scalar};
 use crate::activation::{UnknownName, by_name};
 
 /// Which normalization stands between a hidden layer's product and its activation.
-///
-/// ```
-/// use chainrule_nn::Norm;
-///
-/// assert_eq!(Norm::ALL.map(|norm| norm.to_string()), ["none", "batch", "layer"]);
-/// assert_eq!("layer".parse(), Ok(Norm::Layer));
-/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Norm {
     /// None: a bias is added.

@@ -191,24 +191,6 @@ pub(crate) struct Rule<'a, T> {
 }
 
 /// A step of training, told before the next one begins.
-///
-/// ```
-/// # use chainrule_nn::{Engine, Init, Sgd, SoftmaxClassifier};
-/// # use chainrule_tensor::Tensor;
-/// # let x = Tensor::from_rows(&[[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
-/// # let labels = [0, 1, 1, 0];
-/// # let sgd = Sgd { learning_rate: 0.5, momentum: 0.9, l2: 0.0, nesterov: false };
-/// # let model = SoftmaxClassifier::<f64>::new(&[2, 8, 2], Init::He, 1)?;
-/// use std::ops::ControlFlow;
-///
-/// let mut losses = vec![];
-/// Engine::new(&model, 4, 1)?.train_each(&x, &labels, &[0, 1, 2, 3], 2, |_| sgd, |step| {
-///     losses.push((step.number, step.loss));
-///     ControlFlow::Continue(())
-/// })?;
-/// assert!(matches!(losses[..], [(0, _), (1, _)]));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
     /// The number of the step, from 0.

@@ -17,23 +17,6 @@ use crate::sheet::{Area, Drawing, drawn, png, px, save, svg};
 use crate::theme::{AXIS, GRID, Ink, QUIET, TEXT};
 
 /// A chart of bars.
-///
-/// ```
-/// use chainrule_report::{Bar, BarGroup, Bars, SERIES};
-///
-/// let bar = |name: &str, length: f64, ink| Bar {
-///     name: name.into(),
-///     label: format!("{length:.1}x"),
-///     length,
-///     spread: (length, length),
-///     ink,
-/// };
-/// let bars = vec![bar("ours", 2.5, SERIES[0]), bar("theirs", 1.0, SERIES[1])];
-/// let groups = vec![BarGroup { name: "batch 64".into(), bars }];
-/// let svg = Bars { title: "Speed".into(), groups, ..Bars::default() }.svg()?;
-/// assert!(svg.contains("Speed"));
-/// # Ok::<(), chainrule_report::Error>(())
-/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Bars {
     /// The first line, in bold.
@@ -45,22 +28,6 @@ pub struct Bars {
 }
 
 /// The bars of one task.
-///
-/// ```
-/// use chainrule_report::{Bar, BarGroup, Bars, SERIES};
-///
-/// let bar = |name: &str, length: f64, ink| Bar {
-///     name: name.into(),
-///     label: format!("{length:.1}x"),
-///     length,
-///     spread: (length, length),
-///     ink,
-/// };
-/// let bars = vec![bar("ours", 2.5, SERIES[0]), bar("theirs", 1.0, SERIES[1])];
-/// let groups = vec![BarGroup { name: "batch 64".into(), bars }];
-/// assert!(Bars { groups, ..Bars::default() }.svg()?.contains("batch 64"));
-/// # Ok::<(), chainrule_report::Error>(())
-/// ```
 #[derive(Clone, Debug)]
 pub struct BarGroup {
     /// Stands above the bars.
@@ -70,22 +37,6 @@ pub struct BarGroup {
 }
 
 /// One bar.
-///
-/// ```
-/// use chainrule_report::{Bar, BarGroup, Bars, SERIES};
-///
-/// let bar = |name: &str, length: f64, ink| Bar {
-///     name: name.into(),
-///     label: format!("{length:.1}x"),
-///     length,
-///     spread: (length, length),
-///     ink,
-/// };
-/// let bars = vec![bar("ours", 2.5, SERIES[0]), bar("theirs", 1.0, SERIES[1])];
-/// let groups = vec![BarGroup { name: "batch 64".into(), bars }];
-/// assert!(Bars { groups, ..Bars::default() }.svg()?.contains("2.5x"));
-/// # Ok::<(), chainrule_report::Error>(())
-/// ```
 #[derive(Clone, Debug)]
 pub struct Bar {
     /// Stands to its left.

@@ -12,17 +12,6 @@ use crate::table::Table;
 const MOST_TABLE: u64 = 1 << 20;
 
 /// A confusion matrix.
-///
-/// ```
-/// use chainrule_data::{Images, Shape};
-/// use chainrule_report::Predictions;
-///
-/// # let shape = Shape { channels: 1, height: 1, width: 1 };
-/// let images = Images::new(vec![10, 20, 30], vec![0, 1, 1], shape, 2).expect("three images");
-/// let predictions = Predictions::new(&images, vec![0, 1, 2], vec![0.9, 0.1, 0.2, 0.8, 0.6, 0.4]);
-/// let confusion = predictions.confusion(&["cat".into(), "dog".into()]);
-/// assert_eq!(confusion.counts, [[1, 0], [1, 1]]); // by true class, then by predicted
-/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Confusion {
     /// The names of the classes.

@@ -7,13 +7,6 @@ use chainrule_data::Shape;
 
 /// An error of this crate; its text names the file and, in a table, the record
 /// and the column.
-///
-/// ```
-/// use chainrule_report::{Error, Run};
-///
-/// let error = Run::read("no/such/run".as_ref()).unwrap_err();
-/// assert!(matches!(error, Error::Read { .. }));
-/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file is not there, or may not be read.

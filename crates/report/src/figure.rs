@@ -59,14 +59,6 @@ pub struct Figure {
 }
 
 /// One entry of the legend.
-///
-/// ```
-/// use chainrule_report::{Figure, Key, Look};
-///
-/// let figure = Figure { keys: vec![Key::new("validation set", Look::nth(1))], ..Figure::default() };
-/// assert!(figure.svg()?.contains("validation set"));
-/// # Ok::<(), chainrule_report::Error>(())
-/// ```
 #[derive(Clone, Debug)]
 pub struct Key {
     label: String,
@@ -81,18 +73,6 @@ impl Key {
 }
 
 /// One chart.
-///
-/// ```
-/// use chainrule_report::{Axis, Figure, Line, Look, Panel};
-///
-/// let look = Look::nth(0);
-/// let mut panel = Panel::new(Axis::linear("x", 0.0, 2.0), Axis::linear("y", 0.0, 4.0));
-/// panel.lines.push(Line { points: vec![(0.0, 0.0), (1.0, 1.0), (2.0, 4.0)], look });
-/// panel.note = Some("too few points".into());
-/// panel.mark = Some(1.5);
-/// assert!(Figure { panels: vec![panel], ..Figure::default() }.svg()?.contains("too few points"));
-/// # Ok::<(), chainrule_report::Error>(())
-/// ```
 #[derive(Clone, Debug)]
 pub struct Panel {
     /// The horizontal axis.
@@ -115,14 +95,6 @@ impl Panel {
 }
 
 /// One line; it is broken where a coordinate is not finite.
-///
-/// ```
-/// use chainrule_report::{Line, Look};
-///
-/// // A point that is not finite breaks the line in two.
-/// let line = Line { points: vec![(0.0, 1.0), (1.0, f64::NAN), (2.0, 3.0)], look: Look::nth(0) };
-/// assert_eq!(line.points.len(), 3);
-/// ```
 #[derive(Clone, Debug)]
 pub struct Line {
     /// In the order in which the pen visits them.
@@ -132,15 +104,6 @@ pub struct Line {
 }
 
 /// An axis: its name and the values at its ends.
-///
-/// ```
-/// use chainrule_report::{Axis, Figure, Panel};
-///
-/// let x = Axis::logarithmic("learning rate (log scale)", 1e-4, 1.0);
-/// let panel = Panel::new(x, Axis::linear("loss", 0.0, 3.0));
-/// assert!(Figure { panels: vec![panel], ..Figure::default() }.svg()?.contains("learning rate"));
-/// # Ok::<(), chainrule_report::Error>(())
-/// ```
 #[derive(Clone, Debug)]
 pub struct Axis {
     pub(crate) name: String,

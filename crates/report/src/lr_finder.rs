@@ -4,16 +4,6 @@ use crate::figure::{Axis, Figure, Key, Line, Panel, extent};
 use crate::theme::{Dash, Look, PALE, SERIES};
 
 /// One step of a search.
-///
-/// ```
-/// use chainrule_report::{Trial, lr_finder};
-///
-/// let trial = |learning_rate, loss| Trial { learning_rate, loss, smoothed_loss: loss };
-/// let trials = [trial(1e-3, 2.3), trial(1e-2, 1.9), trial(1e-1, 2.8)];
-/// let figure = lr_finder(&trials, &[("steepest".into(), 1e-2)], vec![]);
-/// assert!(figure.svg()?.contains("steepest"));
-/// # Ok::<(), chainrule_report::Error>(())
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Trial {
     /// The learning rate of the step.

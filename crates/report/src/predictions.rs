@@ -8,16 +8,6 @@ use chainrule_data::Images;
 use crate::Confusion;
 
 /// The probabilities that a network gives to some images.
-///
-/// ```
-/// use chainrule_data::{Images, Shape};
-/// use chainrule_report::Predictions;
-///
-/// # let shape = Shape { channels: 1, height: 1, width: 1 };
-/// let images = Images::new(vec![10, 20, 30], vec![0, 1, 1], shape, 2).expect("three images");
-/// let predictions = Predictions::new(&images, vec![0, 1, 2], vec![0.9, 0.1, 0.2, 0.8, 0.6, 0.4]);
-/// assert_eq!(predictions.accuracy(), 2.0 / 3.0); // the third was taken for class 0
-/// ```
 #[derive(Clone, Debug)]
 pub struct Predictions<'a> {
     images: &'a Images,

@@ -24,20 +24,6 @@ const MOST_TEXT: u64 = 1 << 18;
 const UPDATE_RATIO: &str = "_update_ratio";
 
 /// One row of `epochs.csv`: losses are means over the set, accuracies fractions from 0 to 1.
-///
-/// ```
-/// use chainrule_report::Run;
-///
-/// # let folder = tempfile::tempdir().unwrap();
-/// # let folder = folder.path();
-/// let epochs = "epoch,iteration,train_loss,train_accuracy,validation_loss,validation_accuracy,fc1_update_ratio\n\
-///               0,0,2.5,0.1,2.5,0.1,\n1,704,1.7,0.4,1.8,0.38,0.002\n";
-/// std::fs::write(folder.join("epochs.csv"), epochs).unwrap();
-/// std::fs::write(folder.join("iterations.csv"), "iteration,loss\n1,2.5\n2,2.4\n").unwrap();
-/// let run = Run::read(folder)?;
-/// assert_eq!((run.epochs[1].iteration, run.epochs[1].validation_accuracy), (704, 0.38));
-/// # Ok::<(), chainrule_report::Error>(())
-/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Epoch {
     /// Epochs finished; 0 is the untrained network.
@@ -59,20 +45,6 @@ pub struct Epoch {
 }
 
 /// One row of `iterations.csv`.
-///
-/// ```
-/// use chainrule_report::Run;
-///
-/// # let folder = tempfile::tempdir().unwrap();
-/// # let folder = folder.path();
-/// let epochs = "epoch,iteration,train_loss,train_accuracy,validation_loss,validation_accuracy,fc1_update_ratio\n\
-///               0,0,2.5,0.1,2.5,0.1,\n1,704,1.7,0.4,1.8,0.38,0.002\n";
-/// std::fs::write(folder.join("epochs.csv"), epochs).unwrap();
-/// std::fs::write(folder.join("iterations.csv"), "iteration,loss\n1,2.5\n2,2.4\n").unwrap();
-/// let run = Run::read(folder)?;
-/// assert_eq!((run.iterations[1].iteration, run.iterations[1].loss), (2, 2.4));
-/// # Ok::<(), chainrule_report::Error>(())
-/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Iteration {
     /// The step's number.
@@ -86,21 +58,6 @@ pub struct Iteration {
 }
 
 /// A column of `epochs.csv`: how large the last step of an epoch was beside a layer's weights.
-///
-/// ```
-/// use chainrule_report::Run;
-///
-/// # let folder = tempfile::tempdir().unwrap();
-/// # let folder = folder.path();
-/// let epochs = "epoch,iteration,train_loss,train_accuracy,validation_loss,validation_accuracy,fc1_update_ratio\n\
-///               0,0,2.5,0.1,2.5,0.1,\n1,704,1.7,0.4,1.8,0.38,0.002\n";
-/// std::fs::write(folder.join("epochs.csv"), epochs).unwrap();
-/// std::fs::write(folder.join("iterations.csv"), "iteration,loss\n1,2.5\n2,2.4\n").unwrap();
-/// let run = Run::read(folder)?;
-/// assert_eq!(run.update_ratios[0].layer, "fc1");
-/// assert!(run.update_ratios[0].ratios[0].is_nan() && run.update_ratios[0].ratios[1] == 0.002);
-/// # Ok::<(), chainrule_report::Error>(())
-/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct UpdateRatios {
     /// The layer's name, such as `fc1`.

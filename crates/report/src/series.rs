@@ -41,12 +41,6 @@ pub(crate) fn kept(points: &[(i32, i32)]) -> Vec<usize> {
 
 /// The mean over `window` values around each point; near the ends, and near a value
 /// that is not finite, over those of them that are there.
-///
-/// ```
-/// # use chainrule_report::moving_mean;
-/// let mean = moving_mean(&[(0., 1.), (1., 2.), (2., 6.), (3., 7.)], 3);
-/// assert_eq!(mean, [(0., 1.5), (1., 3.), (2., 5.), (3., 6.5)]);
-/// ```
 pub fn moving_mean(points: &[(f64, f64)], window: usize) -> Vec<(f64, f64)> {
     let half = window / 2;
     let mut means = Vec::with_capacity(points.len());

@@ -4,13 +4,6 @@ use crate::figure::{Axis, Figure, Key, Line, Panel};
 use crate::theme::{Look, Marker, PALE, SERIES};
 
 /// The value of a key at one point of a sweep.
-///
-/// ```
-/// use chainrule_report::Swept;
-///
-/// let norms = ["none", "batch"].map(|norm| Swept::Word(norm.into())); // side by side
-/// assert_ne!(norms[0], Swept::Number(0.0)); // on an axis
-/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum Swept {
     /// A place on an axis of numbers.
@@ -20,21 +13,6 @@ pub enum Swept {
 }
 
 /// What a sweep tried of one key.
-///
-/// ```
-/// use chainrule_report::{Swept, SweptKey, sweep};
-///
-/// let rate = SweptKey {
-///     name: "learning_rate".into(),
-///     logarithmic: true,
-///     values: vec![Swept::Number(1e-3), Swept::Number(1e-2), Swept::Number(1e-1)],
-///     groups: vec![vec![0], vec![1], vec![2]],
-///     share: None,
-/// };
-/// let figure = sweep("A sweep".into(), vec![], &[rate], &[Some(0.4), Some(0.5), None], Some(1));
-/// assert!(figure.svg()?.contains("diverged"));
-/// # Ok::<(), chainrule_report::Error>(())
-/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct SweptKey {
     /// The setting's name.

@@ -12,13 +12,6 @@
 use plotters::style::RGBColor;
 
 /// A color on light paper and the one that takes its place on dark.
-///
-/// ```
-/// use chainrule_report::{Look, SERIES};
-///
-/// // A color on light paper and its partner on dark paper.
-/// assert_eq!(Look::nth(0).ink, SERIES[0]);
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ink {
     light: [u8; 3],
@@ -104,12 +97,6 @@ fn hex([red, green, blue]: [u8; 3]) -> String {
 }
 
 /// How a line is broken up, in pixels: a stroke, then a gap.
-///
-/// ```
-/// use chainrule_report::{Dash, Look};
-///
-/// assert_eq!(Look::nth(0).dash(Dash::Dashed).dash, Dash::Dashed);
-/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Dash {
     /// Unbroken.
@@ -122,14 +109,6 @@ pub enum Dash {
 }
 
 /// The shape that stands on each point of a line.
-///
-/// ```
-/// use chainrule_report::{Look, Marker};
-///
-/// // Runs can be told apart without colors.
-/// assert_ne!(Look::nth(0).marker, Look::nth(1).marker);
-/// assert_eq!(Look::nth(0).marker(Marker::None).marker, Marker::None);
-/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Marker {
     /// No shape, the line alone.
@@ -152,13 +131,6 @@ impl Marker {
 }
 
 /// What a line looks like, in the chart and in the legend.
-///
-/// ```
-/// use chainrule_report::{Look, Marker, SERIES};
-///
-/// let dots = Look::line(SERIES[2]).width(0.0).marker(Marker::Circle); // points without a line
-/// assert_eq!((dots.width, dots.marker), (0.0, Marker::Circle));
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Look {
     /// Its color.

@@ -7,17 +7,6 @@ use crate::scalar::Scalar;
 
 /// A matrix of bytes whose element (i, j) stands for the number
 /// `bytes[i * columns + j] * scale[j] + shift[j]`.
-///
-/// ```
-/// use chainrule_tensor::Path;
-/// use chainrule_tensor::bytes::{ByteRows, Rows};
-///
-/// let pixels = [0, 255, 128, 128]; // two images of two pixels
-/// let rows = ByteRows::new(&pixels, &[1.0 / 128.0; 2], &[-1.0; 2]);
-/// let mut batch = [0.0f32; 2];
-/// rows.gather(Path::best(), &[1], 0..2, &mut batch);
-/// assert_eq!(batch, [0.0, 0.0]); // 128 / 128 - 1
-/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ByteRows<'a> {
     bytes: &'a [u8],

@@ -50,25 +50,6 @@ for_each_path! {
 }
 
 /// A function of one number and its derivative, to be applied to many.
-///
-/// ```
-/// use chainrule_tensor::elementwise::{Function, apply_with_slope};
-/// use chainrule_tensor::{Path, Scalar};
-///
-/// #[derive(Clone, Copy)]
-/// struct Square;
-///
-/// impl Function for Square {
-///     #[inline(always)]
-///     fn value_and_slope<T: Scalar>(self, y: T) -> (T, T) {
-///         (y * y, y + y)
-///     }
-/// }
-///
-/// let (mut y, mut slope) = ([3.0, -1.0], [0.0; 2]);
-/// apply_with_slope(Path::best(), &mut y, &mut slope, Square);
-/// assert_eq!((y, slope), ([9.0, 1.0], [6.0, -2.0]));
-/// ```
 pub trait Function: Copy {
     /// f(y) and f'(y). Marked `#[inline(always)]` and without a branch it becomes vectors.
     fn value_and_slope<T: Scalar>(self, y: T) -> (T, T);

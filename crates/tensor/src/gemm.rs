@@ -8,14 +8,6 @@ use crate::scalar::Scalar;
 use crate::tensor::{View, ViewMut};
 
 /// Matrices whose shapes do not fit together.
-///
-/// ```
-/// use chainrule_tensor::{Tensor, gemm};
-///
-/// let (a, mut c) = (Tensor::<f32>::zeros(2, 3), Tensor::zeros(2, 2));
-/// let error = gemm(1.0, a.view(), a.view(), 0.0, c.view_mut()).unwrap_err();
-/// assert!(error.to_string().starts_with("cannot multiply 2 x 3 by 2 x 3 into 2 x 2"));
-/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "cannot multiply {} x {} by {} x {} into {} x {}: the inner sizes must agree, and the result \

@@ -12,13 +12,6 @@ use std::str::FromStr;
 ///
 /// There is no way to make one by hand: a value of this type is the proof that its instructions
 /// were detected, which is what makes the calls in [`panel`](mod@crate::panel) sound.
-///
-/// ```
-/// use chainrule_tensor::Path;
-///
-/// assert!(Path::available().contains(&Path::best()));
-/// assert_eq!("portable".parse(), Ok(Path::PORTABLE)); // every machine has it
-/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct Path(Kind);
 
@@ -34,13 +27,6 @@ pub(crate) enum Kind {
 pub const VARIABLE: &str = "CHAINRULE_KERNEL";
 
 /// A path that was asked for by name and is not to be had.
-///
-/// ```
-/// use chainrule_tensor::path::{Path, PathError};
-///
-/// let error = "avx1024".parse::<Path>().unwrap_err();
-/// assert_eq!(error, PathError::Unknown("avx1024".into()));
-/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
     /// No path has this name.

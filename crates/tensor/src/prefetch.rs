@@ -15,21 +15,6 @@ const LINE: usize = 64;
 const CAPACITY: usize = 1024;
 
 /// Memory that is wanted soon, in the order in which it will be wanted.
-///
-/// ```
-/// use chainrule_tensor::panel::panel;
-/// use chainrule_tensor::prefetch::Ahead;
-/// use chainrule_tensor::{Path, Tensor};
-///
-/// let (a, b) = (Tensor::from_rows(&[[1.0f32, 2.0]]), Tensor::from_rows(&[[3.0], [4.0]]));
-/// let wanted_next = vec![0.5f32; 1000];
-/// let mut ahead = Ahead::new();
-/// ahead.push(&wanted_next); // comes nearer while the product is computed
-/// let mut c = Tensor::zeros(1, 1);
-/// panel(Path::best(), a.view(), b.view(), c.view_mut(), false, &mut ahead)?;
-/// assert_eq!(c.as_slice(), [11.0]);
-/// # Ok::<(), chainrule_tensor::ShapeError>(())
-/// ```
 #[derive(Clone, Debug)]
 pub struct Ahead {
     /// First and last line, as addresses.

@@ -15,16 +15,6 @@ mod sealed {
 }
 
 /// `f32` or `f64`, and no other type.
-///
-/// ```
-/// use chainrule_tensor::Scalar;
-///
-/// fn sigmoid<T: Scalar>(x: T) -> T {
-///     T::ONE / (T::ONE + (-x).exp())
-/// }
-/// assert_eq!(sigmoid(0.0f32), 0.5);
-/// assert_eq!(sigmoid(f64::NEG_INFINITY), 0.0);
-/// ```
 pub trait Scalar:
     sealed::Sealed
     + Copy

@@ -4,35 +4,11 @@
 //! for a whole epoch. Inside, each member works on what it owns, publishes results on a
 //! [`Board`], and calls [`Member::meet`]; after that everyone may read what the others wrote. The
 //! same program would run on several machines with a broadcast in place of the board.
-//!
-//! ```
-//! use chainrule_tensor::team::{Board, Team};
-//!
-//! let team = Team::new(2)?;
-//! let board = Board::new(vec![vec![0], vec![0]]);
-//! let sums = team.run(|member| {
-//!     board.write(member.rank())[0] = 10 + member.rank();
-//!     member.meet();
-//!     board.read(0)[0] + board.read(1)[0]
-//! });
-//! assert_eq!(sums, [21, 21]);
-//! # Ok::<(), chainrule_tensor::team::TeamError>(())
-//! ```
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The threads of a team could not be started.
-///
-/// ```
-/// use chainrule_tensor::team::{Team, TeamError};
-///
-/// fn ranks(size: usize) -> Result<Vec<usize>, TeamError> {
-///     Ok(Team::new(size)?.run(|member| member.rank())) // the system may refuse the threads
-/// }
-/// assert_eq!(ranks(2)?, [0, 1]);
-/// # Ok::<(), TeamError>(())
-/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("cannot start {threads} threads: {source}")]
 pub struct TeamError {
@@ -105,17 +81,6 @@ impl Team {
 }
 
 /// One thread's place in a [`Team`].
-///
-/// ```
-/// use chainrule_tensor::team::Team;
-///
-/// let ranks = Team::new(3)?.run(|member| {
-///     member.meet(); // nobody goes on before all have come
-///     (member.rank(), member.team_size())
-/// });
-/// assert_eq!(ranks, [(0, 3), (1, 3), (2, 3)]);
-/// # Ok::<(), chainrule_tensor::team::TeamError>(())
-/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Member<'a> {
     rank: usize,
@@ -206,19 +171,6 @@ impl Drop for BreakOnPanic<'_> {
 /// The lock of a slot is never waited for, because a barrier stands between its writer and its
 /// readers. It is there so that the compiler accepts the sharing, and so that a program with a
 /// barrier too few stops instead of computing with half-written numbers.
-///
-/// ```
-/// use chainrule_tensor::team::{Board, Team};
-///
-/// let board = Board::new(vec![vec![0]; 2]);
-/// let sums = Team::new(2)?.run(|member| {
-///     board.write(member.rank())[0] = member.rank() + 10;
-///     member.meet();
-///     board.read(0)[0] + board.read(1)[0]
-/// });
-/// assert_eq!(sums, [21, 21]); // each has seen what the other wrote
-/// # Ok::<(), chainrule_tensor::team::TeamError>(())
-/// ```
 #[derive(Debug, Default)]
 pub struct Board<T> {
     slots: Vec<RwLock<Vec<T>>>,

@@ -219,15 +219,6 @@ impl<'a, T: Scalar> View<'a, T> {
 /// A matrix that somebody else owns, seen through two strides, to write.
 ///
 /// Its elements are distinct: no two positions share one.
-///
-/// ```
-/// use chainrule_tensor::ViewMut;
-///
-/// let mut numbers = [0.0; 6];
-/// let mut columns_of_a_tensor = ViewMut::new(&mut numbers, 2, 3).t();
-/// columns_of_a_tensor.set(2, 1, 7.0);
-/// assert_eq!(numbers, [0.0, 0.0, 0.0, 0.0, 0.0, 7.0]);
-/// ```
 #[derive(Debug)]
 pub struct ViewMut<'a, T = f32> {
     data: &'a mut [T],

@@ -18,13 +18,6 @@ use crate::path::for_each_path;
 use crate::{Path, Scalar};
 
 /// How the gradient becomes a step.
-///
-/// ```
-/// use chainrule_tensor::update::Method;
-///
-/// assert!(!Method::Momentum { momentum: 0.9, nesterov: true }.squares());
-/// assert!(Method::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }.squares());
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Method<T> {
     /// The velocity, a sum of gradients of which the older weigh less.
@@ -109,18 +102,6 @@ impl<T: Scalar> Optimizer<T> {
 
 /// Stochastic gradient descent with momentum and an L2 penalty, the [`Optimizer`] that needs no
 /// more words.
-///
-/// ```
-/// use chainrule_tensor::Path;
-/// use chainrule_tensor::update::{Sgd, update};
-///
-/// let sgd = Sgd { learning_rate: 0.5, momentum: 0.5, l2: 0.0, nesterov: false };
-/// let (mut w, mut v) = ([0.0], [0.0]);
-/// for step in 1..=2 {
-///     update(Path::best(), &sgd.into(), step, (&mut w, &mut v, &mut []), &[1.0]);
-/// }
-/// assert_eq!((v, w), ([1.5], [-1.25])); // v: 1, then 0.5 + 1; w: -0.5, then -0.5 - 0.75
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sgd<T> {
     /// η, the step size.

@@ -52,16 +52,6 @@ const REAL_STEPS: usize = 20;
 pub const USUAL_RATIOS: RangeInclusive<f64> = 1e-5..=1e-1;
 
 /// The findings.
-///
-/// ```
-/// use chainrule_train::check::check;
-/// use chainrule_train::{Config, Data};
-///
-/// # let config = Config { hidden_dim: vec![20], threads: 1, ..Config::default() };
-/// let findings = check(&config, &Data::sample(), |_| ())?;
-/// assert!(findings.passed());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Findings {
     /// The loss before the first step.
@@ -85,17 +75,6 @@ impl Findings {
 }
 
 /// The mean cross-entropy before the first step, over some training images.
-///
-/// ```
-/// use chainrule_train::check::check;
-/// use chainrule_train::{Config, Data};
-///
-/// # let config = Config { hidden_dim: vec![20], threads: 1, ..Config::default() };
-/// let findings = check(&config, &Data::sample(), |_| ())?;
-/// assert_eq!(findings.initial_loss.expected, 10f64.ln()); // ten classes, equally likely
-/// assert!(findings.initial_loss.passed());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct InitialLoss {
     /// ln C.
@@ -114,16 +93,6 @@ impl InitialLoss {
 }
 
 /// How some images were learned by heart.
-///
-/// ```
-/// use chainrule_train::check::check;
-/// use chainrule_train::{Config, Data};
-///
-/// # let config = Config { hidden_dim: vec![20], threads: 1, ..Config::default() };
-/// let findings = check(&config, &Data::sample(), |_| ())?;
-/// assert_eq!((findings.by_heart.images, findings.by_heart.accuracy), (50, 1.0));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ByHeart {
     /// How many images.
@@ -159,17 +128,6 @@ impl ByHeart {
 }
 
 /// The size of a step beside the weights, after some real steps.
-///
-/// ```
-/// use chainrule_train::check::check;
-/// use chainrule_train::{Config, Data};
-///
-/// # let config = Config { hidden_dim: vec![20], threads: 1, ..Config::default() };
-/// let findings = check(&config, &Data::sample(), |_| ())?;
-/// assert_eq!(findings.updates.ratios.len(), 2); // of each layer
-/// assert!(findings.updates.diverged.is_none());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Updates {
     /// Steps taken.

@@ -37,19 +37,6 @@ use crate::{Config, Error, config, folder, weights};
 const FILE: &str = "checkpoint.safetensors";
 
 /// What a checkpoint says in words and numbers.
-///
-/// ```
-/// use chainrule_train::{Checkpoint, Config, Data, Quiet, run};
-///
-/// # let folder = tempfile::tempdir()?;
-/// # let out = folder.path().join("run");
-/// # let config = Config { hidden_dim: vec![], epochs: 1, threads: 1, ..Config::default() };
-/// let summary = run(&config, &Data::sample(), &out, &mut Quiet)?;
-/// let state = Checkpoint::load(&out)?.state;
-/// assert_eq!((state.widths, state.at.epoch), (vec![3072, 10], 1));
-/// assert_eq!(state.at.iteration, summary.iterations);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// The version of the format, 1.

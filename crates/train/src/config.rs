@@ -1,18 +1,6 @@
 //! Every setting of a run, its default, and the recipe that sets it.
 //!
 //! A recipe is a TOML file whose keys are the flags of `chainrule train` with underscores:
-//!
-//! ```
-//! use chainrule_train::Config;
-//!
-//! let config = Config::from_toml("hidden_dim = [256, 128]\nlearning_rate = 0.01")?;
-//! assert_eq!(config.hidden_dim, [256, 128]);
-//! assert_eq!(config.momentum, 0.9, "what a recipe does not name has its default");
-//!
-//! let error = Config::from_toml("learning_rat = 0.01").unwrap_err();
-//! assert!(error.to_string().contains("did you mean `learning_rate`?"));
-//! # Ok::<(), chainrule_train::config::ConfigError>(())
-//! ```
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -166,13 +154,6 @@ pub struct Config {
 }
 
 /// How the gradient becomes a step.
-///
-/// ```
-/// use chainrule_train::{Config, config::OptimizerName};
-///
-/// assert_eq!(Config::from_toml("optimizer = \"adam\"")?.optimizer, OptimizerName::Adam);
-/// # Ok::<(), chainrule_train::config::ConfigError>(())
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OptimizerName {
@@ -185,13 +166,6 @@ pub enum OptimizerName {
 }
 
 /// How the mean and the deviation of the training images are taken.
-///
-/// ```
-/// use chainrule_train::{Config, config::Normalize};
-///
-/// assert_eq!(Config::from_toml("normalize = \"channel\"")?.normalize, Normalize::Channel);
-/// # Ok::<(), chainrule_train::config::ConfigError>(())
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Normalize {
@@ -325,13 +299,6 @@ impl Default for Config {
 }
 
 /// A setting that cannot work: which one, what it may be, what to do.
-///
-/// ```
-/// use chainrule_train::Config;
-///
-/// let error = Config::from_toml("hiden_dim = 100").unwrap_err();
-/// assert!(error.to_string().contains("hidden_dim"), "{error}"); // the nearest that is known
-/// ```
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{0}")]
 pub struct ConfigError(String);

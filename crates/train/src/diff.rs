@@ -24,20 +24,6 @@ const ENDS: [&str; 2] = ["epochs", "max_steps"];
 const MOST_TEXT: u64 = 1 << 28;
 
 /// How the two runs stand to each other.
-///
-/// ```
-/// use chainrule_train::diff::Verdict;
-/// use chainrule_train::{Config, Data, Quiet, diff, run};
-///
-/// # let folder = tempfile::tempdir()?;
-/// # let out = folder.path().join("run");
-/// # let config = Config { hidden_dim: vec![], epochs: 1, threads: 1, ..Config::default() };
-/// run(&config, &Data::sample(), &out, &mut Quiet)?;
-/// let other = folder.path().join("other");
-/// run(&config, &Data::sample(), &other, &mut Quiet)?;
-/// assert_eq!(diff(&out, &other)?.verdict, Verdict::Same);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -52,21 +38,6 @@ pub enum Verdict {
 }
 
 /// Two runs, side by side. Only what differs is listed, but for the weights.
-///
-/// ```
-/// use chainrule_train::{Config, Data, Quiet, diff, run};
-///
-/// # let folder = tempfile::tempdir()?;
-/// # let out = folder.path().join("run");
-/// # let config = Config { hidden_dim: vec![], epochs: 1, threads: 1, ..Config::default() };
-/// run(&config, &Data::sample(), &out, &mut Quiet)?;
-/// let other = folder.path().join("other");
-/// run(&Config { seed: 1, ..config }, &Data::sample(), &other, &mut Quiet)?;
-/// let comparison = diff(&out, &other)?;
-/// assert_eq!(comparison.settings[0].entry.key, "seed");
-/// assert_eq!(comparison.iterations.partings[0].line, 2); // from the first step on
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
     /// How they stand to each other.
@@ -88,20 +59,6 @@ pub struct Comparison {
 }
 
 /// A key whose values differ. A run may lack it.
-///
-/// ```
-/// use chainrule_train::{Config, Data, Quiet, diff, run};
-///
-/// # let folder = tempfile::tempdir()?;
-/// # let out = folder.path().join("run");
-/// # let config = Config { hidden_dim: vec![], epochs: 1, threads: 1, ..Config::default() };
-/// run(&config, &Data::sample(), &out, &mut Quiet)?;
-/// let other = folder.path().join("other");
-/// run(&Config { seed: 1, ..config }, &Data::sample(), &other, &mut Quiet)?;
-/// let seed = &diff(&out, &other)?.settings[0].entry;
-/// assert_eq!((seed.first.as_deref(), seed.second.as_deref()), (Some("0"), Some("1")));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Entry {
     /// The key.
@@ -113,19 +70,6 @@ pub struct Entry {
 }
 
 /// A setting that differs.
-///
-/// ```
-/// use chainrule_train::{Config, Data, Quiet, diff, run};
-///
-/// # let folder = tempfile::tempdir()?;
-/// # let out = folder.path().join("run");
-/// # let config = Config { hidden_dim: vec![], epochs: 1, threads: 1, ..Config::default() };
-/// run(&config, &Data::sample(), &out, &mut Quiet)?;
-/// let other = folder.path().join("other");
-/// run(&Config { seed: 1, ..config }, &Data::sample(), &other, &mut Quiet)?;
-/// assert!(diff(&out, &other)?.settings[0].matters); // a seed does, the number of threads does not
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Setting {
     /// Which, and its values.
@@ -136,21 +80,6 @@ pub struct Setting {
 }
 
 /// How a CSV file compares, the columns of times left out.
-///
-/// ```
-/// use chainrule_train::{Config, Data, Quiet, diff, run};
-///
-/// # let folder = tempfile::tempdir()?;
-/// # let out = folder.path().join("run");
-/// # let config = Config { hidden_dim: vec![], epochs: 1, threads: 1, ..Config::default() };
-/// run(&config, &Data::sample(), &out, &mut Quiet)?;
-/// let other = folder.path().join("other");
-/// run(&config, &Data::sample(), &other, &mut Quiet)?;
-/// let epochs = diff(&out, &other)?.epochs;
-/// assert_eq!(epochs.records, [2, 2]); // before the first step, and after the epoch
-/// assert!(epochs.partings.is_empty());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Table {
     /// Records of the first run and of the second. A last line without an end, which a run leaves
@@ -164,20 +93,6 @@ pub struct Table {
 }
 
 /// The first cell of a column at which two tables differ.
-///
-/// ```
-/// use chainrule_train::{Config, Data, Quiet, diff, run};
-///
-/// # let folder = tempfile::tempdir()?;
-/// # let out = folder.path().join("run");
-/// # let config = Config { hidden_dim: vec![], epochs: 1, threads: 1, ..Config::default() };
-/// run(&config, &Data::sample(), &out, &mut Quiet)?;
-/// let other = folder.path().join("other");
-/// run(&Config { seed: 1, ..config }, &Data::sample(), &other, &mut Quiet)?;
-/// let parting = &diff(&out, &other)?.iterations.partings[0];
-/// assert_eq!((parting.iteration, parting.column.as_str()), (Some(1), "loss"));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Parting {
     /// The line of the file, the header being the first.
@@ -195,19 +110,6 @@ pub struct Parting {
 }
 
 /// How a tensor compares.
-///
-/// ```
-/// use chainrule_train::{Config, Data, Quiet, diff, run};
-///
-/// # let folder = tempfile::tempdir()?;
-/// # let out = folder.path().join("run");
-/// # let config = Config { hidden_dim: vec![], epochs: 1, threads: 1, ..Config::default() };
-/// run(&config, &Data::sample(), &out, &mut Quiet)?;
-/// let other = folder.path().join("other");
-/// run(&config, &Data::sample(), &other, &mut Quiet)?;
-/// assert!(diff(&out, &other)?.weights.iter().all(|tensor| tensor.is_same()));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Tensor {
     /// `model.safetensors` or `last.safetensors`.
@@ -230,21 +132,6 @@ impl Tensor {
 }
 
 /// A file that one run has and the other has not.
-///
-/// ```
-/// use chainrule_train::{Config, Data, Quiet, diff, run};
-///
-/// # let folder = tempfile::tempdir()?;
-/// # let out = folder.path().join("run");
-/// # let config = Config { hidden_dim: vec![], epochs: 1, threads: 1, ..Config::default() };
-/// run(&config, &Data::sample(), &out, &mut Quiet)?;
-/// let other = folder.path().join("other");
-/// run(&config, &Data::sample(), &other, &mut Quiet)?;
-/// std::fs::remove_file(other.join("last.safetensors"))?;
-/// let missing = &diff(&out, &other)?.missing[0];
-/// assert_eq!((missing.file, missing.from_first), ("last.safetensors", false));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Missing {
     /// Its name.

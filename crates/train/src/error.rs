@@ -5,13 +5,6 @@ use std::path::{Path, PathBuf};
 use crate::config::ConfigError;
 
 /// Why a run could not start, or ended early.
-///
-/// ```
-/// use chainrule_train::{Error, RunFolder};
-///
-/// let error = RunFolder::open("no/such/run".as_ref()).unwrap_err();
-/// assert!(matches!(error, Error::NoRun(_)));
-/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -35,16 +35,6 @@ const SMOOTHING: f64 = 0.98;
 const MOST_RISE: f64 = 4.0;
 
 /// One step of the search: a line of `lr_finder.csv`.
-///
-/// ```
-/// use chainrule_train::{Config, Data, find_lr};
-///
-/// # let config = Config { hidden_dim: vec![], threads: 1, ..Config::default() };
-/// let search = find_lr(&config, &Data::sample(), |_| ())?;
-/// let (first, last) = (search.points[0], search.points[search.points.len() - 1]);
-/// assert!(first.learning_rate < last.learning_rate);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Point {
     /// From 1.
@@ -58,16 +48,6 @@ pub struct Point {
 }
 
 /// What a search has found.
-///
-/// ```
-/// use chainrule_train::{Config, Data, find_lr};
-///
-/// # let config = Config { hidden_dim: vec![], threads: 1, ..Config::default() };
-/// let search = find_lr(&config, &Data::sample(), |_| ())?;
-/// let tried = search.points.iter().map(|point| point.learning_rate);
-/// assert!(search.steepest.is_some_and(|rate| tried.clone().any(|tried| tried == rate)));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Search {
     /// The steps whose loss is finite.

@@ -20,15 +20,6 @@ use crate::schedule::LearningRates;
 use crate::{Config, Error, machine};
 
 /// The images as the network reads them, and which of them are for what.
-///
-/// ```
-/// use chainrule_train::{Config, Data, Prepared};
-///
-/// let (config, data) = (Config { validation: 100, ..Config::default() }, Data::sample());
-/// let prepared = Prepared::new(&config, &data.dataset, None)?;
-/// assert_eq!((prepared.split.train.len(), prepared.train_rows().len()), (900, 1000));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 pub struct Prepared<'a> {
     pub(crate) dataset: &'a Dataset,
     /// Mean and deviation of the training part.

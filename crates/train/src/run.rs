@@ -19,13 +19,6 @@ use crate::update_ratio::update_ratios;
 use crate::{Config, Error, ModelFile, Prepared, Task, confusion, flips, folder, machine, tensors};
 
 /// The images of a run, and where they came from.
-///
-/// ```
-/// use chainrule_train::Data;
-///
-/// let data = Data::sample();
-/// assert_eq!((data.dataset.train.len(), data.validation(5000), data.validation(200)), (1000, 100, 200));
-/// ```
 pub struct Data {
     /// The images.
     pub dataset: Dataset,
@@ -64,26 +57,6 @@ impl Data {
 }
 
 /// What a run is about to do.
-///
-/// ```
-/// use chainrule_train::{Config, Data, Observer, Plan, run};
-///
-/// # let folder = tempfile::tempdir()?;
-/// # let out = folder.path().join("run");
-/// # let config = Config { hidden_dim: vec![], epochs: 1, threads: 1, ..Config::default() };
-/// struct Log(Vec<String>);
-///
-/// impl Observer for Log {
-///     fn start(&mut self, plan: &Plan) {
-///         self.0.push(format!("{} steps over {} images", plan.iterations, plan.training));
-///     }
-/// }
-///
-/// let mut log = Log(vec![]);
-/// run(&config, &Data::sample(), &out, &mut log)?;
-/// assert_eq!(log.0, ["15 steps over 900 images"]); // of 64 each, and the last of 4
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The settings, as they will be used.
@@ -109,26 +82,6 @@ pub struct Plan {
 }
 
 /// One step: a line of `iterations.csv`.
-///
-/// ```
-/// use chainrule_train::{Config, Data, Iteration, Observer, run};
-///
-/// # let folder = tempfile::tempdir()?;
-/// # let out = folder.path().join("run");
-/// # let config = Config { hidden_dim: vec![], epochs: 1, threads: 1, ..Config::default() };
-/// struct Log(Vec<String>);
-///
-/// impl Observer for Log {
-///     fn iteration(&mut self, step: &Iteration) {
-///         self.0.push(format!("step {} at {}", step.iteration, step.learning_rate));
-///     }
-/// }
-///
-/// let mut log = Log(vec![]);
-/// run(&config, &Data::sample(), &out, &mut log)?;
-/// assert_eq!((log.0.len(), log.0[0].as_str()), (15, "step 1 at 0.02"));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Iteration {
     /// From 1.
@@ -147,26 +100,6 @@ pub struct Iteration {
 }
 
 /// The state at iteration 0 or after an epoch: a line of `epochs.csv`.
-///
-/// ```
-/// use chainrule_train::{Config, Data, Epoch, Observer, run};
-///
-/// # let folder = tempfile::tempdir()?;
-/// # let out = folder.path().join("run");
-/// # let config = Config { hidden_dim: vec![], epochs: 1, threads: 1, ..Config::default() };
-/// struct Log(Vec<String>);
-///
-/// impl Observer for Log {
-///     fn epoch(&mut self, epoch: &Epoch, _best: bool) {
-///         self.0.push(format!("epoch {} after {} steps", epoch.epoch, epoch.iteration));
-///     }
-/// }
-///
-/// let mut log = Log(vec![]);
-/// run(&config, &Data::sample(), &out, &mut log)?;
-/// assert_eq!(log.0.last().map(String::as_str), Some("epoch 1 after 15 steps"));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
     /// From 0, before the first step.
@@ -188,18 +121,6 @@ pub struct Epoch {
 }
 
 /// The result of a run: `summary.json`.
-///
-/// ```
-/// use chainrule_train::{Config, Data, Quiet, run};
-///
-/// # let folder = tempfile::tempdir()?;
-/// # let out = folder.path().join("run");
-/// # let config = Config { hidden_dim: vec![], epochs: 1, threads: 1, ..Config::default() };
-/// let summary = run(&config, &Data::sample(), &out, &mut Quiet)?;
-/// assert_eq!((summary.iterations, summary.data.as_str()), (15, "sample"));
-/// assert!((0.0..=1.0).contains(&summary.test_accuracy));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// Of the weights that were best on validation, from 0 to 1.
@@ -277,17 +198,6 @@ pub trait Observer: Send {
 }
 
 /// Hears nothing.
-///
-/// ```
-/// use chainrule_train::{Config, Data, Quiet, run};
-///
-/// # let folder = tempfile::tempdir()?;
-/// # let out = folder.path().join("run");
-/// # let config = Config { hidden_dim: vec![], epochs: 1, threads: 1, ..Config::default() };
-/// run(&config, &Data::sample(), &out, &mut Quiet)?; // writes its files, and says nothing
-/// assert!(out.join("model.safetensors").exists());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 pub struct Quiet;
 
 impl Observer for Quiet {}
@@ -301,18 +211,6 @@ struct Recorded<'a> {
 }
 
 /// What it takes, beside the settings, to get the same bits again.
-///
-/// ```
-/// use chainrule_train::{Checkpoint, Config, Data, Quiet, run};
-///
-/// # let folder = tempfile::tempdir()?;
-/// # let out = folder.path().join("run");
-/// # let config = Config { hidden_dim: vec![], epochs: 1, threads: 1, ..Config::default() };
-/// let data = Data::sample();
-/// run(&config, &data, &out, &mut Quiet)?;
-/// assert_eq!(Checkpoint::load(&out)?.state.provenance.data_sha256, data.sha256());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
     /// The version of this program.
@@ -658,14 +556,6 @@ impl Table {
 }
 
 /// How far a run has come: the steps of epochs that are over, and of the one after them.
-///
-/// ```
-/// use chainrule_train::run::Position;
-///
-/// // In the third epoch, of 704 steps each: two are whole, and ten steps more.
-/// let at = Position { epoch: 2, step: 10, iteration: 2 * 704 + 10 };
-/// assert_eq!(at.iteration - 704 * u64::from(at.epoch), at.step as u64);
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     /// Epochs that are over.
@@ -677,13 +567,6 @@ pub struct Position {
 }
 
 /// What a run took so far.
-///
-/// ```
-/// use chainrule_train::run::Spent;
-///
-/// let spent = Spent { seconds: 6.0, training_seconds: 4.0, training_images: 450_000 };
-/// assert_eq!(spent.training_images as f64 / spent.training_seconds, 112_500.0);
-/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Spent {
     /// Seconds of the processes before this one.

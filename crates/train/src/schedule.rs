@@ -23,13 +23,6 @@ use serde::{Deserialize, Serialize};
 use crate::Config;
 
 /// How the learning rate falls.
-///
-/// ```
-/// use chainrule_train::schedule::Schedule;
-///
-/// assert!(Schedule::Cosine.depends_on_epochs()); // so a longer run is another run
-/// assert!(!Schedule::Exponential.depends_on_epochs());
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Schedule {
@@ -80,23 +73,6 @@ pub struct LearningRates {
 }
 
 /// How the schedule `plateau` stands after some epochs.
-///
-/// ```
-/// use chainrule_train::Config;
-/// use chainrule_train::schedule::{LearningRates, Schedule};
-///
-/// let config = Config {
-///     schedule: Schedule::Plateau,
-///     learning_rate: 0.1,
-///     lr_decay: 0.5,
-///     step_epochs: 2,
-///     ..Config::default()
-/// };
-/// let mut rates = LearningRates::new(&config, 50);
-/// rates.end_epoch(false);
-/// rates.end_epoch(false); // two epochs that were no better
-/// assert_eq!(rates.at(100), 0.05);
-/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plateau {
     /// Epochs since the best one or the last factor.

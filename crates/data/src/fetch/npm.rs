@@ -19,13 +19,6 @@ use crate::cifar10::{CLASSES, RECORD, SHAPE, Set, hex};
 use crate::file;
 
 /// How the npm package is reached.
-///
-/// ```
-/// use chainrule_data::fetch::Npm;
-///
-/// let npm = Npm { program: "pnpm".into(), ..Npm::default() }; // the checksum stays the same
-/// assert_eq!(npm.sha512.len(), 128);
-/// ```
 #[derive(Clone, Debug)]
 pub struct Npm {
     /// The npm client.

@@ -35,16 +35,6 @@ pub struct Official {
 }
 
 /// How long a silent network is waited for.
-///
-/// ```
-/// use std::time::Duration;
-///
-/// use chainrule_data::fetch::Official;
-///
-/// let mut official = Official::default();
-/// official.patience.connect = Duration::from_secs(2);
-/// assert!(official.patience.read > Duration::ZERO);
-/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
     /// For the name, and again for the connection. Short: a machine without a network should

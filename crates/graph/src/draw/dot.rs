@@ -11,13 +11,6 @@ use crate::tape::NodeId;
 
 /// Writes the circuit as a `digraph`: on each edge the value, and the gradient
 /// below it.
-///
-/// ```
-/// use chainrule_graph::{Formula, Gates, draw};
-///
-/// let circuit = Formula::parse("x * x").unwrap().circuit(&[("x", 3.0)], Gates::Written);
-/// assert!(draw::dot::draw(&circuit.unwrap()).contains("n0 -> n1 [label=\"3\\n3\"]"));
-/// ```
 #[must_use]
 pub fn draw(circuit: &Circuit) -> String {
     let troubles: HashSet<NodeId> = circuit.troubles().iter().map(|t| t.node).collect();

@@ -18,15 +18,6 @@ const DIGITS: usize = 6;
 
 /// Writes the page.
 ///
-/// ```
-/// use chainrule_graph::{Formula, Gates, draw};
-///
-/// let circuit = Formula::parse("x * y").unwrap().circuit(&[("x", 3.0), ("y", 2.0)], Gates::Written);
-/// let page = draw::html::draw(&circuit.unwrap()).unwrap();
-/// assert!(page.starts_with("<!DOCTYPE html>"));
-/// assert!(!page.contains("http:") || !page.contains("src="));
-/// ```
-///
 /// # Errors
 /// More gates than [`super::MOST_GATES`], or longer wires than [`super::MOST_PLACES`].
 pub fn draw(circuit: &Circuit) -> Result<String, TooLarge> {

@@ -26,19 +26,6 @@ pub const MOST_GATES: usize = 2_000;
 pub const MOST_PLACES: usize = 100_000;
 
 /// A drawing that can't be made.
-///
-/// ```
-/// use chainrule_graph::draw::{MOST_GATES, TooLarge, svg};
-/// use chainrule_graph::{Circuit, Graph};
-///
-/// let mut g = Graph::new();
-/// let mut last = g.variable("x", 1.0);
-/// for _ in 0..=MOST_GATES {
-///     last = g.shift(last, 1.0);
-/// }
-/// let error = svg::draw(&Circuit::new(g, last)).unwrap_err();
-/// assert_eq!(error, TooLarge::Gates(MOST_GATES + 1));
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TooLarge {
     /// There are too many gates.

@@ -30,15 +30,6 @@ const SUM: f64 = 18.0;
 
 /// Draws the circuit.
 ///
-/// ```
-/// use chainrule_graph::{Formula, Gates, draw};
-///
-/// let formula = Formula::parse("(x + y) * z").unwrap();
-/// let circuit = formula.circuit(&[("x", -2.0), ("y", 5.0), ("z", -4.0)], Gates::Written);
-/// let svg = draw::svg::draw(&circuit.unwrap()).unwrap();
-/// assert!(svg.starts_with("<svg") && svg.contains(">-12<"));
-/// ```
-///
 /// # Errors
 /// More gates than [`super::MOST_GATES`], or longer wires than [`super::MOST_PLACES`].
 pub fn draw(circuit: &Circuit) -> Result<String, TooLarge> {
@@ -46,16 +37,6 @@ pub fn draw(circuit: &Circuit) -> Result<String, TooLarge> {
 }
 
 /// How much of the work a drawing shows.
-///
-/// ```
-/// use chainrule_graph::draw::svg::{Stage, draw_up_to};
-/// use chainrule_graph::{Formula, Gates};
-///
-/// let circuit = Formula::parse("(x+y)*z")?.circuit(&[("x", -2.0), ("y", 5.0), ("z", -4.0)], Gates::Written)?;
-/// let (before, after) = (draw_up_to(&circuit, Stage::Graph)?, draw_up_to(&circuit, Stage::Backward)?);
-/// assert!(after.contains("-12") && !before.contains("-12"));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     /// The gates and wires alone.

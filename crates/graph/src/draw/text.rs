@@ -22,14 +22,6 @@ use crate::number::{rounded, short};
 
 /// The picture, then the table. A picture that is wider than `width` characters
 /// is left out, with a line that says so.
-///
-/// ```
-/// use chainrule_graph::{Formula, Gates, draw};
-///
-/// let circuit = Formula::parse("x * x").unwrap().circuit(&[("x", 3.0)], Gates::Written);
-/// let text = draw::text::draw(&circuit.unwrap(), 100);
-/// assert!(text.contains("g1    x × x"));
-/// ```
 #[must_use]
 pub fn draw(circuit: &Circuit, width: usize) -> String {
     let mut out = String::new();

@@ -59,24 +59,6 @@ pub struct Report<'a> {
 }
 
 /// The weights of a layer that reads pixels.
-///
-/// ```
-/// use chainrule_data::Shape;
-/// use chainrule_report::{FirstLayer, Report, Run, page};
-///
-/// let weights = [0.1, -0.2, 0.3, 0.0];
-/// let shape = Shape { channels: 1, height: 2, width: 2 };
-/// let report = Report {
-///     run: Run { name: "mine".into(), test_accuracy: Some(0.54), ..Run::default() },
-///     first_layer: Some(FirstLayer { weights: &weights, shape }),
-///     predictions: Err("the images are elsewhere".into()),
-///     set: "test",
-///     confusion: None,
-///     commands: vec![],
-/// };
-/// assert!(page(&[report])?.contains("First layer"));
-/// # Ok::<(), chainrule_report::Error>(())
-/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct FirstLayer<'a> {
     /// (units, channels · height · width), row-major.
@@ -86,22 +68,6 @@ pub struct FirstLayer<'a> {
 }
 
 /// A command line for a shell.
-///
-/// ```
-/// use chainrule_report::{Command, Report, Run, page};
-///
-/// let again = Command { about: "Again".into(), line: "chainrule train --seed 3".into() };
-/// let report = Report {
-///     run: Run { settings: [("seed".into(), "3".into())].into(), ..Run::default() },
-///     first_layer: None,
-///     predictions: Err("the images are elsewhere".into()),
-///     set: "test",
-///     confusion: None,
-///     commands: vec![again],
-/// };
-/// assert!(page(&[report])?.contains("--seed"));
-/// # Ok::<(), chainrule_report::Error>(())
-/// ```
 #[derive(Clone, Debug)]
 pub struct Command {
     /// What it does, and what it needs.

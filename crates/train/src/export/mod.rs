@@ -12,15 +12,6 @@ pub mod onnx;
 mod protobuf;
 
 /// A model that a format has no room for.
-///
-/// ```
-/// use chainrule_train::export::{TooLarge, npz};
-///
-/// fn size(model: &chainrule_train::ModelFile) -> Result<usize, TooLarge> {
-///     Ok(npz::npz(model)?.len()) // what the format holds ends at 4 GiB
-/// }
-/// # let _ = size;
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "its weights take {bytes} bytes, and a file of {format} holds at most {most}: keep it as safetensors"

@@ -61,15 +61,6 @@ const MOST_TEXT: u64 = 1 << 24;
 const RECORD: &str = "sweep.toml";
 
 /// A key that varies, and how its values are spread.
-///
-/// ```
-/// use chainrule_train::Sweep;
-///
-/// let sweep = Sweep::from_toml("seeds = 2\n[grid]\nhidden_dim = [50, 100]\nreg = [0, 0.01]", "".as_ref())?;
-/// let keys: Vec<_> = sweep.varied().iter().map(|varied| varied.key.as_str()).collect();
-/// assert_eq!(keys, ["hidden_dim", "reg"]);
-/// # Ok::<(), chainrule_train::Error>(())
-/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Varied {
     /// The setting's name.
@@ -79,15 +70,6 @@ pub struct Varied {
 }
 
 /// One value for each key that varies.
-///
-/// ```
-/// use chainrule_train::Sweep;
-///
-/// let sweep = Sweep::from_toml("seeds = 2\n[grid]\nhidden_dim = [50, 100]\nreg = [0, 0.01]", "".as_ref())?;
-/// let last = &sweep.points()[3];
-/// assert_eq!((last.config.hidden_dim.as_slice(), last.config.reg), (&[100][..], 0.01));
-/// # Ok::<(), chainrule_train::Error>(())
-/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
     /// Its place in the sweep, from 0.
@@ -99,15 +81,6 @@ pub struct Point {
 }
 
 /// A point with one of the seeds.
-///
-/// ```
-/// use chainrule_train::Sweep;
-///
-/// let sweep = Sweep::from_toml("seeds = 2\n[grid]\nhidden_dim = [50, 100]\nreg = [0, 0.01]", "".as_ref())?;
-/// let run = &sweep.runs()[1];
-/// assert_eq!((run.name.as_str(), run.point, run.config.seed), ("000-seed-1", 0, 1));
-/// # Ok::<(), chainrule_train::Error>(())
-/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
     /// The number of its point.

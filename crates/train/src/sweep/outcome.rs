@@ -15,16 +15,6 @@ const MOST_TABLE: u64 = 1 << 28;
 const MOST_TEXT: u64 = 1 << 18;
 
 /// What has become of a run.
-///
-/// ```
-/// use chainrule_train::Sweep;
-/// use chainrule_train::sweep::Outcome;
-///
-/// let sweep = Sweep::from_toml("seeds = 2\n[grid]\nhidden_dim = [50, 100]\nreg = [0, 0.01]", "".as_ref())?;
-/// let outcome = Outcome::read("no/such/folder".as_ref(), &sweep.runs()[0])?;
-/// assert_eq!((outcome.word(), outcome.is_over()), ("waiting", false));
-/// # Ok::<(), chainrule_train::Error>(())
-/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// It has not begun.

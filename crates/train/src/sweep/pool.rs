@@ -12,34 +12,6 @@ use super::{Run, Sweep};
 use crate::{Checkpoint, Config, Data, Epoch, Error, Observer, Plan, RunFolder, folder, run};
 
 /// Hears how the runs of a sweep come along, from several threads at once.
-///
-/// ```
-/// use std::sync::atomic::{AtomicUsize, Ordering};
-///
-/// use chainrule_train::sweep::Run;
-/// use chainrule_train::sweep::pool::{Watcher, train};
-/// use chainrule_train::{Data, Error, Sweep};
-///
-/// #[derive(Default)]
-/// struct Count(AtomicUsize);
-///
-/// impl Watcher for Count {
-///     type Error = Error;
-///
-///     fn ended(&self, _run: &Run, _diverged: Option<Error>) -> Result<(), Error> {
-///         self.0.fetch_add(1, Ordering::Relaxed);
-///         Ok(())
-///     }
-/// }
-///
-/// # let folder = tempfile::tempdir().unwrap();
-/// # let out = folder.path();
-/// let sweep = Sweep::from_toml("epochs = 1\nthreads = 1\ndata = \"sample\"\n[grid]\nhidden_dim = [5, 10]", "".as_ref())?;
-/// let count = Count::default();
-/// train(&sweep.runs(), out, &Data::sample(), 2, &count)?; // two at a time
-/// assert_eq!(count.0.into_inner(), 2);
-/// # Ok::<(), Error>(())
-/// ```
 pub trait Watcher: Sync {
     /// What goes wrong after a run.
     type Error: From<Error> + Send;

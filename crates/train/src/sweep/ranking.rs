@@ -24,17 +24,6 @@ use super::{Outcome, Run, Sweep};
 const LEAST_POINTS: usize = 8;
 
 /// A point with what its runs reached.
-///
-/// ```
-/// use chainrule_train::Sweep;
-/// use chainrule_train::sweep::{Outcome, Ranking};
-///
-/// let sweep = Sweep::from_toml("seeds = 2\n[grid]\nhidden_dim = [50, 100]\nreg = [0, 0.01]", "".as_ref())?;
-/// let waiting: Vec<_> = sweep.runs().into_iter().map(|run| (run, Outcome::Waiting)).collect();
-/// let ranking = Ranking::new(&sweep, &waiting);
-/// assert!(ranking.points.iter().all(|point| point.accuracy.is_none() && point.finished == 0));
-/// # Ok::<(), chainrule_train::Error>(())
-/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ranked {
     /// The point's number.
@@ -52,18 +41,6 @@ pub struct Ranked {
 }
 
 /// All points, and how much each key mattered.
-///
-/// ```
-/// use chainrule_train::Sweep;
-/// use chainrule_train::sweep::{Outcome, Ranking};
-///
-/// let sweep = Sweep::from_toml("seeds = 2\n[grid]\nhidden_dim = [50, 100]\nreg = [0, 0.01]", "".as_ref())?;
-/// let waiting: Vec<_> = sweep.runs().into_iter().map(|run| (run, Outcome::Waiting)).collect();
-/// let ranking = Ranking::new(&sweep, &waiting);
-/// assert!(ranking.best().is_none()); // nothing has been trained
-/// assert_eq!(ranking.shares, [None, None]);
-/// # Ok::<(), chainrule_train::Error>(())
-/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ranking {
     /// From best to worst: points of which all finished runs are sound, then those of which a run

@@ -22,15 +22,6 @@ use toml::Value;
 use crate::config::{ConfigError, unknown_key};
 
 /// Where a key's value is drawn from.
-///
-/// ```
-/// use chainrule_train::Sweep;
-///
-/// let sweep = Sweep::from_toml("[random]\nruns = 100\nlearning_rate = { log_uniform = [1e-3, 1e-1] }", "".as_ref())?;
-/// let low = sweep.points().iter().filter(|point| point.config.learning_rate < 1e-2).count();
-/// assert!((30..70).contains(&low)); // as often below 0.01 as above
-/// # Ok::<(), chainrule_train::Error>(())
-/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum Range {
     /// Every number alike.
