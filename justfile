@@ -199,6 +199,22 @@ scaling *FLAGS:
 [group('ci')]
 ci: fmt lint test
 
+# Licenses, advisories and sources of the dependencies; needs cargo-deny: cargo install cargo-deny --locked
+[group('ci')]
+deny *FLAGS:
+    cargo deny {{FLAGS}} check
+
+# The packages as they would be published, each built from its own archive
+[group('ci')]
+package *FLAGS:
+    cargo package --workspace --exclude chainrule-bench --exclude chainrule-fuzz --locked {{FLAGS}}
+
+# Builds with the oldest Rust that Cargo.toml promises; needs rustup
+[group('ci')]
+minimum-rust:
+    rustup toolchain install --profile minimal "$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)"
+    cargo "+$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)" check --workspace --locked
+
 # Formatting
 [group('ci')]
 fmt:

@@ -16,10 +16,10 @@ pub const TRAIN_PER_CLASS: usize = 100;
 pub const TEST_PER_CLASS: usize = 20;
 
 /// The training images, in the format of the official files.
-pub const TRAIN_RECORDS: &[u8] = include_bytes!("../../../datasets/sample/train.bin");
+pub const TRAIN_RECORDS: &[u8] = include_bytes!("../sample/train.bin");
 
 /// The test images, in the format of the official files.
-pub const TEST_RECORDS: &[u8] = include_bytes!("../../../datasets/sample/test.bin");
+pub const TEST_RECORDS: &[u8] = include_bytes!("../sample/test.bin");
 
 /// The sample as a dataset.
 pub fn read() -> Dataset {

@@ -81,7 +81,7 @@ Examples:
         #[arg(long, default_value = DEFAULT_DIR)]
         dir: PathBuf,
         /// The folder that takes train.bin and test.bin
-        #[arg(long, default_value = "datasets/sample")]
+        #[arg(long, default_value = "crates/data/sample")]
         out: PathBuf,
     },
 }
