@@ -1,9 +1,7 @@
 //! What a dataset can be refused for, each in one sentence that says where and what to do.
 
 use std::io;
-use std::path::PathBuf;
-
-use crate::cifar10::{MOST_RECORDS, RECORD};
+use std::path::{Path, PathBuf};
 
 /// Why a dataset was refused. Records and bytes are counted from 0.
 ///
@@ -30,7 +28,7 @@ pub enum Error {
     },
     /// The file is shorter or longer than its format says.
     #[error(
-        "{} is {found} bytes long, expected {expected} ({records} records of {RECORD} bytes): \
+        "{} is {found} bytes long, expected {expected} ({records} records of {record} bytes): \
          `chainrule data fetch` replaces it", path.display()
     )]
     Length {
@@ -42,6 +40,8 @@ pub enum Error {
         expected: u64,
         /// The number of records that it must hold.
         records: usize,
+        /// Bytes of a record.
+        record: usize,
     },
     /// The file is not a whole number of records, or holds none.
     #[error(
@@ -57,12 +57,14 @@ pub enum Error {
         record: usize,
     },
     /// The file holds more records than any that is meant to be read at once.
-    #[error("{} holds {records} records: at most {MOST_RECORDS} are read", path.display())]
+    #[error("{} holds {records} records: at most {most} are read", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
         /// The records that its length makes.
         records: usize,
+        /// The most that are read.
+        most: usize,
     },
     /// A label names no class.
     #[error(
@@ -151,4 +153,15 @@ pub enum Error {
     /// Images that cannot be whitened.
     #[error("{0}")]
     Whitening(String),
+}
+
+impl Error {
+    /// What became of opening or reading `path`: it is missing, or the system has another reason.
+    pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> Error {
+        let path = path.to_owned();
+        move |reason| match reason.kind() {
+            io::ErrorKind::NotFound => Error::Missing { path },
+            _ => Error::Read { path, reason },
+        }
+    }
 }

@@ -29,45 +29,41 @@
 //! any number of threads.
 
 mod augment;
-mod augmented;
-pub mod cifar10;
-pub mod cifar100;
-mod contrast;
+mod digest;
 mod error;
 #[cfg(feature = "fetch")]
 pub mod fetch;
 pub mod file;
 #[cfg(feature = "places")]
 pub mod folder;
-pub mod idx;
+pub(crate) mod formats;
 mod images;
-mod normalize;
 mod order;
 #[cfg(feature = "places")]
 mod parallel;
-#[cfg(feature = "photo")]
-pub mod photo;
 mod pixels;
 #[cfg(feature = "places")]
 pub mod place;
+mod prepare;
 mod random;
-mod rotate;
+#[cfg(feature = "places")]
+pub mod reading;
 pub mod sample;
 mod size;
 mod split;
-mod verify;
-mod whiten;
+#[cfg(test)]
+mod testing;
 
-pub use augment::{Augmentation, Changes};
-pub use augmented::Augmented;
+pub use augment::{Augmentation, Augmented, Changes};
 pub use cifar10::CLASSES as CIFAR10_CLASSES;
-pub use contrast::Gain;
+pub use cifar10::{FileReport, verify};
 pub use error::Error;
+#[cfg(feature = "photo")]
+pub use formats::picture;
+pub use formats::{cifar10, cifar100, idx};
 pub use images::{Dataset, FloatImages, Images, Shape};
-pub use normalize::Normalization;
 pub use order::epoch_order;
 pub use pixels::Pixels;
+pub use prepare::{Gain, LEAST_REGULARIZER, Normalization, Whitening};
 pub use size::Size;
 pub use split::Split;
-pub use verify::{FileReport, verify};
-pub use whiten::{LEAST_REGULARIZER, Whitening};

@@ -70,7 +70,7 @@ mod tests {
     use sha2::{Digest, Sha256};
 
     use super::*;
-    use crate::cifar10::hex;
+    use crate::digest::hex;
     use crate::{Split, epoch_order};
 
     fn sha256(indices: &[u32]) -> String {

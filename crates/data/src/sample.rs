@@ -6,7 +6,8 @@
 
 use std::path::Path;
 
-use crate::cifar10::{self, CLASSES, LIMITS, RECORD, SHAPE};
+use crate::cifar10::{self, LIMITS};
+use crate::formats::records::read_file_of;
 use crate::{Dataset, Error, Images};
 
 /// Training images of each class.
@@ -24,10 +25,7 @@ pub const TEST_RECORDS: &[u8] = include_bytes!("../sample/test.bin");
 /// The sample as a dataset.
 pub fn read() -> Dataset {
     let part = |name: &str, bytes: &[u8]| {
-        let n = bytes.len() / RECORD;
-        let (mut labels, mut pixels) = (vec![0; n], vec![0; n * SHAPE.dim()]);
-        cifar10::read_records(bytes, Path::new(name), &LIMITS, &mut labels, &mut pixels)?;
-        Images::new(pixels, labels, SHAPE, CLASSES.len())
+        read_file_of(bytes, bytes.len() as u64, Path::new(name), &LIMITS)
     };
     let whole = || {
         let train = part("the embedded training sample", TRAIN_RECORDS)?;
@@ -58,8 +56,8 @@ mod tests {
     use sha2::{Digest, Sha256};
 
     use super::*;
-    use crate::cifar10::hex;
-    use crate::cifar10::tests::{datasets, whole};
+    use crate::digest::hex;
+    use crate::testing::{datasets, whole};
 
     #[test]
     fn the_sample_begins_as_the_whole_set_does_and_has_every_class_equally_often() {

@@ -5,7 +5,7 @@ use std::{fs, io};
 
 use chainrule_data::cifar10::{self, RECORD};
 use chainrule_data::fetch::hostile;
-use chainrule_data::{Shape, cifar100, idx, photo};
+use chainrule_data::{Shape, cifar100, idx, picture};
 use chainrule_graph::{Formula, Gates, draw, values};
 use chainrule_report::{Report, Run, curves, page};
 use chainrule_train::{Config, ModelFile};
@@ -55,7 +55,7 @@ pub const TARGETS: [Target; 11] = [
     },
     Target {
         name: "photo",
-        run: picture,
+        run: photo,
         layers: &[PNG_CHUNKS],
         words: "IHDR|IDAT|IEND|PLTE|tRNS|gAMA|cHRM|sRGB|iCCP|eXIf|acTL|Exif\0\0|JFIF\0|Adobe\0|MM\0*|II*\0|\
                 \u{1}|\u{4}|\0\0\0\0|\0\0\0\u{1}",
@@ -188,9 +188,9 @@ fn arrays(bytes: &[u8]) -> bool {
 }
 
 /// A picture, brought to another size in colors or in gray.
-fn picture(bytes: &[u8]) -> bool {
+fn photo(bytes: &[u8]) -> bool {
     let shape = Shape { channels: 1 + 2 * (bytes.len() % 2), height: 5, width: 8 };
-    let read = photo::parse(bytes, shape);
+    let read = picture::parse(bytes, shape);
     if let Ok(values) = &read {
         assert_eq!(values.len(), shape.dim());
     }

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use anyhow::Context;
 use chainrule_data::fetch::{self, Choice, Source};
-use chainrule_data::place::{self, Loaded, Reading};
+use chainrule_data::place;
+use chainrule_data::reading::{Loaded, Reading};
 use chainrule_data::{cifar10, folder};
 use chainrule_train::config::DataChoice;
 use chainrule_train::{Config, Data};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use chainrule_data::{Gain, Images, Pixels, Shape, photo};
+use chainrule_data::{Gain, Images, Pixels, Shape, picture};
 use chainrule_nn::Engine;
 use chainrule_nn::softmax::softmax;
 use chainrule_train::ModelFile;
@@ -96,7 +96,7 @@ impl Predictor {
     }
 
     fn predict(&mut self, image: PathBuf) -> anyhow::Result<Prediction> {
-        let pixels = photo::read(&image, self.shape)?;
+        let pixels = picture::read(&image, self.shape)?;
         let images = &Images::new(pixels, vec![0], self.shape, 1)?;
         let gains = self.contrast.map(|contrast| Gain::of(images, contrast));
         let (scale, shift, gains) = (&self.scale, &self.shift, gains.as_deref());

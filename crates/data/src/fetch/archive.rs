@@ -11,7 +11,7 @@ use std::path::{Component, Path};
 use flate2::read::GzDecoder;
 use tar::{Archive, EntryType};
 
-use super::Failure;
+use super::error::Failure;
 
 /// Takes a member's path, its length in bytes, and its bytes.
 pub(super) type Visit<'a> = dyn FnMut(&str, u64, &mut dyn Read) -> Result<(), Failure> + 'a;

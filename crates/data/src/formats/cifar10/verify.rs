@@ -1,15 +1,12 @@
 //! Proving the official files: each against its published MD5, and all of them told.
 //!
-//! [`cifar10::read`](crate::cifar10::read) proves them too and stops at the first that is wrong;
+//! [`read`](super::read) proves them too and stops at the first that is wrong;
 //! this says how every file stands, and keeps nothing in memory.
 
-use std::io::Read;
 use std::path::Path;
 
-use md5::{Digest, Md5};
-
-use crate::Error;
-use crate::cifar10::{OFFICIAL, Set, hex, open};
+use super::official::{OFFICIAL, RECORD, Set};
+use crate::{Error, digest};
 
 /// How one official file stands.
 #[derive(Debug)]
@@ -44,13 +41,19 @@ pub(crate) fn verify_set(dir: &Path, set: Set) -> Vec<FileReport> {
             .map(|file| {
                 scope.spawn(move || {
                     let path = dir.join(file.name);
-                    let (md5, problem) = match digest(&path) {
+                    let (md5, problem) = match digest::md5(&path) {
                         Err(error) => (None, Some(error)),
                         Ok((md5, found)) => {
                             let expected = set.file_len();
                             let problem = if found != expected {
                                 let records = set.records;
-                                Some(Error::Length { path, found, expected, records })
+                                Some(Error::Length {
+                                    path,
+                                    found,
+                                    expected,
+                                    records,
+                                    record: RECORD,
+                                })
                             } else if md5 != file.md5 {
                                 let expected = file.md5.to_owned();
                                 Some(Error::Checksum { path, found: md5.clone(), expected })
@@ -69,31 +72,12 @@ pub(crate) fn verify_set(dir: &Path, set: Set) -> Vec<FileReport> {
     })
 }
 
-/// The MD5 of a regular file, in hexadecimal, and its length in bytes.
-pub(crate) fn digest(path: &Path) -> Result<(String, u64), Error> {
-    let (mut file, _) = open(path)?;
-    let mut hash = Md5::new();
-    let mut buffer = vec![0; 1 << 17];
-    let mut length = 0;
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok((hex(&hash.finalize()), length)),
-            Ok(n) => {
-                hash.update(&buffer[..n]);
-                length += n as u64;
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(reason) => return Err(Error::Read { path: path.to_owned(), reason }),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
 
     use super::*;
-    use crate::cifar10::tests::Synthetic;
+    use crate::testing::Synthetic;
 
     #[test]
     fn each_file_is_told_however_many_are_wrong() {

@@ -14,7 +14,6 @@
 use std::ops::Range;
 
 use crate::Shape;
-use crate::augment::Change;
 
 /// Sine and cosine of the angle by which an image is turned.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,11 +36,11 @@ impl Turn {
     }
 }
 
-impl Change {
-    /// Values `columns` of an image, mirrored, shifted and turned.
-    pub fn write_turned<V: Copy + Into<f32>>(
+impl Turn {
+    /// Values `columns` of an image: mirrored if `flip`, moved by `shift` (down, right), and turned.
+    pub fn write<V: Copy + Into<f32>>(
         self,
-        turn: Turn,
+        (flip, shift): (bool, (i16, i16)),
         image: &[V],
         Shape { height, width, .. }: Shape,
         columns: Range<usize>,
@@ -53,13 +52,13 @@ impl Change {
             let (line, x) = (at / width, at % width);
             let n = (width - x).min(columns.end - at);
             let channel = &image[line / height * height * width..][..height * width];
-            let v = (line % height) as f32 + f32::from(self.shift.0) - cy;
-            let (down, right) = (cy + turn.cos * v, cx + turn.sin * v);
+            let v = (line % height) as f32 + f32::from(shift.0) - cy;
+            let (down, right) = (cy + self.cos * v, cx + self.sin * v);
             for (out, x) in out[at - columns.start..][..n].iter_mut().zip(x..) {
-                let x = if self.flip { width - 1 - x } else { x };
-                let u = x as f32 + f32::from(self.shift.1) - cx;
-                let y = reflect(down - turn.sin * u, (height - 1) as f32);
-                let x = reflect(right + turn.cos * u, (width - 1) as f32);
+                let x = if flip { width - 1 - x } else { x };
+                let u = x as f32 + f32::from(shift.1) - cx;
+                let y = reflect(down - self.sin * u, (height - 1) as f32);
+                let x = reflect(right + self.cos * u, (width - 1) as f32);
                 // They are not negative, so that this rounds down.
                 let (top, left) = (y as u32 as usize, x as u32 as usize);
                 let (fy, fx) = (y - top as f32, x - left as f32);
@@ -105,9 +104,8 @@ mod tests {
     fn a_quarter_turn_moves_every_pixel_to_its_place() {
         // Clockwise, as numpy.rot90(x, -1): a b / c d becomes c a / d b.
         let shape = Shape { channels: 1, height: 2, width: 2 };
-        let change = Change { flip: false, shift: (0, 0), center: (0, 0), turn: None };
         let mut out = [0.0; 4];
-        change.write_turned(Turn::of(90.0), &[1u8, 2, 3, 4], shape, 0..4, &mut out);
+        Turn::of(90.0).write((false, (0, 0)), &[1u8, 2, 3, 4], shape, 0..4, &mut out);
         let near = out.iter().zip([3.0, 1.0, 4.0, 2.0]).all(|(a, b)| (a - b).abs() < 1e-5);
         assert!(near, "{out:?}");
     }

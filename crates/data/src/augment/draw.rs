@@ -2,7 +2,7 @@
 //!
 //! Pixel (y, x) of the image that is read is pixel (r(y + dy), r(x + dx)) of the one that is stored,
 //! x counted from the right if it is flipped, where r reflects at the borders without repeating
-//! them: -1 is 1, and n is n - 2. If images are turned as well, [`crate::rotate`] says where between
+//! them: -1 is 1, and n is n - 2. If images are turned as well, `turn` says where between
 //! pixels it is read. Of a cut-out image a square is 0 after the normalization, that is
 //! the mean (DeVries & Taylor 2017).
 //!
@@ -11,12 +11,10 @@
 
 use rand_core::Rng;
 
+use super::change::{Change, WIDEST};
+use super::turn::Turn;
 use crate::random::{Purpose, below, generator};
-use crate::rotate::Turn;
 use crate::{Error, Images, Shape};
-
-/// Widest image, in pixels, that can be augmented.
-pub(crate) const WIDEST: usize = 256;
 
 /// What may happen to a training image. The default changes nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -29,18 +27,6 @@ pub struct Augmentation {
     pub rotate: f64,
     /// Side of the square that is cut out, in pixels; its center lies anywhere in the image.
     pub cutout: u8,
-}
-
-/// What happens to one image in one epoch.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Change {
-    pub flip: bool,
-    /// Downwards and to the right, in pixels of the stored image.
-    pub shift: (i16, i16),
-    /// Center of the square, (y, x).
-    pub center: (u16, u16),
-    /// How it is turned, if images are turned at all.
-    pub turn: Option<Turn>,
 }
 
 /// What happens to each image in one epoch.

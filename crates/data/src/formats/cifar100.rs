@@ -7,11 +7,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cifar10::{self, SHAPE, read_records};
-use crate::{Dataset, Error, Images};
+use super::records::{SHAPE, read_file_of};
+use crate::{Dataset, Error, Images, file};
 
 /// Bytes of one record: two labels and 3072 pixel values.
-pub const RECORD: usize = LIMITS.len() + 3 * 32 * 32;
+pub const RECORD: usize = LIMITS.len() + SHAPE.channels * SHAPE.height * SHAPE.width;
 
 /// Records of the training file, and of the test file.
 pub const RECORDS: [usize; 2] = [50_000, 10_000];
@@ -46,7 +46,7 @@ pub fn read(files: &[PathBuf]) -> Result<Dataset, Error> {
 
 /// [`read`] of files of so many records.
 fn read_of(files: &[PathBuf], records: [usize; 2]) -> Result<Dataset, Error> {
-    let lengths = files.iter().map(|path| Ok((path, cifar10::open(path)?.1)));
+    let lengths = files.iter().map(|path| Ok((path, file::open(path).map_err(Error::at(path))?.1)));
     let lengths = lengths.collect::<Result<Vec<_>, Error>>()?;
     let find = |n: usize| {
         let of_length = lengths.iter().filter(|(_, length)| *length == (n * RECORD) as u64);
@@ -79,23 +79,14 @@ fn read_of(files: &[PathBuf], records: [usize; 2]) -> Result<Dataset, Error> {
 }
 
 fn read_file(path: &Path) -> Result<Images, Error> {
-    let (file, length) = cifar10::open(path)?;
+    let (file, length) = file::open(path).map_err(Error::at(path))?;
     read_from(file, length, path)
 }
 
 /// Reads the `length` bytes of a file of any whole number of records; `path` is for messages.
 #[doc(hidden)]
 pub fn read_from(from: impl std::io::Read, length: u64, path: &Path) -> Result<Images, Error> {
-    if length == 0 || !length.is_multiple_of(RECORD as u64) {
-        return Err(Error::Ragged { path: path.to_owned(), found: length, record: RECORD });
-    }
-    let records = usize::try_from(length / RECORD as u64).unwrap_or(usize::MAX);
-    if records > cifar10::MOST_RECORDS {
-        return Err(Error::TooLarge { path: path.to_owned(), records });
-    }
-    let (mut labels, mut pixels) = (vec![0; records], vec![0; records * SHAPE.dim()]);
-    read_records(from, path, &LIMITS, &mut labels, &mut pixels)?;
-    Images::new(pixels, labels, SHAPE, CLASSES.len())
+    read_file_of(from, length, path, &LIMITS)
 }
 
 #[cfg(test)]

@@ -1,0 +1,255 @@
+use std::fs;
+
+use image::{DynamicImage, GrayImage, Luma, Rgb, RgbImage};
+use tempfile::TempDir;
+
+use std::ops::Range;
+use std::path::Path;
+
+use super::*;
+use crate::reading::{Loaded, Reading};
+use crate::{Images, Shape, Size};
+
+fn silent(_: &str, _: usize, _: usize) {}
+
+fn save(dir: &Path, name: &str, picture: impl Into<DynamicImage>) {
+    let path = dir.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    picture.into().save(path).unwrap();
+}
+
+/// A picture of one color, whose red says which it is.
+fn plain(red: u8) -> RgbImage {
+    RgbImage::from_pixel(4, 3, Rgb([red, 7, 9]))
+}
+
+/// A folder of classes, a picture for each number.
+fn of(classes: &[(&str, Range<u8>)]) -> TempDir {
+    let dir = TempDir::new().unwrap();
+    for (class, reds) in classes {
+        reds.clone().for_each(|red| save(dir.path(), &format!("{class}/{red}.png"), plain(red)));
+    }
+    dir
+}
+
+fn reading() -> Reading {
+    Reading { threads: 2, ..Reading::default() }
+}
+
+fn problem(dir: &Path) -> String {
+    let error = read(dir, &reading(), &silent).unwrap_err().to_string();
+    error.replace(&dir.display().to_string(), "DIR")
+}
+
+/// The number of each image, in the order of the set.
+fn reds(images: &Images) -> Vec<u8> {
+    (0..images.len()).map(|i| images.image(i)[0]).collect()
+}
+
+#[test]
+fn every_picture_is_in_one_part_with_the_class_of_its_folder() {
+    let dir = of(&[("dog", 0..10), ("Cat", 10..33)]);
+    let data = read(dir.path(), &reading(), &silent).unwrap().dataset;
+    assert_eq!(data.classes, ["Cat", "dog"], "in the order of their bytes");
+    assert_eq!(data.train.shape(), Shape { channels: 3, height: 3, width: 4 });
+    for images in [&data.train, &data.test] {
+        for (i, red) in reds(images).into_iter().enumerate() {
+            assert_eq!(images.labels()[i], u8::from(red < 10), "{red}");
+            let wanted = [[red; 12], [7; 12], [9; 12]].concat();
+            assert_eq!(images.image(i), wanted);
+        }
+    }
+    let mut all = [reds(&data.train), reds(&data.test)].concat();
+    all.sort_unstable();
+    assert!(all.into_iter().eq(0..33));
+    // A fifth of each: 2 of 10, and of 23 rounded 5.
+    let dogs = data.test.labels().iter().filter(|&&label| label == 1).count();
+    assert_eq!((data.test.len(), dogs), (7, 2));
+    let runs = data.train.labels().windows(2).filter(|pair| pair[0] != pair[1]).count();
+    assert!(runs > 4, "classes are mixed: {:?}", data.train.labels());
+}
+
+#[test]
+fn the_parts_depend_on_the_seed_and_the_names_alone() {
+    let dir = of(&[("a", 0..20), ("b", 20..40)]);
+    let parts = |dir: &Path, seed: u64, threads: usize| {
+        let reading = Reading { seed, threads, ..Reading::default() };
+        let data = read(dir, &reading, &silent).unwrap().dataset;
+        (reds(&data.train), reds(&data.test))
+    };
+    let whole = parts(dir.path(), 3, 1);
+    assert_eq!(whole, parts(dir.path(), 3, 5));
+    assert_ne!(whole, parts(dir.path(), 4, 1));
+    // Written in another order, in another place.
+    let copy = TempDir::new().unwrap();
+    for red in (0..40).rev() {
+        save(copy.path(), &format!("{}/{red}.png", if red < 20 { "a" } else { "b" }), plain(red));
+    }
+    assert_eq!(whole, parts(copy.path(), 3, 2));
+    // A picture that goes leaves the others in their order.
+    fs::remove_file(copy.path().join(format!("a/{}.png", 7))).unwrap();
+    let (train, test) = parts(copy.path(), 3, 2);
+    let without = |reds: &[u8]| reds.iter().copied().filter(|&red| red != 7).collect::<Vec<_>>();
+    assert_eq!([train, test].concat().len(), 39);
+    assert_eq!(parts(copy.path(), 3, 2).0.iter().filter(|red| **red >= 20).count(), 16);
+    assert!(without(&whole.1).iter().all(|red| parts(copy.path(), 3, 2).1.contains(red)));
+}
+
+#[test]
+fn folders_of_parts_are_kept_apart_and_validation_joins_training() {
+    let dir = of(&[
+        ("train/x", 0..3),
+        ("train/y", 3..6),
+        ("test/x", 6..7),
+        ("test/y", 7..9),
+        ("val/x", 9..10),
+        ("val/y", 10..11),
+    ]);
+    let Loaded { dataset, notes, .. } = read(dir.path(), &reading(), &silent).unwrap();
+    let sorted = |images: &Images| {
+        let mut reds = reds(images);
+        reds.sort_unstable();
+        reds
+    };
+    assert_eq!(sorted(&dataset.test), [6, 7, 8]);
+    assert_eq!(sorted(&dataset.train), [0, 1, 2, 3, 4, 5, 9, 10]);
+    assert!(notes[0].starts_with("the pictures of val join those of train"), "{notes:?}");
+    // Without a test folder, val is what tests.
+    fs::remove_dir_all(dir.path().join("test")).unwrap();
+    let data = read(dir.path(), &reading(), &silent).unwrap().dataset;
+    assert_eq!(sorted(&data.test), [9, 10]);
+    fs::remove_dir_all(dir.path().join("val/y")).unwrap();
+    assert_eq!(
+        problem(dir.path()),
+        "DIR/train has a class y, and DIR/val has not: expected the same classes"
+    );
+    // Two classes may have these names.
+    let classes = of(&[("train", 0..5), ("test", 5..10)]);
+    assert_eq!(
+        read(classes.path(), &reading(), &silent).unwrap().dataset.classes,
+        ["test", "train"]
+    );
+}
+
+#[test]
+fn a_broken_picture_is_named_and_only_on_request_left_out() {
+    let dir = of(&[("a", 0..10), ("b", 10..20)]);
+    let path = dir.path().join("a/3.png");
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() - 20]).unwrap();
+    fs::write(dir.path().join("b/0.jpg"), "no picture").unwrap();
+    let told = problem(dir.path());
+    assert!(told.starts_with("cannot read DIR/a/3.png: it is damaged: "), "{told}");
+    assert!(
+        told.ends_with("(2 of 21 pictures broken); --skip-broken leaves broken pictures out"),
+        "{told}"
+    );
+    let skip = Reading { skip_broken: true, ..reading() };
+    let Loaded { dataset, skipped, .. } = read(dir.path(), &skip, &silent).unwrap();
+    assert_eq!(skipped.len(), 2);
+    assert!(skipped[1].to_string().ends_with("b/0.jpg: it is neither a PNG nor a JPEG"));
+    let mut all = [reds(&dataset.train), reds(&dataset.test)].concat();
+    all.sort_unstable();
+    assert!(all.into_iter().eq((0..20).filter(|red| *red != 3)));
+    for images in [&dataset.train, &dataset.test] {
+        let labels = reds(images).into_iter().map(|red| u8::from(red >= 10));
+        assert!(labels.eq(images.labels().iter().copied()), "each keeps its label");
+    }
+    let survey = survey(dir.path(), &reading(), &silent).unwrap();
+    assert_eq!((survey.broken.len(), survey.sizes[&(4, 3)], survey.gray), (2, 19, 0));
+}
+
+#[test]
+fn pictures_of_different_sizes_need_a_size() {
+    let dir = of(&[("a", 0..3), ("b", 3..6)]);
+    save(dir.path(), "b/9.png", RgbImage::new(5, 6));
+    let told = problem(dir.path());
+    let start = "DIR holds pictures of different sizes, a/0.png of 4 x 3 pixels and b/9.png of 5 x 6: \
+                 --resize 32";
+    assert!(told.starts_with(start), "{told}");
+    let size = Some(Size { width: 8, height: 2 });
+    let data = read(dir.path(), &Reading { resize: size, ..reading() }, &silent).unwrap().dataset;
+    assert_eq!(data.train.shape(), Shape { channels: 3, height: 2, width: 8 });
+    let too_large = Reading { resize: size, memory: Some(335), ..reading() };
+    let told = read(dir.path(), &too_large, &silent).unwrap_err().to_string();
+    assert!(told.contains("holds 7 pictures that take 0.0 GB as 8 x 2 pixels"), "{told}");
+}
+
+#[test]
+fn gray_pictures_stay_gray_unless_one_has_colors() {
+    let dir = TempDir::new().unwrap();
+    let gray = |value: u8| GrayImage::from_pixel(2, 2, Luma([value]));
+    for (i, class) in ["a", "a", "b", "b"].iter().enumerate() {
+        save(dir.path(), &format!("{class}/{i}.png"), gray(10 * i as u8));
+    }
+    let data = read(dir.path(), &reading(), &silent).unwrap().dataset;
+    assert_eq!((data.train.shape().channels, data.train.dim()), (1, 4));
+    save(dir.path(), "b/9.png", RgbImage::from_pixel(2, 2, Rgb([1, 2, 3])));
+    let data = read(dir.path(), &reading(), &silent).unwrap().dataset;
+    assert_eq!(data.train.shape().channels, 3);
+}
+
+#[test]
+fn what_is_no_picture_is_left_aside_and_folders_within_a_class_count() {
+    let dir = of(&[("a", 0..2), ("a/more", 2..4), ("b", 4..8)]);
+    for name in ["a/Thumbs.db", "a/.DS_Store", "b/notes.txt", "readme.md"] {
+        fs::write(dir.path().join(name), "text").unwrap();
+    }
+    fs::create_dir(dir.path().join(".git")).unwrap();
+    // By its content it is one, whatever its name.
+    fs::rename(dir.path().join("b/5.png"), dir.path().join("b/five")).unwrap();
+    let Loaded { dataset, notes, .. } = read(dir.path(), &reading(), &silent).unwrap();
+    assert_eq!(dataset.train.len() + dataset.test.len(), 8);
+    assert_eq!(dataset.classes, ["a", "b"]);
+    assert!(notes[0].starts_with("2 files are no picture"), "{notes:?}");
+}
+
+#[test]
+fn folders_that_cannot_be_learned_from_are_refused_with_the_reason() {
+    assert!(problem(of(&[]).path()).starts_with("DIR holds 0 pictures and no folder: put"));
+    assert_eq!(
+        problem(of(&[("a", 0..3)]).path()),
+        "DIR holds one class, a: expected at least two to tell apart"
+    );
+    let told = problem(of(&[("a", 0..3), ("b", 3..4)]).path());
+    assert!(told.starts_with("DIR/b holds one picture: expected at least two"), "{told}");
+    let dir = of(&[("a", 0..3)]);
+    fs::create_dir(dir.path().join("b")).unwrap();
+    assert!(problem(dir.path()).starts_with("DIR/b holds no PNG and no JPEG"));
+    (0..256).for_each(|i| fs::create_dir(dir.path().join(format!("class {i}"))).unwrap());
+    assert!(problem(dir.path()).contains("at most 256 classes"), "{}", problem(dir.path()));
+    let two = of(&[("a\nb", 0..3), ("c", 3..5)]);
+    assert!(problem(two.path()).contains("rename it in plain UTF-8"));
+}
+
+#[cfg(unix)]
+#[test]
+fn links_to_pictures_and_classes_are_followed_and_circles_are_not() {
+    use std::os::unix::fs::symlink;
+    let dir = of(&[("a", 0..3)]);
+    let elsewhere = of(&[("x", 3..6)]);
+    symlink(elsewhere.path().join("x"), dir.path().join("b")).unwrap();
+    symlink(elsewhere.path().join("x/3.png"), dir.path().join("a/linked.png")).unwrap();
+    symlink(dir.path(), dir.path().join("a/circle")).unwrap();
+    symlink("nowhere", dir.path().join("a/gone.png")).unwrap();
+    assert!(problem(dir.path()).starts_with("cannot read DIR/a/gone.png: "));
+    let skip = Reading { skip_broken: true, ..reading() };
+    let data = read(dir.path(), &skip, &silent).unwrap().dataset;
+    assert_eq!((data.train.len() + data.test.len(), data.classes.len()), (7, 2));
+}
+
+#[cfg(unix)]
+#[test]
+fn names_that_are_not_utf8_are_no_class_and_no_hindrance_to_a_picture() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let dir = of(&[("a", 0..3), ("b", 3..6)]);
+    let odd = OsStr::from_bytes(b"\xff.png");
+    if fs::rename(dir.path().join("a/0.png"), dir.path().join("a").join(odd)).is_err() {
+        return; // not on this file system
+    }
+    let data = read(dir.path(), &reading(), &silent).unwrap().dataset;
+    assert_eq!(data.train.len() + data.test.len(), 6);
+    fs::create_dir(dir.path().join(OsStr::from_bytes(b"cl\xffss"))).unwrap();
+    assert!(problem(dir.path()).contains("rename it in plain UTF-8"));
+}

@@ -1,0 +1,197 @@
+use std::io::Cursor;
+use std::path::Path;
+
+use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, LumaA, Rgb, RgbImage, Rgba};
+
+use super::fit::fit;
+use super::*;
+use crate::Shape;
+use crate::cifar10::SHAPE;
+use crate::sample;
+
+/// What [`read`] makes of a picture that is saved under `name`.
+fn through(picture: impl Into<DynamicImage>, name: &str) -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(name);
+    picture.into().save(&path).unwrap();
+    read(&path, SHAPE).unwrap()
+}
+
+fn problem(bytes: &[u8]) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("photo");
+    std::fs::write(&path, bytes).unwrap();
+    read(&path, SHAPE).unwrap_err().to_string()
+}
+
+fn encoded(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = Cursor::new(vec![]);
+    picture.into().write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+/// An image of the sample, each pixel `times` × `times` large.
+fn enlarged(image: &[u8], times: u32) -> RgbImage {
+    RgbImage::from_fn(32 * times, 32 * times, |x, y| {
+        let at = (y / times * 32 + x / times) as usize;
+        Rgb([image[at], image[1024 + at], image[2048 + at]])
+    })
+}
+
+#[test]
+fn a_picture_of_the_right_size_keeps_every_byte() {
+    let data = sample::read();
+    for i in 0..10 {
+        let image = data.test.image(i);
+        assert!(through(enlarged(image, 1), "photo.png") == image, "image {i}");
+    }
+}
+
+#[test]
+fn an_enlarged_picture_comes_back_close_to_what_it_was() {
+    let data = sample::read();
+    let image = data.test.image(0);
+    let back = through(enlarged(image, 4), "photo.png");
+    let apart = image.iter().zip(&back).map(|(a, b)| f64::from(a.abs_diff(*b)));
+    let mean = apart.sum::<f64>() / 3072.0;
+    // To each side the filter reaches half a pixel of the result too far, an eighth of its weight.
+    assert!(mean < 5.0, "{mean} of 255 apart on the mean");
+}
+
+#[test]
+fn a_picture_is_shrunk_as_pytorch_shrinks_it() {
+    // torch.nn.functional.interpolate(x, (2, 2), mode="bilinear", antialias=True) of the
+    // 5 x 5 picture x[i][j] = (37 i + 11 j² + 5 i j) mod 256, PyTorch 2.15: 61,
+    // 136.79, 141.30, 151.93.
+    let picture =
+        RgbImage::from_fn(5, 5, |j, i| Rgb([((37 * i + 11 * j * j + 5 * i * j) % 256) as u8; 3]));
+    let small = fit(picture, (2, 2));
+    let values: Vec<u8> = small.pixels().map(|pixel| pixel[0]).collect();
+    assert_eq!(values, [61, 137, 141, 152]);
+}
+
+#[test]
+fn colors_become_gray_by_their_luma_and_the_transparent_white() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("p.png");
+    let gray = |picture: DynamicImage| {
+        picture.save(&path).unwrap();
+        read(&path, Shape { channels: 1, height: 1, width: 2 }).unwrap()
+    };
+    let colors = ImageBuffer::from_fn(2, 1, |x, _| Rgb([[255u8, 0, 0], [0, 255, 255]][x as usize]));
+    // 255 · 0.2126 = 54.2; 255 · (0.7152 + 0.0722) = 200.8.
+    let found = gray(colors.into());
+    assert!(found[0].abs_diff(54) <= 1 && found[1].abs_diff(201) <= 1, "{found:?}");
+    let faint = ImageBuffer::from_fn(2, 1, |x, _| LumaA([[100u8, 51], [9, 0]][x as usize]));
+    assert_eq!(gray(faint.into()), [224, 255]);
+}
+
+#[test]
+fn a_picture_is_cut_to_the_proportions_that_are_wanted() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("p.png");
+    // A band of 200 in the middle, 12 of 20 lines high: what 20 x 12 leaves of 20 x 20.
+    let picture =
+        RgbImage::from_fn(20, 20, |_, y| Rgb([if (4..16).contains(&y) { 200 } else { 0 }; 3]));
+    picture.save(&path).unwrap();
+    let values = read(&path, Shape { channels: 3, height: 6, width: 10 }).unwrap();
+    assert_eq!(values, vec![200; 180]);
+    assert_eq!(header(&path).unwrap(), Header { width: 20, height: 20, is_gray: false });
+}
+
+#[test]
+fn one_color_stays_that_color_at_any_size_and_shape() {
+    for (width, height) in [(1, 1), (7, 300), (100, 33), (31, 32), (3000, 2)] {
+        let pixels = through(RgbImage::from_pixel(width, height, Rgb([9, 130, 251])), "p.png");
+        let wanted = [9, 130, 251].map(|value| [value; 1024]).concat();
+        assert!(pixels == wanted, "{width} x {height}");
+    }
+    let jpeg = through(RgbImage::from_pixel(90, 60, Rgb([100; 3])), "photo.jpg");
+    assert!(jpeg.iter().all(|value| value.abs_diff(100) <= 2), "{jpeg:?}");
+}
+
+#[test]
+fn the_middle_of_a_long_picture_is_taken() {
+    let in_the_middle = |x: u32| Rgb(if (40..72).contains(&x) { [200; 3] } else { [0; 3] });
+    let lying = RgbImage::from_fn(112, 32, |x, _| in_the_middle(x));
+    let standing = RgbImage::from_fn(32, 112, |_, y| in_the_middle(y));
+    for picture in [lying, standing] {
+        assert!(through(picture, "photo.png").iter().all(|&value| value == 200));
+    }
+}
+
+#[test]
+fn every_kind_of_png_becomes_three_channels_and_the_transparent_becomes_white() {
+    let pixels = |picture: DynamicImage| {
+        let all = through(picture, "photo.png");
+        [all[0], all[1024], all[2048]]
+    };
+    let gray = ImageBuffer::from_pixel(8, 8, Luma([77u8]));
+    let deep = ImageBuffer::from_pixel(8, 8, Luma([0x4d4du16]));
+    let color = ImageBuffer::from_pixel(8, 8, Rgb([0x0a0au16, 0xffff, 0]));
+    let faint = ImageBuffer::from_pixel(8, 8, Rgba([255u8, 0, 100, 51]));
+    let gone = ImageBuffer::from_pixel(8, 8, LumaA([0u8, 0]));
+    assert_eq!(pixels(gray.into()), [77; 3]);
+    assert_eq!(pixels(deep.into()), [77; 3]);
+    assert_eq!(pixels(color.into()), [10, 255, 0]);
+    // A fifth of the color, four of white: 51 + 204, 204, 20 + 204.
+    assert_eq!(pixels(faint.into()), [255, 204, 224]);
+    assert_eq!(pixels(gone.into()), [255; 3]);
+}
+
+#[test]
+fn a_photo_taken_with_the_camera_upside_down_is_turned_upright() {
+    let lit = RgbImage::from_fn(32, 32, |_, y| Rgb(if y < 16 { [250; 3] } else { [5; 3] }));
+    let jpeg = encoded(lit, ImageFormat::Jpeg);
+    // An APP1 segment behind the start: big-endian TIFF, one entry, 0x0112 (orientation),
+    // of type SHORT, 1 value, 3 (rotated by 180 degrees).
+    let exif =
+        b"\xff\xe1\0\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x03\0\0\0\0\0\0";
+    let turned = [&jpeg[..2], exif, &jpeg[2..]].concat();
+    let dir = tempfile::tempdir().unwrap();
+    let (top, bottom) = (16 * 5, 32 * 27);
+    for (bytes, wanted) in [(&jpeg, [250, 5]), (&turned, [5, 250])] {
+        let path = dir.path().join("photo.jpg");
+        std::fs::write(&path, bytes).unwrap();
+        let pixels = read(&path, SHAPE).unwrap();
+        for (at, wanted) in [top, bottom].into_iter().zip(wanted) {
+            assert!(pixels[at].abs_diff(wanted) < 9, "{} where {wanted} was", pixels[at]);
+        }
+    }
+}
+
+#[test]
+fn files_that_are_no_whole_picture_are_refused_with_the_reason() {
+    let picture = enlarged(sample::read().test.image(3), 2);
+    let png = encoded(picture.clone(), ImageFormat::Png);
+    let jpeg = encoded(picture, ImageFormat::Jpeg);
+    assert!(problem(b"").ends_with("it is empty"));
+    assert!(problem(b"once upon a time").ends_with("it is neither a PNG nor a JPEG"));
+    assert!(problem(b"GIF89a\x01\0\x01\0").ends_with("it is Gif: expected a PNG or a JPEG"));
+    for end in [20, png.len() / 2, png.len() - 20] {
+        let problem = problem(&png[..end]);
+        assert!(problem.contains("it is damaged: "), "{end} bytes: {problem}");
+    }
+    for end in [3, 20, jpeg.len() / 2, jpeg.len() - 1] {
+        let problem = problem(&jpeg[..end]);
+        assert!(problem.ends_with("it is a JPEG that ends too early"), "{end}: {problem}");
+    }
+    let missing = read(Path::new("nowhere.png"), SHAPE).unwrap_err().to_string();
+    assert!(missing.starts_with("cannot read nowhere.png: "), "{missing}");
+}
+
+#[test]
+fn what_cameras_write_behind_a_photo_is_no_damage() {
+    let jpeg = encoded(RgbImage::from_pixel(8, 8, Rgb([9; 3])), ImageFormat::Jpeg);
+    assert!(jpeg::is_whole(&[&jpeg[..], b"\xff\xda trailer"].concat()));
+}
+
+#[test]
+fn a_picture_that_claims_to_be_huge_takes_no_memory() {
+    let mut png = encoded(RgbImage::new(1, 1), ImageFormat::Png);
+    // Width and height of the IHDR, and its CRC-32 (of binascii.crc32, in Python).
+    png[16..24].copy_from_slice(&[0, 0, 0xc3, 0x50, 0, 0, 0xc3, 0x50]);
+    png[29..33].copy_from_slice(&0xc4cd_aa9d_u32.to_be_bytes());
+    let problem = problem(&png);
+    assert!(problem.contains("50000 x 50000 pixels would take 7500 MB"), "{problem}");
+}

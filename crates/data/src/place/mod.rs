@@ -1,0 +1,18 @@
+//! A place of images, told by what lies there and not by its name.
+//!
+//! | what lies there | how it is told | read by |
+//! | --- | --- | --- |
+//! | CIFAR-10 | files of 10,000 records of 3073 bytes, labels below 10 | [`cifar10`](crate::cifar10) |
+//! | CIFAR-100 | files of whole records of 3074 bytes, labels below 20 and 100 | [`cifar100`](crate::cifar100) |
+//! | MNIST, Fashion-MNIST and others of their kind | the first four bytes, packed by gzip or not | [`idx`](crate::idx) |
+//! | pictures | folders in it | [`folder`](crate::folder) |
+//!
+//! Which of the files is to train on is told by their sizes or checksums.
+
+mod read;
+mod recognize;
+#[cfg(test)]
+mod tests;
+
+pub use read::read;
+pub use recognize::{Contents, recognize};
