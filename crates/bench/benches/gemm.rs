@@ -1,6 +1,6 @@
 //! Matrix products on the shapes that training has, in GFLOP/s (elements are operations).
 //!
-//! Each shape is run by `gemm` (matrixmultiply) and by the panel kernel of every path, with the
+//! Each shape is run by `gemm` (matrixmultiply) and by the kernels of every ISA, with the
 //! operands as the training step keeps them. Inputs have a fixed seed and are made outside the
 //! timed part.
 
@@ -11,7 +11,7 @@ use chainrule_nn::layout::LinearLayout;
 use chainrule_nn::linear;
 use chainrule_nn::linear::Workspace;
 use chainrule_tensor::team::Board;
-use chainrule_tensor::{Path, Tensor, gemm};
+use chainrule_tensor::{Isa, Tensor, gemm};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 /// Batch and hidden width of the first layer, of 3072 inputs.
@@ -27,14 +27,14 @@ fn forward(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("matrixmultiply", &name), |b| {
             b.iter(|| gemm(1.0, x.view(), w.view(), 0.0, z.view_mut()));
         });
-        for path in Path::available() {
-            let layout = LinearLayout::first(3072, hidden, path);
+        for isa in Isa::available() {
+            let layout = LinearLayout::first(3072, hidden, isa);
             let blocks: Vec<_> = (layout.blocks.iter())
                 .map(|k| (numbers(batch, k.len(), 1), numbers(k.len(), layout.outputs, 2)))
                 .collect();
             let mut z = vec![0.0; batch * layout.outputs];
-            let mut work = Workspace::new(path, batch);
-            group.bench_function(BenchmarkId::new(format!("blocks, {path}"), &name), |b| {
+            let mut work = Workspace::new(isa, batch);
+            group.bench_function(BenchmarkId::new(format!("blocks, {isa}"), &name), |b| {
                 b.iter(|| {
                     for (k, (x, w)) in blocks.iter().enumerate() {
                         let (x, w) = (x.as_slice(), w.as_slice());
@@ -56,14 +56,14 @@ fn backward(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("matrixmultiply", &name), |b| {
             b.iter(|| gemm(1.0, x.view().t(), dz.view(), 0.0, dw.view_mut()));
         });
-        for path in Path::available() {
-            let layout = LinearLayout::first(3072, hidden, path);
+        for isa in Isa::available() {
+            let layout = LinearLayout::first(3072, hidden, isa);
             let blocks: Vec<_> = layout.blocks.iter().map(|k| numbers(batch, k.len(), 1)).collect();
             let tile = |t: &Range<usize>| numbers(batch, t.len(), 2).into_vec();
             let dz = Board::new(layout.tiles.iter().map(tile).collect());
-            let mut work = Workspace::new(path, batch);
+            let mut work = Workspace::new(isa, batch);
             let mut dw = vec![0.0; 128 * layout.outputs];
-            group.bench_function(BenchmarkId::new(format!("blocks, {path}"), &name), |b| {
+            group.bench_function(BenchmarkId::new(format!("blocks, {isa}"), &name), |b| {
                 b.iter(|| {
                     for x in &blocks {
                         let (tiles, x) = (&layout.tiles, x.as_slice());

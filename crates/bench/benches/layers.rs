@@ -6,7 +6,7 @@ use chainrule_bench::numbers;
 use chainrule_nn::layout::LinearLayout;
 use chainrule_nn::linear::Workspace;
 use chainrule_nn::{linear, relu, softmax};
-use chainrule_tensor::Path;
+use chainrule_tensor::Isa;
 use chainrule_tensor::team::Board;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
@@ -18,18 +18,18 @@ const LINEAR: [(&str, usize, usize, usize); 3] = [
 ];
 
 fn linear_layer(c: &mut Criterion) {
-    let path = Path::best();
+    let isa = Isa::best();
     let mut group = c.benchmark_group("linear");
     for (name, batch, inputs, outputs) in LINEAR {
         group.throughput(Throughput::Elements(batch as u64));
         // The layer's inputs are the tiles of the layer before it.
-        let layout = LinearLayout::first(16, inputs, path).next(outputs, path);
+        let layout = LinearLayout::first(16, inputs, isa).next(outputs, isa);
         let columns = layout.outputs;
         let widths: Vec<usize> = layout.blocks.iter().map(|block| block.len()).collect();
         let x: Vec<_> = widths.iter().map(|&n| numbers(batch, n, 1).into_vec()).collect();
         let w: Vec<_> = widths.iter().map(|&n| numbers(n, columns, 2).into_vec()).collect();
         let mut z = vec![0.0; batch * columns];
-        let mut work = Workspace::new(path, batch);
+        let mut work = Workspace::new(isa, batch);
         group.bench_function(BenchmarkId::new("forward", name), |b| {
             b.iter(|| {
                 for (k, (x, w)) in x.iter().zip(&w).enumerate() {
@@ -63,7 +63,7 @@ fn linear_layer(c: &mut Criterion) {
 }
 
 fn relu_layer(c: &mut Criterion) {
-    let path = Path::best();
+    let isa = Isa::best();
     let mut group = c.benchmark_group("relu");
     for (name, batch, units) in [("64 x 112", 64, 112), ("128 x 1024", 128, 1024)] {
         group.throughput(Throughput::Elements(batch as u64));
@@ -72,12 +72,12 @@ fn relu_layer(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("forward", name), |b| {
             b.iter(|| {
                 a.copy_from_slice(&z);
-                relu::forward(path, &mut a, &bias);
+                relu::forward(isa, &mut a, &bias);
             });
         });
         let mut gradient = z.clone();
         group.bench_function(BenchmarkId::new("backward", name), |b| {
-            b.iter(|| relu::backward(path, &mut gradient, &a));
+            b.iter(|| relu::backward(isa, &mut gradient, &a));
         });
     }
 }
@@ -96,7 +96,7 @@ fn loss(c: &mut Criterion) {
         b.iter(|| {
             table.copy_from_slice(scores.as_slice());
             let target = |i: usize| (i % 10).into();
-            softmax::cross_entropy_backward(Path::best(), &mut table, 10, target, 1.0 / 64.0)
+            softmax::cross_entropy_backward(Isa::best(), &mut table, 10, target, 1.0 / 64.0)
         });
     });
 }

@@ -7,8 +7,8 @@
 use std::time::Duration;
 
 use chainrule_nn::{Engine, Hidden, Init, Method, Optimizer, Regularization, SoftmaxClassifier};
-use chainrule_tensor::bytes::ByteRows;
-use chainrule_tensor::{Path, Tensor};
+use chainrule_tensor::ops::bytes::ByteRows;
+use chainrule_tensor::{Isa, Tensor};
 use criterion::Criterion;
 
 /// Images in memory.
@@ -135,8 +135,8 @@ impl Work {
         let widths = [&[INPUTS], hidden, &[10]].concat();
         let model = SoftmaxClassifier::with_hidden(&widths, with.hidden, Init::He, 1);
         let model = model.expect("no width is 0");
-        let path = Path::from_environment().expect("a path of this machine");
-        let mut engine = Engine::with_path(&model, batch, threads, path).expect("threads start");
+        let isa = Isa::from_environment().expect("a isa of this machine");
+        let mut engine = Engine::with_isa(&model, batch, threads, isa).expect("threads start");
         engine.set_regularization(with.regularization);
         engine.set_average(with.average);
         engine.set_clip_norm(with.clip_norm);

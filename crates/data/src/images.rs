@@ -5,9 +5,9 @@
 
 use std::ops::Range;
 
-use chainrule_tensor::bytes::Rows;
-use chainrule_tensor::prefetch::Ahead;
-use chainrule_tensor::{Path, Scalar};
+use chainrule_tensor::gather::Rows;
+use chainrule_tensor::kernel::prefetch::prefetch;
+use chainrule_tensor::{Isa, Scalar};
 
 use crate::Error;
 
@@ -186,7 +186,7 @@ impl<T: Scalar> Rows<T> for FloatImages {
         self.shape.dim()
     }
 
-    fn gather(&self, _: Path, rows: &[u32], columns: Range<usize>, out: &mut [T]) {
+    fn gather(&self, _: Isa, rows: &[u32], columns: Range<usize>, out: &mut [T]) {
         assert_eq!(out.len(), rows.len() * columns.len());
         for (&row, out) in rows.iter().zip(out.chunks_exact_mut(columns.len().max(1))) {
             let values = &self.image(row as usize)[columns.clone()];
@@ -194,9 +194,9 @@ impl<T: Scalar> Rows<T> for FloatImages {
         }
     }
 
-    fn soon(&self, rows: &[u32], columns: Range<usize>, ahead: &mut Ahead) {
+    fn prefetch(&self, rows: &[u32], columns: Range<usize>) {
         for &row in rows {
-            ahead.push(&self.image(row as usize)[columns.clone()]);
+            prefetch(&self.image(row as usize)[columns.clone()]);
         }
     }
 }

@@ -3,9 +3,10 @@
 
 use std::ops::Range;
 
-use chainrule_tensor::bytes::{ByteRows, Rows};
-use chainrule_tensor::prefetch::Ahead;
-use chainrule_tensor::{Path, Scalar};
+use chainrule_tensor::gather::Rows;
+use chainrule_tensor::kernel::prefetch::prefetch;
+use chainrule_tensor::ops::bytes::ByteRows;
+use chainrule_tensor::{Isa, Scalar};
 
 use crate::{FloatImages, Gain, Images, Shape};
 
@@ -49,20 +50,14 @@ impl<'a> Pixels<'a> {
         self.len() == 0
     }
 
-    /// Adds the given columns of an image to a list, moved `by` so many as far as it goes.
-    pub(crate) fn soon_moved(
-        &self,
-        row: u32,
-        columns: &Range<usize>,
-        by: isize,
-        ahead: &mut Ahead,
-    ) {
+    /// Notes the given columns of an image for prefetching, moved `by` so many as far as it goes.
+    pub(crate) fn prefetch_moved(&self, row: u32, columns: &Range<usize>, by: isize) {
         let dim = self.shape().dim();
         let moved = |at: usize| at.saturating_add_signed(by).min(dim);
         let columns = moved(columns.start)..moved(columns.end);
         match self {
-            Pixels::Bytes { images, .. } => ahead.push(&images.image(row as usize)[columns]),
-            Pixels::Floats(images) => ahead.push(&images.image(row as usize)[columns]),
+            Pixels::Bytes { images, .. } => prefetch(&images.image(row as usize)[columns]),
+            Pixels::Floats(images) => prefetch(&images.image(row as usize)[columns]),
         }
     }
 }
@@ -72,10 +67,10 @@ impl<T: Scalar> Rows<T> for Pixels<'_> {
         self.shape().dim()
     }
 
-    fn gather(&self, path: Path, rows: &[u32], columns: Range<usize>, out: &mut [T]) {
+    fn gather(&self, isa: Isa, rows: &[u32], columns: Range<usize>, out: &mut [T]) {
         match *self {
             Pixels::Bytes { images, scale, shift, gains: None } => {
-                ByteRows::new(images.pixels(), scale, shift).gather(path, rows, columns, out);
+                ByteRows::new(images.pixels(), scale, shift).gather(isa, rows, columns, out);
             }
             Pixels::Bytes { images, scale, shift, gains: Some(gains) } => {
                 assert_eq!(out.len(), rows.len() * columns.len());
@@ -85,12 +80,12 @@ impl<T: Scalar> Rows<T> for Pixels<'_> {
                     standardize(bytes, gains[row as usize], of, out);
                 }
             }
-            Pixels::Floats(images) => images.gather(path, rows, columns, out),
+            Pixels::Floats(images) => images.gather(isa, rows, columns, out),
         }
     }
 
-    fn soon(&self, rows: &[u32], columns: Range<usize>, ahead: &mut Ahead) {
-        rows.iter().for_each(|&row| self.soon_moved(row, &columns, 0, ahead));
+    fn prefetch(&self, rows: &[u32], columns: Range<usize>) {
+        rows.iter().for_each(|&row| self.prefetch_moved(row, &columns, 0));
     }
 }
 

@@ -18,8 +18,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chainrule_tensor::elementwise::{self, Function};
-use chainrule_tensor::{Path, Scalar};
+use chainrule_tensor::ops::elementwise::{self, Function};
+use chainrule_tensor::{Isa, Scalar};
 
 /// What a hidden unit makes of its sum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,22 +71,22 @@ impl Activation {
 
     /// a = f(y), in place; in training the derivative goes to `slope`, which is empty otherwise
     /// and for ReLU.
-    pub(crate) fn forward<T: Scalar>(self, path: Path, y: &mut [T], slope: &mut [T]) {
+    pub(crate) fn forward<T: Scalar>(self, isa: Isa, y: &mut [T], slope: &mut [T]) {
         match self {
-            Self::Relu => apply(path, Relu, y, slope),
-            Self::LeakyRelu => apply(path, LeakyRelu, y, slope),
-            Self::Gelu => apply(path, Gelu, y, slope),
-            Self::Tanh => apply(path, Tanh, y, slope),
-            Self::Sigmoid => apply(path, Sigmoid, y, slope),
+            Self::Relu => apply(isa, Relu, y, slope),
+            Self::LeakyRelu => apply(isa, LeakyRelu, y, slope),
+            Self::Gelu => apply(isa, Gelu, y, slope),
+            Self::Tanh => apply(isa, Tanh, y, slope),
+            Self::Sigmoid => apply(isa, Sigmoid, y, slope),
         }
     }
 }
 
-fn apply<T: Scalar>(path: Path, f: impl Function, y: &mut [T], slope: &mut [T]) {
+fn apply<T: Scalar>(isa: Isa, f: impl Function, y: &mut [T], slope: &mut [T]) {
     if slope.is_empty() {
-        elementwise::apply(path, y, f);
+        elementwise::apply(isa, y, f);
     } else {
-        elementwise::apply_with_slope(path, y, slope, f);
+        elementwise::apply_with_derivative(isa, y, slope, f);
     }
 }
 
@@ -115,7 +115,7 @@ struct Relu;
 
 impl Function for Relu {
     #[inline(always)]
-    fn value_and_slope<T: Scalar>(self, y: T) -> (T, T) {
+    fn value_and_derivative<T: Scalar>(self, y: T) -> (T, T) {
         // `max` would turn a NaN into 0 and hide it.
         if y <= T::ZERO { (T::ZERO, T::ZERO) } else { (y, T::ONE) }
     }
@@ -126,7 +126,7 @@ struct LeakyRelu;
 
 impl Function for LeakyRelu {
     #[inline(always)]
-    fn value_and_slope<T: Scalar>(self, y: T) -> (T, T) {
+    fn value_and_derivative<T: Scalar>(self, y: T) -> (T, T) {
         let slope = if y <= T::ZERO { T::from_f64(0.01) } else { T::ONE };
         (slope * y, slope)
     }
@@ -137,12 +137,12 @@ struct Gelu;
 
 impl Function for Gelu {
     #[inline(always)]
-    fn value_and_slope<T: Scalar>(self, y: T) -> (T, T) {
+    fn value_and_derivative<T: Scalar>(self, y: T) -> (T, T) {
         let twice = T::from_f64(2.0 * (2.0 / std::f64::consts::PI).sqrt());
         let cubic = T::from_f64(0.044715);
         let two_u = twice * (y + cubic * y * y * y);
         let two_u_slope = twice * (T::ONE + T::from_f64(3.0) * cubic * y * y);
-        let (share, share_slope) = Sigmoid.value_and_slope(two_u);
+        let (share, share_slope) = Sigmoid.value_and_derivative(two_u);
         (y * share, share + y * two_u_slope * share_slope)
     }
 }
@@ -152,7 +152,7 @@ struct Tanh;
 
 impl Function for Tanh {
     #[inline(always)]
-    fn value_and_slope<T: Scalar>(self, y: T) -> (T, T) {
+    fn value_and_derivative<T: Scalar>(self, y: T) -> (T, T) {
         let a = y.tanh();
         (a, T::ONE - a * a)
     }
@@ -163,7 +163,7 @@ struct Sigmoid;
 
 impl Function for Sigmoid {
     #[inline(always)]
-    fn value_and_slope<T: Scalar>(self, y: T) -> (T, T) {
+    fn value_and_derivative<T: Scalar>(self, y: T) -> (T, T) {
         // With e^-|y| nothing overflows: σ(|y|) = 1 / (1 + e), σ(-|y|) = e / (1 + e).
         let e = (-y.abs()).exp();
         let (large, small) = (T::ONE / (T::ONE + e), e / (T::ONE + e));
@@ -236,15 +236,15 @@ mod tests {
                 ],
             ),
         ];
-        for path in Path::available() {
+        for isa in Isa::available() {
             for (activation, values, slopes) in cases {
                 let (mut y, mut slope) = (AT, [f64::NAN; 5]);
-                activation.forward(path, &mut y, &mut slope);
+                activation.forward(isa, &mut y, &mut slope);
                 for (got, want) in y.iter().zip(values).chain(slope.iter().zip(slopes)) {
                     assert!((got - want).abs() < 1e-15, "{activation}: {got}, PyTorch {want}");
                 }
                 let mut in_f32 = AT.map(|y| y as f32);
-                activation.forward(path, &mut in_f32, &mut []);
+                activation.forward(isa, &mut in_f32, &mut []);
                 for (got, want) in in_f32.iter().zip(values) {
                     assert!((f64::from(*got) - want).abs() <= 3e-7, "{activation}: {got}, {want}");
                 }
@@ -256,7 +256,7 @@ mod tests {
     fn huge_sums_and_nans_stay_what_they_are() {
         for activation in Activation::ALL {
             let (mut y, mut slope) = ([1e30f32, -1e30, f32::NAN], [f32::NAN; 3]);
-            activation.forward(Path::best(), &mut y, &mut slope);
+            activation.forward(Isa::best(), &mut y, &mut slope);
             assert!(y[2].is_nan(), "{activation} must not hide a NaN");
             assert!(!y[0].is_nan() && !y[1].is_nan(), "{activation}: {y:?}");
         }

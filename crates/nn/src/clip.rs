@@ -15,9 +15,9 @@ use std::iter::once;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
-use chainrule_tensor::elementwise::{scale, sum_of_squares_in_f64};
+use chainrule_tensor::ops::elementwise::{scale, sum_of_squares_in_f64};
 use chainrule_tensor::team::Member;
-use chainrule_tensor::{Path, Scalar};
+use chainrule_tensor::{Isa, Scalar};
 
 use crate::hidden::{Block, Owned};
 use crate::linear::{self, Strips};
@@ -43,16 +43,16 @@ impl<T: Scalar> Core<T> {
 
     /// The norm of the whole gradient, of which each core has kept its part. All meet on the way.
     pub(crate) fn gradient_norm(&self, layers: &[Layer<T>], member: Member) -> f64 {
-        let path = self.work.path;
+        let isa = self.work.isa;
         for (l, (share, layer)) in self.shares.iter().zip(layers).enumerate() {
             for Block { number: k, features, .. } in share.own_blocks(&layer.layout, 0) {
                 let weights = layer.layout.weights(share.blocks.start, k);
-                let mut squares = sum_of_squares_in_f64(path, &share.weights.kept()[weights]);
+                let mut squares = sum_of_squares_in_f64(isa, &share.weights.kept()[weights]);
                 if l > 0 {
                     let hidden = &share.hidden;
-                    squares += sum_of_squares_in_f64(path, &hidden.bias.kept()[features.clone()]);
+                    squares += sum_of_squares_in_f64(isa, &hidden.bias.kept()[features.clone()]);
                     if let Some(gamma) = hidden.gamma.kept().get(features) {
-                        squares += sum_of_squares_in_f64(path, gamma);
+                        squares += sum_of_squares_in_f64(isa, gamma);
                     }
                 }
                 layer.gradient_squares[k].store(squares.to_bits(), Ordering::Relaxed);
@@ -60,7 +60,7 @@ impl<T: Scalar> Core<T> {
         }
         member.meet();
         let shared = sum(layers.iter().flat_map(|layer| &layer.gradient_squares));
-        (shared + sum_of_squares_in_f64(path, self.output_bias.kept())).sqrt()
+        (shared + sum_of_squares_in_f64(isa, self.output_bias.kept())).sqrt()
     }
 
     /// Updates everything that this core owns by `factor` times the gradient that it has kept.
@@ -70,26 +70,26 @@ impl<T: Scalar> Core<T> {
         coefficients: Coefficients<T>,
         factor: f64,
     ) {
-        let (path, factor) = (self.work.path, T::from_f64(factor));
+        let (isa, factor) = (self.work.isa, T::from_f64(factor));
         let no_penalty = coefficients.without_penalty();
         for (l, (share, Layer { layout, .. })) in self.shares.iter_mut().zip(layers).enumerate() {
             for (own, Block { number: k, features, .. }) in share.own_blocks(layout, 0).enumerate()
             {
                 let range = layout.weights(share.blocks.start, k);
-                let places = linear::places(path, &layout.tiles, layout.blocks[k].len());
+                let places = linear::places(isa, &layout.tiles, layout.blocks[k].len());
                 share.squares[own] =
-                    share.weights.update_clipped(path, coefficients, range, places, factor);
+                    share.weights.update_clipped(isa, coefficients, range, places, factor);
                 if l > 0 {
                     let Owned { bias, gamma, .. } = &mut share.hidden;
                     for part in [bias, gamma].into_iter().filter(|part| !part.value.is_empty()) {
                         let whole = once(0..features.len());
-                        part.update_clipped(path, no_penalty, features.clone(), whole, factor);
+                        part.update_clipped(isa, no_penalty, features.clone(), whole, factor);
                     }
                 }
             }
         }
         let all = 0..self.output_bias.value.len();
-        self.output_bias.update_clipped(path, no_penalty, all.clone(), once(all), factor);
+        self.output_bias.update_clipped(isa, no_penalty, all.clone(), once(all), factor);
     }
 }
 
@@ -102,7 +102,7 @@ impl<T: Scalar> Learned<T> {
     /// kept for them. Returns their Σ w² if there is a penalty on it.
     fn update_clipped(
         &mut self,
-        path: Path,
+        isa: Isa,
         coefficients: Coefficients<T>,
         range: Range<usize>,
         strips: impl Iterator<Item = Range<usize>>,
@@ -111,8 +111,8 @@ impl<T: Scalar> Learned<T> {
         // While the gradient is out, an update is made and not kept.
         let mut gradient = self.gradient.take().expect("the backward pass has kept the gradient");
         let clipped = &mut gradient[range.clone()];
-        scale(path, clipped, factor);
-        let mut update = self.update(path, coefficients, range);
+        scale(isa, clipped, factor);
+        let mut update = self.update(isa, coefficients, range);
         for place in strips {
             update.take(place.clone(), &clipped[place]);
         }

@@ -8,10 +8,10 @@ use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use chainrule_tensor::bytes::Rows;
-use chainrule_tensor::rows::argmax;
+use chainrule_tensor::gather::Rows;
+use chainrule_tensor::ops::rows::argmax;
 use chainrule_tensor::team::{Team, TeamError};
-use chainrule_tensor::{Path, Scalar, Tensor};
+use chainrule_tensor::{Isa, Scalar, Tensor};
 
 use crate::classifier::Ranges;
 use crate::finite::{Place, Watch};
@@ -44,7 +44,7 @@ const EVALUATION_ROWS: usize = 256;
 pub struct Engine<T = f32> {
     widths: Vec<usize>,
     hidden: Hidden,
-    path: Path,
+    isa: Isa,
     team: Team,
     layers: Vec<Layer<T>>,
     cores: Vec<Mutex<Core<T>>>,
@@ -100,36 +100,36 @@ impl<T: Scalar> Engine<T> {
         batch: usize,
         threads: usize,
     ) -> Result<Self, TeamError> {
-        Self::with_path(model, batch, threads, Path::best())
+        Self::with_isa(model, batch, threads, Isa::best())
     }
 
-    /// [`Engine::new`] with the kernels of `path`.
+    /// [`Engine::new`] with the kernels of `isa`.
     ///
     /// # Errors
     /// If the threads cannot be started.
-    pub fn with_path(
+    pub fn with_isa(
         model: &SoftmaxClassifier<T>,
         batch: usize,
         threads: usize,
-        path: Path,
+        isa: Isa,
     ) -> Result<Self, TeamError> {
         let team = Team::new(threads)?;
         let widths = model.widths();
-        let mut layout = LinearLayout::first(widths[0], widths[1], path);
+        let mut layout = LinearLayout::first(widths[0], widths[1], isa);
         let mut layers = vec![];
         for l in 1..widths.len() {
-            let next = widths.get(l + 1).map(|&outputs| layout.next(outputs, path));
+            let next = widths.get(l + 1).map(|&outputs| layout.next(outputs, isa));
             let rows = batch.max(EVALUATION_ROWS);
             layers.push(Layer::new(layout, model.hidden(), team.size(), rows, next.is_none()));
             let Some(next) = next else { break };
             layout = next;
         }
-        let core = |rank| Mutex::new(Core::new(&layers, rank, batch, EVALUATION_ROWS, path));
+        let core = |rank| Mutex::new(Core::new(&layers, rank, batch, EVALUATION_ROWS, isa));
         let cores = (0..team.size()).map(core).collect();
         let mut engine = Self {
             widths: widths.to_vec(),
             hidden: model.hidden(),
-            path,
+            isa,
             team,
             layers,
             cores,
@@ -145,8 +145,8 @@ impl<T: Scalar> Engine<T> {
     }
 
     /// The kernels in use.
-    pub fn path(&self) -> Path {
-        self.path
+    pub fn isa(&self) -> Isa {
+        self.isa
     }
 
     /// What stands between two layers.
@@ -368,7 +368,7 @@ impl<T: Scalar> Engine<T> {
     ) -> Result<(), Diverged> {
         assert!((1..=self.batch).contains(&batch), "a batch of 1 to {} rows", self.batch);
         self.check_rows(data, labels, order);
-        if rule(0).into().method.squares() {
+        if rule(0).into().method.has_second_moment() {
             self.make_room_for_squares();
         }
         let (each, stop) = (Mutex::new(each), AtomicBool::new(false));
@@ -528,7 +528,7 @@ impl<T: Scalar> Engine<T> {
                     let stored = layout.weights_of_tile(owned.start, k, tile).start;
                     for (row, i) in block.clone().enumerate() {
                         for (column, o) in tile.clone().enumerate() {
-                            let at = if is_narrow(self.path, tile) {
+                            let at = if is_narrow(self.isa, tile) {
                                 column * block.len() + row
                             } else {
                                 row * tile.len() + column

@@ -21,7 +21,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chainrule_tensor::Scalar;
-use chainrule_tensor::elementwise::all_finite;
+use chainrule_tensor::ops::elementwise::all_finite;
 use chainrule_tensor::team::{Board, Member};
 
 use crate::SoftmaxClassifier;
@@ -162,7 +162,7 @@ impl<T: Scalar> Core<T> {
 
     /// Whether this core's part of a place is finite.
     fn is_finite(&self, layers: &[Layer<T>], rows: usize, place: Place) -> bool {
-        let finite = |numbers: &[T]| all_finite(self.work.path, numbers);
+        let finite = |numbers: &[T]| all_finite(self.work.isa, numbers);
         // What layer l writes, and its bias, belong to the owners of the inputs of layer l + 1.
         let scale = |l: usize| self.shares.get(l).map(|next| &next.hidden.gamma);
         let bias =

@@ -26,10 +26,10 @@
 
 use std::ops::Range;
 
-use chainrule_tensor::bytes::Rows;
-use chainrule_tensor::rows::scale_shift_columns;
+use chainrule_tensor::gather::Rows;
+use chainrule_tensor::ops::columns::scale_shift_columns;
 use chainrule_tensor::team::{Board, TeamError};
-use chainrule_tensor::{Path, Tensor};
+use chainrule_tensor::{Isa, Tensor};
 
 use crate::classifier::Parameter;
 use crate::layout::LinearLayout;
@@ -270,38 +270,38 @@ fn cases() -> Vec<Case> {
 }
 
 /// Checks every layer alone, the loss, and whole classifiers with every ingredient, as they are in
-/// training, with the kernels of `path`.
-pub fn run(path: Path) -> Vec<Row> {
-    let mut rows = linear_alone(path);
-    rows.extend(relu_alone(path));
-    rows.extend(Activation::ALL[1..].iter().map(|&activation| activation_alone(activation, path)));
-    rows.extend(batch_norm_alone(path));
-    rows.push(loss_alone(path));
-    rows.extend(cases().iter().flat_map(|case| classifier(case, path)));
+/// training, with the kernels of `isa`.
+pub fn run(isa: Isa) -> Vec<Row> {
+    let mut rows = linear_alone(isa);
+    rows.extend(relu_alone(isa));
+    rows.extend(Activation::ALL[1..].iter().map(|&activation| activation_alone(activation, isa)));
+    rows.extend(batch_norm_alone(isa));
+    rows.push(loss_alone(isa));
+    rows.extend(cases().iter().flat_map(|case| classifier(case, isa)));
     rows
 }
 
-fn linear_alone(path: Path) -> Vec<Row> {
+fn linear_alone(isa: Isa) -> Vec<Row> {
     let (n, inputs, outputs) = (5, 23, 140);
-    // One block of inputs, several tiles of outputs; on a vector path the last is narrow.
-    let layout = LinearLayout::first(inputs, outputs, path);
+    // One block of inputs, several tiles of outputs; on a vector ISA the last is narrow.
+    let layout = LinearLayout::first(inputs, outputs, isa);
     let (tiles, columns) = (&layout.tiles, outputs);
     let (x, w, b) = (normal(n * inputs, 1), normal(inputs * columns, 2), normal(columns, 3));
     let upstream = normal(n * columns, 4); // ∂L/∂Z, in tiles
 
     let dz = Board::new(tiles.iter().map(|t| upstream[t.start * n..t.end * n].to_vec()).collect());
-    let mut work = Workspace::new(path, n);
+    let mut work = Workspace::new(isa, n);
     let (mut dx, mut dw, mut db) = (vec![0.0; x.len()], vec![0.0; w.len()], vec![0.0; b.len()]);
     linear::backward_input(&mut work, tiles, n, &dz, &w, &mut dx);
     let mut keep = |at: Range<usize>, strip: &[f64]| dw[at].copy_from_slice(strip);
     linear::backward_weight(&mut work, tiles, n, &x, &dz, &mut keep);
     for (t, tile) in tiles.iter().enumerate() {
-        linear::backward_bias(path, &dz.read(t), &mut db[tile.clone()]);
+        linear::backward_bias(isa, &dz.read(t), &mut db[tile.clone()]);
     }
 
     let loss = |x: &[f64], w: &[f64], b: &[f64]| {
         let mut z = vec![f64::NAN; n * columns];
-        linear::forward(&mut Workspace::new(path, n), tiles, n, x, w, &mut z, false);
+        linear::forward(&mut Workspace::new(isa, n), tiles, n, x, w, &mut z, false);
         for tile in tiles {
             for row in z[tile.start * n..tile.end * n].chunks_mut(tile.len()) {
                 row.iter_mut().zip(&b[tile.clone()]).for_each(|(z, b)| *z += b);
@@ -316,18 +316,18 @@ fn linear_alone(path: Path) -> Vec<Row> {
     ]
 }
 
-fn relu_alone(path: Path) -> Vec<Row> {
+fn relu_alone(isa: Isa) -> Vec<Row> {
     let (n, features) = (8, 13);
     let (z, b, upstream) = (normal(n * features, 5), normal(features, 6), normal(n * features, 7));
     let forward = |z: &[f64], b: &[f64]| {
         let mut a = z.to_vec();
-        relu::forward(path, &mut a, b);
+        relu::forward(isa, &mut a, b);
         a
     };
     let mut dz = upstream.clone();
-    relu::backward(path, &mut dz, &forward(&z, &b));
+    relu::backward(isa, &mut dz, &forward(&z, &b));
     let mut db = vec![0.0; features];
-    linear::backward_bias(path, &dz, &mut db);
+    linear::backward_bias(isa, &dz, &mut db);
 
     let value = |z: &[f64], b: &[f64]| {
         let a = forward(z, b);
@@ -339,11 +339,11 @@ fn relu_alone(path: Path) -> Vec<Row> {
     ]
 }
 
-fn activation_alone(activation: Activation, path: Path) -> Row {
+fn activation_alone(activation: Activation, isa: Isa) -> Row {
     let (y, upstream) = (normal(80, 14), normal(80, 15));
     let value = |y: &[f64], slope: &mut [f64]| {
         let mut a = y.to_vec();
-        activation.forward(path, &mut a, slope);
+        activation.forward(isa, &mut a, slope);
         dot(&a, &upstream)
     };
     let mut dy = vec![0.0; y.len()];
@@ -359,7 +359,7 @@ fn activation_alone(activation: Activation, path: Path) -> Row {
     })
 }
 
-fn batch_norm_alone(path: Path) -> Vec<Row> {
+fn batch_norm_alone(isa: Isa) -> Vec<Row> {
     let (n, features) = (6, 19);
     let (z, upstream) = (normal(n * features, 16), normal(n * features, 17));
     let (gamma, beta) = (normal(features, 18), normal(features, 19));
@@ -368,20 +368,20 @@ fn batch_norm_alone(path: Path) -> Vec<Row> {
         let (mut x, mut inverse) = (z.to_vec(), vec![0.0; features]);
         let (mean, variance) = (&mut vec![0.0; features], &mut vec![0.0; features]);
         let running = norm::Running { mean, variance };
-        norm::batch_forward(path, &mut x, &mut inverse, running, &mut scratch);
+        norm::batch_forward(isa, &mut x, &mut inverse, running, &mut scratch);
         (x, inverse)
     };
     let (x, inverse) = normed(&z);
     let (mut dz, mut scratch) = (upstream.clone(), vec![0.0; 3 * features]);
     let (mut d_gamma, mut d_beta) = (vec![0.0; features], vec![0.0; features]);
-    linear::backward_bias(path, &dz, &mut d_beta);
-    norm::backward_gamma(path, &dz, &x, &mut d_gamma);
+    linear::backward_bias(isa, &dz, &mut d_beta);
+    norm::backward_gamma(isa, &dz, &x, &mut d_gamma);
     let learned = (&gamma[..], &inverse[..]);
-    norm::batch_backward(path, &mut dz, &x, learned, (&d_gamma, &d_beta), &mut scratch);
+    norm::batch_backward(isa, &mut dz, &x, learned, (&d_gamma, &d_beta), &mut scratch);
 
     let mut value = |z: &[f64], gamma: &[f64], beta: &[f64]| {
         let mut y = normed(z).0;
-        scale_shift_columns(path, &mut y, gamma, beta);
+        scale_shift_columns(isa, &mut y, gamma, beta);
         dot(&y, &upstream)
     };
     vec![
@@ -391,20 +391,20 @@ fn batch_norm_alone(path: Path) -> Vec<Row> {
     ]
 }
 
-fn loss_alone(path: Path) -> Row {
+fn loss_alone(isa: Isa) -> Row {
     let (n, classes) = (6, 10);
     let scores = normal(n * classes, 8);
     let label = |i: usize| (3 * i + 1) % classes;
     let mut gradient = scores.clone();
     let target = |i| label(i).into();
-    softmax::cross_entropy_backward(path, &mut gradient, classes, target, 1.0 / n as f64);
+    softmax::cross_entropy_backward(isa, &mut gradient, classes, target, 1.0 / n as f64);
     check("softmax_cross_entropy", "scores", &scores, &gradient, |scores| {
         let rows = scores.chunks(classes).enumerate();
         rows.map(|(i, row)| softmax::cross_entropy(row, label(i))).sum::<f64>() / n as f64
     })
 }
 
-fn classifier(case: &Case, path: Path) -> Vec<Row> {
+fn classifier(case: &Case, isa: Isa) -> Vec<Row> {
     let Case { name, hidden, l2, regularization, .. } = case;
     let (n, inputs, classes) = (5, case.widths[0], 4);
     let widths = [&case.widths[..], &[classes]].concat();
@@ -422,7 +422,7 @@ fn classifier(case: &Case, path: Path) -> Vec<Row> {
         regularization: *regularization,
         l2: *l2,
     };
-    training.check(name, &model, Elements::All, path, 1).expect("one thread starts")
+    training.check(name, &model, Elements::All, isa, 1).expect("one thread starts")
 }
 
 /// The batch on which a network is trained, and what training does to it.
@@ -454,10 +454,10 @@ impl<R: Rows<f64>> Training<'_, R> {
         name: &str,
         model: &SoftmaxClassifier<f64>,
         elements: Elements,
-        path: Path,
+        isa: Isa,
         threads: usize,
     ) -> Result<Vec<Row>, TeamError> {
-        let mut engine = Engine::with_path(model, self.rows.len(), threads, path)?;
+        let mut engine = Engine::with_isa(model, self.rows.len(), threads, isa)?;
         engine.set_regularization(self.regularization);
         let Value { sides, .. } = self.stand_still(&mut engine);
         let gradient = engine.velocity();
@@ -503,8 +503,8 @@ mod tests {
 
     #[test]
     fn every_derivative_agrees_with_its_difference() {
-        // In f64 the paths differ in how a layer is cut, not in their kernels.
-        let rows = run(Path::from_environment().unwrap());
+        // In f64 the ISAs differ in how a layer is cut, not in their kernels.
+        let rows = run(Isa::from_environment().unwrap());
         let failed: Vec<_> = rows.iter().filter(|row| !row.passed).collect();
         assert!(failed.is_empty(), "{failed:#?}");
         // Layers alone; plain classifiers; with another activation; with normalizations, which have
@@ -538,7 +538,7 @@ mod tests {
             },
             l2: 0.01,
         };
-        training.check("net", model, Elements::Few(5), Path::best(), 1).unwrap()
+        training.check("net", model, Elements::Few(5), Isa::best(), 1).unwrap()
     }
 
     fn wide(norm: Norm) -> SoftmaxClassifier<f64> {

@@ -12,10 +12,10 @@
 
 use std::ops::Range;
 
-use chainrule_tensor::elementwise::{multiply, scale};
-use chainrule_tensor::rows::{add_to_rows, scale_shift_columns};
+use chainrule_tensor::ops::columns::{add_to_rows, scale_shift_columns};
+use chainrule_tensor::ops::elementwise::{multiply, scale};
 use chainrule_tensor::team::Board;
-use chainrule_tensor::{Path, Scalar};
+use chainrule_tensor::{Isa, Scalar};
 
 use crate::activation::Activation;
 use crate::layout::LinearLayout;
@@ -137,8 +137,8 @@ impl<T: Scalar> Owned<T> {
 
     /// Publishes what the others must know of the sums `z` of a block, before anybody goes on to
     /// [`Owned::forward`]. Only a layer normalization has anything.
-    pub fn publish(&self, path: Path, all: &Statistics<T>, rows: usize, number: usize, z: &[T]) {
-        norm::layer_moments(path, z, rows, &mut all.forward.write(number));
+    pub fn publish(&self, isa: Isa, all: &Statistics<T>, rows: usize, number: usize, z: &[T]) {
+        norm::layer_moments(isa, z, rows, &mut all.forward.write(number));
     }
 
     /// Takes in what the others have published of the forward pass.
@@ -150,7 +150,7 @@ impl<T: Scalar> Owned<T> {
     /// The activations of a block, in place of its sums. With `noise` it is training.
     pub fn forward(
         &mut self,
-        path: Path,
+        isa: Isa,
         block: &Block,
         rows: usize,
         a: &mut [T],
@@ -164,32 +164,32 @@ impl<T: Scalar> Owned<T> {
         let slope = if kept { &mut self.slope[at.clone()] } else { &mut [] };
         let beta = &self.bias.value[features.clone()];
         if norm == Norm::None && activation == Activation::Relu {
-            relu::forward(path, a, beta);
+            relu::forward(isa, a, beta);
         } else {
             match norm {
-                Norm::None => add_to_rows(path, a, beta),
+                Norm::None => add_to_rows(isa, a, beta),
                 Norm::Batch => {
                     let gamma = &self.gamma.value[features.clone()];
                     let mean = &mut self.mean.value[features.clone()];
                     let variance = &mut self.variance.value[features.clone()];
                     if training {
                         let running = norm::Running { mean, variance };
-                        norm::batch_forward(path, a, &mut self.inverse[features], running, scratch);
+                        norm::batch_forward(isa, a, &mut self.inverse[features], running, scratch);
                         self.normed[at].copy_from_slice(a);
-                        scale_shift_columns(path, a, gamma, beta);
+                        scale_shift_columns(isa, a, gamma, beta);
                     } else {
-                        norm::batch_evaluate(path, a, (mean, variance), (gamma, beta), scratch);
+                        norm::batch_evaluate(isa, a, (mean, variance), (gamma, beta), scratch);
                     }
                 }
                 Norm::Layer => {
-                    norm::layer_forward(path, a, &self.lines[..rows]);
+                    norm::layer_forward(isa, a, &self.lines[..rows]);
                     if training {
                         self.normed[at].copy_from_slice(a);
                     }
-                    scale_shift_columns(path, a, &self.gamma.value[features], beta);
+                    scale_shift_columns(isa, a, &self.gamma.value[features], beta);
                 }
             }
-            activation.forward(path, a, slope);
+            activation.forward(isa, a, slope);
         }
         if let Some(noise) = noise {
             noise.drop(self.layer, number, a, slope);
@@ -202,7 +202,7 @@ impl<T: Scalar> Owned<T> {
     #[allow(clippy::too_many_arguments)] // what a block is, and what to do with it
     pub fn backward(
         &mut self,
-        path: Path,
+        isa: Isa,
         block: &Block,
         a: &[T],
         gradient: &mut [T],
@@ -213,33 +213,33 @@ impl<T: Scalar> Owned<T> {
     ) {
         let Block { number, at, features } = block.clone();
         if self.slope.is_empty() {
-            relu::backward(path, gradient, a);
+            relu::backward(isa, gradient, a);
             if let Some(factor) = noise.factor() {
-                scale(path, gradient, factor);
+                scale(isa, gradient, factor);
             }
         } else {
-            multiply(path, gradient, &self.slope[at.clone()]);
+            multiply(isa, gradient, &self.slope[at.clone()]);
         }
         let width = features.len();
         let (d_beta, scratch) = scratch.split_at_mut(width);
         let (d_gamma, scratch) = scratch.split_at_mut(width);
-        linear::backward_bias(path, gradient, d_beta);
+        linear::backward_bias(isa, gradient, d_beta);
         let coefficients = coefficients.without_penalty();
         if self.hidden.norm != Norm::None {
             let (gamma, normed) = (&self.gamma.value[features.clone()], &self.normed[at]);
-            norm::backward_gamma(path, gradient, normed, d_gamma);
+            norm::backward_gamma(isa, gradient, normed, d_gamma);
             if self.hidden.norm == Norm::Batch {
                 let scales = (gamma, &self.inverse[features.clone()]);
-                norm::batch_backward(path, gradient, normed, scales, (d_gamma, d_beta), scratch);
-                self.mean.follow(path, coefficients, features.clone());
-                self.variance.follow(path, coefficients, features.clone());
+                norm::batch_backward(isa, gradient, normed, scales, (d_gamma, d_beta), scratch);
+                self.mean.follow(isa, coefficients, features.clone());
+                self.variance.follow(isa, coefficients, features.clone());
             } else {
                 let own = &mut all.backward.write(number);
-                norm::layer_backward_sums(path, gradient, normed, gamma, own);
+                norm::layer_backward_sums(isa, gradient, normed, gamma, own);
             }
-            self.gamma.update(path, coefficients, features.clone()).take(0..width, d_gamma);
+            self.gamma.update(isa, coefficients, features.clone()).take(0..width, d_gamma);
         }
-        self.bias.update(path, coefficients, features).take(0..width, d_beta);
+        self.bias.update(isa, coefficients, features).take(0..width, d_beta);
     }
 
     /// Takes in what the others have published of the backward pass.
@@ -250,7 +250,7 @@ impl<T: Scalar> Owned<T> {
     }
 
     /// The second half of [`Owned::backward`] with a layer normalization.
-    pub fn finish(&self, path: Path, block: &Block, rows: usize, gradient: &mut [T]) {
-        norm::layer_backward(path, gradient, &self.normed[block.at.clone()], &self.back[..rows]);
+    pub fn finish(&self, isa: Isa, block: &Block, rows: usize, gradient: &mut [T]) {
+        norm::layer_backward(isa, gradient, &self.normed[block.at.clone()], &self.back[..rows]);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A layer's weight is the matrix W (inputs, outputs). Its rows are cut into *blocks* of input
 //! features and its columns into *tiles* of output features. The cuts depend on the shape and
-//! the kernel [`Path`] alone, never on the number of threads:
+//! the kernel [`Isa`] alone, never on the number of threads:
 //!
 //! ```text
 //!                 tile 0   tile 1   tile 2
@@ -25,7 +25,7 @@
 
 use std::ops::Range;
 
-use chainrule_tensor::Path;
+use chainrule_tensor::Isa;
 
 /// Partial sums that are kept apart in a product, however many blocks it has.
 pub const GROUPS: usize = 4;
@@ -61,24 +61,24 @@ pub struct LinearLayout {
 }
 
 /// Whether a tile is narrower than a vector, and so is stored transposed.
-pub fn is_narrow(path: Path, tile: &Range<usize>) -> bool {
-    tile.len() < path.lanes()
+pub fn is_narrow(isa: Isa, tile: &Range<usize>) -> bool {
+    tile.len() < isa.lanes()
 }
 
 impl LinearLayout {
     /// The first layer, which reads `inputs` features.
-    pub fn first(inputs: usize, outputs: usize, path: Path) -> Self {
-        Self::with_blocks(cut(inputs, LINE, BLOCK), outputs, path)
+    pub fn first(inputs: usize, outputs: usize, isa: Isa) -> Self {
+        Self::with_blocks(cut(inputs, LINE, BLOCK), outputs, isa)
     }
 
     /// A layer that reads what this one writes.
-    pub fn next(&self, outputs: usize, path: Path) -> Self {
-        Self::with_blocks(self.tiles.clone(), outputs, path)
+    pub fn next(&self, outputs: usize, isa: Isa) -> Self {
+        Self::with_blocks(self.tiles.clone(), outputs, isa)
     }
 
-    fn with_blocks(blocks: Vec<Range<usize>>, outputs: usize, path: Path) -> Self {
-        let whole = outputs / path.lanes() * path.lanes();
-        let mut tiles = cut(whole, path.lanes(), path.tile_columns());
+    fn with_blocks(blocks: Vec<Range<usize>>, outputs: usize, isa: Isa) -> Self {
+        let whole = outputs / isa.lanes() * isa.lanes();
+        let mut tiles = cut(whole, isa.lanes(), isa.tile_columns());
         if whole < outputs {
             tiles.push(whole..outputs);
         }
@@ -148,18 +148,18 @@ mod tests {
 
     #[test]
     fn the_cuts_cover_every_feature_once() {
-        for path in Path::available() {
+        for isa in Isa::available() {
             for inputs in [1, 2, 15, 16, 17, 127, 128, 129, 784, 3072, 3073] {
                 for outputs in [1, 10, 15, 16, 50, 100, 512, 1024, 1025] {
-                    let layer = LinearLayout::first(inputs, outputs, path);
+                    let layer = LinearLayout::first(inputs, outputs, isa);
                     covers(&layer.blocks, inputs);
                     covers(&layer.tiles, outputs);
                     let last = layer.tiles.len() - 1;
-                    let whole = |t: &Range<usize>| t.len().is_multiple_of(path.lanes());
+                    let whole = |t: &Range<usize>| t.len().is_multiple_of(isa.lanes());
                     assert!(layer.tiles[..last].iter().all(whole), "only the last is narrow");
                     assert!(layer.blocks.iter().all(|b| (1..=BLOCK).contains(&b.len())));
-                    assert!(layer.tiles.iter().all(|t| t.len() <= path.tile_columns()));
-                    assert_eq!(layer.next(7, path).blocks, layer.tiles);
+                    assert!(layer.tiles.iter().all(|t| t.len() <= isa.tile_columns()));
+                    assert_eq!(layer.next(7, isa).blocks, layer.tiles);
                 }
             }
         }
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn the_pixels_of_cifar_10_are_24_blocks_of_128() {
-        let blocks = LinearLayout::first(3072, 100, Path::best()).blocks;
+        let blocks = LinearLayout::first(3072, 100, Isa::best()).blocks;
         assert_eq!(blocks.len(), 24);
         assert!(blocks.iter().all(|block| block.len() == 128));
     }

@@ -35,6 +35,7 @@
 //! | [`softmax`] | softmax and cross-entropy as one function, and its derivative |
 //! | [`layout`] | how a layer is cut into blocks of inputs and tiles of outputs, and who owns which |
 //! | [`step`] | one step of training: forward, loss, backward, update |
+//! | [`optimizer`] | SGD, RMSProp, Adam: how a gradient becomes a step |
 //! | [`clip`] | clipping the gradient's norm between backward and update |
 //! | [`finite`] | who left the finite numbers first, when a loss is NaN |
 //! | [`engine`] | the threads that take the steps, and evaluation |
@@ -51,16 +52,17 @@ pub mod layout;
 pub mod linear;
 pub mod noise;
 pub mod norm;
+pub mod optimizer;
 pub mod relu;
 pub mod softmax;
 pub mod step;
 
 pub use activation::Activation;
-pub use chainrule_tensor::update::{Method, Optimizer, Sgd};
 pub use classifier::{Init, SoftmaxClassifier};
 pub use engine::{Diverged, Engine, Evaluation};
 pub use finite::Place;
 pub use hidden::Hidden;
 pub use noise::Regularization;
 pub use norm::Norm;
+pub use optimizer::{Method, Optimizer, Sgd};
 pub use step::Step;

@@ -12,36 +12,35 @@
 
 use std::ops::Range;
 
-use chainrule_tensor::elementwise::add_assign;
-use chainrule_tensor::panel::{panel, panel_transposed};
-use chainrule_tensor::prefetch::Ahead;
-use chainrule_tensor::rows::{add_column_sums, transpose};
+use chainrule_tensor::kernel::prefetch::prefetch;
+use chainrule_tensor::kernel::{matmul, matmul_transposed};
+use chainrule_tensor::ops::columns::add_column_sums;
+use chainrule_tensor::ops::elementwise::add_assign;
+use chainrule_tensor::ops::transpose::transpose;
 use chainrule_tensor::team::Board;
-use chainrule_tensor::{Path, Scalar, View, ViewMut};
+use chainrule_tensor::{Isa, Scalar, View, ViewMut};
 
 use crate::layout::{BLOCK, is_narrow};
 
 /// Rows of dW that are computed before they are used up: few enough to stay in the first-level
 /// cache. matrixmultiply packs all of dZ at each call and wants more of them.
-fn strip_rows(path: Path) -> usize {
-    if path == Path::PORTABLE { 128 } else { 16 }
+fn strip_rows(isa: Isa) -> usize {
+    if isa == Isa::PORTABLE { 128 } else { 16 }
 }
 
 /// What one core multiplies with.
 pub struct Workspace<T> {
     /// The kernels.
-    pub path: Path,
+    pub isa: Isa,
     /// Room for a tile of anything.
     pub scratch: Vec<T>,
-    /// What the products ask for while they run, because it is wanted next.
-    pub ahead: Ahead,
 }
 
 impl<T: Scalar> Workspace<T> {
     /// Room for batches of at most `rows`.
-    pub fn new(path: Path, rows: usize) -> Self {
-        let scratch = path.tile_columns() * path.tile_columns().max(BLOCK).max(rows);
-        Self { path, scratch: vec![T::ZERO; scratch], ahead: Ahead::new() }
+    pub fn new(isa: Isa, rows: usize) -> Self {
+        let scratch = isa.tile_columns() * isa.tile_columns().max(BLOCK).max(rows);
+        Self { isa, scratch: vec![T::ZERO; scratch] }
     }
 }
 
@@ -49,7 +48,7 @@ impl<T: Scalar> Workspace<T> {
 ///
 /// `x` is (rows, width), `w` and `z` are in tiles.
 pub fn forward<T: Scalar>(
-    Workspace { path, ahead, .. }: &mut Workspace<T>,
+    Workspace { isa, .. }: &mut Workspace<T>,
     tiles: &[Range<usize>],
     rows: usize,
     x: &[T],
@@ -57,22 +56,22 @@ pub fn forward<T: Scalar>(
     z: &mut [T],
     accumulate: bool,
 ) {
-    let path = *path;
+    let isa = *isa;
     let width = x.len() / rows.max(1);
     let x = View::new(x, rows, width);
     for (number, tile) in tiles.iter().enumerate() {
         if let Some(next) = tiles.get(number + 1) {
-            ahead.push(&w[next.start * width..next.end * width]);
+            prefetch(&w[next.start * width..next.end * width]);
             if accumulate {
-                ahead.push(&z[next.start * rows..next.end * rows]);
+                prefetch(&z[next.start * rows..next.end * rows]);
             }
         }
         let w = &w[tile.start * width..tile.end * width];
         let z = ViewMut::new(&mut z[tile.start * rows..tile.end * rows], rows, tile.len());
-        if is_narrow(path, tile) {
-            panel_transposed(path, x, View::new(w, tile.len(), width), z, accumulate)
+        if is_narrow(isa, tile) {
+            matmul_transposed(isa, x, View::new(w, tile.len(), width), z, accumulate)
         } else {
-            panel(path, x, View::new(w, width, tile.len()), z, accumulate, ahead)
+            matmul(isa, x, View::new(w, width, tile.len()), z, accumulate)
         }
         .expect("x is rows x width");
     }
@@ -82,29 +81,28 @@ pub fn forward<T: Scalar>(
 ///
 /// Slot t of `dz` holds the (rows, tile) matrix of tile t; `w` is in tiles.
 pub fn backward_input<T: Scalar>(
-    Workspace { path, scratch, ahead }: &mut Workspace<T>,
+    Workspace { isa, scratch }: &mut Workspace<T>,
     tiles: &[Range<usize>],
     rows: usize,
     dz: &Board<T>,
     w: &[T],
     dx: &mut [T],
 ) {
-    let path = *path;
+    let isa = *isa;
     let width = dx.len() / rows.max(1);
     for (number, tile) in tiles.iter().enumerate() {
         let w = &w[tile.start * width..tile.end * width];
-        let transposed = if is_narrow(path, tile) {
+        let transposed = if is_narrow(isa, tile) {
             w
         } else {
             let transposed = &mut scratch[..w.len()];
-            transpose(path, w, width, tile.len(), transposed);
+            transpose(isa, w, width, tile.len(), transposed);
             transposed
         };
         let dz = dz.read(number);
         let dz = View::new(&dz, rows, tile.len());
         let w = View::new(transposed, tile.len(), width);
-        panel(path, dz, w, ViewMut::new(dx, rows, width), number > 0, ahead)
-            .expect("dz is rows x tile");
+        matmul(isa, dz, w, ViewMut::new(dx, rows, width), number > 0).expect("dz is rows x tile");
     }
 }
 
@@ -114,8 +112,8 @@ pub trait Strips<T> {
     /// The gradient at `place`, as it has been computed.
     fn take(&mut self, place: Range<usize>, dw: &[T]);
 
-    /// The gradient at `place` is about to be computed: lists what `take` will want.
-    fn soon(&self, _place: Range<usize>, _ahead: &mut Ahead) {}
+    /// The gradient at `place` is about to be computed: notes for prefetching what `take` will want.
+    fn prefetch(&self, _place: Range<usize>) {}
 }
 
 impl<T, F: FnMut(Range<usize>, &[T])> Strips<T> for F {
@@ -136,10 +134,10 @@ pub struct Strip {
 ///
 /// Whatever is summed over the weights follows this order, so that it is the same bits wherever
 /// it is summed.
-pub fn strips(path: Path, tile: &Range<usize>, width: usize) -> impl Iterator<Item = Strip> {
+pub fn strips(isa: Isa, tile: &Range<usize>, width: usize) -> impl Iterator<Item = Strip> {
     let (start, columns) = (tile.start * width, tile.len());
     // A narrow tile is made at once: its inputs lie side by side.
-    let height = if is_narrow(path, tile) { width } else { strip_rows(path) };
+    let height = if is_narrow(isa, tile) { width } else { strip_rows(isa) };
     (0..width).step_by(height.max(1)).map(move |first| {
         let inputs = first..width.min(first + height);
         let place = start + inputs.start * columns..start + inputs.end * columns;
@@ -149,37 +147,37 @@ pub fn strips(path: Path, tile: &Range<usize>, width: usize) -> impl Iterator<It
 
 /// The places of all strips of a block, tile after tile.
 pub fn places(
-    path: Path,
+    isa: Isa,
     tiles: &[Range<usize>],
     width: usize,
 ) -> impl Iterator<Item = Range<usize>> {
-    tiles.iter().flat_map(move |tile| strips(path, tile, width)).map(|strip| strip.place)
+    tiles.iter().flat_map(move |tile| strips(isa, tile, width)).map(|strip| strip.place)
 }
 
 /// dW = Xᵀ dZ: the derivative of the loss by a block's weights, handed on as it is made.
 pub fn backward_weight<T: Scalar>(
-    Workspace { path, scratch, ahead }: &mut Workspace<T>,
+    Workspace { isa, scratch }: &mut Workspace<T>,
     tiles: &[Range<usize>],
     rows: usize,
     x: &[T],
     dz: &Board<T>,
     user: &mut impl Strips<T>,
 ) {
-    let path = *path;
+    let isa = *isa;
     let width = x.len() / rows.max(1);
     for (number, tile) in tiles.iter().enumerate() {
         let dz = dz.read(number);
         let dz = View::new(&dz, rows, tile.len());
-        for Strip { inputs, place } in strips(path, tile, width) {
+        for Strip { inputs, place } in strips(isa, tile, width) {
             let dw = &mut scratch[..place.len()];
-            user.soon(place.clone(), ahead);
+            user.prefetch(place.clone());
             let x = View::strided(&x[inputs.start..], rows, inputs.len(), width, 1);
-            if is_narrow(path, tile) {
+            if is_narrow(isa, tile) {
                 let dw = ViewMut::new(dw, tile.len(), inputs.len());
-                panel(path, dz.t(), x, dw, false, ahead)
+                matmul(isa, dz.t(), x, dw, false)
             } else {
                 let dw = ViewMut::new(dw, inputs.len(), tile.len());
-                panel(path, x.t(), dz, dw, false, ahead)
+                matmul(isa, x.t(), dz, dw, false)
             }
             .expect("x is rows x width");
             user.take(place, dw);
@@ -188,36 +186,36 @@ pub fn backward_weight<T: Scalar>(
 }
 
 /// db = Σ over the rows of dZ, for the features of one tile; `db` is overwritten.
-pub fn backward_bias<T: Scalar>(path: Path, dz: &[T], db: &mut [T]) {
+pub fn backward_bias<T: Scalar>(isa: Isa, dz: &[T], db: &mut [T]) {
     db.fill(T::ZERO);
-    add_column_sums(path, dz, db);
+    add_column_sums(isa, dz, db);
 }
 
 /// Z as the sum of its partial products: the part of Z at `range` of every slot.
 ///
 /// `groups` are the slots of `partials` in the order of [`crate::layout::Sharing`].
 pub fn sum_partials<T: Scalar>(
-    Workspace { path, scratch, .. }: &mut Workspace<T>,
+    Workspace { isa, scratch }: &mut Workspace<T>,
     groups: &[Vec<usize>],
     partials: &Board<T>,
     range: Range<usize>,
     z: &mut [T],
 ) {
-    let path = *path;
+    let isa = *isa;
     let scratch = &mut scratch[..z.len()];
     for (number, group) in groups.iter().enumerate() {
         let (first, others) = group.split_first().expect("a group has a first block");
         if number > 0 && others.is_empty() {
-            add_assign(path, z, &partials.read(*first)[range.clone()]);
+            add_assign(isa, z, &partials.read(*first)[range.clone()]);
             continue;
         }
         let sum = if number == 0 { &mut *z } else { &mut *scratch };
         sum.copy_from_slice(&partials.read(*first)[range.clone()]);
         for &other in others {
-            add_assign(path, sum, &partials.read(other)[range.clone()]);
+            add_assign(isa, sum, &partials.read(other)[range.clone()]);
         }
         if number > 0 {
-            add_assign(path, z, scratch);
+            add_assign(isa, z, scratch);
         }
     }
 }

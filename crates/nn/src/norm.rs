@@ -25,13 +25,16 @@ use std::fmt;
 use std::ops::Deref;
 use std::str::FromStr;
 
-use chainrule_tensor::elementwise::multiply;
-use chainrule_tensor::rows::{
-    add_column_products, add_column_squares, add_column_sums, row_moments, row_sums,
-    scale_shift_columns, standardize_rows, subtract_lines_of_columns, subtract_lines_of_rows,
+use chainrule_tensor::ops::columns::{
+    add_column_products, add_column_squares, add_column_sums, normalize_backward_columns,
+    scale_shift_columns,
 };
-use chainrule_tensor::update::move_toward;
-use chainrule_tensor::{Path, Scalar};
+use chainrule_tensor::ops::elementwise::multiply;
+use chainrule_tensor::ops::rows::{
+    normalize_backward_rows, row_moments, row_sums, standardize_rows,
+};
+use chainrule_tensor::ops::update::lerp;
+use chainrule_tensor::{Isa, Scalar};
 
 use crate::activation::{UnknownName, by_name};
 
@@ -90,7 +93,7 @@ pub(crate) struct Running<'a, T> {
 /// x̂ over a batch, in place of z: (rows, features). Moves the running statistics, and writes
 /// 1 / √(variance + ε) of each feature to `inverse`.
 pub(crate) fn batch_forward<T: Scalar>(
-    path: Path,
+    isa: Isa,
     z: &mut [T],
     inverse: &mut [T],
     running: Running<T>,
@@ -101,12 +104,12 @@ pub(crate) fn batch_forward<T: Scalar>(
     let n = T::from_f64(rows as f64);
     let (mean, squares) = scratch[..2 * width].split_at_mut(width);
     mean.fill(T::ZERO);
-    add_column_sums(path, z, mean);
+    add_column_sums(isa, z, mean);
     mean.iter_mut().for_each(|mean| *mean /= n);
     squares.fill(T::ZERO);
-    add_column_squares(path, z, mean, squares);
+    add_column_squares(isa, z, mean, squares);
     let momentum = T::from_f64(RUNNING);
-    move_toward(path, running.mean, mean, momentum);
+    lerp(isa, running.mean, mean, momentum);
     for ((inverse, running), &mut squares) in inverse.iter_mut().zip(running.variance).zip(squares)
     {
         *inverse = inverse_deviation(squares / n);
@@ -118,12 +121,12 @@ pub(crate) fn batch_forward<T: Scalar>(
     for (mean, &inverse) in mean.iter_mut().zip(&*inverse) {
         *mean = -*mean * inverse;
     }
-    scale_shift_columns(path, z, inverse, mean);
+    scale_shift_columns(isa, z, inverse, mean);
 }
 
 /// y = γ x̂ + β by the running statistics, in place of z: (rows, features).
 pub(crate) fn batch_evaluate<T: Scalar>(
-    path: Path,
+    isa: Isa,
     z: &mut [T],
     (mean, variance): (&[T], &[T]),
     (gamma, beta): (&[T], &[T]),
@@ -135,12 +138,12 @@ pub(crate) fn batch_evaluate<T: Scalar>(
         scale[i] = gamma[i] * inverse_deviation(variance[i]);
         shift[i] = beta[i] - mean[i] * scale[i];
     }
-    scale_shift_columns(path, z, scale, shift);
+    scale_shift_columns(isa, z, scale, shift);
 }
 
 /// dz in place of dy: (rows, features), with x̂ in `normed`, dγ and dβ.
 pub(crate) fn batch_backward<T: Scalar>(
-    path: Path,
+    isa: Isa,
     gradient: &mut [T],
     normed: &[T],
     (gamma, inverse): (&[T], &[T]),
@@ -155,19 +158,19 @@ pub(crate) fn batch_backward<T: Scalar>(
         scale[i] = gamma[i] * inverse[i];
         (shift[i], slope[i]) = (d_beta[i] / n, d_gamma[i] / n);
     }
-    subtract_lines_of_columns(path, gradient, normed, shift, slope, scale);
+    normalize_backward_columns(isa, gradient, normed, shift, slope, scale);
 }
 
 /// dγ = Σ dy x̂ over the rows of a batch.
-pub(crate) fn backward_gamma<T: Scalar>(path: Path, dy: &[T], normed: &[T], d_gamma: &mut [T]) {
+pub(crate) fn backward_gamma<T: Scalar>(isa: Isa, dy: &[T], normed: &[T], d_gamma: &mut [T]) {
     d_gamma.fill(T::ZERO);
-    add_column_products(path, dy, normed, d_gamma);
+    add_column_products(isa, dy, normed, d_gamma);
 }
 
 /// What a tile of features contributes to the moments of each example: its own mean, and the sum
 /// of squared distances from it.
-pub(crate) fn layer_moments<T: Scalar>(path: Path, z: &[T], rows: usize, own: &mut [[T; 2]]) {
-    row_moments(path, z, z.len() / rows.max(1), &mut own[..rows]);
+pub(crate) fn layer_moments<T: Scalar>(isa: Isa, z: &[T], rows: usize, own: &mut [[T; 2]]) {
+    row_moments(isa, z, z.len() / rows.max(1), &mut own[..rows]);
 }
 
 /// Mean and 1 / √(variance + ε) of each example, from the moments of all tiles of so many features
@@ -199,22 +202,22 @@ pub(crate) fn layer_statistics<
 }
 
 /// x̂ of each example, in place of z: (rows, features), from [`layer_statistics`].
-pub(crate) fn layer_forward<T: Scalar>(path: Path, z: &mut [T], statistics: &[[T; 2]]) {
-    standardize_rows(path, z, z.len() / statistics.len().max(1), statistics);
+pub(crate) fn layer_forward<T: Scalar>(isa: Isa, z: &mut [T], statistics: &[[T; 2]]) {
+    standardize_rows(isa, z, z.len() / statistics.len().max(1), statistics);
 }
 
 /// dx̂ = γ dy in place of dy: (rows, features), and what it contributes to Σ dx̂ and Σ dx̂ x̂ of each
 /// example.
 pub(crate) fn layer_backward_sums<T: Scalar>(
-    path: Path,
+    isa: Isa,
     gradient: &mut [T],
     normed: &[T],
     gamma: &[T],
     own: &mut [[T; 2]],
 ) {
     let rows = gradient.len() / gamma.len();
-    gradient.chunks_exact_mut(gamma.len()).for_each(|dy| multiply(path, dy, gamma));
-    row_sums(path, gradient, normed, gamma.len(), &mut own[..rows]);
+    gradient.chunks_exact_mut(gamma.len()).for_each(|dy| multiply(isa, dy, gamma));
+    row_sums(isa, gradient, normed, gamma.len(), &mut own[..rows]);
 }
 
 /// Of each example what [`layer_backward`] needs: [mean(dx̂), mean(dx̂ x̂), 1 / √(variance + ε)], from
@@ -239,10 +242,10 @@ pub(crate) fn layer_means<T: Scalar, M: Deref<Target = Vec<[T; 2]>>>(
 
 /// dz in place of dx̂: (rows, features), with [`layer_means`].
 pub(crate) fn layer_backward<T: Scalar>(
-    path: Path,
+    isa: Isa,
     gradient: &mut [T],
     normed: &[T],
     means: &[[T; 3]],
 ) {
-    subtract_lines_of_rows(path, gradient, normed, gradient.len() / means.len().max(1), means);
+    normalize_backward_rows(isa, gradient, normed, gradient.len() / means.len().max(1), means);
 }

@@ -6,8 +6,9 @@
 //! exponential at or below 1. Taken together, the two need no logarithm of a probability that
 //! may have become 0, and their derivative has no division by one.
 
-use chainrule_tensor::rows::log_sum_exp;
-use chainrule_tensor::{Path, Scalar, elementwise};
+use chainrule_tensor::ops::elementwise;
+use chainrule_tensor::ops::rows::log_sum_exp;
+use chainrule_tensor::{Isa, Scalar};
 
 /// The loss of one example, -ln p_label, from its scores.
 ///
@@ -50,7 +51,7 @@ impl<T: Scalar> From<usize> for Target<T> {
 ///
 /// `weight` is 1/N for the mean over N examples.
 pub fn cross_entropy_backward<T: Scalar>(
-    path: Path,
+    isa: Isa,
     scores: &mut [T],
     classes: usize,
     target: impl Fn(usize) -> Target<T>,
@@ -65,7 +66,7 @@ pub fn cross_entropy_backward<T: Scalar>(
         let all = row.iter().copied().sum::<T>() / T::from_f64(classes as f64);
         expected += ((T::ONE - smoothing) * labels + smoothing * all).to_f64();
     }
-    elementwise::exp(path, scores);
+    elementwise::exp(isa, scores);
     let mut logarithms = 0.0;
     for (i, row) in scores.chunks_exact_mut(classes).enumerate() {
         let sum: T = row.iter().copied().sum();
@@ -98,7 +99,7 @@ mod tests {
 
     fn backward<T: Scalar>(scores: &mut [T], target: Target<T>, weight: T) -> f64 {
         let classes = scores.len();
-        cross_entropy_backward(Path::best(), scores, classes, |_| target, weight)
+        cross_entropy_backward(Isa::best(), scores, classes, |_| target, weight)
     }
 
     #[test]

@@ -26,19 +26,20 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use chainrule_tensor::bytes::Rows;
-use chainrule_tensor::elementwise::sum_of_squares;
-use chainrule_tensor::prefetch::Ahead;
-use chainrule_tensor::rows::add_to_rows;
+use chainrule_tensor::gather::Rows;
+use chainrule_tensor::kernel::prefetch;
+use chainrule_tensor::ops::columns::add_to_rows;
+use chainrule_tensor::ops::elementwise::sum_of_squares;
+use chainrule_tensor::ops::update::lerp;
 use chainrule_tensor::team::{Board, Member};
-use chainrule_tensor::update::{Optimizer, move_toward, update};
-use chainrule_tensor::{Path, Scalar};
+use chainrule_tensor::{Isa, Scalar};
 
 use crate::finite::Watch;
 use crate::hidden::{Block, Owned, Statistics};
 use crate::layout::{LinearLayout, Sharing};
 use crate::linear::{Strips, Workspace};
 use crate::noise::Noise;
+use crate::optimizer::{Optimizer, update};
 use crate::{Hidden, Norm, clip, linear, softmax};
 
 /// What all cores see of a layer: how it is cut and shared, and where they publish.
@@ -109,7 +110,7 @@ impl<T: Scalar> Learned<T> {
     /// The parameters at `range`, ready to take their gradient.
     pub fn update(
         &mut self,
-        path: Path,
+        isa: Isa,
         coefficients: Coefficients<T>,
         range: Range<usize>,
     ) -> Update<'_, T> {
@@ -117,7 +118,7 @@ impl<T: Scalar> Learned<T> {
             if all.is_empty() { all } else { &mut all[range] }
         }
         Update {
-            path,
+            isa,
             coefficients,
             w: &mut self.value[range.clone()],
             v: &mut self.velocity[range.clone()],
@@ -129,9 +130,9 @@ impl<T: Scalar> Learned<T> {
     }
 
     /// Moves the running mean of parameters that have no gradient.
-    pub fn follow(&mut self, path: Path, coefficients: Coefficients<T>, range: Range<usize>) {
+    pub fn follow(&mut self, isa: Isa, coefficients: Coefficients<T>, range: Range<usize>) {
         if let Some(average) = self.average.get_mut(range.clone()) {
-            move_toward(path, average, &self.value[range], coefficients.average);
+            lerp(isa, average, &self.value[range], coefficients.average);
         }
     }
 }
@@ -219,7 +220,7 @@ impl<T: Scalar> Core<T> {
         rank: usize,
         rows: usize,
         forward_rows: usize,
-        path: Path,
+        isa: Isa,
     ) -> Self {
         let share = |(l, layer): (usize, &Layer<T>)| {
             let (layout, blocks) = (&layer.layout, layer.sharing.owned[rank].clone());
@@ -246,7 +247,7 @@ impl<T: Scalar> Core<T> {
             output_bias: Learned::zeros(last.outputs),
             scores: tiles(last, rows),
             table: vec![T::ZERO; rows * last.outputs],
-            work: Workspace::new(path, rows),
+            work: Workspace::new(isa, rows),
         }
     }
 
@@ -316,7 +317,7 @@ impl<T: Scalar> Core<T> {
         batch: Batch<T>,
         noise: Option<&Noise>,
     ) {
-        let (path, rows) = (self.work.path, batch.rows.len());
+        let (isa, rows) = (self.work.isa, batch.rows.len());
         for (l, layer) in layers.iter().enumerate() {
             let (layout, sharing) = (&layer.layout, &layer.sharing);
             let share = &mut self.shares[l];
@@ -328,7 +329,7 @@ impl<T: Scalar> Core<T> {
                         None => 0..rows * columns.len(),
                     };
                     let x = &mut share.x[at];
-                    batch.data.gather(path, batch.rows, columns, x);
+                    batch.data.gather(isa, batch.rows, columns, x);
                     if let Some(noise) = noise {
                         noise.mix(x, rows);
                     }
@@ -336,15 +337,14 @@ impl<T: Scalar> Core<T> {
                 } else {
                     &share.x[share.columns(layout, k, rows)]
                 };
-                let ahead = &mut self.work.ahead;
-                ahead.clear();
+                prefetch::clear();
                 if k + 1 < share.blocks.end {
                     if l == 0 {
                         let columns = layout.blocks[k + 1].clone();
-                        batch.data.soon(batch.rows, columns, ahead);
+                        batch.data.prefetch(batch.rows, columns);
                     }
                     let next = layout.weights_of_tile(share.blocks.start, k + 1, &layout.tiles[0]);
-                    ahead.push(&share.weights.value[next]);
+                    prefetch::prefetch(&share.weights.value[next]);
                 }
                 let w = &share.weights.value[layout.weights(share.blocks.start, k)];
                 let slot = sharing.slot[k];
@@ -364,7 +364,7 @@ impl<T: Scalar> Core<T> {
                     for block in blocks.clone() {
                         let z = &mut next.x[block.at];
                         sum(&mut self.work, &layout.tiles[block.number], z);
-                        next.hidden.publish(path, &layer.statistics, rows, block.number, z);
+                        next.hidden.publish(isa, &layer.statistics, rows, block.number, z);
                     }
                     member.meet();
                     next.hidden.gather(&layer.statistics, &layout.tiles, rows);
@@ -375,14 +375,14 @@ impl<T: Scalar> Core<T> {
                         sum(&mut self.work, &layout.tiles[block.number], z);
                     }
                     let scratch = &mut self.work.scratch;
-                    next.hidden.forward(path, &block, rows, z, noise, scratch);
+                    next.hidden.forward(isa, &block, rows, z, noise, scratch);
                 }
             } else {
                 for (t, tile) in layout.tiles.iter().enumerate() {
                     let mut z = self.scores.write(t);
                     let z = &mut z[..rows * tile.len()];
                     sum(&mut self.work, tile, z);
-                    add_to_rows(path, z, &self.output_bias.value[tile.clone()]);
+                    add_to_rows(isa, z, &self.output_bias.value[tile.clone()]);
                 }
             }
         }
@@ -390,14 +390,14 @@ impl<T: Scalar> Core<T> {
 
     /// The mean cross-entropy; turns the scores into its derivative.
     fn loss(&mut self, layers: &[Layer<T>], batch: Batch<T>, noise: &Noise) -> f64 {
-        let (path, rows) = (self.work.path, batch.rows.len());
+        let (isa, rows) = (self.work.isa, batch.rows.len());
         let layout = &layers[layers.len() - 1].layout;
         let weight = T::ONE / T::from_f64(rows as f64);
         let label = |i: usize| batch.labels[batch.rows[i] as usize];
         let target = |i| noise.target(label, i, rows);
         self.scores(layers, rows);
         let table = &mut self.table[..rows * layout.outputs];
-        let sum = softmax::cross_entropy_backward(path, table, layout.outputs, target, weight);
+        let sum = softmax::cross_entropy_backward(isa, table, layout.outputs, target, weight);
         for (t, tile) in layout.tiles.iter().enumerate() {
             let mut scores = self.scores.write(t);
             let to = scores.chunks_exact_mut(tile.len());
@@ -432,7 +432,7 @@ impl<T: Scalar> Core<T> {
         coefficients: Coefficients<T>,
         noise: &Noise,
     ) {
-        let path = self.work.path;
+        let isa = self.work.isa;
         let layout = &layers[l].layout;
         let last = l + 1 == layers.len();
         let dz = if last { &self.scores } else { &layers[l].dz };
@@ -447,19 +447,19 @@ impl<T: Scalar> Core<T> {
                 let w = &share.weights.value[range.clone()];
                 linear::backward_input(&mut self.work, &layout.tiles, rows, dz, w, dx);
                 let (all, scratch) = (&below.statistics, &mut self.work.scratch);
-                share.hidden.backward(path, &block, x, dx, coefficients, noise, all, scratch);
+                share.hidden.backward(isa, &block, x, dx, coefficients, noise, all, scratch);
             }
-            let mut update = share.weights.update(path, coefficients, range);
-            self.work.ahead.clear();
+            let mut update = share.weights.update(isa, coefficients, range);
+            prefetch::clear();
             linear::backward_weight(&mut self.work, &layout.tiles, rows, x, dz, &mut update);
             share.squares[own] = update.squares;
         }
         if last {
             for (t, tile) in layout.tiles.iter().enumerate() {
                 let db = &mut self.work.scratch[..tile.len()];
-                linear::backward_bias(path, &dz.read(t)[..rows * tile.len()], db);
+                linear::backward_bias(isa, &dz.read(t)[..rows * tile.len()], db);
                 let coefficients = coefficients.without_penalty();
-                let mut update = self.output_bias.update(path, coefficients, tile.clone());
+                let mut update = self.output_bias.update(isa, coefficients, tile.clone());
                 update.take(0..db.len(), db);
             }
         }
@@ -469,20 +469,20 @@ impl<T: Scalar> Core<T> {
             share.hidden.gather_back(&below.statistics, &below.layout.tiles, rows);
             for block in share.own_blocks(layout, rows) {
                 let mut dz = below.dz.write(block.number);
-                share.hidden.finish(path, &block, rows, &mut dz[..block.at.len()]);
+                share.hidden.finish(isa, &block, rows, &mut dz[..block.at.len()]);
             }
         }
     }
 
     /// Sums the squares of all weights anew: what the first step's penalty needs.
     pub fn square_weights(&mut self, layers: &[Layer<T>]) {
-        let path = self.work.path;
+        let isa = self.work.isa;
         for (share, Layer { layout, .. }) in self.shares.iter_mut().zip(layers) {
             for (own, k) in share.blocks.clone().enumerate() {
                 let w = &share.weights.value[layout.weights(share.blocks.start, k)];
-                let places = linear::places(path, &layout.tiles, layout.blocks[k].len());
+                let places = linear::places(isa, &layout.tiles, layout.blocks[k].len());
                 share.squares[own] =
-                    places.map(|place| sum_of_squares(path, &w[place]).to_f64()).sum();
+                    places.map(|place| sum_of_squares(isa, &w[place]).to_f64()).sum();
             }
         }
         self.publish_squares(layers);
@@ -513,7 +513,7 @@ impl<T: Scalar> Core<T> {
 /// The update of some parameters, made while their gradient is still in the cache; or, where the
 /// gradient must be kept until its norm is known, the keeping of it.
 pub(crate) struct Update<'a, T> {
-    path: Path,
+    isa: Isa,
     coefficients: Coefficients<T>,
     w: &'a mut [T],
     v: &'a mut [T],
@@ -533,23 +533,23 @@ impl<T: Scalar> Strips<T> for Update<'_, T> {
         let Coefficients { optimizer, t, average } = &self.coefficients;
         let (w, v) = (&mut self.w[place.clone()], &mut self.v[place.clone()]);
         let s = if self.s.is_empty() { &mut [] } else { &mut self.s[place.clone()] };
-        update(self.path, optimizer, *t, (w, v, s), gradient);
+        update(self.isa, optimizer, *t, (w, v, s), gradient);
         if let Some(mean) = self.average.get_mut(place) {
-            move_toward(self.path, mean, w, *average);
+            lerp(self.isa, mean, w, *average);
         }
         if optimizer.l2 > T::ZERO {
-            self.squares += sum_of_squares(self.path, w).to_f64();
+            self.squares += sum_of_squares(self.isa, w).to_f64();
         }
     }
 
-    fn soon(&self, place: Range<usize>, ahead: &mut Ahead) {
+    fn prefetch(&self, place: Range<usize>) {
         if let Some(kept) = &self.kept {
-            ahead.push(&kept[place]);
+            prefetch::prefetch(&kept[place]);
         } else {
-            ahead.push(&self.w[place.clone()]);
-            ahead.push(&self.v[place.clone()]);
+            prefetch::prefetch(&self.w[place.clone()]);
+            prefetch::prefetch(&self.v[place.clone()]);
             for more in [self.s.get(place.clone()), self.average.get(place)].into_iter().flatten() {
-                ahead.push(more);
+                prefetch::prefetch(more);
             }
         }
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chainrule_nn::{Engine, Init, Sgd, SoftmaxClassifier, Step};
 use chainrule_tensor::Tensor;
-use chainrule_tensor::bytes::ByteRows;
+use chainrule_tensor::ops::bytes::ByteRows;
 
 /// Counts allocations of the whole process.
 struct Counting;

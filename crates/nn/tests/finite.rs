@@ -1,7 +1,7 @@
 //! The first place that leaves the finite numbers is found, whatever hides it.
 
 use chainrule_nn::{Diverged, Engine, Place, Sgd, SoftmaxClassifier};
-use chainrule_tensor::{Path, Tensor};
+use chainrule_tensor::{Isa, Tensor};
 use common::problem_in_f32;
 
 mod common;
@@ -38,21 +38,21 @@ impl Case {
     /// place with all kernels.
     fn train(&self, watch: bool, batch: usize) -> Result<(), Diverged> {
         let order: Vec<u32> = (0..self.x.rows() as u32).collect();
-        let end = |path, threads| {
-            let mut engine = Engine::with_path(&self.model, batch, threads, path).unwrap();
+        let end = |isa, threads| {
+            let mut engine = Engine::with_isa(&self.model, batch, threads, isa).unwrap();
             engine.set_watch(watch);
             engine.train(&self.x, &self.labels, &order, batch, self.rule)
         };
         let at =
             |end: Result<(), Diverged>| end.map_err(|diverged| (diverged.step, diverged.place));
-        let portable = end(Path::PORTABLE, 1);
-        for path in Path::available() {
-            let one = end(path, 1);
-            assert_eq!(at(one), at(portable), "{path}");
+        let portable = end(Isa::PORTABLE, 1);
+        for isa in Isa::available() {
+            let one = end(isa, 1);
+            assert_eq!(at(one), at(portable), "{isa}");
             for threads in [2, 3, 7] {
                 // By their text: a NaN is not equal to itself.
-                let many = end(path, threads);
-                assert_eq!(format!("{many:?}"), format!("{one:?}"), "{path}, {threads} threads");
+                let many = end(isa, threads);
+                assert_eq!(format!("{many:?}"), format!("{one:?}"), "{isa}, {threads} threads");
             }
         }
         portable

@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use chainrule_nn::{Engine, Init, Sgd, SoftmaxClassifier, Step};
-use chainrule_tensor::{Path, Tensor};
+use chainrule_tensor::{Isa, Tensor};
 
 fn linspace(from: f64, to: f64, n: usize) -> Vec<f64> {
     (0..n).map(|i| from + (to - from) * i as f64 / (n - 1) as f64).collect()
@@ -16,10 +16,10 @@ fn loss_and_gradient(
     x: &Tensor<f64>,
     labels: &[u8],
     l2: f64,
-    path: Path,
+    isa: Isa,
 ) -> (f64, SoftmaxClassifier<f64>) {
     let order: Vec<u32> = (0..x.rows() as u32).collect();
-    let mut engine = Engine::with_path(model, x.rows(), 1, path).unwrap();
+    let mut engine = Engine::with_isa(model, x.rows(), 1, isa).unwrap();
     let mut loss = f64::NAN;
     let stand_still = Sgd { learning_rate: 0.0, momentum: 0.0, l2, nesterov: false };
     engine
@@ -62,12 +62,12 @@ fn cs231n() -> (SoftmaxClassifier<f64>, Tensor<f64>, [u8; 3]) {
 
 #[test]
 fn the_course_fixture_has_its_published_losses() {
-    for path in Path::available() {
+    for isa in Isa::available() {
         let (model, x, y) = cs231n();
-        let (loss, _) = loss_and_gradient(&model, &x, &y, 0.0, path);
-        assert!((loss - 3.4702243555953918).abs() < 1e-9, "{path}: {loss}");
-        let (loss, _) = loss_and_gradient(&model, &x, &y, 1.0, path);
-        assert!((loss - 26.594842695238583).abs() < 1e-9, "{path}: {loss}");
+        let (loss, _) = loss_and_gradient(&model, &x, &y, 0.0, isa);
+        assert!((loss - 3.4702243555953918).abs() < 1e-9, "{isa}: {loss}");
+        let (loss, _) = loss_and_gradient(&model, &x, &y, 1.0, isa);
+        assert!((loss - 26.594842695238583).abs() < 1e-9, "{isa}: {loss}");
     }
 }
 
@@ -96,12 +96,12 @@ fn a_linear_classifier_worked_out_by_hand() {
     let mut model = SoftmaxClassifier::<f64>::zeros(&[2, 2]).unwrap();
     model.weight_mut(0)[0] = 2.0f64.ln();
     let x = Tensor::from_rows(&[[1.0, 2.0]]);
-    for path in Path::available() {
-        let (loss, gradient) = loss_and_gradient(&model, &x, &[1], 0.0, path);
+    for isa in Isa::available() {
+        let (loss, gradient) = loss_and_gradient(&model, &x, &[1], 0.0, isa);
         assert!((loss - 3.0f64.ln()).abs() < 1e-15);
         let want = [2.0 / 3.0, 4.0 / 3.0, -2.0 / 3.0, -4.0 / 3.0, 2.0 / 3.0, -2.0 / 3.0];
         for (got, want) in gradient.parameters().iter().zip(want) {
-            assert!((got - want).abs() < 1e-14, "{path}: {got} {want}");
+            assert!((got - want).abs() < 1e-14, "{isa}: {got} {want}");
         }
     }
 }
@@ -117,13 +117,13 @@ fn a_two_layer_network_worked_out_by_hand() {
     model.bias_mut(0).copy_from_slice(&[-1.0, 1.0]);
     model.weight_mut(1).copy_from_slice(&[1.0, 0.0, 1.0, 7.0]);
     let x = Tensor::from_rows(&[[3.0]]);
-    let (loss, gradient) = loss_and_gradient(&model, &x, &[0], 0.0, Path::best());
+    let (loss, gradient) = loss_and_gradient(&model, &x, &[0], 0.0, Isa::best());
     assert!((loss - 2.0f64.ln()).abs() < 1e-15);
     assert_eq!(gradient.weight(1), [-2.5, 0.0, 2.5, 0.0]);
     assert_eq!(gradient.bias(1), [-0.5, 0.5]);
     assert_eq!(gradient.weight(0), [0.0, 0.0]);
     model.weight_mut(1)[2] = 1.0 + 2.0f64.ln() / 5.0; // scores 5 and 5 + ln 2: p = (1/3, 2/3)
-    let (loss, gradient) = loss_and_gradient(&model, &x, &[0], 0.0, Path::best());
+    let (loss, gradient) = loss_and_gradient(&model, &x, &[0], 0.0, Isa::best());
     assert!((loss - 3.0f64.ln()).abs() < 1e-14);
     // da₁ = -2/3·1 + 2/3·(1 + ln 2 / 5) = 2 ln 2 / 15; dW1₁ = 3 da₁, db1₁ = da₁.
     let da = 2.0 * 2.0f64.ln() / 15.0;
@@ -136,7 +136,7 @@ fn a_two_layer_network_worked_out_by_hand() {
 fn an_untrained_network_of_ten_classes_loses_ln_10() {
     let model = SoftmaxClassifier::<f64>::new(&[40, 30, 10], Init::Normal(1e-4), 1).unwrap();
     let x = Tensor::from_fn(6, 40, |i, j| ((i * 31 + j * 17) % 19) as f64 / 9.0 - 1.0);
-    let (loss, _) = loss_and_gradient(&model, &x, &[0, 1, 2, 3, 4, 5], 0.0, Path::best());
+    let (loss, _) = loss_and_gradient(&model, &x, &[0, 1, 2, 3, 4, 5], 0.0, Isa::best());
     assert!((loss - 10.0f64.ln()).abs() < 1e-5, "{loss}");
 }
 
@@ -152,17 +152,17 @@ const CLIPPED_BY_PYTORCH: [(f64, f64); 4] = [
 
 #[test]
 fn clipping_the_gradient_takes_the_steps_that_pytorch_takes() {
-    for path in Path::available() {
+    for isa in Isa::available() {
         let (model, x, y) = cs231n();
-        let mut engine = Engine::with_path(&model, 3, 1, path).unwrap();
+        let mut engine = Engine::with_isa(&model, 3, 1, isa).unwrap();
         engine.set_clip_norm(Some(2.0));
         let rule = Sgd { learning_rate: 0.1, momentum: 0.9, nesterov: false, l2: 0.1 };
         let close = |a: f64, b: f64| (a - b).abs() < 1e-12 * b.abs();
         for (number, (loss, norm)) in CLIPPED_BY_PYTORCH.into_iter().enumerate() {
             let each = |step: Step| {
                 let got = step.gradient_norm.unwrap();
-                assert!(close(step.loss, loss), "{path}, step {number}: {}, {loss}", step.loss);
-                assert!(close(got, norm), "{path}, step {number}: norm {got}, {norm}");
+                assert!(close(step.loss, loss), "{isa}, step {number}: {}, {loss}", step.loss);
+                assert!(close(got, norm), "{isa}, step {number}: norm {got}, {norm}");
                 ControlFlow::Continue(())
             };
             engine.train_each(&x, &y, &[0, 1, 2], 3, |_| rule, each).unwrap();
@@ -174,7 +174,7 @@ fn clipping_the_gradient_takes_the_steps_that_pytorch_takes() {
             (model.weight(1)[6 * 50], -0.3280852128197861),
             (model.bias(1)[2], -0.5691943970580423),
         ] {
-            assert!(close(got, pytorch), "{path}: {got}, {pytorch}");
+            assert!(close(got, pytorch), "{isa}: {got}, {pytorch}");
         }
     }
 }

@@ -4,8 +4,8 @@
 //! transpose. The work is done by the matrixmultiply crate; [`reference()`] is the definition,
 //! three loops long, that every faster product here is tested against.
 
+use crate::matrix::{View, ViewMut};
 use crate::scalar::Scalar;
-use crate::tensor::{View, ViewMut};
 
 /// Matrices whose shapes do not fit together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -49,14 +49,40 @@ pub fn gemm<T: Scalar>(
     mut c: ViewMut<T>,
 ) -> Result<(), ShapeError> {
     let (m, k, n) = check_shapes(&a, &b, &c)?;
-    let c_strides = c.strides();
-    // SAFETY: the shapes agree, and a view's constructor has proved that each element which its
-    // shape and strides reach lies within its slice; a `ViewMut` has distinct elements, and holds
-    // them exclusively.
-    #[allow(unsafe_code)]
-    unsafe {
-        let (pa, pb, pc) = (a.as_ptr(), b.as_ptr(), c.as_mut_ptr());
-        T::gemm_raw(m, k, n, alpha, pa, a.strides(), pb, b.strides(), beta, pc, c_strides);
+    /// The call of one type's function.
+    macro_rules! call {
+        ($function:ident, $type:ty, $a:ident, $b:ident, $c:ident) => {{
+            let signed = |stride: usize| stride as isize;
+            let ((rsa, csa), (rsb, csb), (rsc, csc)) = ($a.strides(), $b.strides(), $c.strides());
+            // SAFETY: the shapes agree, and a view's constructor has proved that each element which
+            // its shape and strides reach lies within its slice, so no stride of an element is
+            // beyond isize::MAX; a `ViewMut` has distinct elements, and holds them exclusively.
+            #[allow(unsafe_code)]
+            unsafe {
+                matrixmultiply::$function(
+                    m,
+                    k,
+                    n,
+                    alpha.to_f64() as $type, // exact: it is of this type
+                    $a.as_ptr(),
+                    signed(rsa),
+                    signed(csa),
+                    $b.as_ptr(),
+                    signed(rsb),
+                    signed(csb),
+                    beta.to_f64() as $type,
+                    $c.as_mut_ptr(),
+                    signed(rsc),
+                    signed(csc),
+                );
+            }
+        }};
+    }
+    if let (Some(a), Some(b), Some(mut c)) = (a.as_f32(), b.as_f32(), c.as_f32()) {
+        call!(sgemm, f32, a, b, c);
+    }
+    if let (Some(a), Some(b), Some(mut c)) = (a.as_f64(), b.as_f64(), c.as_f64()) {
+        call!(dgemm, f64, a, b, c);
     }
     Ok(())
 }

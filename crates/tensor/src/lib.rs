@@ -15,44 +15,36 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
-//! | [`tensor`](mod@tensor) | `Tensor`, `View`, `ViewMut`: a `Vec`, a shape, two strides |
-//! | [`scalar`] | the two number types, `f32` and `f64` |
+//! | [`scalar`] | the two number types, `f32` and `f64`, and nothing but numbers |
+//! | [`matrix`] | `Tensor`, `View`, `ViewMut`: a `Vec`, a shape, two strides |
+//! | [`isa`] | which vector instructions this processor has, and which kernels are used |
 //! | [`gemm`](mod@gemm) | C := αAB + βC on matrixmultiply, and the plain loop that it is tested against |
-//! | [`path`] | which instructions this processor has, and which kernels are used |
-//! | [`panel`](mod@panel) | the one inner kernel of the training step: C (+)= A·B for a narrow panel of columns |
-//! | [`elementwise`] | sums and the hidden units: loops that a compiler turns into vectors |
-//! | [`update`](mod@update) | the updates of the optimizers |
-//! | [`rows`] | kernels over the rows of a matrix: log-sum-exp, column sums, transposition |
-//! | [`bytes`] | rows of bytes, read as normalized numbers |
-//! | [`symmetric`] | products that are known to be symmetric, for half the work |
-//! | [`cholesky`](mod@cholesky) | A = L Lᵀ |
-//! | [`inverse_root`](mod@inverse_root) | A^(-1/2) of a symmetric matrix, by products alone |
-//! | [`peak`] | what this machine can multiply and read at most, for the roofline |
-//! | [`prefetch`](mod@prefetch) | asking for memory before it is needed, line by line while the kernel multiplies |
+//! | [`kernel`] | the products of the training step: C (+)= A·B for one tile of columns, and what they prefetch |
+//! | [`ops`] | loops over slices: elementwise, columns, rows, transposition, bytes, the optimizers' updates |
+//! | [`gather`] | where a batch of inputs comes from |
 //! | [`team`] | a team of threads that meets at barriers |
+//! | [`linalg`] | symmetric products, Cholesky, the inverse square root: what whitening needs |
+//! | [`peak`] | what this machine can multiply and read at most, for the roofline |
 //!
-//! `unsafe` stands in few places: `gemm.rs` and `scalar.rs` (the call into matrixmultiply), `panel/` (vector
-//! instructions), `prefetch.rs` (one instruction), and `path.rs` and `peak.rs` (the call of a function that was compiled for
-//! instructions that were detected at run time). Everything else is checked by the compiler.
+//! A module uses only those above it in this table. `unsafe` stands in few places: `gemm.rs` (the
+//! call into matrixmultiply), `kernel/` (vector instructions), and `isa.rs` and `peak.rs` (the call of a
+//! function that was compiled for instructions that were detected at run time). Everything else is
+//! checked by the compiler.
 
-pub mod bytes;
-pub mod cholesky;
-pub mod elementwise;
-mod functions;
+pub mod gather;
 pub mod gemm;
-pub mod inverse_root;
-pub mod panel;
-pub mod path;
+pub mod isa;
+pub mod kernel;
+pub mod linalg;
+pub mod matrix;
+pub mod ops;
 pub mod peak;
-pub mod prefetch;
-pub mod rows;
 pub mod scalar;
-pub mod symmetric;
 pub mod team;
-pub mod tensor;
-pub mod update;
 
 pub use gemm::{ShapeError, gemm};
-pub use path::Path;
+pub use isa::Isa;
+#[doc(hidden)]
+pub use isa::Isa as Path; // until the last caller is renamed
+pub use matrix::{Tensor, View, ViewMut};
 pub use scalar::Scalar;
-pub use tensor::{Tensor, View, ViewMut};

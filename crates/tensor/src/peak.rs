@@ -4,8 +4,11 @@
 //! each a multiply-add in every round, enough to fill two units of a latency of up to six cycles;
 //! nothing is loaded, so no kernel can be faster. The second adds up a slice; over a slice that
 //! fits a cache, that is the cache's bandwidth.
+//!
+//! The roofline of the bench crate is drawn from them. They stand here because a function that is
+//! compiled for detected instructions is called by `unsafe`, which this crate alone may use.
 
-use crate::path::{Kind, Path};
+use crate::isa::{Isa, Kind};
 
 /// Rounds of twelve vectors for one call of [`multiply_add`]: some tens of microseconds.
 const ROUNDS: usize = 10_000;
@@ -15,9 +18,9 @@ const SUMS: usize = 12;
 
 /// Does a fixed number of multiply-adds and returns how many floating-point operations they
 /// are (two each), and a number that depends on all of them, to be kept from the optimizer.
-pub fn multiply_add(path: Path) -> (f64, f32) {
-    let (lanes, sum) = match path.kind() {
-        // SAFETY: a path of this kind exists only where its instructions were detected.
+pub fn multiply_add(isa: Isa) -> (f64, f32) {
+    let (lanes, sum) = match isa.kind() {
+        // SAFETY: an `Isa` of this kind exists only where its instructions were detected.
         #[cfg(target_arch = "x86_64")]
         #[allow(unsafe_code)]
         Kind::Avx512 => (16, unsafe { multiply_add_avx512() }),
@@ -79,7 +82,7 @@ fn multiply_add_portable() -> f32 {
 }
 
 /// Reads all of `data` and returns its sum.
-pub fn read(path: Path, data: &[f32]) -> f32 {
+pub fn read(isa: Isa, data: &[f32]) -> f32 {
     #[inline(always)]
     fn body(data: &[f32]) -> f32 {
         let mut sums = [0.0_f32; 128];
@@ -104,8 +107,8 @@ pub fn read(path: Path, data: &[f32]) -> f32 {
         body(data)
     }
 
-    match path.kind() {
-        // SAFETY: a path of this kind exists only where its instructions were detected.
+    match isa.kind() {
+        // SAFETY: an `Isa` of this kind exists only where its instructions were detected.
         #[cfg(target_arch = "x86_64")]
         #[allow(unsafe_code)]
         Kind::Avx512 => unsafe { avx512(data) },
@@ -123,21 +126,21 @@ mod tests {
 
     #[test]
     fn the_loops_do_the_work_that_they_are_counted_for() {
-        for path in Path::available() {
-            let (operations, sum) = multiply_add(path);
+        for isa in Isa::available() {
+            let (operations, sum) = multiply_add(isa);
             // Every lane has stayed at its fixed point, 1 = 1/2 + 1/2; each lane is one of
             // `operations / 2 / ROUNDS` multiply-adds of a round.
-            assert_eq!(f64::from(sum), operations / 2.0 / ROUNDS as f64, "{path}");
+            assert_eq!(f64::from(sum), operations / 2.0 / ROUNDS as f64, "{isa}");
         }
     }
 
     #[test]
     fn nothing_is_left_out_when_memory_is_read() {
         let data: Vec<f32> = (0..1000).map(|i| i as f32).collect();
-        for path in Path::available() {
+        for isa in Isa::available() {
             for length in [0, 1, 127, 128, 129, 1000] {
                 let expected = (0..length).sum::<usize>() as f32;
-                assert_eq!(read(path, &data[..length]), expected, "{path}, {length}");
+                assert_eq!(read(isa, &data[..length]), expected, "{isa}, {length}");
             }
         }
     }

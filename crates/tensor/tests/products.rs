@@ -2,9 +2,8 @@
 //! kernels' tiles, every α and β that has a case of its own, and a C that holds NaN.
 
 use chainrule_tensor::gemm::reference;
-use chainrule_tensor::panel::{panel, panel_transposed};
-use chainrule_tensor::prefetch::Ahead;
-use chainrule_tensor::{Path, Scalar, Tensor, View, ViewMut, gemm};
+use chainrule_tensor::kernel::{matmul, matmul_transposed};
+use chainrule_tensor::{Isa, Scalar, Tensor, View, ViewMut, gemm};
 
 /// Numbers without a pattern, in -1..1, the same on every run.
 fn numbers<T: Scalar>(rows: usize, columns: usize, seed: usize) -> Tensor<T> {
@@ -84,14 +83,12 @@ fn shapes_that_do_not_fit_are_named_and_nothing_is_written() {
     let mut c = Tensor::from_fn(2, 5, |_, _| 7.0);
     let error = gemm(1.0, a.view(), b.view(), 0.0, c.view_mut()).unwrap_err();
     assert!(error.to_string().starts_with("cannot multiply 2 x 3 by 4 x 5 into 2 x 5"), "{error}");
-    assert!(
-        panel(Path::best(), a.view(), b.view(), c.view_mut(), false, &mut Ahead::new()).is_err()
-    );
+    assert!(matmul(Isa::best(), a.view(), b.view(), c.view_mut(), false).is_err());
     assert!(c.as_slice().iter().all(|&x| x == 7.0));
 }
 
-/// The panel kernel on one path, with A as it is and transposed, for one shape.
-fn check_panel(path: Path, m: usize, k: usize, n: usize) {
+/// The kernel of one ISA, with A as it is and transposed, for one shape.
+fn check_matmul(isa: Isa, m: usize, k: usize, n: usize) {
     for transposed in [false, true] {
         for accumulate in [false, true] {
             // Strides wider than the matrices: a kernel that strays reads what it must not.
@@ -114,21 +111,21 @@ fn check_panel(path: Path, m: usize, k: usize, n: usize) {
                 let (rows, stride) = (c.rows(), c.columns());
                 ViewMut::strided(c.as_mut_slice(), rows, n, stride, 1)
             }
-            panel(path, a, b, target(&mut got, n), accumulate, &mut Ahead::new()).unwrap();
+            matmul(isa, a, b, target(&mut got, n), accumulate).unwrap();
             let beta = if accumulate { 1.0 } else { 0.0 };
             reference(1.0, a, b, beta, target(&mut want, n)).unwrap();
-            assert_close(&got, &want, k, &format!("{path}: {m} x {k} x {n}, At {transposed}"));
+            assert_close(&got, &want, k, &format!("{isa}: {m} x {k} x {n}, At {transposed}"));
         }
     }
 }
 
 #[test]
-fn the_panel_kernel_is_its_definition_on_every_path() {
-    for path in Path::available() {
+fn matmul_is_its_definition_on_every_isa() {
+    for isa in Isa::available() {
         for m in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31, 257] {
             for k in [0, 1, 2, 3, 17, 128] {
                 for n in [0, 1, 15, 16, 17, 32, 47, 48, 49, 64, 96, 112] {
-                    check_panel(path, m, k, n);
+                    check_matmul(isa, m, k, n);
                 }
             }
         }
@@ -137,29 +134,29 @@ fn the_panel_kernel_is_its_definition_on_every_path() {
 
 #[test]
 fn an_element_of_a_product_has_the_same_bits_whatever_rows_stand_beside_it() {
-    for path in Path::available().into_iter().filter(|&path| path != Path::PORTABLE) {
+    for isa in Isa::available().into_iter().filter(|&isa| isa != Isa::PORTABLE) {
         // 53 columns are 48 in vectors and 5 beside them.
         let (a, b) = (numbers::<f32>(23, 77, 1), numbers::<f32>(77, 53, 2));
         let mut whole = Tensor::zeros(23, 53);
-        panel(path, a.view(), b.view(), whole.view_mut(), false, &mut Ahead::new()).unwrap();
+        matmul(isa, a.view(), b.view(), whole.view_mut(), false).unwrap();
         let few = numbers::<f32>(7, 77, 4);
         let mut dots = Tensor::zeros(23, 7);
-        panel_transposed(path, a.view(), few.view(), dots.view_mut(), false).unwrap();
+        matmul_transposed(isa, a.view(), few.view(), dots.view_mut(), false).unwrap();
         for i in 0..23 {
             let row = View::new(a.row(i), 1, 77);
             let mut alone = Tensor::zeros(1, 53);
-            panel(path, row, b.view(), alone.view_mut(), false, &mut Ahead::new()).unwrap();
-            assert_eq!(alone.as_slice(), whole.row(i), "{path}: row {i}");
+            matmul(isa, row, b.view(), alone.view_mut(), false).unwrap();
+            assert_eq!(alone.as_slice(), whole.row(i), "{isa}: row {i}");
             let mut alone = Tensor::zeros(1, 7);
-            panel_transposed(path, row, few.view(), alone.view_mut(), false).unwrap();
-            assert_eq!(alone.as_slice(), dots.row(i), "{path}: row {i}, transposed");
+            matmul_transposed(isa, row, few.view(), alone.view_mut(), false).unwrap();
+            assert_eq!(alone.as_slice(), dots.row(i), "{isa}: row {i}, transposed");
         }
     }
 }
 
 #[test]
-fn the_transposed_kernel_is_its_definition_on_every_path() {
-    for path in Path::available() {
+fn matmul_transposed_is_its_definition_on_every_isa() {
+    for isa in Isa::available() {
         for m in [0, 1, 2, 3, 4, 5, 7, 64, 65] {
             for k in [0, 1, 4, 8, 15, 16, 17, 31, 33, 48, 128] {
                 for n in [0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 15] {
@@ -172,10 +169,10 @@ fn the_transposed_kernel_is_its_definition_on_every_path() {
                         if !accumulate {
                             got.as_mut_slice().fill(f32::NAN);
                         }
-                        panel_transposed(path, a, b, got.view_mut(), accumulate).unwrap();
+                        matmul_transposed(isa, a, b, got.view_mut(), accumulate).unwrap();
                         let beta = if accumulate { 1.0 } else { 0.0 };
                         reference(1.0, a, b.t(), beta, want.view_mut()).unwrap();
-                        let what = format!("{path}: {m} x {k} x {n}, transposed");
+                        let what = format!("{isa}: {m} x {k} x {n}, transposed");
                         assert_close(&got, &want, k, &what);
                     }
                 }

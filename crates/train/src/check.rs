@@ -193,7 +193,7 @@ fn unbridled(config: &Config, batch_size: usize) -> Config {
 
 fn by_heart(ready: &Ready) -> Result<ByHeart, Error> {
     let Ready { config, model, prepared, .. } = ready;
-    let kernel = ready.engine.path();
+    let kernel = ready.engine.isa();
     let train = &prepared.split.train;
     let some = &train[..BY_HEART.min(train.len())];
     // Batches of about one size: a batch normalization cannot do with one image.
@@ -242,7 +242,7 @@ fn gradient(Ready { config, model, engine, prepared }: &Ready) -> Result<Vec<Row
         l2: config.reg,
     };
     let elements = Elements::Few(ELEMENTS);
-    Ok(training.check("network", &exact, elements, engine.path(), engine.threads())?)
+    Ok(training.check("network", &exact, elements, engine.isa(), engine.threads())?)
 }
 
 fn updates(Ready { config, engine, prepared, .. }: &mut Ready) -> Result<Updates, Error> {

@@ -82,7 +82,7 @@ pub enum Error {
     Team(#[from] chainrule_tensor::team::TeamError),
     /// `CHAINRULE_KERNEL` names no kernels that this machine has.
     #[error(transparent)]
-    Path(#[from] chainrule_tensor::path::PathError),
+    Path(#[from] chainrule_tensor::isa::IsaError),
     /// A number of the training is no longer finite.
     #[error(
         "the loss is {loss} at iteration {iteration} (epoch {epoch}) with learning rate \

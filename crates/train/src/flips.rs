@@ -10,7 +10,7 @@ use std::f64::consts::LN_2;
 use chainrule_data::{Augmented, Changes, Images, Pixels};
 use chainrule_nn::{Engine, Evaluation};
 use chainrule_tensor::Tensor;
-use chainrule_tensor::rows::{argmax, log_sum_exp};
+use chainrule_tensor::ops::rows::{argmax, log_sum_exp};
 
 use crate::Error;
 

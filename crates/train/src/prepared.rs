@@ -12,7 +12,7 @@ use chainrule_data::{
     Split, Whitening, epoch_order,
 };
 use chainrule_nn::{Diverged, Engine, Evaluation, Optimizer, SoftmaxClassifier, Step};
-use chainrule_tensor::Path;
+use chainrule_tensor::Isa;
 use chainrule_tensor::team::Team;
 
 use crate::config::{ConfigError, Normalize};
@@ -85,7 +85,7 @@ impl<'a> Prepared<'a> {
     pub fn whiten(
         &mut self,
         config: &Config,
-        path: Path,
+        isa: Isa,
         mut progress: impl FnMut(&str),
     ) -> Result<(), Error> {
         let Some(regularizer) = config.zca else { return Ok(()) };
@@ -101,7 +101,7 @@ impl<'a> Prepared<'a> {
             ))));
         }
         let plain = self.train_rows();
-        let team = (path, Team::new(config.threads)?);
+        let team = (isa, Team::new(config.threads)?);
         let tell = |step: &str| progress(&format!("whitening the images: {step}"));
         let shape = images.shape();
         let whitening = Whitening::fit(&plain, shape, &self.split.train, regularizer, team, tell)?;

@@ -232,7 +232,7 @@ pub struct Provenance {
 }
 
 impl Provenance {
-    fn of(data: &Data, kernel: chainrule_tensor::Path) -> Self {
+    fn of(data: &Data, kernel: chainrule_tensor::Isa) -> Self {
         Self {
             chainrule: env!("CARGO_PKG_VERSION").into(),
             commit: env!("CHAINRULE_COMMIT").into(),
@@ -318,7 +318,7 @@ pub(crate) fn ready<'a>(
         Some(ModelFile { classifier, normalization, .. }) => (classifier, Some(normalization)),
         None => (config.classifier(images.dim(), images.classes())?, None),
     };
-    let kernel = chainrule_tensor::Path::from_environment()?;
+    let kernel = chainrule_tensor::Isa::from_environment()?;
     let engine = engine(&config, &model, kernel)?;
     let mut prepared = Prepared::new(&config, &data.dataset, normalization)?;
     prepared.whiten(&config, kernel, progress)?;
@@ -352,7 +352,7 @@ pub fn start(
     let clock = Instant::now();
     let ready = ready(config, data, |step| observer.preparing(step))?;
     let Ready { config, model, engine, prepared } = ready;
-    let provenance = Provenance::of(data, engine.path());
+    let provenance = Provenance::of(data, engine.isa());
     let out = folder.path();
     record(out, &config, &provenance)?;
     let layers = model.depth();
@@ -399,7 +399,7 @@ pub fn resume(
     if config.epochs < begun {
         return Err(refuse(format!("epochs is {}, and epoch {begun} has begun", config.epochs)));
     }
-    let kernel = chainrule_tensor::Path::from_environment()?;
+    let kernel = chainrule_tensor::Isa::from_environment()?;
     let (then, now) = (&state.provenance, Provenance::of(data, kernel));
     if now.kernel != then.kernel {
         return Err(refuse(format!(
@@ -407,7 +407,7 @@ pub fn resume(
              the processor has them",
             then.kernel,
             now.kernel,
-            chainrule_tensor::path::VARIABLE,
+            chainrule_tensor::isa::VARIABLE,
             then.kernel
         )));
     }
@@ -455,9 +455,9 @@ pub fn resume(
 pub(crate) fn engine(
     config: &Config,
     model: &SoftmaxClassifier,
-    kernel: chainrule_tensor::Path,
+    kernel: chainrule_tensor::Isa,
 ) -> Result<Engine, Error> {
-    let mut engine = Engine::with_path(model, config.batch_size, config.threads, kernel)?;
+    let mut engine = Engine::with_isa(model, config.batch_size, config.threads, kernel)?;
     engine.set_regularization(config.regularization());
     engine.set_average(config.average);
     engine.set_clip_norm(config.clip_norm);
@@ -827,7 +827,7 @@ impl Running<'_> {
         )?;
         let best = self.best.take().expect("the weights at iteration 0 were measured");
         let plain = self.prepared.plain(&best.model);
-        let mut engine = Engine::with_path(&plain, 1, self.engine.threads(), self.engine.path())?;
+        let mut engine = Engine::with_isa(&plain, 1, self.engine.threads(), self.engine.isa())?;
         let plain = self.prepared.test(&mut engine);
         let Dataset { test: images, classes, .. } = self.prepared.dataset;
         let (test, test_accuracy_plain) = if self.config.test_flips {
@@ -855,7 +855,7 @@ impl Running<'_> {
             hidden_dim: self.config.hidden_dim.clone(),
             seed: self.config.seed,
             threads: self.engine.threads(),
-            kernel: self.engine.path().to_string(),
+            kernel: self.engine.isa().to_string(),
             data: self.provenance.data.clone(),
         };
         let mut json = serde_json::to_vec_pretty(&summary).expect("a summary is an object");

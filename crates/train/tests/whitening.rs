@@ -4,7 +4,7 @@ use std::path::Path;
 
 use chainrule_data::{Dataset, Images, Shape};
 use chainrule_nn::Engine;
-use chainrule_tensor::bytes::Rows;
+use chainrule_tensor::gather::Rows;
 use chainrule_train::config::Normalize;
 use chainrule_train::{
     Checkpoint, Config, Data, ModelFile, Observer, Prepared, Quiet, RunFolder, resume, run,
@@ -59,13 +59,13 @@ fn trained(config: &Config) -> tempfile::TempDir {
 #[test]
 fn the_file_of_a_whitened_run_gives_the_same_scores_on_plain_pixels() {
     let (folder, data, config) = (trained(&config()), data(), config());
-    let path = chainrule_tensor::Path::best();
+    let path = chainrule_tensor::Isa::best();
     let mut prepared = Prepared::new(&config, &data.dataset, None).unwrap();
     let plain = ModelFile::load(&folder.path().join("last.safetensors")).unwrap();
     assert_eq!(plain.normalization, prepared.normalization);
     let all: Vec<u32> = (0..400).collect();
     let scores = |model, prepared: &Prepared| {
-        Engine::with_path(model, 16, 1, path).unwrap().scores(&prepared.pixels(), &all)
+        Engine::with_isa(model, 16, 1, path).unwrap().scores(&prepared.pixels(), &all)
     };
     let on_plain = scores(&plain.classifier, &prepared);
     prepared.whiten(&config, path, |_| ()).unwrap();
@@ -95,7 +95,7 @@ fn contrast_is_part_of_the_file_and_of_what_reads_it() {
         let n = pixels.len() as f64;
         let own = pixels.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
         let variance = pixels.iter().map(|&x| (f64::from(x) - own).powi(2)).sum::<f64>() / n;
-        let path = chainrule_tensor::Path::best();
+        let path = chainrule_tensor::Isa::best();
         Rows::gather(&prepared.test_rows(), path, &[i], 0..SHAPE.dim(), &mut row);
         for (j, found) in row.iter().enumerate() {
             let x = (f64::from(pixels[j]) - own) / (variance + 10.0).sqrt();
@@ -106,7 +106,7 @@ fn contrast_is_part_of_the_file_and_of_what_reads_it() {
     // And the training part of it has mean 0 and variance 1.
     let (mut sum, mut square) = (0.0, 0.0);
     for &i in &prepared.split.train {
-        let path = chainrule_tensor::Path::best();
+        let path = chainrule_tensor::Isa::best();
         Rows::gather(&prepared.train_rows(), path, &[i], 0..SHAPE.dim(), &mut row);
         sum += row[17];
         square += row[17] * row[17];

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use chainrule_bench::{INPUTS, Work, threads, warn_if_busy};
 use chainrule_tensor::team::Team;
-use chainrule_tensor::{Path, peak};
+use chainrule_tensor::{Isa, peak};
 use clap::Parser;
 
 /// Batch and hidden width.
@@ -30,17 +30,17 @@ struct Args {
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let path = Path::from_environment()?;
+    let isa = Isa::from_environment()?;
     warn_if_busy();
-    println!("kernels: {path}\n");
+    println!("kernels: {isa}\n");
 
     let mut peaks = vec![];
     for threads in threads() {
         let team = Team::new(threads)?;
-        let operations = multiply_adds(&team, path, args.seconds);
+        let operations = multiply_adds(&team, isa, args.seconds);
         print!("{threads} threads: {:6.0} GFLOP/s", operations / 1e9);
         for (name, bytes) in SIZES {
-            let speed = bandwidth(&team, path, bytes, args.seconds);
+            let speed = bandwidth(&team, isa, bytes, args.seconds);
             print!(", {name} {:.0} GB/s", speed / 1e9);
         }
         println!();
@@ -83,18 +83,18 @@ fn best_speed(team: &Team, seconds: f64, work: impl Fn(usize) -> f64 + Sync) -> 
     (0..3).map(|_| once()).fold(0.0, f64::max)
 }
 
-fn multiply_adds(team: &Team, path: Path, seconds: f64) -> f64 {
+fn multiply_adds(team: &Team, isa: Isa, seconds: f64) -> f64 {
     best_speed(team, seconds, |_| {
-        let (operations, sum) = peak::multiply_add(path);
+        let (operations, sum) = peak::multiply_add(isa);
         black_box(sum);
         operations
     })
 }
 
-fn bandwidth(team: &Team, path: Path, bytes: usize, seconds: f64) -> f64 {
+fn bandwidth(team: &Team, isa: Isa, bytes: usize, seconds: f64) -> f64 {
     let data: Vec<_> = (0..team.size()).map(|_| vec![1.0_f32; bytes / size_of::<f32>()]).collect();
     best_speed(team, seconds, |rank| {
-        black_box(peak::read(path, black_box(&data[rank])));
+        black_box(peak::read(isa, black_box(&data[rank])));
         bytes as f64
     })
 }

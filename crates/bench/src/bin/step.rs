@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use chainrule_bench::Work;
-use chainrule_tensor::Path;
+use chainrule_tensor::Isa;
 use clap::Parser;
 use serde_json::json;
 
@@ -47,7 +47,7 @@ fn main() -> anyhow::Result<()> {
     };
     once();
     let version = format!("Chainrule {}", env!("CARGO_PKG_VERSION"));
-    say(&json!({"version": version, "setting": Path::from_environment()?.to_string()}))?;
+    say(&json!({"version": version, "setting": Isa::from_environment()?.to_string()}))?;
 
     for line in io::stdin().lines() {
         let line = line?;

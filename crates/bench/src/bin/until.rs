@@ -112,8 +112,8 @@ fn main() -> anyhow::Result<()> {
 fn ours(args: &Args, config: &Config, dataset: &Dataset) -> anyhow::Result<Vec<Reading>> {
     let train = &dataset.train;
     let model = config.classifier(train.dim(), train.classes())?;
-    let kernels = chainrule_tensor::Path::from_environment()?;
-    let mut engine = Engine::with_path(&model, config.batch_size, config.threads, kernels)?;
+    let kernels = chainrule_tensor::Isa::from_environment()?;
+    let mut engine = Engine::with_isa(&model, config.batch_size, config.threads, kernels)?;
     let prepared = Prepared::new(config, dataset, None)?;
     let images = prepared.pixels();
 

@@ -101,9 +101,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     model.check_images(&file, images)?;
     super::note_missing_normalization(&model, &file);
     let prepared = Prepared::new(&config, &data.dataset, Some(model.normalization))?;
-    let path = chainrule_tensor::Path::from_environment()?;
+    let path = chainrule_tensor::Isa::from_environment()?;
     let threads = chainrule_train::threads(usize::from(args.threads));
-    let mut engine = Engine::with_path(&model.classifier, 1, threads, path)?;
+    let mut engine = Engine::with_isa(&model.classifier, 1, threads, path)?;
     let test = &data.dataset.test;
     let (name, images, pixels, rows) = match args.split {
         Split::Train => ("train", images, prepared.train_rows(), prepared.split.train.clone()),

@@ -87,9 +87,9 @@ impl Predictor {
                 file.display()
             );
         };
-        let path = chainrule_tensor::Path::from_environment()?;
+        let path = chainrule_tensor::Isa::from_environment()?;
         // One picture at a time is less work than to wake a second thread for it.
-        let engine = Engine::with_path(&model.classifier, 1, 1, path)?;
+        let engine = Engine::with_isa(&model.classifier, 1, 1, path)?;
         let (scale, shift) = model.normalization.scale_shift(inputs)?;
         let contrast = model.normalization.contrast().copied();
         Ok(Self { engine, shape, scale, shift, contrast })

@@ -190,10 +190,10 @@ impl Subject {
         if rows.is_empty() {
             return Err(format!("the run has no {} images", self.set()));
         }
-        let path = chainrule_tensor::Path::from_environment().map_err(|error| sentence(&error))?;
+        let path = chainrule_tensor::Isa::from_environment().map_err(|error| sentence(&error))?;
         // Of a run beside others no more threads than it had.
         let threads = chainrule_train::threads(0).min(config.threads.max(1));
-        let mut engine = Engine::with_path(&model.classifier, 1, threads, path)
+        let mut engine = Engine::with_isa(&model.classifier, 1, threads, path)
             .map_err(|error| sentence(&error))?;
         let probabilities = if config.test_flips && self.run.summary.is_some() {
             let logarithms = flips::log_probabilities(&mut engine, pixels, images, &rows);

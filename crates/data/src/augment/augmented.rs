@@ -6,9 +6,9 @@
 
 use std::ops::Range;
 
-use chainrule_tensor::bytes::{ByteRows, Rows, normalize};
-use chainrule_tensor::prefetch::Ahead;
-use chainrule_tensor::{Path, Scalar};
+use chainrule_tensor::gather::Rows;
+use chainrule_tensor::ops::bytes::{ByteRows, normalize};
+use chainrule_tensor::{Isa, Scalar};
 
 use super::draw::Changes;
 use super::lines::{Lines, PIECE};
@@ -90,7 +90,7 @@ impl<T: Scalar> Rows<T> for Augmented<'_> {
         self.pixels.shape().dim()
     }
 
-    fn gather(&self, path: Path, rows: &[u32], columns: Range<usize>, out: &mut [T]) {
+    fn gather(&self, isa: Isa, rows: &[u32], columns: Range<usize>, out: &mut [T]) {
         assert_eq!(out.len(), rows.len() * columns.len());
         let (shape, width) = (self.pixels.shape(), columns.len());
         for start in columns.clone().step_by(PIECE) {
@@ -115,13 +115,13 @@ impl<T: Scalar> Rows<T> for Augmented<'_> {
                         let of = (&scale[piece.clone()], &shift[piece.clone()]);
                         let written = usual
                             .as_ref()
-                            .is_some_and(|lines| lines.write(path, images, row, change, of, out));
+                            .is_some_and(|lines| lines.write(isa, images, row, change, of, out));
                         if !written {
                             let mut bytes = [0; PIECE];
                             let bytes = &mut bytes[..piece.len()];
                             change.write(images.image(row), shape, piece.clone(), bytes);
                             let bytes = ByteRows::new(bytes, of.0, of.1);
-                            normalize(path, &bytes, &[0], &(0..piece.len()), out);
+                            normalize(isa, &bytes, &[0], &(0..piece.len()), out);
                         }
                     }
                     Pixels::Floats(images) => {
@@ -140,12 +140,12 @@ impl<T: Scalar> Rows<T> for Augmented<'_> {
         }
     }
 
-    fn soon(&self, rows: &[u32], columns: Range<usize>, ahead: &mut Ahead) {
+    fn prefetch(&self, rows: &[u32], columns: Range<usize>) {
         let Shape { width, .. } = self.pixels.shape();
         for &row in rows {
             let (down, right) = self.changes.each[row as usize].shift;
             let by = isize::from(down) * width as isize + isize::from(right);
-            self.pixels.soon_moved(row, &columns, by, ahead);
+            self.pixels.prefetch_moved(row, &columns, by);
         }
     }
 }

@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
-use chainrule_tensor::bytes::{LINE, normalize_lines};
-use chainrule_tensor::{Path, Scalar};
+use chainrule_tensor::ops::bytes::{LINE, normalize_lines};
+use chainrule_tensor::{Isa, Scalar};
 
 use super::change::{Change, reflect};
 use crate::{Images, Shape};
@@ -42,7 +42,7 @@ impl Lines {
     /// Whether that could be done: the first and the last of all lines have none beside them.
     pub fn write<T: Scalar>(
         &self,
-        path: Path,
+        isa: Isa,
         images: &Images,
         row: usize,
         change: Change,
@@ -63,7 +63,7 @@ impl Lines {
                 _ => return false,
             }
         }
-        normalize_lines(path, pixels, &starts[..self.n], change.flip, scale, shift, out);
+        normalize_lines(isa, pixels, &starts[..self.n], change.flip, scale, shift, out);
         for (at, of) in change.reflected(LINE) {
             let at = if change.flip { LINE - 1 - at } else { at };
             for (i, line) in lines.iter().enumerate() {

@@ -8,11 +8,11 @@
 //! As P is linear, a first layer W on whitened pixels is the layer W P on plain ones
 //! ([`Whitening::fold`]), and nobody who uses the network need know of it.
 
-use chainrule_tensor::bytes::Rows;
-use chainrule_tensor::inverse_root::inverse_root;
-use chainrule_tensor::symmetric::{lower_product, mirror};
+use chainrule_tensor::gather::Rows;
+use chainrule_tensor::linalg::inverse_root::inverse_root;
+use chainrule_tensor::linalg::symmetric::{lower_product, mirror};
 use chainrule_tensor::team::Team;
-use chainrule_tensor::{Path, Tensor, View, ViewMut, gemm};
+use chainrule_tensor::{Isa, Tensor, View, ViewMut, gemm};
 
 use crate::{Error, FloatImages, Shape};
 
@@ -29,7 +29,7 @@ pub struct Whitening {
     /// (dim, dim), symmetric.
     matrix: Tensor<f32>,
     shape: Shape,
-    path: Path,
+    isa: Isa,
     team: Team,
 }
 
@@ -50,12 +50,12 @@ impl Whitening {
         shape: Shape,
         training: &[u32],
         regularizer: f64,
-        (path, team): (Path, Team),
+        (isa, team): (Isa, Team),
         mut progress: impl FnMut(&str),
     ) -> Result<Self, Error> {
         assert!(regularizer >= LEAST_REGULARIZER, "a regularizer of {regularizer}");
         progress("the covariance of their pixels");
-        let mut covariance = covariance(images, training, path, &team);
+        let mut covariance = covariance(images, training, isa, &team);
         // Standardized pixels have variance 1, but for those that have none.
         let constant = (0..shape.dim()).find(|&i| covariance.row(i)[i] < 0.5);
         if let Some(at) = constant {
@@ -79,7 +79,7 @@ impl Whitening {
             ))
         })?;
         let matrix = Tensor::from_fn(root.rows(), root.rows(), |i, j| root.row(i)[j] as f32);
-        Ok(Self { matrix, shape, path, team })
+        Ok(Self { matrix, shape, isa, team })
     }
 
     /// The first `n` of the standardized `images`, whitened.
@@ -90,7 +90,7 @@ impl Whitening {
             let first = chunk * WHITENED;
             let rows: Vec<u32> = (first..first + out.len() / dim).map(|row| row as u32).collect();
             let mut plain = vec![0.0; out.len()];
-            images.gather(self.path, &rows, 0..dim, &mut plain);
+            images.gather(self.isa, &rows, 0..dim, &mut plain);
             self.times_matrix(&plain, out);
         });
         FloatImages::new(values, self.shape)
@@ -115,14 +115,14 @@ impl Whitening {
 }
 
 /// Xᵀ X / n over the `training` rows X, whose mean is 0.
-fn covariance(images: &impl Rows<f64>, training: &[u32], path: Path, team: &Team) -> Tensor<f64> {
+fn covariance(images: &impl Rows<f64>, training: &[u32], isa: Isa, team: &Team) -> Tensor<f64> {
     let dim = images.columns();
     let mut sum = Tensor::zeros(dim, dim);
     let mut x = vec![0.0; SUMMED * dim];
     for training in training.chunks(SUMMED) {
         let x = &mut x[..training.len() * dim];
         team.share(training.iter().zip(x.chunks_mut(dim)), |(&row, x)| {
-            images.gather(path, &[row], 0..dim, x);
+            images.gather(isa, &[row], 0..dim, x);
         });
         let x = View::new(x, training.len(), dim);
         lower_product(x.t(), x, 1.0, &mut sum, team);

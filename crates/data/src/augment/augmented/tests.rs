@@ -1,4 +1,4 @@
-use chainrule_tensor::Path;
+use chainrule_tensor::Isa;
 
 use super::*;
 use crate::augment::change::Change;
@@ -20,7 +20,7 @@ fn collect(pixels: Pixels, changes: &Changes, row: u32, block: usize) -> Vec<f32
     for start in (0..dim).step_by(block) {
         let columns = start..(start + block).min(dim);
         let mut out = vec![f32::NAN; columns.len()];
-        rows.gather(Path::best(), &[row], columns, &mut out);
+        rows.gather(Isa::best(), &[row], columns, &mut out);
         all.extend(out);
     }
     all

@@ -1,4 +1,4 @@
-use chainrule_tensor::bytes::ByteRows;
+use chainrule_tensor::ops::bytes::ByteRows;
 
 use super::*;
 use crate::{Images, Normalization};
@@ -23,7 +23,7 @@ fn fit(images: &Images, n: u32, regularizer: f64, threads: usize) -> Result<Whit
     let training: Vec<u32> = (0..n).collect();
     let (scale, shift) = scaled(images, &training);
     let rows = ByteRows::new(images.pixels(), &scale, &shift);
-    let team = (Path::best(), Team::new(threads).unwrap());
+    let team = (Isa::best(), Team::new(threads).unwrap());
     Whitening::fit(&rows, images.shape(), &training, regularizer, team, |_| ())
 }
 
@@ -63,8 +63,8 @@ fn whitened_pixels_covary_as_the_regularizer_leaves_them_and_are_the_same_bits_o
 
     // Cov (C + εI) = C, where Cov is what is left of the covariance C.
     let team = Team::new(1).unwrap();
-    let before = covariance(&rows, &training, Path::best(), &team);
-    let after = covariance(&whitened[0], &training, Path::best(), &team);
+    let before = covariance(&rows, &training, Isa::best(), &team);
+    let after = covariance(&whitened[0], &training, Isa::best(), &team);
     assert!(before.row(0)[1] > 0.5, "these pixels tell of each other");
     let mut regular = before.clone();
     (0..shape.dim()).for_each(|i| regular.row_mut(i)[i] += regularizer);
@@ -87,7 +87,7 @@ fn folded_weights_do_to_plain_pixels_what_they_did_to_whitened_ones() {
     let whitened = whitening.apply(&rows, 300);
     for row in 0..300 {
         let mut plain = vec![0.0f32; 40];
-        rows.gather(Path::best(), &[row], 0..40, &mut plain);
+        rows.gather(Isa::best(), &[row], 0..40, &mut plain);
         let times = |weights: &[f32], x: &[f32]| -> Vec<f32> {
             let each = weights.chunks(40).map(|w| w.iter().zip(x).map(|(w, x)| w * x).sum());
             each.collect()

@@ -1,9 +1,9 @@
 //! Which instructions this processor has, and so which kernels are used.
 //!
-//! A [`Path`] is chosen once, at run time. It decides two things: which version of each kernel
-//! runs, and how a weight matrix is cut into column tiles. Results are the same bits on every run
-//! and on any number of threads *of one path*; another path may round differently, because it
-//! multiplies and adds in one rounding (FMA) where the other takes two.
+//! An [`Isa`] (instruction set architecture) is chosen once, at run time. It decides two things:
+//! which version of each kernel runs, and how a weight matrix is cut into column tiles. Results are
+//! the same bits on every run and on any number of threads *of one ISA*; another may round
+//! differently, because it multiplies and adds in one rounding (FMA) where the other takes two.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,9 +11,9 @@ use std::str::FromStr;
 /// A set of kernels that this processor can run.
 ///
 /// There is no way to make one by hand: a value of this type is the proof that its instructions
-/// were detected, which is what makes the calls in [`panel`](mod@crate::panel) sound.
+/// were detected, which is what makes the calls in [`kernel`](mod@crate::kernel) sound.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
-pub struct Path(Kind);
+pub struct Isa(Kind);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // the other two are x86 alone
@@ -23,62 +23,62 @@ pub(crate) enum Kind {
     Avx512,
 }
 
-/// The environment variable that forces a path: `portable`, `avx2` or `avx512`.
+/// The environment variable that forces an ISA: `portable`, `avx2` or `avx512`.
 pub const VARIABLE: &str = "CHAINRULE_KERNEL";
 
-/// A path that was asked for by name and is not to be had.
+/// An ISA that was asked for by name and cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PathError {
-    /// No path has this name.
-    #[error("{VARIABLE}={0} names no kernel path; it may be portable, avx2 or avx512")]
+pub enum IsaError {
+    /// No ISA has this name.
+    #[error("{VARIABLE}={0} names no kernels: use portable, avx2 or avx512")]
     Unknown(String),
     /// The processor lacks the instructions.
-    #[error("{VARIABLE}={name}: this processor cannot run it; it has {available}")]
+    #[error("{VARIABLE}={name}: this processor cannot run it: use {available}")]
     Unavailable {
-        /// The path that was asked for.
+        /// The ISA that was asked for.
         name: String,
         /// Those that it may be.
         available: String,
     },
 }
 
-impl Path {
+impl Isa {
     /// Plain Rust, and matrixmultiply for products: runs everywhere, and is the reference.
-    pub const PORTABLE: Path = Path(Kind::Portable);
+    pub const PORTABLE: Isa = Isa(Kind::Portable);
 
-    /// Every path that this processor can run, the best last.
-    pub fn available() -> Vec<Path> {
-        let mut paths = vec![Path::PORTABLE];
+    /// Every ISA that this processor can run, the best last.
+    pub fn available() -> Vec<Isa> {
+        let mut isas = vec![Isa::PORTABLE];
         #[cfg(target_arch = "x86_64")]
         {
             if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                paths.push(Path(Kind::Avx2));
+                isas.push(Isa(Kind::Avx2));
                 if is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl")
                 {
-                    paths.push(Path(Kind::Avx512));
+                    isas.push(Isa(Kind::Avx512));
                 }
             }
         }
-        paths
+        isas
     }
 
-    /// The path that `CHAINRULE_KERNEL` names, or else the best that there is.
+    /// The ISA that `CHAINRULE_KERNEL` names, or else the best that there is.
     ///
     /// # Errors
-    /// If the variable names no path, or one that this processor cannot run.
-    pub fn from_environment() -> Result<Path, PathError> {
+    /// If the variable names no ISA, or one that this processor cannot run.
+    pub fn from_environment() -> Result<Isa, IsaError> {
         match std::env::var(VARIABLE) {
             Ok(name) if !name.is_empty() => name.parse(),
-            _ => Ok(Path::best()),
+            _ => Ok(Isa::best()),
         }
     }
 
-    /// The best path that this processor can run.
-    pub fn best() -> Path {
-        *Path::available().last().expect("the portable path is always there")
+    /// The best ISA that this processor can run.
+    pub fn best() -> Isa {
+        *Isa::available().last().expect("the portable one is always there")
     }
 
     pub(crate) fn kind(self) -> Kind {
@@ -105,7 +105,7 @@ impl Path {
     }
 }
 
-impl fmt::Display for Path {
+impl fmt::Display for Isa {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(match self.0 {
             Kind::Portable => "portable",
@@ -115,34 +115,34 @@ impl fmt::Display for Path {
     }
 }
 
-impl FromStr for Path {
-    type Err = PathError;
+impl FromStr for Isa {
+    type Err = IsaError;
 
-    fn from_str(name: &str) -> Result<Path, PathError> {
+    fn from_str(name: &str) -> Result<Isa, IsaError> {
         if !["portable", "avx2", "avx512"].contains(&name) {
-            return Err(PathError::Unknown(name.to_owned()));
+            return Err(IsaError::Unknown(name.to_owned()));
         }
-        let found = Path::available().into_iter().find(|path| path.to_string() == name);
-        found.ok_or_else(|| PathError::Unavailable {
+        let found = Isa::available().into_iter().find(|isa| isa.to_string() == name);
+        found.ok_or_else(|| IsaError::Unavailable {
             name: name.to_owned(),
-            available: Path::available().iter().map(Path::to_string).collect::<Vec<_>>().join(", "),
+            available: Isa::available().iter().map(Isa::to_string).collect::<Vec<_>>().join(", "),
         })
     }
 }
 
-/// Compiles one loop once for each path, and calls the version that the given [`Path`] names.
+/// Compiles one loop once for each ISA, and calls the version that the given [`Isa`] names.
 ///
 /// The body is ordinary safe Rust. What the compiler may turn it into differs: 16 numbers at a
 /// time where AVX-512 was detected, 8 with AVX2, 4 or fewer elsewhere. Multiplications and
 /// additions are never fused by the compiler, so every version returns the same bits.
-macro_rules! for_each_path {
+macro_rules! for_each_isa {
     ($(#[$attribute:meta])* $visibility:vis fn $name:ident<T: Scalar $(, $I:ident: $bound:path)?>(
         $($argument:ident: $type:ty),* $(,)?
     ) $(-> $result:ty)? $body:block) => {
         $(#[$attribute])*
         #[allow(clippy::too_many_arguments)] // coefficients, each with its name in the formula
         $visibility fn $name<T: $crate::Scalar $(, $I: $bound)?>(
-            path: $crate::Path, $($argument: $type),*
+            isa: $crate::Isa, $($argument: $type),*
         ) $(-> $result)? {
             #[inline(always)]
             fn body<T: $crate::Scalar $(, $I: $bound)?>($($argument: $type),*) $(-> $result)? $body
@@ -159,36 +159,36 @@ macro_rules! for_each_path {
                 body($($argument),*)
             }
 
-            match path.kind() {
-                // SAFETY: a path of this kind exists only where its instructions were detected.
+            match isa.kind() {
+                // SAFETY: an `Isa` of this kind exists only where its instructions were detected.
                 #[cfg(target_arch = "x86_64")]
                 #[allow(unsafe_code)]
-                $crate::path::Kind::Avx512 => unsafe { avx512($($argument),*) },
+                $crate::isa::Kind::Avx512 => unsafe { avx512($($argument),*) },
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
                 #[allow(unsafe_code)]
-                $crate::path::Kind::Avx2 => unsafe { avx2($($argument),*) },
+                $crate::isa::Kind::Avx2 => unsafe { avx2($($argument),*) },
                 _ => body($($argument),*),
             }
         }
     };
 }
-pub(crate) use for_each_path;
+pub(crate) use for_each_isa;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_found_by_the_name_that_it_prints() {
-        for path in Path::available() {
-            assert_eq!(path.to_string().parse(), Ok(path));
+    fn an_isa_is_found_by_the_name_that_it_prints() {
+        for isa in Isa::available() {
+            assert_eq!(isa.to_string().parse(), Ok(isa));
         }
     }
 
     #[test]
-    fn a_misspelt_path_is_an_error_and_not_the_default() {
-        let error = "avx1024".parse::<Path>().unwrap_err().to_string();
+    fn a_misspelled_isa_is_an_error_and_not_the_default() {
+        let error = "avx1024".parse::<Isa>().unwrap_err().to_string();
         assert!(error.contains("avx1024") && error.contains("portable"), "{error}");
     }
 }

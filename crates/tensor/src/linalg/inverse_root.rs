@@ -20,8 +20,8 @@
 
 use std::ops::Range;
 
-use crate::cholesky::cholesky;
-use crate::symmetric::{lower_product, mirror};
+use crate::linalg::cholesky::cholesky;
+use crate::linalg::symmetric::{lower_product, mirror};
 use crate::team::Team;
 use crate::{Tensor, ViewMut, gemm};
 

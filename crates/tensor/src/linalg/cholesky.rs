@@ -4,7 +4,7 @@
 //! it by substitution, and then all that is to the right loses the product of what was found
 //! (Golub & Van Loan 2013, "Matrix Computations", section 4.2).
 
-use crate::symmetric::lower_product;
+use crate::linalg::symmetric::lower_product;
 use crate::team::Team;
 use crate::{Tensor, View};
 

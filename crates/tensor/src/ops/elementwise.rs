@@ -1,12 +1,9 @@
-//! Loops over slices: sums, and what hidden units compute.
-//!
-//! Each is one pass over memory, compiled for every [`Path`](crate::Path), and returns the same
-//! bits on each of them.
+//! Elementwise loops and sums: what hidden units compute, and what is summed over a layer.
 
 use crate::Scalar;
-use crate::path::for_each_path;
+use crate::isa::for_each_isa;
 
-for_each_path! {
+for_each_isa! {
     /// `sum += term`, element by element.
     ///
     /// # Panics
@@ -19,7 +16,7 @@ for_each_path! {
     }
 }
 
-for_each_path! {
+for_each_isa! {
     /// `a = max(z + bias, 0)` for each row of `z` (rows x bias.len()), in place.
     ///
     /// # Panics
@@ -36,7 +33,7 @@ for_each_path! {
     }
 }
 
-for_each_path! {
+for_each_isa! {
     /// The derivative of ReLU: `gradient` stays where the activation is positive, else is 0.
     ///
     /// # Panics
@@ -52,32 +49,32 @@ for_each_path! {
 /// A function of one number and its derivative, to be applied to many.
 pub trait Function: Copy {
     /// f(y) and f'(y). Marked `#[inline(always)]` and without a branch it becomes vectors.
-    fn value_and_slope<T: Scalar>(self, y: T) -> (T, T);
+    fn value_and_derivative<T: Scalar>(self, y: T) -> (T, T);
 }
 
-for_each_path! {
+for_each_isa! {
     /// `y = f(y)`, element by element.
     pub fn apply<T: Scalar, F: Function>(y: &mut [T], f: F) {
         for y in y {
-            *y = f.value_and_slope(*y).0;
+            *y = f.value_and_derivative(*y).0;
         }
     }
 }
 
-for_each_path! {
-    /// `y = f(y)` and `slope = f'(y)`, element by element.
+for_each_isa! {
+    /// `y = f(y)` and `derivative = f'(y)`, element by element.
     ///
     /// # Panics
     /// If the lengths differ.
-    pub fn apply_with_slope<T: Scalar, F: Function>(y: &mut [T], slope: &mut [T], f: F) {
-        assert_eq!(y.len(), slope.len());
-        for (y, slope) in y.iter_mut().zip(slope) {
-            (*y, *slope) = f.value_and_slope(*y);
+    pub fn apply_with_derivative<T: Scalar, F: Function>(y: &mut [T], derivative: &mut [T], f: F) {
+        assert_eq!(y.len(), derivative.len());
+        for (y, derivative) in y.iter_mut().zip(derivative) {
+            (*y, *derivative) = f.value_and_derivative(*y);
         }
     }
 }
 
-for_each_path! {
+for_each_isa! {
     /// `x = e^x`, element by element.
     pub fn exp<T: Scalar>(x: &mut [T]) {
         for x in x {
@@ -86,7 +83,7 @@ for_each_path! {
     }
 }
 
-for_each_path! {
+for_each_isa! {
     /// `x *= factor`, element by element.
     ///
     /// # Panics
@@ -103,8 +100,8 @@ for_each_path! {
 /// no addition has to wait for the one before it.
 const LANES: usize = 64;
 
-for_each_path! {
-    /// Σ x², summed in 64 interleaved lanes whatever the path, so that it is the same bits on all.
+for_each_isa! {
+    /// Σ x², summed in 64 interleaved lanes on every ISA, so that it is the same bits on all.
     pub fn sum_of_squares<T: Scalar>(x: &[T]) -> T {
         let mut lanes = [T::ZERO; LANES];
         let chunks = x.chunks_exact(LANES);
@@ -124,9 +121,9 @@ for_each_path! {
 /// Independent sums in [`sum_of_squares_in_f64`]: four vectors of AVX-512.
 const WIDE_LANES: usize = 32;
 
-for_each_path! {
+for_each_isa! {
     /// Σ x², squared and summed in `f64`: no square of an `f32` overflows there or becomes 0. The
-    /// same bits on all paths.
+    /// same bits on every ISA.
     pub fn sum_of_squares_in_f64<T: Scalar>(x: &[T]) -> f64 {
         let mut lanes = [0.0; WIDE_LANES];
         let chunks = x.chunks_exact(WIDE_LANES);
@@ -143,7 +140,7 @@ for_each_path! {
     }
 }
 
-for_each_path! {
+for_each_isa! {
     /// `x *= factor`, for each element.
     pub fn scale<T: Scalar>(x: &mut [T], factor: T) {
         for x in x {
@@ -152,7 +149,7 @@ for_each_path! {
     }
 }
 
-for_each_path! {
+for_each_isa! {
     /// Whether every number is finite: none is infinite or NaN.
     pub fn all_finite<T: Scalar>(x: &[T]) -> bool {
         // No early end, so that the loop takes whole vectors: almost always all are.
@@ -163,52 +160,52 @@ for_each_path! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Path;
+    use crate::Isa;
 
     #[test]
     fn relu_lets_a_nan_through() {
-        for path in Path::available() {
+        for isa in Isa::available() {
             let mut z = [-1.0f32, 2.0, f32::NAN, -0.5];
-            add_bias_relu(path, &mut z, &[0.5, 0.5]);
+            add_bias_relu(isa, &mut z, &[0.5, 0.5]);
             assert_eq!((z[0], z[1], z[3]), (0.0, 2.5, 0.0));
-            assert!(z[2].is_nan(), "{path}: a NaN must not become a quiet zero");
+            assert!(z[2].is_nan(), "{isa}: a NaN must not become a quiet zero");
         }
     }
 
     #[test]
-    fn every_path_returns_the_same_bits() {
+    fn every_isa_returns_the_same_bits() {
         let x: Vec<f32> = (0..1003).map(|i| ((i * 7919) % 1000) as f32 * 0.001 - 0.5).collect();
-        let run = |path| {
+        let run = |isa| {
             let mut z = x[..1000].to_vec();
-            add_bias_relu(path, &mut z, &x[..50]);
-            scale(path, &mut z, 0.3);
-            (z, sum_of_squares(path, &x), sum_of_squares_in_f64(path, &x))
+            add_bias_relu(isa, &mut z, &x[..50]);
+            scale(isa, &mut z, 0.3);
+            (z, sum_of_squares(isa, &x), sum_of_squares_in_f64(isa, &x))
         };
-        for path in Path::available() {
-            assert_eq!(run(path), run(Path::PORTABLE), "{path}");
+        for isa in Isa::available() {
+            assert_eq!(run(isa), run(Isa::PORTABLE), "{isa}");
         }
     }
 
     #[test]
     fn squares_beyond_the_range_of_f32_are_summed_all_the_same() {
-        for path in Path::available() {
-            let sum = sum_of_squares_in_f64(path, &[1e30f32; 100]);
-            assert!((sum / 1e62 - 1.0).abs() < 1e-6, "{path}: {sum}");
-            let sum = sum_of_squares_in_f64(path, &[1e-30f32; 3]);
-            assert!((sum / 3e-60 - 1.0).abs() < 1e-6, "{path}: {sum}");
+        for isa in Isa::available() {
+            let sum = sum_of_squares_in_f64(isa, &[1e30f32; 100]);
+            assert!((sum / 1e62 - 1.0).abs() < 1e-6, "{isa}: {sum}");
+            let sum = sum_of_squares_in_f64(isa, &[1e-30f32; 3]);
+            assert!((sum / 3e-60 - 1.0).abs() < 1e-6, "{isa}: {sum}");
         }
     }
 
     #[test]
     fn one_infinity_or_nan_is_seen_wherever_it_stands() {
-        for path in Path::available() {
+        for isa in Isa::available() {
             for n in [0, 1, 15, 16, 17, 33] {
-                assert!(all_finite(path, &vec![f32::MAX; n]), "{path}, {n} numbers");
+                assert!(all_finite(isa, &vec![f32::MAX; n]), "{isa}, {n} numbers");
                 for at in 0..n {
                     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
                         let mut x = vec![-1.0; n];
                         x[at] = bad;
-                        assert!(!all_finite(path, &x), "{path}: {bad} at {at} of {n}");
+                        assert!(!all_finite(isa, &x), "{isa}: {bad} at {at} of {n}");
                     }
                 }
             }

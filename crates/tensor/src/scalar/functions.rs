@@ -13,7 +13,7 @@ const ROUND: f32 = 12_582_912.0;
 ///
 /// x = n ln 2 + r with |r| ≤ ½ ln 2, and e^x = 2ⁿ e^r, the latter by a polynomial.
 #[inline(always)]
-pub(crate) fn exp(x: f32) -> f32 {
+pub(super) fn exp(x: f32) -> f32 {
     // ln 2 in two parts: the first has so few digits that n times it is exact.
     const LN_2: (f32, f32) = (355.0 / 512.0, -2.121_944_4e-4);
     const LEAST: f32 = -87.336_54;
@@ -39,7 +39,7 @@ pub(crate) fn exp(x: f32) -> f32 {
 
 /// tanh x, to within 4 units in the last place.
 #[inline(always)]
-pub(crate) fn tanh(x: f32) -> f32 {
+pub(super) fn tanh(x: f32) -> f32 {
     let z = x * x;
     let p = -5.704_988_7e-3;
     let p = p * z + 2.063_909_6e-2;

@@ -14,8 +14,8 @@
 //! Sources: Sutskever, Martens, Dahl & Hinton 2013 for Nesterov's form; Tieleman & Hinton 2012 for
 //! RMSProp; Kingma & Ba 2015 for Adam.
 
-use crate::path::for_each_path;
-use crate::{Path, Scalar};
+use chainrule_tensor::ops::update as ops;
+use chainrule_tensor::{Isa, Scalar};
 
 /// How the gradient becomes a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,8 +48,8 @@ pub enum Method<T> {
 }
 
 impl<T> Method<T> {
-    /// Whether it keeps a running mean of squares.
-    pub fn squares(&self) -> bool {
+    /// Whether it keeps a second moment, the running mean of the gradient's squares.
+    pub fn has_second_moment(&self) -> bool {
         !matches!(self, Method::Momentum { .. })
     }
 }
@@ -57,13 +57,13 @@ impl<T> Method<T> {
 /// The coefficients of one step.
 ///
 /// ```
-/// use chainrule_tensor::Path;
-/// use chainrule_tensor::update::{Method, Optimizer, update};
+/// use chainrule_tensor::Isa;
+/// use chainrule_nn::optimizer::{Method, Optimizer, update};
 ///
 /// let method = Method::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
 /// let adam = Optimizer { learning_rate: 0.1, l2: 0.0, decay: 0.0, method };
 /// let (mut w, mut v, mut s) = ([1.0f64, 1.0], [0.0; 2], [0.0; 2]);
-/// update(Path::best(), &adam, 1, (&mut w, &mut v, &mut s), &[1e-3, -50.0]);
+/// update(Isa::best(), &adam, 1, (&mut w, &mut v, &mut s), &[1e-3, -50.0]);
 /// // Whatever the size of the gradient, Adam's first step is as long as the learning rate.
 /// assert!((w[0] - 0.9).abs() < 1e-5 && (w[1] - 1.1).abs() < 1e-5);
 /// ```
@@ -132,7 +132,7 @@ fn correction<T: Scalar>(beta: T, t: u64) -> f64 {
 /// # Panics
 /// If the lengths differ.
 pub fn update<T: Scalar>(
-    path: Path,
+    isa: Isa,
     optimizer: &Optimizer<T>,
     t: u64,
     (w, v, s): (&mut [T], &mut [T], &mut [T]),
@@ -142,95 +142,16 @@ pub fn update<T: Scalar>(
     let keep = T::ONE - learning_rate * decay;
     match method {
         Method::Momentum { momentum, nesterov } => {
-            descend(path, w, v, gradient, learning_rate, keep, l2, momentum, nesterov);
+            ops::momentum(isa, w, v, gradient, learning_rate, keep, l2, momentum, nesterov);
         }
         Method::RmsProp { momentum, smoothing, epsilon } => {
-            rms_prop(
-                path,
-                w,
-                v,
-                s,
-                gradient,
-                learning_rate,
-                keep,
-                l2,
-                momentum,
-                smoothing,
-                epsilon,
-            );
+            let rate = learning_rate;
+            ops::rms_prop(isa, w, v, s, gradient, rate, keep, l2, momentum, smoothing, epsilon);
         }
         Method::Adam { beta1, beta2, epsilon } => {
             let rate = T::from_f64(learning_rate.to_f64() / correction(beta1, t));
             let root = T::from_f64(1.0 / correction(beta2, t).sqrt());
-            adam(path, w, v, s, gradient, rate, keep, l2, beta1, beta2, root, epsilon);
-        }
-    }
-}
-
-for_each_path! {
-    /// [`Method::Momentum`].
-    fn descend<T: Scalar>(
-        w: &mut [T], v: &mut [T], gradient: &[T],
-        learning_rate: T, keep: T, l2: T, momentum: T, nesterov: bool,
-    ) {
-        assert!(w.len() == v.len() && v.len() == gradient.len());
-        if nesterov {
-            for ((w, v), &g) in w.iter_mut().zip(v).zip(gradient) {
-                let g = g + l2 * *w;
-                *v = momentum * *v + g;
-                *w = keep * *w - learning_rate * (g + momentum * *v);
-            }
-        } else {
-            for ((w, v), &g) in w.iter_mut().zip(v).zip(gradient) {
-                *v = momentum * *v + (g + l2 * *w);
-                *w = keep * *w - learning_rate * *v;
-            }
-        }
-    }
-}
-
-for_each_path! {
-    /// [`Method::RmsProp`].
-    fn rms_prop<T: Scalar>(
-        w: &mut [T], v: &mut [T], s: &mut [T], gradient: &[T],
-        learning_rate: T, keep: T, l2: T, momentum: T, smoothing: T, epsilon: T,
-    ) {
-        assert!(w.len() == v.len() && v.len() == s.len() && s.len() == gradient.len());
-        for (((w, v), s), &g) in w.iter_mut().zip(v).zip(s).zip(gradient) {
-            let g = g + l2 * *w;
-            *s = smoothing * *s + (T::ONE - smoothing) * g * g;
-            *v = momentum * *v + g / (s.sqrt() + epsilon);
-            *w = keep * *w - learning_rate * *v;
-        }
-    }
-}
-
-for_each_path! {
-    /// [`Method::Adam`], with the corrections for the first steps in `rate` = η / (1-β₁ᵗ) and
-    /// `root` = 1 / √(1-β₂ᵗ).
-    fn adam<T: Scalar>(
-        w: &mut [T], v: &mut [T], s: &mut [T], gradient: &[T],
-        rate: T, keep: T, l2: T, beta1: T, beta2: T, root: T, epsilon: T,
-    ) {
-        assert!(w.len() == v.len() && v.len() == s.len() && s.len() == gradient.len());
-        for (((w, v), s), &g) in w.iter_mut().zip(v).zip(s).zip(gradient) {
-            let g = g + l2 * *w;
-            *v = beta1 * *v + (T::ONE - beta1) * g;
-            *s = beta2 * *s + (T::ONE - beta2) * g * g;
-            *w = keep * *w - rate * *v / (s.sqrt() * root + epsilon);
-        }
-    }
-}
-
-for_each_path! {
-    /// `average := average + share (value - average)`, element by element.
-    ///
-    /// # Panics
-    /// If the lengths differ.
-    pub fn move_toward<T: Scalar>(average: &mut [T], value: &[T], share: T) {
-        assert_eq!(average.len(), value.len());
-        for (average, &value) in average.iter_mut().zip(value) {
-            *average += share * (value - *average);
+            ops::adam(isa, w, v, s, gradient, rate, keep, l2, beta1, beta2, root, epsilon);
         }
     }
 }
@@ -248,11 +169,12 @@ mod tests {
         Method::Momentum { momentum, nesterov }
     }
 
-    fn follow(path: Path, method: Method<f64>, l2: f64, decay: f64) -> Vec<f64> {
+    fn follow(isa: Isa, method: Method<f64>, l2: f64, decay: f64) -> Vec<f64> {
         let optimizer = Optimizer { learning_rate: 0.1, l2, decay, method };
-        let (mut w, mut v, mut s) = ([1.0], [0.0], vec![0.0; usize::from(method.squares())]);
+        let (mut w, mut v, mut s) =
+            ([1.0], [0.0], vec![0.0; usize::from(method.has_second_moment())]);
         let step = |(i, g): (usize, &f64)| {
-            update(path, &optimizer, i as u64 + 1, (&mut w, &mut v, &mut s), &[*g]);
+            update(isa, &optimizer, i as u64 + 1, (&mut w, &mut v, &mut s), &[*g]);
             w[0]
         };
         GRADIENTS.iter().enumerate().map(step).collect()
@@ -307,11 +229,11 @@ mod tests {
                 [0.880000002, 0.8357300597279333, 0.7848620243499203, 0.7051167184223545],
             ),
         ];
-        for path in Path::available() {
+        for isa in Isa::available() {
             for (name, method, l2, decay, want) in &cases {
-                let got = follow(path, *method, *l2, *decay);
+                let got = follow(isa, *method, *l2, *decay);
                 for (got, want) in got.iter().zip(want) {
-                    assert!((got - want).abs() < 1e-14, "{path}, {name}: {got}, PyTorch {want}");
+                    assert!((got - want).abs() < 1e-14, "{isa}, {name}: {got}, PyTorch {want}");
                 }
             }
         }
@@ -328,17 +250,17 @@ mod tests {
         ];
         for method in methods {
             let optimizer = Optimizer { learning_rate: 0.3, l2: 0.01, decay: 0.1, method };
-            let run = |path| {
+            let run = |isa| {
                 let (mut w, mut v) = (x.clone(), x.clone());
                 let mut s: Vec<f32> = x.iter().map(|x| x.abs()).collect();
-                let state = if method.squares() { &mut s[..] } else { &mut [] };
-                update(path, &optimizer, 3, (&mut w, &mut v, state), &x);
+                let state = if method.has_second_moment() { &mut s[..] } else { &mut [] };
+                update(isa, &optimizer, 3, (&mut w, &mut v, state), &x);
                 let mut average = x.iter().rev().copied().collect::<Vec<_>>();
-                move_toward(path, &mut average, &w, 0.01);
+                ops::lerp(isa, &mut average, &w, 0.01);
                 (w, v, s, average)
             };
-            for path in Path::available() {
-                assert_eq!(run(path), run(Path::PORTABLE), "{path}, {method:?}");
+            for isa in Isa::available() {
+                assert_eq!(run(isa), run(Isa::PORTABLE), "{isa}, {method:?}");
             }
         }
     }

@@ -1,46 +1,65 @@
 //! A tile of C in registers while k runs.
 //!
-//! [`column`] sweeps tiles of MR rows by NV vectors, whose lanes are columns of C. Per step of k
-//! such a tile loads NV vectors of B, spreads MR numbers of A, and does MR·NV fused
+//! [`column_of_tiles`] sweeps tiles of MR rows by NV vectors, whose lanes are columns of C. Per step of k
+//! such a tile loads NV vectors of B, splats MR numbers of A, and does MR·NV fused
 //! multiply-adds. MR·NV + NV + 1 registers hold it all: 8 x 3 on AVX-512 takes 28 of 32, and
 //! 4 x 3 on AVX2 takes all 16.
 //!
 //! [`rows_by_rows`] sweeps tiles of MR x NR single elements of A·Bᵀ, whose lanes are steps of k,
 //! summed up at the end.
 
-use crate::prefetch::Ahead;
+use super::prefetch::Queue;
 
-/// A register of numbers. The methods are one instruction each.
+/// A register of numbers. The methods are one instruction each, but for the last.
 ///
 /// # Safety
-/// All methods need the processor to have the type's instructions. `load` needs, and `store`
-/// writes, `LANES` valid numbers behind the pointer; `spread` needs one.
+/// The methods must do what they say.
 #[allow(unsafe_code)]
 pub(super) unsafe trait Vector: Copy {
     const LANES: usize;
+    /// Zeros.
+    ///
+    /// # Safety
+    /// The processor must have the type's instructions.
     unsafe fn zero() -> Self;
+    /// # Safety
+    /// As [`Vector::zero`], and `LANES` numbers behind `from` must be valid to read.
     unsafe fn load(from: *const f32) -> Self;
+    /// # Safety
+    /// As [`Vector::zero`], and `LANES` numbers behind `to` must be valid to write.
     unsafe fn store(self, to: *mut f32);
-    /// The number behind the pointer, in every lane.
-    unsafe fn spread(from: *const f32) -> Self;
+    /// The number behind `from`, in every lane.
+    ///
+    /// # Safety
+    /// As [`Vector::zero`], and the number must be valid to read.
+    unsafe fn splat(from: *const f32) -> Self;
     /// self + a·b, rounded once.
+    ///
+    /// # Safety
+    /// As [`Vector::zero`].
     unsafe fn multiply_add(self, a: Self, b: Self) -> Self;
+    /// # Safety
+    /// As [`Vector::zero`].
     unsafe fn add(self, other: Self) -> Self;
     /// The sums over the lanes of four vectors.
-    unsafe fn sums(of: [Self; 4]) -> [f32; 4];
+    ///
+    /// # Safety
+    /// As [`Vector::zero`].
+    unsafe fn reduce_add(of: [Self; 4]) -> [f32; 4];
 }
 
-/// Where the three matrices lie: pointers and strides. Columns of `b` and `c` are adjacent.
+/// Where the three matrices lie: pointers, and the strides of rows (`rs`) and columns (`cs`).
+/// Columns of `b` and `c` are adjacent.
 #[derive(Clone, Copy)]
 pub(super) struct Operands {
     pub k: usize,
     pub a: *const f32,
-    pub a_row: usize,
-    pub a_column: usize,
+    pub rsa: usize,
+    pub csa: usize,
     pub b: *const f32,
-    pub b_row: usize,
+    pub rsb: usize,
     pub c: *mut f32,
-    pub c_row: usize,
+    pub rsc: usize,
     pub accumulate: bool,
 }
 
@@ -52,29 +71,29 @@ pub(super) struct Operands {
 #[allow(unsafe_code)]
 #[allow(clippy::needless_range_loop)] // i and j are the row and the column of the formula
 #[inline(always)]
-unsafe fn tile<V: Vector, const MR: usize, const NV: usize>(at: Operands, ahead: &mut Ahead) {
+unsafe fn tile<V: Vector, const MR: usize, const NV: usize>(at: Operands, queue: &mut Queue) {
     // SAFETY: every offset below is that of an element which the caller vouches for.
     unsafe {
         let mut sums = [[V::zero(); NV]; MR];
         let (mut a, mut b) = (at.a, at.b);
         for _ in 0..at.k {
-            ahead.ask();
+            queue.ask();
             let mut row = [V::zero(); NV];
             for j in 0..NV {
                 row[j] = V::load(b.add(j * V::LANES));
             }
             for i in 0..MR {
-                let x = V::spread(a.add(i * at.a_row));
+                let x = V::splat(a.add(i * at.rsa));
                 for j in 0..NV {
                     sums[i][j] = sums[i][j].multiply_add(x, row[j]);
                 }
             }
-            a = a.wrapping_add(at.a_column);
-            b = b.wrapping_add(at.b_row);
+            a = a.wrapping_add(at.csa);
+            b = b.wrapping_add(at.rsb);
         }
         for (i, sums) in sums.iter().enumerate() {
             for (j, &sum) in sums.iter().enumerate() {
-                let c = at.c.add(i * at.c_row + j * V::LANES);
+                let c = at.c.add(i * at.rsc + j * V::LANES);
                 let sum = if at.accumulate { V::load(c).add(sum) } else { sum };
                 sum.store(c);
             }
@@ -84,20 +103,23 @@ unsafe fn tile<V: Vector, const MR: usize, const NV: usize>(at: Operands, ahead:
 
 /// [`tile`] with the stride that is 1 known to the compiler: the forward product walks A along
 /// its rows, the weight gradient down its columns.
+///
+/// # Safety
+/// As [`tile`].
 #[allow(unsafe_code)]
 #[inline(always)]
 unsafe fn tile_by_stride<V: Vector, const MR: usize, const NV: usize>(
     at: Operands,
-    ahead: &mut Ahead,
+    queue: &mut Queue,
 ) {
     // SAFETY: the caller's promise, passed on.
     unsafe {
-        if at.a_column == 1 {
-            tile::<V, MR, NV>(Operands { a_column: 1, ..at }, ahead);
-        } else if at.a_row == 1 {
-            tile::<V, MR, NV>(Operands { a_row: 1, ..at }, ahead);
+        if at.csa == 1 {
+            tile::<V, MR, NV>(Operands { csa: 1, ..at }, queue);
+        } else if at.rsa == 1 {
+            tile::<V, MR, NV>(Operands { rsa: 1, ..at }, queue);
         } else {
-            tile::<V, MR, NV>(at, ahead);
+            tile::<V, MR, NV>(at, queue);
         }
     }
 }
@@ -108,39 +130,38 @@ unsafe fn tile_by_stride<V: Vector, const MR: usize, const NV: usize>(
 /// As [`tile`], for m rows.
 #[allow(unsafe_code)]
 #[inline(always)]
-pub(super) unsafe fn column<V: Vector, const MR: usize, const NV: usize>(
+pub(super) unsafe fn column_of_tiles<V: Vector, const MR: usize, const NV: usize>(
     m: usize,
     at: Operands,
-    ahead: &mut Ahead,
+    queue: &mut Queue,
 ) {
     let mut i = 0;
     // SAFETY: rows i.. of A and C are among the m rows that the caller vouches for.
     unsafe {
-        let from =
-            |i: usize| Operands { a: at.a.add(i * at.a_row), c: at.c.add(i * at.c_row), ..at };
+        let from = |i: usize| Operands { a: at.a.add(i * at.rsa), c: at.c.add(i * at.rsc), ..at };
         while m - i >= MR {
-            tile_by_stride::<V, MR, NV>(from(i), ahead);
+            tile_by_stride::<V, MR, NV>(from(i), queue);
             i += MR;
         }
         while m - i >= 4 {
-            tile_by_stride::<V, 4, NV>(from(i), ahead);
+            tile_by_stride::<V, 4, NV>(from(i), queue);
             i += 4;
         }
         if m - i >= 2 {
-            tile_by_stride::<V, 2, NV>(from(i), ahead);
+            tile_by_stride::<V, 2, NV>(from(i), queue);
             i += 2;
         }
         if m - i >= 1 {
-            tile_by_stride::<V, 1, NV>(from(i), ahead);
+            tile_by_stride::<V, 1, NV>(from(i), queue);
         }
     }
 }
 
 /// The columns that do not fill a vector, one number at a time: C's columns 0..n, n below a
-/// vector's width, each element as the same chain of fused multiply-adds as in [`column`].
+/// vector's width, each element as the same chain of fused multiply-adds as in [`column_of_tiles`].
 ///
 /// # Safety
-/// As [`column`], for m rows and n columns; compiled where `f32::mul_add` is one instruction.
+/// As [`column_of_tiles`], for m rows and n columns; compiled where `f32::mul_add` is one instruction.
 #[allow(unsafe_code)]
 #[inline(always)]
 pub(super) unsafe fn edge(m: usize, n: usize, at: Operands) {
@@ -151,10 +172,10 @@ pub(super) unsafe fn edge(m: usize, n: usize, at: Operands) {
             unsafe {
                 let mut sum = 0.0f32;
                 for p in 0..at.k {
-                    let x = *at.a.add(i * at.a_row + p * at.a_column);
-                    sum = x.mul_add(*at.b.add(p * at.b_row + j), sum);
+                    let x = *at.a.add(i * at.rsa + p * at.csa);
+                    sum = x.mul_add(*at.b.add(p * at.rsb + j), sum);
                 }
-                let c = at.c.add(i * at.c_row + j);
+                let c = at.c.add(i * at.rsc + j);
                 *c = if at.accumulate { *c + sum } else { sum };
             }
         }
@@ -177,10 +198,10 @@ unsafe fn dot_tile<V: Vector, const MR: usize, const NR: usize>(at: Operands) {
         for p in (0..whole).step_by(V::LANES) {
             let mut b = [V::zero(); NR];
             for j in 0..NR {
-                b[j] = V::load(at.b.add(j * at.b_row + p));
+                b[j] = V::load(at.b.add(j * at.rsb + p));
             }
             for i in 0..MR {
-                let a = V::load(at.a.add(i * at.a_row + p));
+                let a = V::load(at.a.add(i * at.rsa + p));
                 for j in 0..NR {
                     sums[i][j] = sums[i][j].multiply_add(a, b[j]);
                 }
@@ -191,13 +212,13 @@ unsafe fn dot_tile<V: Vector, const MR: usize, const NR: usize>(at: Operands) {
             for (n, sum) in four.iter_mut().enumerate().take(MR * NR - first) {
                 *sum = sums[(first + n) / NR][(first + n) % NR];
             }
-            for (n, &sum) in V::sums(four).iter().enumerate().take(MR * NR - first) {
+            for (n, &sum) in V::reduce_add(four).iter().enumerate().take(MR * NR - first) {
                 let (i, j) = ((first + n) / NR, (first + n) % NR);
                 let mut sum = sum;
                 for p in whole..at.k {
-                    sum = (*at.a.add(i * at.a_row + p)).mul_add(*at.b.add(j * at.b_row + p), sum);
+                    sum = (*at.a.add(i * at.rsa + p)).mul_add(*at.b.add(j * at.rsb + p), sum);
                 }
-                let c = at.c.add(i * at.c_row + j);
+                let c = at.c.add(i * at.rsc + j);
                 *c = if at.accumulate { *c + sum } else { sum };
             }
         }
@@ -216,7 +237,7 @@ pub(super) unsafe fn rows_by_rows<V: Vector>(m: usize, n: usize, at: Operands) {
         // SAFETY: rows i.. of A and C, rows j.. of B and columns j.. of C are among those that the
         // caller vouches for.
         unsafe {
-            let from = Operands { b: at.b.add(j * at.b_row), c: at.c.add(j), ..at };
+            let from = Operands { b: at.b.add(j * at.rsb), c: at.c.add(j), ..at };
             match n - j {
                 1 => rows_by::<V, 1>(m, from),
                 2 | 3 => rows_by::<V, 2>(m, from),
@@ -237,8 +258,7 @@ unsafe fn rows_by<V: Vector, const NR: usize>(m: usize, at: Operands) {
     let mut i = 0;
     // SAFETY: rows i.. of A and C are among the m rows that the caller vouches for.
     unsafe {
-        let from =
-            |i: usize| Operands { a: at.a.add(i * at.a_row), c: at.c.add(i * at.c_row), ..at };
+        let from = |i: usize| Operands { a: at.a.add(i * at.rsa), c: at.c.add(i * at.rsc), ..at };
         while m - i >= 4 {
             dot_tile::<V, 4, NR>(from(i));
             i += 4;

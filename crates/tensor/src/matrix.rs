@@ -1,4 +1,4 @@
-//! A rank-2 tensor on a raw `Vec`, and strided views of it.
+//! Matrices: a rank-2 [`Tensor`] on a raw `Vec`, and strided views of it.
 //!
 //! Element (i, j) of a view lies at `i * row_stride + j * column_stride`. A [`Tensor`] is
 //! row-major: its row stride is its number of columns, its column stride 1. Transposing a view
@@ -211,6 +211,18 @@ impl<'a, T: Scalar> View<'a, T> {
         self.data[i * self.row_stride + j * self.column_stride]
     }
 
+    /// The same view, if its numbers are `f32`.
+    pub(crate) fn as_f32(self) -> Option<View<'a, f32>> {
+        let Self { data, rows, columns, row_stride, column_stride } = self;
+        Some(View { data: T::as_f32(data)?, rows, columns, row_stride, column_stride })
+    }
+
+    /// The same view, if its numbers are `f64`.
+    pub(crate) fn as_f64(self) -> Option<View<'a, f64>> {
+        let Self { data, rows, columns, row_stride, column_stride } = self;
+        Some(View { data: T::as_f64(data)?, rows, columns, row_stride, column_stride })
+    }
+
     pub(crate) fn as_ptr(&self) -> *const T {
         self.data.as_ptr()
     }
@@ -317,6 +329,18 @@ impl<'a, T: Scalar> ViewMut<'a, T> {
             self.columns
         );
         self.data[i * self.row_stride + j * self.column_stride] = value;
+    }
+
+    /// The same view, if its numbers are `f32`.
+    pub(crate) fn as_f32(&mut self) -> Option<ViewMut<'_, f32>> {
+        let Self { rows, columns, row_stride, column_stride, .. } = *self;
+        Some(ViewMut { data: T::as_f32_mut(self.data)?, rows, columns, row_stride, column_stride })
+    }
+
+    /// The same view, if its numbers are `f64`.
+    pub(crate) fn as_f64(&mut self) -> Option<ViewMut<'_, f64>> {
+        let Self { rows, columns, row_stride, column_stride, .. } = *self;
+        Some(ViewMut { data: T::as_f64_mut(self.data)?, rows, columns, row_stride, column_stride })
     }
 
     pub(crate) fn as_mut_ptr(&mut self) -> *mut T {

@@ -2,9 +2,11 @@
 
 use std::arch::x86_64::*;
 
-use super::tile::{Operands, Vector, column, edge, rows_by_rows};
-use crate::prefetch::Ahead;
-use crate::{View, ViewMut};
+use super::prefetch::{Queue, with_queue};
+use super::tile::{Operands, Vector, column_of_tiles, edge, rows_by_rows};
+use crate::gemm::check_shapes;
+use crate::isa::{Isa, Kind};
+use crate::matrix::{View, ViewMut};
 
 #[derive(Clone, Copy)]
 struct F32x16(__m512);
@@ -13,7 +15,7 @@ struct F32x16(__m512);
 struct F32x8(__m256);
 
 macro_rules! vector {
-    ($name:ident, $lanes:literal, $zero:ident, $load:ident, $store:ident, $spread:ident, $fma:ident, $add:ident, $sums:ident) => {
+    ($name:ident, $lanes:literal, $zero:ident, $load:ident, $store:ident, $splat:ident, $fma:ident, $add:ident, $reduce_add:ident) => {
         // SAFETY: each method is one intrinsic with the very contract that the trait states.
         #[allow(unsafe_code)]
         unsafe impl Vector for $name {
@@ -34,9 +36,9 @@ macro_rules! vector {
                 unsafe { $store(to, self.0) }
             }
             #[inline(always)]
-            unsafe fn spread(from: *const f32) -> Self {
+            unsafe fn splat(from: *const f32) -> Self {
                 // SAFETY: the caller has the instructions and a valid number.
-                Self(unsafe { $spread(*from) })
+                Self(unsafe { $splat(*from) })
             }
             #[inline(always)]
             unsafe fn multiply_add(self, a: Self, b: Self) -> Self {
@@ -49,9 +51,9 @@ macro_rules! vector {
                 Self(unsafe { $add(self.0, other.0) })
             }
             #[inline(always)]
-            unsafe fn sums(of: [Self; 4]) -> [f32; 4] {
+            unsafe fn reduce_add(of: [Self; 4]) -> [f32; 4] {
                 // SAFETY: the caller has the instructions.
-                unsafe { $sums(of.map(|vector| vector.0)) }
+                unsafe { $reduce_add(of.map(|vector| vector.0)) }
             }
         }
     };
@@ -66,7 +68,7 @@ vector!(
     _mm512_set1_ps,
     _mm512_fmadd_ps,
     _mm512_add_ps,
-    sums512
+    reduce_add512
 );
 vector!(
     F32x8,
@@ -77,7 +79,7 @@ vector!(
     _mm256_set1_ps,
     _mm256_fmadd_ps,
     _mm256_add_ps,
-    sums256
+    reduce_add256
 );
 
 /// Adds neighbors: lanes 4i .. 4i + 4 of the result hold, for each 128 bits of the operands, the
@@ -95,7 +97,7 @@ macro_rules! sums_of_fours {
 #[allow(unsafe_code)]
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-fn sums512(of: [__m512; 4]) -> [f32; 4] {
+fn reduce_add512(of: [__m512; 4]) -> [f32; 4] {
     let fours = sums_of_fours!(
         of,
         _mm512_unpacklo_ps,
@@ -113,7 +115,7 @@ fn sums512(of: [__m512; 4]) -> [f32; 4] {
 #[allow(unsafe_code)]
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn sums256(of: [__m256; 4]) -> [f32; 4] {
+fn reduce_add256(of: [__m256; 4]) -> [f32; 4] {
     let fours = sums_of_fours!(
         of,
         _mm256_unpacklo_ps,
@@ -138,13 +140,13 @@ fn to_array(four: __m128) -> [f32; 4] {
 }
 
 fn operands(a: &View, b: &View, c: &mut ViewMut, accumulate: bool) -> Operands {
-    let ((a_row, a_column), (b_row, _), (c_row, _)) = (a.strides(), b.strides(), c.strides());
+    let ((rsa, csa), (rsb, _), (rsc, _)) = (a.strides(), b.strides(), c.strides());
     let (k, a, b, c) = (a.columns(), a.as_ptr(), b.as_ptr(), c.as_mut_ptr());
-    Operands { k, a, a_row, a_column, b, b_row, c, c_row, accumulate }
+    Operands { k, a, rsa, csa, b, rsb, c, rsc, accumulate }
 }
 
-/// Sweeps tiles of MR x 3, 2 or 1 vectors over C, column after column, and what is left of the
-/// columns number by number.
+/// C (+)= A·B: sweeps tiles of MR x 3, 2 or 1 vectors over C, column after column, and what is left
+/// of the columns number by number.
 ///
 /// # Safety
 /// The processor must have the vector's instructions, and FMA. The shapes must agree, and B and C
@@ -156,7 +158,7 @@ unsafe fn sweep<V: Vector, const MR: usize>(
     b: View,
     mut c: ViewMut,
     accumulate: bool,
-    ahead: &mut Ahead,
+    queue: &mut Queue,
 ) {
     let (m, n) = (a.rows(), b.columns());
     let at = operands(&a, &b, &mut c, accumulate);
@@ -169,9 +171,9 @@ unsafe fn sweep<V: Vector, const MR: usize>(
             let vectors = ((n - j) / V::LANES).min(3);
             match vectors {
                 0 => edge(m, n - j, from),
-                1 => column::<V, MR, 1>(m, from, ahead),
-                2 => column::<V, MR, 2>(m, from, ahead),
-                _ => column::<V, MR, 3>(m, from, ahead),
+                1 => column_of_tiles::<V, MR, 1>(m, from, queue),
+                2 => column_of_tiles::<V, MR, 2>(m, from, queue),
+                _ => column_of_tiles::<V, MR, 3>(m, from, queue),
             }
             j = if vectors == 0 { n } else { j + vectors * V::LANES };
         }
@@ -181,40 +183,28 @@ unsafe fn sweep<V: Vector, const MR: usize>(
 /// The two products, compiled for one set of instructions.
 macro_rules! compiled {
     ($module:ident, $kind:ident, $features:literal, $vector:ident, $rows:literal) => {
-        pub(super) mod $module {
+        mod $module {
             use super::*;
-            use crate::Path;
-            use crate::gemm::check_shapes;
-            use crate::path::Kind;
 
-            pub(in crate::panel) fn multiply(
-                path: Path,
-                a: View,
-                b: View,
-                c: ViewMut,
-                accumulate: bool,
-                ahead: &mut Ahead,
-            ) {
+            pub(super) fn matmul(isa: Isa, a: View, b: View, c: ViewMut, accumulate: bool) {
                 #[allow(unsafe_code)]
                 #[target_feature(enable = $features)]
-                fn detected(a: View, b: View, c: ViewMut, accumulate: bool, ahead: &mut Ahead) {
+                fn detected(a: View, b: View, c: ViewMut, accumulate: bool, queue: &mut Queue) {
                     // SAFETY: this function is compiled for the instructions, and its caller, below,
                     // has checked the shapes and the strides.
-                    unsafe { sweep::<$vector, $rows>(a, b, c, accumulate, ahead) }
+                    unsafe { sweep::<$vector, $rows>(a, b, c, accumulate, queue) }
                 }
-                assert_eq!(path.kind(), Kind::$kind);
+                assert_eq!(isa.kind(), Kind::$kind);
                 check_shapes(&a, &b, &c).expect("shapes that fit");
                 assert!(b.strides().1 == 1 && c.strides().1 == 1, "unit column strides");
                 assert!(!a.is_empty() && !b.is_empty(), "something to multiply");
-                // SAFETY: a path of this kind exists only where the instructions were detected.
+                // SAFETY: an `Isa` of this kind exists only where the instructions were detected.
                 #[allow(unsafe_code)]
-                unsafe {
-                    detected(a, b, c, accumulate, ahead)
-                }
+                with_queue(|queue| unsafe { detected(a, b, c, accumulate, queue) });
             }
 
-            pub(in crate::panel) fn transposed(
-                path: Path,
+            pub(super) fn matmul_transposed(
+                isa: Isa,
                 a: View,
                 b: View,
                 c: ViewMut,
@@ -224,17 +214,17 @@ macro_rules! compiled {
                 #[target_feature(enable = $features)]
                 fn detected(a: View, b: View, mut c: ViewMut, accumulate: bool) {
                     let at = operands(&a, &b, &mut c, accumulate);
-                    // SAFETY: as in `multiply`.
+                    // SAFETY: as in `matmul`.
                     unsafe { rows_by_rows::<$vector>(a.rows(), b.rows(), at) }
                 }
-                assert_eq!(path.kind(), Kind::$kind);
+                assert_eq!(isa.kind(), Kind::$kind);
                 check_shapes(&a, &b.t(), &c).expect("shapes that fit");
                 assert!(
                     a.strides().1 == 1 && b.strides().1 == 1 && c.strides().1 == 1,
                     "unit column strides"
                 );
                 assert!(!a.is_empty() && !b.is_empty(), "something to multiply");
-                // SAFETY: a path of this kind exists only where the instructions were detected.
+                // SAFETY: an `Isa` of this kind exists only where the instructions were detected.
                 #[allow(unsafe_code)]
                 unsafe {
                     detected(a, b, c, accumulate)
@@ -246,3 +236,31 @@ macro_rules! compiled {
 
 compiled!(avx512, Avx512, "avx512f,avx512bw,avx512dq,avx512vl", F32x16, 8);
 compiled!(avx2, Avx2, "avx2,fma", F32x8, 4);
+
+/// C (+)= A·B, if `isa` has vectors and the operands lie as they need it; else nothing happens, and
+/// it returns false.
+pub(super) fn matmul(isa: Isa, a: View, b: View, c: ViewMut, accumulate: bool) -> bool {
+    if a.is_empty() || b.is_empty() || (b.strides().1, c.strides().1) != (1, 1) {
+        return false;
+    }
+    match isa.kind() {
+        Kind::Avx512 => avx512::matmul(isa, a, b, c, accumulate),
+        Kind::Avx2 => avx2::matmul(isa, a, b, c, accumulate),
+        Kind::Portable => return false,
+    }
+    true
+}
+
+/// C (+)= A·Bᵀ, on the same conditions as [`matmul`].
+pub(super) fn matmul_transposed(isa: Isa, a: View, b: View, c: ViewMut, accumulate: bool) -> bool {
+    let unit = (a.strides().1, b.strides().1, c.strides().1) == (1, 1, 1);
+    if a.is_empty() || b.is_empty() || !unit {
+        return false;
+    }
+    match isa.kind() {
+        Kind::Avx512 => avx512::matmul_transposed(isa, a, b, c, accumulate),
+        Kind::Avx2 => avx2::matmul_transposed(isa, a, b, c, accumulate),
+        Kind::Portable => return false,
+    }
+    true
+}

@@ -4,6 +4,8 @@
 //! rounding. The layers are therefore generic over [`Scalar`], and the gradient check runs the
 //! very code that trains, in `f64`, where a difference of 1e-8 stands out.
 
+mod functions;
+
 use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
@@ -35,7 +37,6 @@ pub trait Scalar:
     + DivAssign
     + Neg<Output = Self>
     + Sum
-    + crate::panel::Panel
 {
     /// 0.
     const ZERO: Self;
@@ -65,29 +66,22 @@ pub trait Scalar:
     /// Neither infinite nor NaN.
     fn is_finite(self) -> bool;
 
-    /// C := αAB + βC through raw pointers: matrixmultiply's `sgemm` or `dgemm`.
-    ///
-    /// # Safety
-    /// Every element that the shapes and strides reach must be valid to read in `a` and `b` and
-    /// to write in `c`; elements of `c` must be distinct, and no one else may touch them.
-    #[allow(unsafe_code, clippy::too_many_arguments)] // the signature that BLAS gave the world
-    unsafe fn gemm_raw(
-        m: usize,
-        k: usize,
-        n: usize,
-        alpha: Self,
-        a: *const Self,
-        a_strides: (usize, usize),
-        b: *const Self,
-        b_strides: (usize, usize),
-        beta: Self,
-        c: *mut Self,
-        c_strides: (usize, usize),
-    );
+    /// These numbers, if they are `f32`: which kernels there are depends on the type.
+    #[doc(hidden)]
+    fn as_f32(numbers: &[Self]) -> Option<&[f32]>;
+    /// [`Scalar::as_f32`], to write.
+    #[doc(hidden)]
+    fn as_f32_mut(numbers: &mut [Self]) -> Option<&mut [f32]>;
+    /// These numbers, if they are `f64`.
+    #[doc(hidden)]
+    fn as_f64(numbers: &[Self]) -> Option<&[f64]>;
+    /// [`Scalar::as_f64`], to write.
+    #[doc(hidden)]
+    fn as_f64_mut(numbers: &mut [Self]) -> Option<&mut [f64]>;
 }
 
 macro_rules! scalar {
-    ($type:ident, $gemm:ident, $exp:path, $tanh:path) => {
+    ($type:ident, $exp:path, $tanh:path, { $($which:item)* }) => {
         impl Scalar for $type {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -130,45 +124,36 @@ macro_rules! scalar {
                 $type::is_finite(self)
             }
 
-            #[allow(unsafe_code)]
-            unsafe fn gemm_raw(
-                m: usize,
-                k: usize,
-                n: usize,
-                alpha: Self,
-                a: *const Self,
-                (rsa, csa): (usize, usize),
-                b: *const Self,
-                (rsb, csb): (usize, usize),
-                beta: Self,
-                c: *mut Self,
-                (rsc, csc): (usize, usize),
-            ) {
-                let s = |stride: usize| stride as isize;
-                // SAFETY: the caller promises valid, distinct elements; a stride that reaches a
-                // valid element is below isize::MAX.
-                unsafe {
-                    matrixmultiply::$gemm(
-                        m,
-                        k,
-                        n,
-                        alpha,
-                        a,
-                        s(rsa),
-                        s(csa),
-                        b,
-                        s(rsb),
-                        s(csb),
-                        beta,
-                        c,
-                        s(rsc),
-                        s(csc),
-                    );
-                }
-            }
+            $($which)*
         }
     };
 }
 
-scalar!(f32, sgemm, crate::functions::exp, crate::functions::tanh);
-scalar!(f64, dgemm, f64::exp, f64::tanh);
+scalar!(f32, functions::exp, functions::tanh, {
+    fn as_f32(numbers: &[f32]) -> Option<&[f32]> {
+        Some(numbers)
+    }
+    fn as_f32_mut(numbers: &mut [f32]) -> Option<&mut [f32]> {
+        Some(numbers)
+    }
+    fn as_f64(_: &[f32]) -> Option<&[f64]> {
+        None
+    }
+    fn as_f64_mut(_: &mut [f32]) -> Option<&mut [f64]> {
+        None
+    }
+});
+scalar!(f64, f64::exp, f64::tanh, {
+    fn as_f32(_: &[f64]) -> Option<&[f32]> {
+        None
+    }
+    fn as_f32_mut(_: &mut [f64]) -> Option<&mut [f32]> {
+        None
+    }
+    fn as_f64(numbers: &[f64]) -> Option<&[f64]> {
+        Some(numbers)
+    }
+    fn as_f64_mut(numbers: &mut [f64]) -> Option<&mut [f64]> {
+        Some(numbers)
+    }
+});

@@ -1,9 +1,7 @@
 //! Rows of bytes, read as normalized numbers: images stay a byte a pixel in memory, a quarter of
 //! what `f32` would take, and become numbers only in the block of columns that is being used.
 
-use crate::path::for_each_path;
-use crate::prefetch::Ahead;
-use crate::scalar::Scalar;
+use crate::isa::for_each_isa;
 
 /// A matrix of bytes whose element (i, j) stands for the number
 /// `bytes[i * columns + j] * scale[j] + shift[j]`.
@@ -35,81 +33,15 @@ impl<'a> ByteRows<'a> {
         self.bytes.len() / self.columns().max(1)
     }
 
+    /// Some columns of row `i`.
     #[inline]
-    fn row(&self, i: u32, columns: &std::ops::Range<usize>) -> &'a [u8] {
+    pub(crate) fn row(&self, i: u32, columns: &std::ops::Range<usize>) -> &'a [u8] {
         let start = i as usize * self.columns();
         &self.bytes[start + columns.start..start + columns.end]
     }
 }
 
-/// Where a batch of inputs comes from: numbered rows, of which some columns are asked for.
-///
-/// ```
-/// use chainrule_tensor::bytes::Rows;
-/// use chainrule_tensor::{Path, Tensor};
-///
-/// let table = Tensor::from_rows(&[[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]]);
-/// let mut batch = [0.0; 4];
-/// table.gather(Path::best(), &[1, 0], 1..3, &mut batch);
-/// assert_eq!(batch, [5.0, 6.0, 2.0, 3.0]); // rows in any order, and some of their columns
-/// ```
-pub trait Rows<T>: Sync {
-    /// Number of columns: the inputs of the first layer.
-    fn columns(&self) -> usize;
-
-    /// Writes the given columns of the given rows to `out`, as (rows.len(), columns.len()).
-    ///
-    /// # Panics
-    /// If there is no such row or column, or `out` has another length.
-    fn gather(
-        &self,
-        path: crate::Path,
-        rows: &[u32],
-        columns: std::ops::Range<usize>,
-        out: &mut [T],
-    );
-
-    /// Adds the given columns of the given rows to a list, for a [`Rows::gather`] to come.
-    /// Rows of a shuffled batch lie anywhere in memory, where the processor can't guess them.
-    fn soon(&self, _rows: &[u32], _columns: std::ops::Range<usize>, _ahead: &mut Ahead) {}
-}
-
-impl<T: Scalar> Rows<T> for ByteRows<'_> {
-    fn columns(&self) -> usize {
-        self.scale.len()
-    }
-
-    fn gather(
-        &self,
-        path: crate::Path,
-        rows: &[u32],
-        columns: std::ops::Range<usize>,
-        out: &mut [T],
-    ) {
-        normalize(path, self, rows, &columns, out);
-    }
-
-    fn soon(&self, rows: &[u32], columns: std::ops::Range<usize>, ahead: &mut Ahead) {
-        for &row in rows {
-            ahead.push(self.row(row, &columns));
-        }
-    }
-}
-
-impl<T: Scalar> Rows<T> for crate::Tensor<T> {
-    fn columns(&self) -> usize {
-        crate::Tensor::columns(self)
-    }
-
-    fn gather(&self, _: crate::Path, rows: &[u32], columns: std::ops::Range<usize>, out: &mut [T]) {
-        assert_eq!(out.len(), rows.len() * columns.len());
-        for (&row, out) in rows.iter().zip(out.chunks_exact_mut(columns.len().max(1))) {
-            out.copy_from_slice(&self.row(row as usize)[columns.clone()]);
-        }
-    }
-}
-
-for_each_path! {
+for_each_isa! {
     /// `out = byte * scale + shift` for the given columns of the given rows.
     ///
     /// # Panics
@@ -135,7 +67,7 @@ for_each_path! {
 /// Bytes of a line of [`normalize_lines`]: the width of the usual images.
 pub const LINE: usize = 32;
 
-for_each_path! {
+for_each_isa! {
     /// `out = byte * scale + shift` for lines of [`LINE`] bytes each. Line i lies at
     /// `bytes[starts[i]..]`, and is read from its end if they are to be `mirrored`.
     ///
@@ -171,37 +103,21 @@ for_each_path! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Path, Tensor};
-
-    #[test]
-    fn a_gathered_block_holds_the_asked_rows_and_columns() {
-        let bytes: Vec<u8> = (0..4 * 40).map(|i| i as u8).collect();
-        let scale: Vec<f32> = (0..40).map(|j| 1.0 + j as f32).collect();
-        let shift = vec![-0.5; 40];
-        let rows = ByteRows::new(&bytes, &scale, &shift);
-        let table = Tensor::from_fn(4, 40, |i, j| bytes[i * 40 + j] as f32 * scale[j] - 0.5);
-        for path in Path::available() {
-            let (mut a, mut b) = (vec![f32::NAN; 3 * 35], vec![f32::NAN; 3 * 35]);
-            rows.gather(path, &[3, 0, 3], 4..39, &mut a);
-            table.gather(path, &[3, 0, 3], 4..39, &mut b);
-            assert_eq!(a, b, "{path}");
-            assert_eq!(a[35], 4.0 * 5.0 - 0.5, "row 0, column 4");
-        }
-    }
+    use crate::Isa;
 
     #[test]
     fn lines_are_read_from_where_they_begin_and_mirrored() {
         let bytes: Vec<u8> = (0..150).collect();
         let scale: Vec<f32> = (0..64).map(|j| 1.0 + j as f32).collect();
         let shift = vec![0.25; 64];
-        for path in Path::available() {
+        for isa in Isa::available() {
             for mirrored in [false, true] {
                 let mut out = vec![f32::NAN; 64];
-                normalize_lines(path, &bytes, &[118, 3], mirrored, &scale, &shift, &mut out);
+                normalize_lines(isa, &bytes, &[118, 3], mirrored, &scale, &shift, &mut out);
                 for (j, found) in out.iter().enumerate() {
                     let at = if mirrored { 31 - j % 32 } else { j % 32 };
                     let byte = [118, 3][j / 32] + at;
-                    assert_eq!(*found, byte as f32 * scale[j] + 0.25, "{path}, column {j}");
+                    assert_eq!(*found, byte as f32 * scale[j] + 0.25, "{isa}, column {j}");
                 }
             }
         }
