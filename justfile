@@ -160,7 +160,7 @@ roofline *FLAGS:
 ingredients *FLAGS:
     cargo run --release --quiet --package chainrule-bench --bin ingredients -- {{FLAGS}}
 
-# PyTorch, JAX, numpy and scikit-learn in a Python of their own (6 GB: torch brings CUDA along)
+# PyTorch and numpy in a Python of their own (6 GB: torch brings CUDA along)
 [group('bench')]
 peers:
     test -x target/peers/bin/python || python3 -m venv target/peers
@@ -173,7 +173,7 @@ rust-peers:
     target/rust-peers/release/candle-peer --check
     target/rust-peers/release/burn-peer --check
 
-# Images a second beside PyTorch, JAX, numpy and scikit-learn, in turns: a table and a chart; after `just rust-peers` also: just compare --peers pytorch,candle,burn
+# Images a second beside PyTorch and numpy, in turns: a table and a chart; after `just rust-peers` also: just compare --peers pytorch,candle,burn
 [group('bench')]
 compare *FLAGS: peers
     cargo build --release --quiet --package chainrule-bench --bins

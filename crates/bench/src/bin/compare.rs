@@ -31,7 +31,7 @@ struct Args {
     #[arg(long, value_delimiter = ',', default_value = "2,1")]
     threads: Vec<usize>,
     /// Peers beside ours; the first is the one that ratios are taken to
-    #[arg(long, value_delimiter = ',', default_value = "pytorch,jax,numpy,sklearn")]
+    #[arg(long, value_delimiter = ',', default_value = "pytorch,numpy")]
     peers: Vec<String>,
     /// The Python that has the packages of peers/requirements.txt
     #[arg(long, default_value = "target/peers/bin/python")]
