@@ -135,7 +135,7 @@ impl Work {
         let widths = [&[INPUTS], hidden, &[10]].concat();
         let model = SoftmaxClassifier::with_hidden(&widths, with.hidden, Init::He, 1);
         let model = model.expect("no width is 0");
-        let isa = Isa::from_environment().expect("a isa of this machine");
+        let isa = Isa::from_environment().expect("an ISA of this machine");
         let mut engine = Engine::with_isa(&model, batch, threads, isa).expect("threads start");
         engine.set_regularization(with.regularization);
         engine.set_average(with.average);

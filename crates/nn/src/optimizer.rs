@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn every_path_returns_the_same_bits() {
+    fn every_isa_returns_the_same_bits() {
         let x: Vec<f32> = (0..1003).map(|i| ((i * 7919) % 1000) as f32 * 0.001 - 0.5).collect();
         let methods = [
             Method::Momentum { momentum: 0.9, nesterov: false },

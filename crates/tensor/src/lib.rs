@@ -16,6 +16,7 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`scalar`] | the two number types, `f32` and `f64`, and nothing but numbers |
+//! | [`buffer`] | `Buffer`: memory that kernels work on, aligned, in huge pages where it is large |
 //! | [`matrix`] | `Tensor`, `View`, `ViewMut`: a `Vec`, a shape, two strides |
 //! | [`isa`] | which vector instructions this processor has, and which kernels are used |
 //! | [`gemm`](mod@gemm) | C := αAB + βC on matrixmultiply, and the plain loop that it is tested against |
@@ -26,11 +27,13 @@
 //! | [`linalg`] | symmetric products, Cholesky, the inverse square root: what whitening needs |
 //! | [`peak`] | what this machine can multiply and read at most, for the roofline |
 //!
-//! A module uses only those above it in this table. `unsafe` stands in few places: `gemm.rs` (the
-//! call into matrixmultiply), `kernel/` (vector instructions), and `isa.rs` and `peak.rs` (the call of a
-//! function that was compiled for instructions that were detected at run time). Everything else is
-//! checked by the compiler.
+//! A module uses only those above it in this table. `unsafe` stands in few places: `buffer.rs` (zeroed
+//! memory that may be refused, and the call for huge pages), `gemm.rs` (the call into
+//! matrixmultiply), `kernel/` (vector instructions), and `isa.rs` and `peak.rs` (the call of a function
+//! that was compiled for instructions that were detected at run time). Everything else is checked by
+//! the compiler.
 
+pub mod buffer;
 pub mod gather;
 pub mod gemm;
 pub mod isa;
@@ -42,6 +45,7 @@ pub mod peak;
 pub mod scalar;
 pub mod team;
 
+pub use buffer::{Buffer, OutOfMemory};
 pub use gemm::{ShapeError, gemm};
 pub use isa::Isa;
 #[doc(hidden)]

@@ -8,7 +8,7 @@
 //! The roofline of the bench crate is drawn from them. They stand here because a function that is
 //! compiled for detected instructions is called by `unsafe`, which this crate alone may use.
 
-use crate::isa::{Isa, Kind};
+use crate::isa::{Isa, Kind, for_each_isa};
 
 /// Rounds of twelve vectors for one call of [`multiply_add`]: some tens of microseconds.
 const ROUNDS: usize = 10_000;
@@ -81,42 +81,17 @@ fn multiply_add_portable() -> f32 {
     sums.as_flattened().iter().sum()
 }
 
-/// Reads all of `data` and returns its sum.
-pub fn read(isa: Isa, data: &[f32]) -> f32 {
-    #[inline(always)]
-    fn body(data: &[f32]) -> f32 {
-        let mut sums = [0.0_f32; 128];
+for_each_isa! {
+    /// Reads all of `data` and returns its sum.
+    pub fn read<T: Scalar>(data: &[T]) -> T {
+        let mut sums = [T::ZERO; 128];
         let (blocks, rest) = data.as_chunks::<128>();
         for block in blocks {
-            for (sum, value) in sums.iter_mut().zip(block) {
+            for (sum, &value) in sums.iter_mut().zip(block) {
                 *sum += value;
             }
         }
-        sums.iter().chain(rest).sum()
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f")]
-    fn avx512(data: &[f32]) -> f32 {
-        body(data)
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2")]
-    fn avx2(data: &[f32]) -> f32 {
-        body(data)
-    }
-
-    match isa.kind() {
-        // SAFETY: an `Isa` of this kind exists only where its instructions were detected.
-        #[cfg(target_arch = "x86_64")]
-        #[allow(unsafe_code)]
-        Kind::Avx512 => unsafe { avx512(data) },
-        // SAFETY: as above.
-        #[cfg(target_arch = "x86_64")]
-        #[allow(unsafe_code)]
-        Kind::Avx2 => unsafe { avx2(data) },
-        _ => body(data),
+        sums.iter().chain(rest).copied().sum()
     }
 }
 

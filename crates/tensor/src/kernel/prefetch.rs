@@ -80,8 +80,10 @@ impl Queue {
         if self.at < self.end {
             ask(self.at);
             self.at += LINE;
-        } else if self.next < self.len {
-            (self.at, self.end) = self.ranges[self.next];
+        } else if self.next < self.len
+            && let Some(&range) = self.ranges.get(self.next)
+        {
+            (self.at, self.end) = range;
             self.next += 1;
         }
     }

@@ -1,4 +1,4 @@
-//! The vectors of AVX-512 and AVX2, and the sweep of their tiles over a panel.
+//! The vectors of AVX-512 and AVX2, and the sweep of their tiles over C.
 
 use std::arch::x86_64::*;
 

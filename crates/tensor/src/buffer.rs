@@ -1,0 +1,172 @@
+//! Memory for the numbers that kernels work on: [`Buffer`], the one place that asks the system for it.
+//!
+//! A vector instruction that reads across the border of two cache lines costs two accesses, and
+//! `malloc` aligns to 16 bytes only. So a buffer begins at the border of a line: it is a `Vec` that
+//! is a little too long, and the part of it that begins there. From [`HUGE_FROM`] bytes on it begins at
+//! the border of a huge page, and on Linux the system is asked for huge pages, of which a core can
+//! remember where 512 times as much memory lies.
+//!
+//! Where the system gives no memory the answer is an error and not an abort.
+
+use std::ops::{Deref, DerefMut};
+
+use crate::scalar::Scalar;
+
+/// Bytes of a cache line, and of the widest vector.
+const LINE: usize = 64;
+
+/// Bytes of a huge page.
+const HUGE_PAGE: usize = 2 << 20;
+
+/// A buffer of so many bytes lies in huge pages.
+pub const HUGE_FROM: usize = 1 << 20;
+
+/// The system does not give so much memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{bytes} bytes of memory are needed and not available")]
+pub struct OutOfMemory {
+    /// Bytes that were asked for.
+    pub bytes: usize,
+}
+
+/// Numbers in memory that begins at the border of a cache line, or of a huge page. It is a slice of
+/// a length that does not change.
+#[derive(Debug)]
+pub struct Buffer<T> {
+    storage: Vec<T>,
+    start: usize,
+    len: usize,
+}
+
+impl<T: Scalar> Buffer<T> {
+    /// So many zeros.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] if the system does not give the memory.
+    pub fn zeros(len: usize) -> Result<Self, OutOfMemory> {
+        if len == 0 {
+            return Ok(Self::default());
+        }
+        let error = OutOfMemory { bytes: len.saturating_mul(size_of::<T>()) };
+        let huge = error.bytes >= HUGE_FROM;
+        let alignment = if huge { HUGE_PAGE } else { LINE };
+        // Whole lines or pages, and one more for the start.
+        let bytes = error.bytes.checked_next_multiple_of(alignment).ok_or(error)?;
+        let bytes = bytes.checked_add(alignment).ok_or(error)?;
+        let storage: Vec<T> = zeros(bytes / size_of::<T>()).ok_or(error)?;
+        let start = storage.as_ptr().align_offset(alignment);
+        if huge {
+            advise_huge_pages(
+                &storage[start..][..bytes / size_of::<T>() - alignment / size_of::<T>()],
+            );
+        }
+        Ok(Self { storage, start, len })
+    }
+
+    /// A copy of `numbers`.
+    ///
+    /// # Errors
+    /// As [`Buffer::zeros`].
+    pub fn copy_of(numbers: &[T]) -> Result<Self, OutOfMemory> {
+        let mut copy = Self::zeros(numbers.len())?;
+        copy.copy_from_slice(numbers);
+        Ok(copy)
+    }
+}
+
+impl<T> Default for Buffer<T> {
+    /// No numbers, and no memory.
+    fn default() -> Self {
+        Self { storage: Vec::new(), start: 0, len: 0 }
+    }
+}
+
+impl<T> Deref for Buffer<T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        &self.storage[self.start..self.start + self.len]
+    }
+}
+
+impl<T> DerefMut for Buffer<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.storage[self.start..self.start + self.len]
+    }
+}
+
+impl<T: PartialEq> PartialEq for Buffer<T> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+/// A `Vec` of zeros whose pages the system has not handed out yet, or nothing where there is no
+/// memory. `len` is not 0.
+fn zeros<T: Scalar>(len: usize) -> Option<Vec<T>> {
+    let layout = std::alloc::Layout::array::<T>(len).ok().filter(|layout| layout.size() > 0)?;
+    // SAFETY: the layout is not of size 0. The memory is then that of a `Vec` of this capacity, from
+    // the same allocator with the same layout, and zero bytes are the number 0 in `f32` and `f64`,
+    // the only types that are `Scalar`.
+    #[allow(unsafe_code)]
+    unsafe {
+        let memory = std::alloc::alloc_zeroed(layout).cast::<T>();
+        if memory.is_null() { None } else { Some(Vec::from_raw_parts(memory, len, len)) }
+    }
+}
+
+/// Asks for huge pages for `pages`, which begins and ends at the border of one.
+fn advise_huge_pages<T>(pages: &[T]) {
+    #[cfg(target_os = "linux")]
+    {
+        let (start, bytes) = (pages.as_ptr().cast_mut().cast(), size_of_val(pages));
+        // SAFETY: the memory is that of the slice, and the advice changes none of it. A system
+        // without huge pages says so, and the pages are small.
+        #[allow(unsafe_code)]
+        unsafe {
+            libc::madvise(start, bytes, libc::MADV_HUGEPAGE);
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = pages;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<T: Scalar>(len: usize) {
+        let mut buffer = Buffer::<T>::zeros(len).unwrap();
+        assert_eq!(buffer.len(), len);
+        assert!(buffer.iter().all(|&x| x == T::ZERO), "{len} zeros");
+        if len > 0 {
+            let border = if len * size_of::<T>() >= HUGE_FROM { HUGE_PAGE } else { LINE };
+            assert_eq!(buffer.as_ptr().addr() % border, 0, "{len} numbers begin at a border");
+        }
+        buffer.fill(T::ONE);
+        let copy = Buffer::copy_of(&buffer).unwrap();
+        assert!(copy == buffer && copy.iter().all(|&x| x == T::ONE), "{len} ones");
+    }
+
+    #[test]
+    fn a_buffer_of_any_length_holds_zeros_and_begins_where_a_line_or_huge_page_does() {
+        for len in
+            [0, 1, 15, 16, 17, 1000, HUGE_FROM / 8, HUGE_FROM / 4 - 1, HUGE_FROM / 4, 600_000]
+        {
+            check::<f32>(len);
+            check::<f64>(len);
+        }
+    }
+
+    #[test]
+    fn memory_that_does_not_exist_is_an_error_and_no_abort() {
+        for len in [usize::MAX, usize::MAX / 4, isize::MAX as usize / 4, 1 << 58] {
+            let error = Buffer::<f32>::zeros(len).unwrap_err();
+            assert_eq!(error.bytes, len.saturating_mul(4));
+        }
+        let error = Buffer::<f64>::zeros(1 << 58).unwrap_err().to_string();
+        assert_eq!(error, "2305843009213693952 bytes of memory are needed and not available");
+    }
+}
