@@ -152,10 +152,56 @@ fn what_cannot_be_done_is_told_in_a_sentence() {
     let empty = dir.path().join("empty");
     std::fs::create_dir(&empty).unwrap();
     for (path, why) in
-        [(empty.as_path(), "holds no file"), (Path::new("nowhere.jpg"), "cannot read")]
+        [(empty.as_path(), "holds no picture"), (Path::new("nowhere.jpg"), "cannot read")]
     {
         let output = predict(&model, &[path]);
         assert_eq!(output.status.code(), Some(1));
         assert!(said(&output.stderr).contains(why), "{}", said(&output.stderr));
     }
+}
+
+#[test]
+fn the_model_may_stand_first_and_dash_is_standard_output() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, photos) = (model(dir.path(), 3072, None), photos(dir.path(), 3));
+    let run = |args: &[&Path]| {
+        let mut command = Command::cargo_bin("chainrule").unwrap();
+        command.arg("predict").args(args).current_dir(dir.path()).output().unwrap()
+    };
+    let wanted = predict(&model, &[&photos]);
+    assert!(wanted.status.success());
+    let [json, output, dash] = ["--json", "-o", "-"].map(Path::new);
+    assert_eq!(run(&[&model, &photos]).stdout, wanted.stdout);
+    assert_eq!(run(&[&model, &photos, output, dash]).stdout, wanted.stdout);
+    assert!(!dir.path().join("-").exists(), "no file of that name");
+    let wanted = predict(&model, &[&photos, json]);
+    assert_eq!(run(&[json, &model, &photos, output, dash]).stdout, wanted.stdout);
+    for args in [&[&*model][..], &[Path::new("--model"), &model], &[]] {
+        assert_eq!(run(args).status.code(), Some(2), "{args:?}: a wrong command line");
+    }
+}
+
+/// A folder is predicted as training reads it: pictures by their names in any case and of any
+/// spelling, and by their content.
+#[test]
+fn the_pictures_of_a_folder_are_those_that_training_reads() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, photos) = (model(dir.path(), 3072, None), photos(dir.path(), 1));
+    let png = std::fs::read(photos.join("0.png")).unwrap();
+    let mut jpeg = vec![];
+    let picture = image::load_from_memory(&png).unwrap();
+    picture.write_to(&mut std::io::Cursor::new(&mut jpeg), image::ImageFormat::Jpeg).unwrap();
+    for (name, bytes) in
+        [("a.PNG", &png), ("b.jfif", &jpeg), ("c.jpe", &jpeg), ("d.JPEG", &jpeg), ("e", &png)]
+    {
+        std::fs::write(photos.join(name), bytes).unwrap();
+    }
+    std::fs::write(photos.join("notes.txt"), "no picture").unwrap();
+    std::fs::create_dir(photos.join("f.png")).unwrap();
+    let output = predict(&model, &[&photos]);
+    assert!(output.status.success(), "{}", said(&output.stderr));
+    let table = said(&output.stdout);
+    let names = table.lines().skip(1).map(|line| line.split(',').next().unwrap());
+    let names: Vec<_> = names.map(|name| name.rsplit('/').next().unwrap()).collect();
+    assert_eq!(names, ["0.png", "a.PNG", "b.jfif", "c.jpe", "d.JPEG", "e"]);
 }

@@ -104,7 +104,7 @@ fn without_the_runs_images_the_page_says_so_and_shows_the_rest() {
     );
     assert!(gone.contains("the images are not in nowhere; --data-dir says where they are"));
     let other = change("data_sha256 = \"", "data_sha256 = \"0");
-    assert!(other.contains("the images at hand, sample, are not those that the run was on"));
+    assert!(other.contains("the images at hand are not those of the run in"));
     for page in [gone, other] {
         // The matrix of confusion.csv, the curves and the weights are there all the same.
         for part in ["200 test images", "taken for truck", "id=\"loss\"", "unit 8"] {

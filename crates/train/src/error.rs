@@ -74,6 +74,15 @@ pub enum Error {
         /// What is wrong with it, and what was expected.
         problem: String,
     },
+    /// The images at hand are not those of a run.
+    #[error("{0}")]
+    OtherImages(String),
+    /// A network gives scores that are no answer.
+    #[error("image {image}: the scores of the network are not finite numbers")]
+    Scores {
+        /// The image, from 0.
+        image: u32,
+    },
     /// The data do not fit the settings.
     #[error(transparent)]
     Data(#[from] chainrule_data::Error),

@@ -16,7 +16,8 @@
 //! | [`schedule`] | the learning rate of each step |
 //! | [`run`](mod@run) | the loop: epochs of minibatches, the best weights kept, the test at the end |
 //! | [`prepared`] | the images as the network reads them, and which of them are for what |
-//! | [`flips`] | a test of each image together with its mirror image |
+//! | [`origin`] | whether the images at hand are those that a run was on |
+//! | [`inference`] | a saved network and the images that it is asked about |
 //! | [`check`](mod@check) | what a network must pass before it is worth a long run |
 //! | [`lr_finder`] | the loss while the learning rate grows, and the rate to choose |
 //! | [`update_ratio`] | how large a step is beside the weights |
@@ -35,10 +36,12 @@ pub mod confusion;
 pub mod diff;
 mod error;
 pub mod export;
-pub mod flips;
+mod flips;
 pub mod folder;
+pub mod inference;
 pub mod lr_finder;
 mod machine;
+pub mod origin;
 pub mod prepared;
 pub mod run;
 pub mod schedule;
@@ -53,9 +56,11 @@ pub use config::Config;
 pub use diff::diff;
 pub use error::Error;
 pub use folder::RunFolder;
+pub use inference::{Answers, Predictor};
 pub use lr_finder::find_lr;
 pub use machine::{available_memory, threads};
+pub use origin::{Origin, Sameness};
 pub use prepared::Prepared;
 pub use run::{Data, Epoch, Iteration, Observer, Plan, Quiet, Summary, resume, run, start};
 pub use sweep::Sweep;
-pub use weights::{ModelFile, Task};
+pub use weights::{ModelFile, Opened, Remark, Task};

@@ -8,8 +8,8 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use chainrule_data::{
-    Augmentation, Augmented, Changes, Dataset, FloatImages, Gain, Images, Normalization, Pixels,
-    Split, Whitening, epoch_order,
+    Augmentation, Augmented, Changes, Dataset, FloatImages, Gain, Normalization, Pixels, Split,
+    Whitening, epoch_order,
 };
 use chainrule_nn::{Diverged, Engine, Evaluation, Optimizer, SoftmaxClassifier, Step};
 use chainrule_tensor::Isa;
@@ -28,8 +28,8 @@ pub struct Prepared<'a> {
     pub split: Split,
     scale: Vec<f32>,
     shift: Vec<f32>,
-    /// Of the training file's images and of the test's, if they have a contrast normalization.
-    gains: Option<[Vec<Gain>; 2]>,
+    /// Of the images of the training file, if they have a contrast normalization.
+    gains: Option<Vec<Gain>>,
     whitened: Option<Whitened>,
 }
 
@@ -50,13 +50,7 @@ impl<'a> Prepared<'a> {
         dataset: &'a Dataset,
         normalization: Option<Normalization>,
     ) -> Result<Self, Error> {
-        let n = dataset.train.len();
-        let split = if config.shuffle {
-            Split::seeded(n, config.validation, config.seed)?
-        } else {
-            let border = (n - config.validation.min(n)) as u32;
-            Split { train: (0..border).collect(), validation: (border..n as u32).collect() }
-        };
+        let split = split(config, dataset.train.len())?;
         let shape = dataset.train.shape();
         let (images, training) = (&dataset.train, &split.train);
         let normalization = match (normalization, config.contrast, config.normalize) {
@@ -71,8 +65,7 @@ impl<'a> Prepared<'a> {
                 Normalization::of_contrast(images, training, contrast, group)?
             }
         };
-        let gains = normalization.contrast();
-        let gains = gains.map(|&e| [&dataset.train, &dataset.test].map(|of| Gain::of(of, e)));
+        let gains = normalization.contrast().map(|&contrast| Gain::of(images, contrast));
         let (scale, shift) = normalization.scale_shift(dataset.train.dim())?;
         Ok(Self { dataset, normalization, split, scale, shift, gains, whitened: None })
     }
@@ -127,15 +120,7 @@ impl<'a> Prepared<'a> {
     /// The images of the training file, as a network reads them that was read from a file: plain,
     /// and standardized.
     pub fn train_rows(&self) -> Pixels<'_> {
-        self.rows(&self.dataset.train, self.gains.as_ref().map(|[train, _]| &train[..]))
-    }
-
-    /// The test images, as [`Prepared::train_rows`].
-    pub fn test_rows(&self) -> Pixels<'_> {
-        self.rows(&self.dataset.test, self.gains.as_ref().map(|[_, test]| &test[..]))
-    }
-
-    fn rows<'b>(&'b self, images: &'b Images, gains: Option<&'b [Gain]>) -> Pixels<'b> {
+        let (images, gains) = (&self.dataset.train, self.gains.as_deref());
         Pixels::Bytes { images, scale: &self.scale, shift: &self.shift, gains }
     }
 
@@ -194,11 +179,16 @@ impl<'a> Prepared<'a> {
     pub fn evaluate(&self, engine: &mut Engine, indices: &[u32]) -> Evaluation {
         engine.evaluate(&self.pixels(), self.dataset.train.labels(), indices)
     }
+}
 
-    /// Loss and predictions on all test images, of a network that reads plain pixels.
-    pub fn test(&self, engine: &mut Engine) -> Evaluation {
-        let images = &self.dataset.test;
-        let all: Vec<u32> = (0..images.len() as u32).collect();
-        engine.evaluate(&self.test_rows(), images.labels(), &all)
+/// Which of the `n` images of a training file train, and which validate.
+///
+/// # Errors
+/// If nothing is left to train on.
+pub fn split(config: &Config, n: usize) -> Result<Split, Error> {
+    if config.shuffle {
+        return Ok(Split::seeded(n, config.validation, config.seed)?);
     }
+    let border = (n - config.validation.min(n)) as u32;
+    Ok(Split { train: (0..border).collect(), validation: (border..n as u32).collect() })
 }

@@ -16,7 +16,9 @@ use crate::config::ConfigError;
 use crate::folder::RunFolder;
 use crate::schedule::LearningRates;
 use crate::update_ratio::update_ratios;
-use crate::{Config, Error, ModelFile, Prepared, Task, confusion, flips, folder, machine, tensors};
+use crate::{
+    Config, Error, ModelFile, Predictor, Prepared, Task, confusion, folder, machine, tensors,
+};
 
 /// The images of a run, and where they came from.
 pub struct Data {
@@ -229,6 +231,12 @@ pub struct Provenance {
     pub data: String,
     /// SHA-256 over labels and pixels of all training, then all test images.
     pub data_sha256: String,
+    /// Images to train on, those for validation among them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train_images: Option<usize>,
+    /// Images to test with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_images: Option<usize>,
 }
 
 impl Provenance {
@@ -242,6 +250,8 @@ impl Provenance {
             kernel: kernel.to_string(),
             data: data.source.clone(),
             data_sha256: data.sha256(),
+            train_images: Some(data.dataset.train.len()),
+            test_images: Some(data.dataset.test.len()),
         }
     }
 }
@@ -786,11 +796,15 @@ impl Running<'_> {
         self.best.as_ref().expect("the weights at iteration 0 were measured")
     }
 
-    fn save(&self, classifier: &SoftmaxClassifier, name: &str) -> Result<(), Error> {
+    /// Weights of this run as a file of their own, which reads plain pixels.
+    fn file(&self, classifier: &SoftmaxClassifier) -> ModelFile {
         let normalization = self.prepared.normalization.clone();
         let classifier = self.prepared.plain(classifier);
-        let file = ModelFile { classifier, normalization, task: Task::of(self.prepared.dataset) };
-        file.save(&self.out.join(name))
+        ModelFile { classifier, normalization, task: Task::of(self.prepared.dataset) }
+    }
+
+    fn save(&self, classifier: &SoftmaxClassifier, name: &str) -> Result<(), Error> {
+        self.file(classifier).save(&self.out.join(name))
     }
 
     fn save_checkpoint(&mut self) -> Result<(), Error> {
@@ -826,16 +840,16 @@ impl Running<'_> {
             "last.safetensors",
         )?;
         let best = self.best.take().expect("the weights at iteration 0 were measured");
-        let plain = self.prepared.plain(&best.model);
-        let mut engine = Engine::with_isa(&plain, 1, self.engine.threads(), self.engine.isa())?;
-        let plain = self.prepared.test(&mut engine);
+        let (threads, isa) = (self.engine.threads(), self.engine.isa());
+        let mut predictor = Predictor::with_isa(&self.file(&best.model), threads, isa)?;
         let Dataset { test: images, classes, .. } = self.prepared.dataset;
-        let (test, test_accuracy_plain) = if self.config.test_flips {
-            let test =
-                flips::evaluate(&mut engine, self.prepared.test_rows(), images, &plain.rows)?;
-            (test, Some(plain.accuracy(images.labels())))
-        } else {
-            (plain, None)
+        let all: Vec<u32> = (0..images.len() as u32).collect();
+        let mut test = |flips| -> Result<_, Error> {
+            Ok(predictor.ask(images, &all, flips)?.evaluate(images.labels()))
+        };
+        let (test, test_accuracy_plain) = match (test(false)?, self.config.test_flips) {
+            (plain, true) => (test(true)?, Some(plain.accuracy(images.labels()))),
+            (plain, false) => (plain, None),
         };
         let counts = confusion::matrix(&test, images.labels(), classes.len());
         confusion::write(&self.out.join("confusion.csv"), &counts, classes)?;

@@ -91,12 +91,12 @@ fn contrast_is_part_of_the_file_and_of_what_reads_it() {
     let prepared = Prepared::new(&plain, &data.dataset, normalization).unwrap();
     let mut row = vec![0.0f64; SHAPE.dim()];
     for i in 0..60u32 {
-        let pixels = data.dataset.test.image(i as usize);
+        let pixels = data.dataset.train.image(i as usize);
         let n = pixels.len() as f64;
         let own = pixels.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
         let variance = pixels.iter().map(|&x| (f64::from(x) - own).powi(2)).sum::<f64>() / n;
         let path = chainrule_tensor::Isa::best();
-        Rows::gather(&prepared.test_rows(), path, &[i], 0..SHAPE.dim(), &mut row);
+        Rows::gather(&prepared.train_rows(), path, &[i], 0..SHAPE.dim(), &mut row);
         for (j, found) in row.iter().enumerate() {
             let x = (f64::from(pixels[j]) - own) / (variance + 10.0).sqrt();
             let want = (x - f64::from(mean[j])) / f64::from(std[j]);

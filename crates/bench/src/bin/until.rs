@@ -16,7 +16,7 @@ use chainrule_data::{Dataset, cifar10, epoch_order};
 use chainrule_nn::Engine;
 use chainrule_report::{Axis, Dash, Figure, Key, Line, Look, Marker, Panel};
 use chainrule_train::Config;
-use chainrule_train::Prepared;
+use chainrule_train::{ModelFile, Predictor, Prepared};
 use clap::Parser;
 use serde::Deserialize;
 
@@ -119,10 +119,16 @@ fn ours(args: &Args, config: &Config, dataset: &Dataset) -> anyhow::Result<Vec<R
 
     let (mut readings, mut iteration, mut seconds) = (vec![], 0, 0.0);
     let mut look = |engine: &mut Engine, iteration, seconds| {
-        let accuracy = prepared.test(engine).accuracy(dataset.test.labels());
+        let normalization = prepared.normalization.clone();
+        let file = ModelFile { classifier: engine.model(), normalization, task: None };
+        let (images, all) = (&dataset.test, (0..dataset.test.len() as u32).collect::<Vec<_>>());
+        let answers =
+            Predictor::with_isa(&file, config.threads, kernels)?.ask(images, &all, false)?;
+        let accuracy = answers.evaluate(images.labels()).accuracy(images.labels());
         readings.push(Reading { iteration, seconds, accuracy });
+        anyhow::Ok(())
     };
-    look(&mut engine, iteration, seconds);
+    look(&mut engine, iteration, seconds)?;
     let rates = prepared.rates(config);
     for epoch in 1..=config.epochs {
         let mut start = Instant::now();
@@ -137,7 +143,7 @@ fn ours(args: &Args, config: &Config, dataset: &Dataset) -> anyhow::Result<Vec<R
             rest = later;
             if iteration % args.every == 0 {
                 seconds += start.elapsed().as_secs_f64();
-                look(&mut engine, iteration, seconds);
+                look(&mut engine, iteration, seconds)?;
                 start = Instant::now();
             }
         }

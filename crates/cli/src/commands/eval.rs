@@ -1,19 +1,28 @@
 //! `chainrule eval`: loss and accuracy of a saved model.
 
-use std::path::{Path, PathBuf};
+use std::collections::HashSet;
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use chainrule_nn::{Engine, Evaluation};
+use chainrule_data::Images;
+use chainrule_nn::Evaluation;
 use chainrule_train::config::DataChoice;
-use chainrule_train::{Config, ModelFile, Prepared, flips};
+use chainrule_train::{Config, Origin, Predictor, Sameness, prepared};
+
+use super::write_output;
 
 /// Arguments of `chainrule eval`.
 #[derive(clap::Args)]
 #[command(after_help = "\
+The images are those of the run, which is checked: others are refused, for the network may have been
+trained on some of them. Other images are named with --data, or allowed with --allow-other-images;
+the result then says so.
+
 Examples:
   chainrule eval results/run-001
   chainrule eval results/run-001 --flips
-  chainrule eval --model pytorch.safetensors --split val --json
+  chainrule eval results/run-001 --data images:photos
+  chainrule eval pytorch.safetensors --split val --json
 ")]
 pub struct Args {
     /// A run's folder, or a safetensors file
@@ -28,57 +37,71 @@ pub struct Args {
     /// Average the probabilities of each image and of its mirror image
     #[arg(long)]
     flips: bool,
-    /// Print {"split", "n", "loss", "accuracy", "flips"}
+    /// Print {"split", "n", "loss", "accuracy", "flips", "data", "images_of_run"}
     #[arg(long)]
     json: bool,
-    /// Write the predicted class of each image, a line each, to this CSV file
+    /// Write the predicted class of each image, a line each, to this CSV file; - is standard output
     #[arg(long, value_name = "FILE")]
     predictions: Option<PathBuf>,
-    /// Where the images lie [default: as the run had it]
+    /// Evaluate on these images instead of those of the run
+    #[arg(long, value_name = "cifar10|sample|images:DIR|DIR", conflicts_with = "data_dir")]
+    data: Option<DataChoice>,
+    /// Where the images of the run lie [default: as the run had it]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// Evaluate even if the images there are not those of the run; the result says so
+    #[arg(long)]
+    allow_other_images: bool,
     /// Threads; 0 is one for each core
     #[arg(long, value_name = "N", default_value_t = 0,
         value_parser = clap::value_parser!(u16).range(0..=1024))]
     threads: u16,
 }
 
-#[derive(Clone, Copy, Default, clap::ValueEnum)]
+#[derive(Clone, Copy, Default, PartialEq, clap::ValueEnum)]
 enum Split {
     Train,
+    #[value(alias = "validation")]
     Val,
     #[default]
     Test,
 }
 
-/// The settings of the run that the model lies in, which say how it split its images; a model
-/// from elsewhere has none.
-fn recorded(folder: Option<&Path>) -> anyhow::Result<Option<Config>> {
-    let Some(path) = folder.map(|folder| folder.join("config.toml")) else { return Ok(None) };
-    // Other programs write files of this name too.
-    match chainrule_data::file::read_text(&path, 1 << 18) {
-        Ok(text) if text.contains("[provenance]") => Ok(Some(Config::from_file(&path)?)),
-        _ => Ok(None),
-    }
-}
-
-fn write_predictions(path: &Path, result: &Evaluation, labels: &[u8]) -> anyhow::Result<()> {
-    let mut csv = csv::Writer::from_path(path)?;
+fn predictions(result: &Evaluation, labels: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let mut csv = csv::Writer::from_writer(vec![]);
     csv.write_record(["image", "label", "prediction"])?;
     for (&row, &class) in result.rows.iter().zip(&result.predictions) {
         csv.serialize((row, labels[row as usize], class))?;
     }
-    Ok(csv.flush()?)
+    Ok(csv.into_inner()?)
+}
+
+/// How many of the images the run was trained on, if its own images are at hand.
+fn trained_on(origin: &Origin, images: &Images, rows: &[u32]) -> anyhow::Result<Option<usize>> {
+    let Ok(Some(own)) = super::images::at_hand(&origin.config) else { return Ok(None) };
+    if origin.compare(&own) != Sameness::Same {
+        return Ok(None);
+    }
+    let mut config = origin.config.clone();
+    config.validation = own.validation(config.validation);
+    let train = &own.dataset.train;
+    let split = prepared::split(&config, train.len())?;
+    let known: HashSet<&[u8]> = split.train.iter().map(|&row| train.image(row as usize)).collect();
+    Ok(Some(rows.iter().filter(|&&row| known.contains(images.image(row as usize))).count()))
 }
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let model = args.model.or(args.named).context("no model was named")?;
-    let folder = if model.is_dir() { Some(model.as_path()) } else { model.parent() };
-    let file = ModelFile::locate(&model);
-    let model = ModelFile::load(&file)?;
+    let named = args.model.or(args.named).context("no model was named")?;
+    let opened = super::model::open(&named)?;
+    let (model, file) = (opened.model, opened.path);
+    let origin = Origin::of(&named)?;
 
-    let mut config = recorded(folder)?.unwrap_or_default();
+    let mut config = origin.as_ref().map_or_else(Config::default, |origin| origin.config.clone());
+    let has_other_data = args.data.is_some();
+    if let Some(data) = args.data {
+        config.data = data;
+    }
     if let Some(dir) = args.data_dir {
         config.move_data(dir);
     }
@@ -90,47 +113,75 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         );
     }
     let data = super::images::load(&config)?;
-    let images = &data.dataset.train;
     if data.is_sample() && config.data != DataChoice::Sample {
         bail!(
-            "CIFAR-10 is not to be had, and the built-in sample is no test of this model: see \
-             `chainrule data fetch`, or ask for the sample with --data sample in training"
+            "CIFAR-10 is not available, and the built-in sample is no test of this model: see \
+             `chainrule data fetch`, or ask for the sample with --data sample"
         );
     }
-    config.validation = data.validation(config.validation);
-    model.check_images(&file, images)?;
-    super::note_missing_normalization(&model, &file);
-    let prepared = Prepared::new(&config, &data.dataset, Some(model.normalization))?;
-    let path = chainrule_tensor::Isa::from_environment()?;
-    let threads = chainrule_train::threads(usize::from(args.threads));
-    let mut engine = Engine::with_isa(&model.classifier, 1, threads, path)?;
-    let test = &data.dataset.test;
-    let (name, images, pixels, rows) = match args.split {
-        Split::Train => ("train", images, prepared.train_rows(), prepared.split.train.clone()),
-        Split::Val => ("val", images, prepared.train_rows(), prepared.split.validation.clone()),
-        Split::Test => ("test", test, prepared.test_rows(), (0..test.len() as u32).collect()),
+    model.check_images(&file, &data.dataset.train)?;
+    let allowed = args.allow_other_images || has_other_data;
+    let images_of_run = super::model::is_of_the_run(origin.as_ref(), &data, allowed)?;
+
+    let (name, images, rows) = match args.split {
+        Split::Test => {
+            let test = &data.dataset.test;
+            ("test", test, (0..test.len() as u32).collect())
+        }
+        Split::Train | Split::Val => {
+            config.validation = data.validation(config.validation);
+            let split = prepared::split(&config, data.dataset.train.len())?;
+            match args.split {
+                Split::Train => ("train", &data.dataset.train, split.train),
+                _ => ("val", &data.dataset.train, split.validation),
+            }
+        }
     };
-    let result = if args.flips {
-        flips::evaluate(&mut engine, pixels, images, &rows)?
-    } else {
-        engine.evaluate(&pixels, images.labels(), &rows)
-    };
-    if result.rows.is_empty() {
-        bail!("the {name} split of this run holds no image");
+    if rows.is_empty() {
+        bail!("the {name} split holds no image");
     }
+    let trained_on = match (&origin, images_of_run) {
+        (Some(origin), Some(false)) if args.split != Split::Train => {
+            trained_on(origin, images, &rows)?
+        }
+        _ => None,
+    };
+    if let Some(n @ 1..) = trained_on {
+        eprintln!(
+            "WARNING: {n} of these {} images are among those that the network was trained on",
+            rows.len()
+        );
+    }
+    let threads = chainrule_train::threads(usize::from(args.threads));
+    let result = Predictor::new(&model, threads)?
+        .ask(images, &rows, args.flips)
+        .with_context(|| format!("{}: {name} split", file.display()))?
+        .evaluate(images.labels());
+
     let (n, loss, accuracy) = (result.rows.len(), result.loss, result.accuracy(images.labels()));
     if let Some(path) = &args.predictions {
-        write_predictions(path, &result, images.labels())
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        write_output(path, &predictions(&result, images.labels())?)?;
     }
-    if args.json {
-        let line = serde_json::json!({
-            "split": name, "n": n, "loss": loss, "accuracy": accuracy, "flips": args.flips
+    let line = if args.json {
+        let mut object = serde_json::json!({
+            "split": name, "n": n, "loss": loss, "accuracy": accuracy, "flips": args.flips,
+            "data": data.source, "images_of_run": images_of_run,
         });
-        say!("{line}");
+        if let Some(n) = trained_on {
+            object["trained_on"] = n.into();
+        }
+        object.to_string()
     } else {
         let flips = if args.flips { ", each with its mirror image" } else { "" };
-        say!("{name}: {:.2} % of {n} images{flips}, loss {loss:.6}", 100.0 * accuracy);
+        let other = match images_of_run {
+            Some(false) => format!(", of {}, which are not those of the run", data.source),
+            _ => String::new(),
+        };
+        format!("{name}: {:.2} % of {n} images{flips}{other}, loss {loss:.6}", 100.0 * accuracy)
+    };
+    match args.predictions.as_deref().is_some_and(super::is_standard_output) {
+        true => eprintln!("{line}"),
+        false => say!("{line}"),
     }
     Ok(())
 }

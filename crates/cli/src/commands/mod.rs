@@ -1,10 +1,10 @@
 //! One file a command.
 
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
 use chainrule_data::file;
-use chainrule_train::ModelFile;
 
 /// Prints a line on standard output, or returns the error: a pipe that was closed must not panic.
 macro_rules! say {
@@ -26,6 +26,7 @@ pub mod gradcheck;
 pub mod graph;
 pub mod images;
 pub mod man;
+pub mod model;
 pub mod plot;
 pub mod predict;
 pub mod report;
@@ -40,14 +41,14 @@ fn program() -> String {
     report::quoted(&called.unwrap_or_else(|| "chainrule".into()))
 }
 
-/// Says that a model file has no mean and deviation, which those of other programs often lack.
-fn note_missing_normalization(model: &ModelFile, file: &Path) {
-    if (model.normalization.mean(), model.normalization.std()) == (&[0.0], &[255.0]) {
-        eprintln!(
-            "note: {} brings no input.mean and input.std; pixels are divided by 255",
-            file.display()
-        );
-    }
+/// Ends the program as clap does at a wrong command line, with exit code 2.
+fn wrong_command_line(problem: &str) -> ! {
+    clap::Error::raw(clap::error::ErrorKind::MissingRequiredArgument, format!("{problem}\n")).exit()
+}
+
+/// Whether a file to write is standard output, as other programs spell it.
+fn is_standard_output(path: &Path) -> bool {
+    path == Path::new("-")
 }
 
 /// Writes a file into a folder of results, whole or not at all.
@@ -57,8 +58,11 @@ fn write_whole(path: &Path, content: &[u8]) -> anyhow::Result<()> {
 }
 
 /// Writes the file that `--output` names: whole or not at all, but for a link, a device or a pipe,
-/// which is written through and not replaced.
+/// which is written through and not replaced; `-` is standard output.
 fn write_output(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    if is_standard_output(path) {
+        return Ok(std::io::stdout().lock().write_all(content)?);
+    }
     let found = path.symlink_metadata().map(|found| found.file_type());
     if found.is_ok_and(|kind| !kind.is_file() && !kind.is_dir()) {
         std::fs::write(path, content)

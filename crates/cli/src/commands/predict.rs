@@ -1,15 +1,12 @@
 //! `chainrule predict`: what a saved model sees in pictures of one's own.
 
-use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use chainrule_data::{Gain, Images, Pixels, Shape, picture};
-use chainrule_nn::Engine;
-use chainrule_nn::softmax::softmax;
-use chainrule_train::ModelFile;
+use chainrule_data::{Images, Shape, picture};
+use chainrule_train::{Error, ModelFile, Opened, Predictor};
 
 use super::write_output;
 
@@ -21,26 +18,26 @@ turned upright, laid on white where it is transparent, cut in its middle to thei
 scaled to their size (averaging, not skipping). Then it is normalized as the model file says. The
 network knows its classes and nothing else: a picture of something else is given one of them too.
 
-A folder means the .png, .jpg and .jpeg files in it, in the order of their names. Its predictions
+A folder means the pictures in it, as training reads them, in the order of their names. Its predictions
 are printed as CSV: image, class, probability, then the probability of each class. A picture that
 cannot be read is named, the others are still done, and the exit code is 1.
 
 Examples:
-  chainrule predict --model results/run-001 photo.jpg
-  chainrule predict --model pytorch.safetensors cat.png dog.jpeg --json
-  chainrule predict --model results/run-001 holidays/ -o holidays.csv
+  chainrule predict results/run-001 photo.jpg
+  chainrule predict pytorch.safetensors cat.png dog.jpeg --json
+  chainrule predict results/run-001 holidays/ -o holidays.csv
 ")]
 pub struct Args {
-    /// A run's folder, or a safetensors file
+    /// A run's folder or a safetensors file; then pictures, PNG or JPEG of any size, or folders of them
+    #[arg(value_name = "MODEL> <IMAGE|DIR", required = true)]
+    paths: Vec<PathBuf>,
+    /// The model, if it is not named first
     #[arg(long, value_name = "DIR|FILE")]
-    model: PathBuf,
-    /// Pictures, PNG or JPEG of any size, or folders of them
-    #[arg(value_name = "IMAGE|DIR", required = true)]
-    images: Vec<PathBuf>,
+    model: Option<PathBuf>,
     /// Print a list of {"image", "class", "probability", "probabilities": {CLASS: ...}}
     #[arg(long)]
     json: bool,
-    /// Write CSV, or JSON with --json, to this file
+    /// Write CSV, or JSON with --json, to this file; - is standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -66,48 +63,30 @@ impl Prediction {
     }
 }
 
-/// A network, and how it reads pictures.
-struct Predictor {
-    engine: Engine,
-    shape: Shape,
-    scale: Vec<f32>,
-    shift: Vec<f32>,
-    contrast: Option<f32>,
+/// The shape of the pictures that the model, read from `file`, reads.
+///
+/// # Errors
+/// If that is not known.
+fn shape(model: &ModelFile, file: &Path) -> anyhow::Result<Shape> {
+    model.shape().with_context(|| {
+        format!(
+            "{} reads {} values an image and does not say of what pictures: expected a model that \
+             was trained here, or one of pictures of 32 x 32 in three colors, 3072 values",
+            file.display(),
+            model.classifier.widths()[0]
+        )
+    })
 }
 
-impl Predictor {
-    /// # Errors
-    /// If it is not known what pictures the model, read from `file`, reads.
-    fn new(model: &ModelFile, file: &Path) -> anyhow::Result<Self> {
-        let inputs = model.classifier.widths()[0];
-        let Some(shape) = model.shape() else {
-            bail!(
-                "{} reads {inputs} values an image and does not say of what pictures: expected a model \
-                 that was trained here, or one of pictures of 32 x 32 in three colors, 3072 values",
-                file.display()
-            );
-        };
-        let path = chainrule_tensor::Isa::from_environment()?;
-        // One picture at a time is less work than to wake a second thread for it.
-        let engine = Engine::with_isa(&model.classifier, 1, 1, path)?;
-        let (scale, shift) = model.normalization.scale_shift(inputs)?;
-        let contrast = model.normalization.contrast().copied();
-        Ok(Self { engine, shape, scale, shift, contrast })
-    }
-
-    fn predict(&mut self, image: PathBuf) -> anyhow::Result<Prediction> {
-        let pixels = picture::read(&image, self.shape)?;
-        let images = &Images::new(pixels, vec![0], self.shape, 1)?;
-        let gains = self.contrast.map(|contrast| Gain::of(images, contrast));
-        let (scale, shift, gains) = (&self.scale, &self.shift, gains.as_deref());
-        let pixels = Pixels::Bytes { images, scale, shift, gains };
-        let mut probabilities = self.engine.scores(&pixels, &[0]).into_vec();
-        softmax(&mut probabilities);
-        if probabilities.iter().any(|p| p.is_nan()) {
-            bail!("{}: the scores of the network are no finite numbers", image.display());
+fn predict(predictor: &mut Predictor, shape: Shape, image: PathBuf) -> anyhow::Result<Prediction> {
+    let images = Images::new(picture::read(&image, shape)?, vec![0], shape, 1)?;
+    let answers = predictor.ask(&images, &[0], false).map_err(|error| match error {
+        Error::Scores { .. } => {
+            anyhow::anyhow!("{}: the scores of the network are not finite numbers", image.display())
         }
-        Ok(Prediction { image, probabilities })
-    }
+        error => error.into(),
+    })?;
+    Ok(Prediction { image, probabilities: answers.probabilities() })
 }
 
 /// The pictures that a path means: itself, or those of a folder.
@@ -119,15 +98,10 @@ fn pictures(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(path).with_context(failed)?;
     let files = entries.map(|entry| entry.map(|entry| entry.path()));
     let mut files = files.collect::<Result<Vec<_>, _>>().with_context(failed)?;
-    let is_picture = |file: &PathBuf| {
-        let extension = file.extension().and_then(OsStr::to_str).unwrap_or_default();
-        ["png", "jpg", "jpeg"].iter().any(|known| extension.eq_ignore_ascii_case(known))
-    };
-    files.retain(is_picture);
+    files.retain(|file| file.is_file() && picture::is_meant(file));
     if files.is_empty() {
         bail!(
-            "{} holds no file that ends in .png, .jpg or .jpeg (folders within it are not looked \
-             into: name them, as in {})",
+            "{} holds no picture (folders within it are not looked into: name them, as in {})",
             path.display(),
             path.join("*").display()
         );
@@ -182,12 +156,19 @@ fn json(predictions: &[Prediction], classes: &[String]) -> anyhow::Result<Vec<u8
 
 /// Runs the command. A picture that cannot be read makes the exit code 1.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let file = ModelFile::locate(&args.model);
-    let model = ModelFile::load(&file)?;
-    super::note_missing_normalization(&model, &file);
-    let classes = model.classes();
-    let mut predictor = Predictor::new(&model, &file)?;
-    let has_folder = args.images.iter().any(|path| path.is_dir());
+    let (named, images) = match (&args.model, args.paths.as_slice()) {
+        (Some(model), images) => (model, images),
+        (None, [model, images @ ..]) if !images.is_empty() => (model, images),
+        _ => super::wrong_command_line(
+            "no picture was named: name the model first, as in \
+             `chainrule predict results/run-001 photo.jpg`",
+        ),
+    };
+    let Opened { model, path: file, .. } = super::model::open(named)?;
+    let (classes, shape) = (model.classes(), shape(&model, &file)?);
+    // One picture at a time is less work than to wake a second thread for it.
+    let mut predictor = Predictor::new(&model, 1)?;
+    let has_folder = images.iter().any(|path| path.is_dir());
     let as_text = !args.json && args.output.is_none() && !has_folder;
 
     let mut code = ExitCode::SUCCESS;
@@ -196,10 +177,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         code = ExitCode::FAILURE;
     };
     let mut predictions = vec![];
-    for path in &args.images {
+    for path in images {
         let found = pictures(path).map_err(&mut refuse).unwrap_or_default();
         for image in found {
-            match predictor.predict(image) {
+            match predict(&mut predictor, shape, image) {
                 Ok(prediction) if as_text => {
                     write!(std::io::stdout().lock(), "{}", text(&prediction, &classes))?;
                 }

@@ -2,11 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use chainrule_nn::Engine;
-use chainrule_nn::softmax::softmax;
 use chainrule_report::{Command, Confusion, FirstLayer, Predictions, Report, Run, page};
-use chainrule_train::Prepared;
-use chainrule_train::{Config, Data, ModelFile, flips};
+use chainrule_train::{Config, Data, ModelFile, Origin, Predictor, prepared};
 use clap::Args as _;
 
 use super::{images, train, write_output, write_whole};
@@ -63,7 +60,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             folder.join(REPORT)
         }
     };
-    say!("{}", file.display());
+    if !super::is_standard_output(&file) {
+        say!("{}", file.display());
+    }
     Ok(())
 }
 
@@ -104,12 +103,10 @@ impl Shelf {
                 place
             }
         }?;
-        match subject.run.setting("data_sha256") {
-            Some(recorded) if recorded != self.data[place].sha256() => Err(format!(
-                "the images at hand, {}, are not those that the run was on",
-                self.data[place].source
-            )),
-            _ => Ok(place),
+        let origin = Origin::of(&subject.folder).map_err(|error| error.to_string())?;
+        match origin.map(|origin| origin.check(&self.data[place])) {
+            Some(Err(error)) => Err(error.to_string()),
+            Some(Ok(())) | None => Ok(place),
         }
     }
 }
@@ -177,33 +174,24 @@ impl Subject {
         let file = self.folder.join("model.safetensors");
         let dataset = &data.dataset;
         model.check_images(&file, &dataset.train).map_err(|error| sentence(&error))?;
-        config.validation = data.validation(config.validation);
-        let prepared = Prepared::new(&config, dataset, Some(model.normalization.clone()))
-            .map_err(|error| sentence(&error))?;
-        let (images, pixels, rows) = match self.run.summary {
-            Some(_) => {
-                let all = (0..dataset.test.len() as u32).collect();
-                (&dataset.test, prepared.test_rows(), all)
+        let (images, rows): (_, Vec<u32>) = match self.run.summary {
+            Some(_) => (&dataset.test, (0..dataset.test.len() as u32).collect()),
+            None => {
+                config.validation = data.validation(config.validation);
+                let split = prepared::split(&config, dataset.train.len());
+                (&dataset.train, split.map_err(|error| sentence(&error))?.validation)
             }
-            None => (&dataset.train, prepared.train_rows(), prepared.split.validation.clone()),
         };
         if rows.is_empty() {
             return Err(format!("the run has no {} images", self.set()));
         }
-        let path = chainrule_tensor::Isa::from_environment().map_err(|error| sentence(&error))?;
         // Of a run beside others no more threads than it had.
         let threads = chainrule_train::threads(0).min(config.threads.max(1));
-        let mut engine = Engine::with_isa(&model.classifier, 1, threads, path)
-            .map_err(|error| sentence(&error))?;
-        let probabilities = if config.test_flips && self.run.summary.is_some() {
-            let logarithms = flips::log_probabilities(&mut engine, pixels, images, &rows);
-            let logarithms = logarithms.map_err(|error| sentence(&error))?.into_vec();
-            logarithms.into_iter().map(|log_p| log_p.exp() as f32).collect()
-        } else {
-            let mut scores = engine.scores(&pixels, &rows).into_vec();
-            scores.chunks_exact_mut(images.classes()).for_each(softmax);
-            scores
-        };
+        let flips = config.test_flips && self.run.summary.is_some();
+        let answers = Predictor::new(model, threads)
+            .and_then(|mut predictor| predictor.ask(images, &rows, flips))
+            .map_err(|error| format!("{}: {error}", file.display()))?;
+        let probabilities = answers.probabilities();
         let predictions = Predictions::new(images, rows, probabilities);
         match self.run.test_accuracy {
             // Other kernels round a few images to the other side, and no more.

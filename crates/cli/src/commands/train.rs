@@ -345,7 +345,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     config.check()?;
     if let Some(file) = &config.init_from {
-        super::note_missing_normalization(&ModelFile::load(file)?, file);
+        super::model::open(file)?;
     }
     let data = match load(&config) {
         Ok(data) => data,

@@ -1,0 +1,142 @@
+//! A saved network and the images that it is asked about: the one place where a model file answers.
+//!
+//! ```text
+//! x = (pixel - mean) / std        after the contrast normalization, if there is one
+//! z = scores of the network       (classes)
+//! p = softmax(z),  or (softmax(z of x) + softmax(z of x mirrored)) / 2
+//! ```
+//!
+//! The final test of a run, `eval`, `report` and `predict` all ask here. Scores that are not finite
+//! are no answer: the first image with one is named.
+
+use chainrule_data::{Augmented, Changes, Gain, Images, Pixels};
+use chainrule_nn::softmax::{cross_entropy, softmax};
+use chainrule_nn::{Engine, Evaluation};
+use chainrule_tensor::Isa;
+use chainrule_tensor::ops::rows::argmax;
+
+use crate::{Error, ModelFile, flips};
+
+/// A network that answers.
+pub struct Predictor {
+    engine: Engine,
+    classes: usize,
+    /// (inputs)
+    scale: Vec<f32>,
+    /// (inputs)
+    shift: Vec<f32>,
+    contrast: Option<f32>,
+}
+
+impl Predictor {
+    /// The network of a model file on so many threads, on which no answer depends.
+    ///
+    /// # Errors
+    /// If the threads cannot be started, or the normalization does not fit the network.
+    pub fn new(model: &ModelFile, threads: usize) -> Result<Predictor, Error> {
+        Self::with_isa(model, threads, Isa::from_environment()?)
+    }
+
+    /// [`Predictor::new`] with these kernels.
+    ///
+    /// # Errors
+    /// As [`Predictor::new`].
+    pub fn with_isa(model: &ModelFile, threads: usize, isa: Isa) -> Result<Predictor, Error> {
+        let engine = Engine::with_isa(&model.classifier, 1, threads, isa)?;
+        let widths = model.classifier.widths();
+        let (scale, shift) = model.normalization.scale_shift(widths[0])?;
+        let contrast = model.normalization.contrast().copied();
+        Ok(Self { engine, classes: widths[widths.len() - 1], scale, shift, contrast })
+    }
+
+    /// What the network makes of some of the `images`, or, with `flips`, of each together with its
+    /// mirror image.
+    ///
+    /// # Errors
+    /// [`Error::Scores`] if a score is not finite; if images are to be mirrored and are too wide.
+    ///
+    /// # Panics
+    /// If the network reads another number of values, or there is no such row.
+    pub fn ask(&mut self, images: &Images, rows: &[u32], flips: bool) -> Result<Answers, Error> {
+        let gains = self.contrast.map(|contrast| Gain::of(images, contrast));
+        let (scale, shift) = (&self.scale, &self.shift);
+        let pixels = Pixels::Bytes { images, scale, shift, gains: gains.as_deref() };
+        let scores = self.engine.scores(&pixels, rows).into_vec();
+        let classes = self.classes;
+        let finite = |scores: &[f32]| match scores.iter().position(|score| !score.is_finite()) {
+            Some(at) => Err(Error::Scores { image: rows[at / classes] }),
+            None => Ok(()),
+        };
+        finite(&scores)?;
+        let scores = match flips {
+            false => Scores::Single(scores),
+            true => {
+                let mirror = Changes::mirror(images)?;
+                let mirrored =
+                    self.engine.scores(&Augmented::new(pixels, &mirror), rows).into_vec();
+                finite(&mirrored)?;
+                Scores::Flips(flips::log_mean(&scores, &mirrored, classes))
+            }
+        };
+        Ok(Answers { rows: rows.to_vec(), classes, scores })
+    }
+}
+
+/// What a network makes of some images.
+#[derive(Clone, Debug)]
+pub struct Answers {
+    rows: Vec<u32>,
+    classes: usize,
+    scores: Scores,
+}
+
+/// (rows, classes), row-major.
+#[derive(Clone, Debug)]
+enum Scores {
+    /// Z_L of each image.
+    Single(Vec<f32>),
+    /// The logarithms of the mean probabilities of each image and its mirror image.
+    Flips(Vec<f64>),
+}
+
+impl Answers {
+    /// The probability of each class, from 0 to 1: (rows, classes), row-major.
+    pub fn probabilities(&self) -> Vec<f32> {
+        match &self.scores {
+            Scores::Single(scores) => {
+                let mut scores = scores.clone();
+                scores.chunks_exact_mut(self.classes).for_each(softmax);
+                scores
+            }
+            Scores::Flips(logarithms) => {
+                logarithms.iter().map(|log_p| log_p.exp() as f32).collect()
+            }
+        }
+    }
+
+    /// The likeliest class of each image, and the mean cross-entropy with `labels`, in which the
+    /// label of image i is `labels[i]`; NaN for no images.
+    ///
+    /// # Panics
+    /// If a label is no class.
+    pub fn evaluate(&self, labels: &[u8]) -> Evaluation {
+        let label = |row: &u32| usize::from(labels[*row as usize]);
+        let (mut predictions, mut loss) = (Vec::with_capacity(self.rows.len()), 0.0);
+        match &self.scores {
+            Scores::Single(scores) => {
+                for (row, scores) in self.rows.iter().zip(scores.chunks_exact(self.classes)) {
+                    predictions.push(argmax(scores) as u32);
+                    loss += f64::from(cross_entropy(scores, label(row)));
+                }
+            }
+            Scores::Flips(logarithms) => {
+                for (row, log_p) in self.rows.iter().zip(logarithms.chunks_exact(self.classes)) {
+                    predictions.push(argmax(log_p) as u32);
+                    loss -= log_p[label(row)];
+                }
+            }
+        }
+        let loss = loss / self.rows.len() as f64;
+        Evaluation { rows: self.rows.clone(), predictions, loss }
+    }
+}

@@ -1,0 +1,116 @@
+//! Whether the images at hand are those that a run was on.
+//!
+//! A run writes down the SHA-256 of its images. A network that is tested on other images may have
+//! been trained on some of them, so that the figure means nothing; whoever reads the images of a run
+//! again asks here.
+
+use std::path::{Path, PathBuf};
+
+use chainrule_data::file;
+
+use crate::{Config, Data, Error, config};
+
+/// Longest `config.toml` that is read, in bytes.
+const MOST_TEXT: u64 = 1 << 18;
+
+/// The run that a model file lies in the folder of.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The folder.
+    pub folder: PathBuf,
+    /// The settings of the run.
+    pub config: Config,
+    images: Recorded,
+}
+
+/// What a run has written down of its images, as far as its version did.
+#[derive(Clone, Debug, Default)]
+struct Recorded {
+    name: Option<String>,
+    sha256: Option<String>,
+    /// Images to train on, validation among them, and images to test with.
+    counts: Option<[i64; 2]>,
+}
+
+/// How the images at hand stand to those of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sameness {
+    /// They are the same, to the bit, in the same order.
+    Same,
+    /// They are not; what differs, as a sentence.
+    Other(String),
+    /// The run has written nothing down of them.
+    Unknown,
+}
+
+impl Origin {
+    /// The run that `model` belongs to, a run's folder or a file in it; none, if the folder holds no
+    /// settings of a run.
+    ///
+    /// # Errors
+    /// If there are settings of a run, and they cannot be read.
+    pub fn of(model: &Path) -> Result<Option<Origin>, Error> {
+        let folder = if model.is_dir() { Some(model) } else { model.parent() };
+        let Some(folder) = folder.map(Path::to_owned) else { return Ok(None) };
+        let path = folder.join("config.toml");
+        // Other programs write files of this name too.
+        let Ok(text) = file::read_text(&path, MOST_TEXT) else { return Ok(None) };
+        if !text.contains(&format!("[{}]", config::PROVENANCE)) {
+            return Ok(None);
+        }
+        let config = Config::from_file(&path)?;
+        let mut table = config::table(&text).unwrap_or_default();
+        let images = match table.remove(config::PROVENANCE) {
+            Some(toml::Value::Table(provenance)) => {
+                let text = |key| Some(provenance.get(key)?.as_str()?.to_owned());
+                let count = |key| provenance.get(key)?.as_integer();
+                let counts = count("train_images").zip(count("test_images"));
+                Recorded {
+                    name: text("data"),
+                    sha256: text("data_sha256"),
+                    counts: counts.map(|(train, test)| [train, test]),
+                }
+            }
+            _ => Recorded::default(),
+        };
+        Ok(Some(Origin { folder, config, images }))
+    }
+
+    /// How the images at hand stand to those of the run.
+    pub fn compare(&self, data: &Data) -> Sameness {
+        let Some(sha256) = &self.images.sha256 else { return Sameness::Unknown };
+        let found = data.sha256();
+        if *sha256 == found {
+            return Sameness::Same;
+        }
+        let counted = |name: &str, counts: Option<[i64; 2]>| match counts {
+            Some([train, test]) => {
+                format!("{name} with {train} images to train on and {test} to test with")
+            }
+            None => name.to_owned(),
+        };
+        let recorded = self.images.name.as_deref().unwrap_or("images");
+        let dataset = &data.dataset;
+        let here = [&dataset.train, &dataset.test].map(|images| images.len() as i64);
+        Sameness::Other(format!(
+            "the images at hand are not those of the run in {}: it was on {} (SHA-256 {}...), and \
+             these are {} (SHA-256 {}...)",
+            self.folder.display(),
+            counted(recorded, self.images.counts),
+            sha256.get(..12).unwrap_or(sha256),
+            counted(&data.source, Some(here)),
+            &found[..12]
+        ))
+    }
+
+    /// Refuses images that are not those of the run.
+    ///
+    /// # Errors
+    /// [`Error::OtherImages`].
+    pub fn check(&self, data: &Data) -> Result<(), Error> {
+        match self.compare(data) {
+            Sameness::Other(what) => Err(Error::OtherImages(what)),
+            Sameness::Same | Sameness::Unknown => Ok(()),
+        }
+    }
+}

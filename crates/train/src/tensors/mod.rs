@@ -1,0 +1,299 @@
+//! Named tensors in a safetensors file, written whole, with a checksum, and read with suspicion.
+//!
+//! ```text
+//! 8 bytes      n, the length of the header, little-endian
+//! n bytes      {"__metadata__": {KEY: TEXT, ...},
+//!               NAME: {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ...}
+//! the rest     the tensors' bytes, little-endian and row-major, one after another
+//! ```
+//!
+//! All tensors are written as f32; f16, bf16 and f64 are read too, and converted. The header is
+//! written here, with everything in the order of the names, so
+//! that the same content is always the same bytes; the safetensors crate, which keeps the metadata
+//! in the order of a hash table, reads it and checks it.
+//!
+//! The metadata's `sha256` is taken of the rest of the metadata and of each tensor's name, shape
+//! and bytes. So a file that was damaged anywhere that matters is found out.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+
+use chainrule_data::file;
+use half::{bf16, f16};
+use safetensors::tensor::{Dtype, Metadata};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::{Error, folder, machine};
+
+mod foreign;
+
+/// The entry of the metadata that holds the checksum.
+const CHECKSUM: &str = "sha256";
+
+/// Longest header that is read, in bytes. A layer takes less than 200.
+const MOST_HEADER: u64 = 1 << 20;
+
+/// A file of tensors, as it was read.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TensorFile {
+    /// Name -> (shape, values), of all tensors of floating-point numbers.
+    pub tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+    /// The types other than f32 that were converted to it -> how many tensors had them.
+    pub converted: BTreeMap<&'static str, usize>,
+    /// Name -> type of the tensors that hold anything else, which are not read.
+    pub others: BTreeMap<String, String>,
+    /// What stands beside them, the checksum left out.
+    pub metadata: HashMap<String, String>,
+    /// Whether it came with a checksum, which then was right.
+    pub proved: bool,
+}
+
+impl TensorFile {
+    /// Writes `tensors` (name, shape, values) and `metadata` so that under the path's name there
+    /// is always the old file or the new, whole. Adds the entries `format`, for which PyTorch's
+    /// readers ask, and `sha256`. Equal content gives equal bytes.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    ///
+    /// # Panics
+    /// If there are not as many values as a shape says.
+    pub(crate) fn save(
+        path: &Path,
+        tensors: &[(String, Vec<usize>, &[f32])],
+        metadata: &[(&str, String)],
+    ) -> Result<(), Error> {
+        folder::write_whole(path, &Self::serialize(tensors, metadata))
+    }
+
+    /// The bytes of the file that [`TensorFile::save`] writes.
+    ///
+    /// # Panics
+    /// If there are not as many values as a shape says.
+    pub(crate) fn serialize(
+        tensors: &[(String, Vec<usize>, &[f32])],
+        metadata: &[(&str, String)],
+    ) -> Vec<u8> {
+        let mut content = Content::default();
+        content.metadata.insert("format", "pt");
+        content.metadata.extend(metadata.iter().map(|(key, text)| (*key, text.as_str())));
+        for (name, shape, values) in tensors {
+            assert_eq!(shape.iter().product::<usize>(), values.len(), "values of {name}");
+            content.tensors.insert(name, (shape, values));
+        }
+        content.serialize()
+    }
+
+    /// Reads a file of this program or of PyTorch. A file without `sha256` is taken as it is.
+    ///
+    /// # Errors
+    /// If it cannot be read, is not a regular file, is larger than the memory that is free, is not
+    /// safetensors, or does not have the checksum that it claims.
+    pub(crate) fn load(path: &Path) -> Result<TensorFile, Error> {
+        let (file, length) = file::open(path).map_err(Error::file("read", path))?;
+        let refuse = |problem| Error::Model { path: path.to_owned(), problem };
+        if let Some(free) = machine::available_memory().filter(|&free| length > free) {
+            return Err(refuse(format!(
+                "it is {:.1} GB long, and {:.1} GB of memory are free",
+                length as f64 / 1e9,
+                free as f64 / 1e9
+            )));
+        }
+        Self::read(BufReader::new(file), length).map_err(refuse)
+    }
+
+    /// Reads the `length` bytes of a file. Nothing is allocated that they could not fill.
+    pub(crate) fn read(mut from: impl Read, length: u64) -> Result<TensorFile, String> {
+        let ended = |error: io::Error| format!("cannot be read to its end: {error}");
+        let mut size = [0; 8];
+        if length < size.len() as u64 {
+            return Err(format!("not a safetensors file: it is {length} bytes long"));
+        }
+        from.read_exact(&mut size).map_err(ended)?;
+        // What the parser refuses may be a file of another format, which its first bytes tell.
+        let refuse = |rest: &[u8], problem: String| {
+            let beginning = [&size, rest].concat();
+            let foreign = foreign::named(&beginning);
+            foreign.map_or(problem, |named| format!("not a safetensors file, but {named}"))
+        };
+        let (header_length, rest) = (u64::from_le_bytes(size), length - 8);
+        if header_length > rest.min(MOST_HEADER) {
+            let mut beginning = vec![];
+            from.take(foreign::BEGINNING).read_to_end(&mut beginning).map_err(ended)?;
+            let problem = format!(
+                "not a safetensors file: it claims a header of {header_length} bytes, and holds \
+                 {rest} (at most {MOST_HEADER} are read)"
+            );
+            return Err(refuse(&beginning, problem));
+        }
+        let mut header = vec![0; header_length as usize];
+        from.read_exact(&mut header).map_err(ended)?;
+        let header: Metadata = serde_json::from_slice(&header).map_err(|error| {
+            refuse(&header, format!("not a safetensors file: its header: {error}"))
+        })?;
+        let (claimed, found) = (header.data_len() as u64, rest - header_length);
+        if claimed != found {
+            return Err(format!(
+                "not a whole safetensors file: its tensors are {claimed} bytes, and {found} stand \
+                 after the header"
+            ));
+        }
+
+        let mut tensors = BTreeMap::new();
+        let (mut converted, mut others) = (BTreeMap::new(), BTreeMap::new());
+        for name in header.offset_keys() {
+            let info = header.info(&name).expect("a tensor of the header");
+            let (start, end) = info.data_offsets;
+            match numbers(&mut from, info.dtype, info.shape.iter().product()).map_err(ended)? {
+                Some((values, dtype)) => {
+                    if let Some(dtype) = dtype {
+                        *converted.entry(dtype).or_default() += 1;
+                    }
+                    tensors.insert(name, (info.shape.clone(), values));
+                }
+                None => {
+                    let mut skipped = from.by_ref().take((end - start) as u64);
+                    io::copy(&mut skipped, &mut io::sink()).map_err(ended)?;
+                    others.insert(name, format!("{:?}", info.dtype));
+                }
+            }
+        }
+        let mut metadata: HashMap<String, String> =
+            header.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+        let claimed = metadata.remove(CHECKSUM);
+        let proved = claimed.is_some();
+        let file = TensorFile { tensors, converted, others, metadata, proved };
+        match claimed {
+            Some(claimed) if claimed != file.content().checksum() => Err(format!(
+                "it is damaged: its content has the SHA-256 {}, and it says {claimed}",
+                file.content().checksum()
+            )),
+            _ => Ok(file),
+        }
+    }
+
+    fn content(&self) -> Content<'_> {
+        let tensors = self.tensors.iter();
+        Content {
+            metadata: self.metadata.iter().map(|(key, text)| (&**key, &**text)).collect(),
+            tensors: tensors
+                .map(|(name, (shape, values))| (&**name, (&**shape, &**values)))
+                .collect(),
+        }
+    }
+}
+
+/// What a file holds, in the order in which it is written and hashed.
+#[derive(Default)]
+struct Content<'a> {
+    metadata: BTreeMap<&'a str, &'a str>,
+    tensors: BTreeMap<&'a str, (&'a [usize], &'a [f32])>,
+}
+
+impl Content<'_> {
+    /// The file's bytes, the checksum among them.
+    fn serialize(&self) -> Vec<u8> {
+        let checksum = self.checksum();
+        let mut metadata = self.metadata.clone();
+        metadata.insert(CHECKSUM, &checksum);
+
+        let mut header = serde_json::Map::new();
+        header.insert("__metadata__".to_owned(), json!(metadata));
+        let mut end = 0;
+        for (&name, (shape, values)) in &self.tensors {
+            let start = end;
+            end += size_of_val(*values);
+            let entry = json!({ "dtype": "F32", "shape": shape, "data_offsets": [start, end] });
+            header.insert(name.to_owned(), entry);
+        }
+        let mut header = serde_json::to_vec(&header).expect("a map of text and numbers");
+        // So that the numbers after it are aligned in the file.
+        header.resize(header.len().next_multiple_of(8), b' ');
+
+        let mut bytes = Vec::with_capacity(8 + header.len() + end);
+        bytes.extend((header.len() as u64).to_le_bytes());
+        bytes.extend(header);
+        for (_, values) in self.tensors.values() {
+            blocks(values, |block| bytes.extend(block));
+        }
+        bytes
+    }
+
+    /// The SHA-256 in hexadecimal: of the metadata's keys and texts, and the tensors' names,
+    /// shapes and bytes, each behind its length, so that nothing can pass for its neighbor.
+    fn checksum(&self) -> String {
+        let mut hash = Sha256::new();
+        let length = |hash: &mut Sha256, n: usize| hash.update((n as u64).to_le_bytes());
+        let text = |hash: &mut Sha256, text: &str| {
+            length(hash, text.len());
+            hash.update(text);
+        };
+        length(&mut hash, self.metadata.len());
+        for (key, value) in &self.metadata {
+            text(&mut hash, key);
+            text(&mut hash, value);
+        }
+        for (name, (shape, values)) in &self.tensors {
+            text(&mut hash, name);
+            length(&mut hash, shape.len());
+            shape.iter().for_each(|&side| length(&mut hash, side));
+            blocks(values, |block| hash.update(block));
+        }
+        hexadecimal(hash)
+    }
+}
+
+/// The hash of all that was fed to it, as text.
+pub(crate) fn hexadecimal(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Numbers converted at once.
+const BLOCK: usize = 1024;
+
+/// Shows `values` to `each` as little-endian bytes, block by block.
+fn blocks(values: &[f32], mut each: impl FnMut(&[u8])) {
+    let mut bytes = Vec::with_capacity(4 * BLOCK);
+    for block in values.chunks(BLOCK) {
+        bytes.clear();
+        bytes.extend(block.iter().flat_map(|x| x.to_le_bytes()));
+        each(&bytes);
+    }
+}
+
+/// Reads `n` little-endian numbers of a type as f32, and says which type it was if it was another;
+/// nothing, of a type that holds no floating-point numbers of two bytes or more.
+fn numbers(
+    from: &mut impl Read,
+    dtype: Dtype,
+    n: usize,
+) -> io::Result<Option<(Vec<f32>, Option<&'static str>)>> {
+    Ok(Some(match dtype {
+        Dtype::F32 => (decoded(from, n, f32::from_le_bytes)?, None),
+        Dtype::F16 => (decoded(from, n, |b| f16::from_le_bytes(b).to_f32())?, Some("F16")),
+        Dtype::BF16 => (decoded(from, n, |b| bf16::from_le_bytes(b).to_f32())?, Some("BF16")),
+        Dtype::F64 => (decoded(from, n, |b| f64::from_le_bytes(b) as f32)?, Some("F64")),
+        _ => return Ok(None),
+    }))
+}
+
+/// Reads `n` numbers of `N` bytes each.
+fn decoded<const N: usize>(
+    from: &mut impl Read,
+    n: usize,
+    decode: impl Fn([u8; N]) -> f32,
+) -> io::Result<Vec<f32>> {
+    let mut values = Vec::with_capacity(n);
+    let mut buffer = vec![0; N * BLOCK];
+    while values.len() < n {
+        let bytes = &mut buffer[..N * (n - values.len()).min(BLOCK)];
+        from.read_exact(bytes)?;
+        values.extend(bytes.as_chunks().0.iter().map(|bytes| decode(*bytes)));
+    }
+    Ok(values)
+}
+
+#[cfg(test)]
+mod tests;

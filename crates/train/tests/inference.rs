@@ -1,0 +1,82 @@
+//! What a saved network answers, alone and together with mirror images.
+
+use chainrule_data::{Images, Normalization, Pixels, sample};
+use chainrule_nn::softmax::softmax;
+use chainrule_nn::{Engine, Init, SoftmaxClassifier};
+use chainrule_train::{Error, ModelFile, Predictor};
+
+/// The images, each line of each channel read backwards.
+fn mirrored(images: &Images) -> Images {
+    let shape = images.shape();
+    let lines = images.pixels().chunks(shape.width);
+    let pixels = lines.flat_map(|line| line.iter().rev().copied()).collect();
+    Images::new(pixels, images.labels().to_vec(), shape, images.classes()).unwrap()
+}
+
+fn model(inputs: usize) -> ModelFile {
+    let classifier = SoftmaxClassifier::new(&[inputs, 30, 10], Init::He, 5).unwrap();
+    let normalization = Normalization::new(vec![120.0], vec![64.0]).unwrap();
+    ModelFile { classifier, normalization, task: None }
+}
+
+#[test]
+fn the_loss_and_the_classes_are_those_that_the_training_engine_finds() {
+    let images = sample::read().test;
+    let model = model(images.dim());
+    let rows: Vec<u32> = (0..images.len() as u32).rev().step_by(3).collect();
+    let mut predictor = Predictor::new(&model, 2).unwrap();
+    let found = predictor.ask(&images, &rows, false).unwrap().evaluate(images.labels());
+
+    let (scale, shift) = model.normalization.scale_shift(images.dim()).unwrap();
+    let pixels = Pixels::Bytes { images: &images, scale: &scale, shift: &shift, gains: None };
+    let mut engine = Engine::new(&model.classifier, 1, 1).unwrap();
+    assert_eq!(found, engine.evaluate(&pixels, images.labels(), &rows));
+}
+
+#[test]
+fn the_answer_with_flips_is_the_mean_of_the_probabilities_of_an_image_and_of_its_mirror_image() {
+    let images = sample::read().test;
+    let mut predictor = Predictor::new(&model(images.dim()), 2).unwrap();
+    let rows: Vec<u32> = (0..images.len() as u32).rev().step_by(3).collect();
+    let answers = predictor.ask(&images, &rows, true).unwrap();
+    let found = answers.evaluate(images.labels());
+
+    let mut of = |images: &Images| -> Vec<f64> {
+        let p = predictor.ask(images, &rows, false).unwrap().probabilities();
+        p.into_iter().map(f64::from).collect()
+    };
+    let (own, mirror) = (of(&images), of(&mirrored(&images)));
+    let mean: Vec<f64> = own.iter().zip(&mirror).map(|(a, b)| (a + b) / 2.0).collect();
+    for (p, mean) in answers.probabilities().iter().zip(&mean) {
+        assert!((f64::from(*p) - mean).abs() < 1e-6, "{p} and {mean}");
+    }
+    let class = |p: &[f64]| (0..10).max_by(|&a, &b| p[a].total_cmp(&p[b])).unwrap() as u32;
+    let classes: Vec<u32> = mean.chunks(10).map(class).collect();
+    assert_eq!((&found.rows, &found.predictions), (&rows, &classes));
+    let label = |row: u32| usize::from(images.labels()[row as usize]);
+    let losses = rows.iter().zip(mean.chunks(10)).map(|(&row, p)| -p[label(row)].ln());
+    let loss = losses.sum::<f64>() / rows.len() as f64;
+    assert!((found.loss - loss).abs() < 1e-6 * loss, "{} and {loss}", found.loss);
+    assert_ne!(own.chunks(10).map(class).collect::<Vec<_>>(), classes, "the flips matter");
+}
+
+/// argmax of NaN is some class, and the accuracy some figure.
+#[test]
+fn scores_that_are_not_finite_are_no_answer() {
+    let images = sample::read().test;
+    for weight in [f32::MAX, 1e38] {
+        let mut model = model(images.dim());
+        model.classifier.weight_mut(1).fill(weight);
+        let mut predictor = Predictor::new(&model, 1).unwrap();
+        for flips in [false, true] {
+            // A white image and a black one: the scores of the first overflow, or of both.
+            let answers = predictor.ask(&images, &[7, 3], flips);
+            let error = answers.map(|answers| answers.evaluate(images.labels())).unwrap_err();
+            assert!(matches!(error, Error::Scores { image: 7 | 3 }), "{error}");
+        }
+    }
+    // A softmax of the same logits that asks first would have found NaN.
+    let mut scores = [f32::INFINITY, 1.0];
+    softmax(&mut scores);
+    assert!(scores[0].is_nan());
+}
