@@ -8,10 +8,10 @@
 use std::path::Path;
 
 use crate::Error;
-use crate::figure::{Axis, Figure, Key, Line, Panel, extent};
+use crate::chart::{
+    Axis, Dash, Figure, Key, Line, Look, Marker, PALE, Panel, SERIES, extent, moving_mean,
+};
 use crate::run::{Epoch, Iteration, Run};
-use crate::series::moving_mean;
-use crate::theme::{Dash, Look, Marker, PALE, SERIES};
 
 /// Reads a run's folder and writes `curves.svg` and `curves.png` into it.
 ///

@@ -10,42 +10,40 @@
 //!   else.
 //! - [`Figure`] is what they are made with: line charts under one title and legend,
 //!   in colors that all eyes can tell apart, on light paper or dark; [`Bars`] compares speeds.
+//! - [`svg_to_png`] draws any SVG as PNG.
 //!
+//! Files and page are drawn by one engine, `chart`, which writes SVG; a PNG is that SVG as pixels.
 //! No system library and no installed font is needed.
 
-mod bars;
 mod calibration;
+mod chart;
 mod confusion;
 mod curves;
 mod error;
-mod figure;
-mod letters;
 mod lr_finder;
 mod outcome;
 mod page;
+mod picture;
 mod predictions;
-mod raster;
 mod run;
-mod series;
-mod sheet;
 mod sweep;
 mod table;
 mod text;
-mod theme;
 mod tiles;
 
-pub use bars::{Bar, BarGroup, Bars};
+pub use chart::{
+    Axis, Bar, BarGroup, Bars, Dash, Figure, Ink, Key, Line, Look, Marker, PALE, Panel, SERIES,
+    moving_mean,
+};
 pub use confusion::Confusion;
 pub use curves::{curves, write_curves};
 pub use error::Error;
-pub use figure::{Axis, Figure, Key, Line, Panel};
 pub use lr_finder::{Trial, lr_finder};
 pub use outcome::outcomes;
 pub use page::{Command, FirstLayer, Report, live_page, page};
+pub use picture::svg_to_png;
 pub use predictions::Predictions;
 pub use run::{Epoch, Iteration, Run, UpdateRatios};
-pub use series::moving_mean;
 pub use sweep::{Swept, SweptKey, sweep};
 pub use text::text_chart;
-pub use theme::{Dash, Ink, Look, Marker, PALE, SERIES};
 pub use tiles::write_weight_tiles;

@@ -1,7 +1,6 @@
 //! What several runs reached: a bar for each, the best at the top.
 
-use crate::bars::{Bar, BarGroup, Bars};
-use crate::theme::SERIES;
+use crate::chart::{Bar, BarGroup, Bars, SERIES};
 use crate::{Error, Run};
 
 /// Draws the test accuracy of each of the `runs`, named by their folders, and how far it is from

@@ -1,7 +1,6 @@
 //! What mattered in a sweep: for each key that varied, the validation accuracy over its values.
 
-use crate::figure::{Axis, Figure, Key, Line, Panel};
-use crate::theme::{Look, Marker, PALE, SERIES};
+use crate::chart::{Axis, Figure, Key, Line, Look, Marker, PALE, Panel, SERIES};
 
 /// The value of a key at one point of a sweep.
 #[derive(Clone, Debug, PartialEq)]
@@ -144,7 +143,7 @@ mod tests {
         assert_eq!(ends(norms), [(2.0, 40.0), (2.0, 45.0), (1.0, edge), (0.0, 50.0)]);
         let mean = &rates.lines[0].points;
         assert!((mean[0].0 - 2e-3).abs() < 1e-12 && (mean[0].1 - 45.0).abs() < 1e-12, "{mean:?}");
-        let svg = figure.svg().unwrap();
+        let svg = figure.svg();
         for text in
             ["learning_rate (log scale): explains 62 %", "batch", "layer", "diverged", "the best"]
         {
@@ -156,7 +155,7 @@ mod tests {
     fn many_keys_stand_in_rows_and_a_sweep_without_results_is_still_a_picture() {
         let keys: Vec<_> = (0..7).map(|i| key(&format!("key{i}"), vec![])).collect();
         let keys: Vec<_> = keys.into_iter().map(|key| SweptKey { groups: vec![], ..key }).collect();
-        let svg = sweep("None".into(), vec![], &keys, &[], None).svg().unwrap();
+        let svg = sweep("None".into(), vec![], &keys, &[], None).svg();
         assert!((0..7).all(|i| svg.contains(&format!("key{i}"))));
     }
 }

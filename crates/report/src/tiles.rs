@@ -10,7 +10,7 @@ use std::path::Path;
 use chainrule_data::{Shape, file};
 
 use crate::Error;
-use crate::sheet::{drawn, encode_png};
+use crate::picture::encode_png;
 
 /// Most pixels of a sheet; of units beyond it there are no tiles.
 const MOST_PIXELS: usize = 1 << 25;
@@ -29,8 +29,7 @@ pub fn write_weight_tiles(
 ) -> Result<(), Error> {
     let sheet = Sheet::draw(weights, units, shape)?;
     let size = (sheet.width as u32, sheet.height as u32);
-    let mut png = Vec::new();
-    drawn(encode_png(&mut png, size, &sheet.rgb))?;
+    let png = encode_png(size, &sheet.rgb)?;
     file::write_whole(path, &png).map_err(Error::write(path))
 }
 

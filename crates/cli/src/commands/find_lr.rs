@@ -26,7 +26,7 @@ pub fn run(
     std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
     write_output(&out.join("lr_finder.csv"), &table(&search.points)?)?;
     let figure = draw(config, &search);
-    write_output(&out.join("lr_finder.svg"), figure.svg()?.as_bytes())?;
+    write_output(&out.join("lr_finder.svg"), figure.svg().as_bytes())?;
     write_output(&out.join("lr_finder.png"), &figure.png()?)?;
     if json {
         let found = serde_json::json!({

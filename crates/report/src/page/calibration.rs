@@ -6,9 +6,8 @@ use super::chart::{Chart, Unit};
 use super::text::{count, percent};
 use super::{Report, Section, charts};
 use crate::calibration::{Bin, Calibration};
+use crate::chart::{Axis, Dash, Line, Look, Marker, PALE, SERIES};
 use crate::curves::Named;
-use crate::figure::{Axis, Line};
-use crate::theme::{Dash, Look, Marker, PALE, SERIES};
 
 /// The reliability diagram, and how the confidences are spread.
 pub(super) fn calibration(report: &Report<'_>) -> Section {

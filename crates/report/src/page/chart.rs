@@ -1,26 +1,20 @@
-//! A chart of the page: lines over a common horizontal axis.
+//! A chart of the page: a panel of the chart engine, with what the reader's pointer needs.
 //!
-//! The lines are SVG that is stretched to the width of the page while strokes keep their width;
-//! the numbers along the axes are HTML, so that they stay readable on a phone. Each vertical axis,
-//! linear and logarithmic, is a drawing of its own, and one of them is shown. The legend tells the
-//! last value of each line. All this needs no script; the script adds the values under the pointer,
-//! and hides and shows.
+//! Each vertical axis, linear and logarithmic, is a drawing of its own, and one of them is shown.
+//! The legend gives the last value of each line. All this needs no script; the script adds the
+//! values under the pointer, and hides and shows.
 
 use std::fmt::Write;
 
 use super::text::{escape, number, percent};
-use crate::Marker;
+use crate::chart::{Axis, Panel, Rect, Svg, draw_sample, half_pixels, kept};
 use crate::curves::{Named, spans_decades};
-use crate::figure::{Axis, Line, tick};
-use crate::series::{finite_segments, kept};
-use crate::theme::Dash;
 
-/// Size of the drawing in its own units, which are about pixels.
-const WIDTH: f64 = 600.0;
-const HEIGHT: f64 = 300.0;
+/// The size that a chart is drawn at, in pixels: between that on a phone and that on a desk.
+const SIZE: Rect = Rect { left: 0.0, top: 0.0, width: 440.0, height: 280.0 };
 
-/// More points than this carry no markers.
-const MOST_MARKERS: usize = 60;
+/// Length of the piece of line in the legend, and the height of its row, in pixels.
+const SAMPLE: (f64, f64) = (28.0, 10.0);
 
 /// How values are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,12 +66,13 @@ impl Chart {
     /// they span decades.
     pub(super) fn new(id: &'static str, title: &str, x: Axis, lines: Vec<Named>) -> Chart {
         let values = finite_values(&lines);
+        let name = title.to_lowercase();
         Chart {
             id,
             title: title.to_owned(),
             x,
-            y: Axis::around(title, &values),
-            logarithmic: Axis::logarithmic_around(title, &values),
+            y: Axis::around(&name, &values),
+            logarithmic: Axis::logarithmic_around(format!("{name} (log scale)"), &values),
             unit: Unit::Number,
             last_values: true,
             note: None,
@@ -117,16 +112,7 @@ impl Chart {
         if let Some(axis) = &self.logarithmic {
             self.drawing(&mut html, axis, !decades);
         }
-        html.push_str("<div class=\"x-axis\">");
-        for value in ticks(&self.x, 5) {
-            let _ = write!(
-                html,
-                "<span style=\"left:{:.2}%\">{}</span>",
-                100.0 * place(&self.x, value),
-                tick(value, 1e7)
-            );
-        }
-        let _ = write!(html, "</div>\n<p class=\"x-name\">{}</p>\n</div>\n", escape(&self.x.name));
+        html.push_str("</div>\n");
         if let Some(note) = &self.note {
             let _ = writeln!(html, "<p class=\"note\">{}</p>", escape(note));
         }
@@ -146,87 +132,63 @@ impl Chart {
             Some(value) => self.unit.write(value),
             None => "–".into(),
         };
-        let dot = if line.look.marker == Marker::None { "" } else { "M14 5h0" };
+        let (wide, high) = SAMPLE;
+        let mut sample = Svg::default();
+        draw_sample(&mut sample, (0.0, high / 2.0), wide, &line.look);
         format!(
-            "<li><svg class=\"sample\" viewBox=\"0 0 28 10\" aria-hidden=\"true\">{}</svg>\
+            "<li><svg class=\"sample\" viewBox=\"0 0 {wide} {high}\" aria-hidden=\"true\">{}</svg>\
              <span class=\"name\">{}</span> <span class=\"value\">{last}</span></li>",
-            strokes(line, "M0 5H28", dot),
+            sample.into_string(),
             escape(name),
         )
     }
 
-    /// The lines over one vertical axis, and the numbers along it.
+    /// The panel over one vertical axis.
+    fn panel(&self, y: &Axis) -> Panel {
+        Panel {
+            lines: self.lines.iter().map(|named| named.line.clone()).collect(),
+            mark: self.mark,
+            ..Panel::new(self.x.clone(), y.clone())
+        }
+    }
+
+    /// The panel as SVG, and what the script needs to know of its plot.
     fn drawing(&self, html: &mut String, y: &Axis, hidden: bool) {
         let hidden = if hidden { " hidden" } else { "" };
         let scale = if y.logarithmic { "log" } else { "linear" };
-        let _ = write!(
+        let panel = self.panel(y);
+        let layout = panel.lay_out(SIZE);
+        let mut svg = Svg::default();
+        layout.draw(&mut svg);
+        let Rect { left, top, width, height } = layout.plot;
+        let _ = writeln!(
             html,
             "<div class=\"drawing\" data-scale=\"{scale}\" data-from=\"{}\" data-to=\"{}\"{hidden}>\
-             <div class=\"y-axis\" aria-hidden=\"true\">",
-            y.from, y.to
-        );
-        let ticks = ticks(y, 5);
-        for &value in &ticks {
-            let bottom = 100.0 * place(y, value);
-            let _ = write!(html, "<span style=\"bottom:{bottom:.2}%\">{}</span>", tick(value, 1e5));
-        }
-        let _ = write!(
-            html,
-            "</div><div class=\"area\" role=\"img\" aria-label=\"{}\"><svg viewBox=\"0 0 {WIDTH} \
-             {HEIGHT}\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><path class=\"grid\" d=\"",
+             <svg class=\"plot\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">\n{}\
+             <rect class=\"area\" x=\"{left:.2}\" y=\"{top:.2}\" width=\"{width:.2}\" \
+             height=\"{height:.2}\"/></svg></div>",
+            y.from,
+            y.to,
+            SIZE.width,
+            SIZE.height,
             escape(&self.description()),
+            svg.into_string(),
         );
-        for value in ticks {
-            let _ = write!(html, "M0 {:.1}H{WIDTH}", HEIGHT * (1.0 - place(y, value)));
-        }
-        html.push_str("\"/>");
-        if let Some(x) = self.mark {
-            let x = WIDTH * place(&self.x, x);
-            let _ = write!(html, "<path class=\"mark\" d=\"M{x:.1} 0V{HEIGHT}\"/>");
-        }
-        for Named { line, .. } in &self.lines {
-            let drawable = self.drawable(line, y);
-            let (mut path, mut dots) = (String::new(), String::new());
-            for segment in finite_segments(&drawable) {
-                for (i, index) in kept(&pixels(segment)).into_iter().enumerate() {
-                    let (x, y) = segment[index];
-                    let _ = write!(path, "{}{x:.1} {y:.1}", if i == 0 { 'M' } else { 'L' });
-                }
-                let clear = line.look.marker != Marker::None && line.points.len() <= MOST_MARKERS;
-                // A point by itself makes no line.
-                if clear || segment.len() == 1 {
-                    for (x, y) in segment {
-                        let _ = write!(dots, "M{x:.1} {y:.1}h0");
-                    }
-                }
-            }
-            let _ = write!(html, "<g class=\"line\">{}</g>", strokes(line, &path, &dots));
-        }
-        html.push_str("</svg></div></div>\n");
-    }
-
-    /// A line's points in the drawing's units; NaN for what the axes do not show.
-    fn drawable(&self, line: &Line, y_axis: &Axis) -> Vec<(f64, f64)> {
-        let points = line.points.iter();
-        points
-            .map(|&(x, y)| match self.x.shows(x) && y_axis.shows(y) {
-                true => (WIDTH * place(&self.x, x), HEIGHT * (1.0 - place(y_axis, y))),
-                false => (f64::NAN, f64::NAN),
-            })
-            .collect()
     }
 
     /// The points behind the lines, as many as can be told apart, for the script:
     /// `{"from", "to", "lines": [{"x": [...], "y": [...]}]}`.
     fn values(&self) -> String {
-        let lines = self.lines.iter().map(|Named { line, .. }| {
-            let drawable = self.drawable(line, &self.y);
-            // What is not finite is no place in the drawing, and is left out.
-            let finite: Vec<usize> = (0..drawable.len())
-                .filter(|&i| drawable[i].0.is_finite() && drawable[i].1.is_finite())
+        let panel = self.panel(&self.y);
+        let layout = panel.lay_out(SIZE);
+        let lines = panel.lines.iter().map(|line| {
+            let places = layout.places(line);
+            // What is not finite has no place in the drawing, and is left out.
+            let finite: Vec<usize> = (0..places.len())
+                .filter(|&i| places[i].0.is_finite() && places[i].1.is_finite())
                 .collect();
-            let places: Vec<_> = finite.iter().map(|&i| drawable[i]).collect();
-            let points = kept(&pixels(&places)).into_iter().map(|i| line.points[finite[i]]);
+            let places: Vec<_> = finite.iter().map(|&i| places[i]).collect();
+            let points = kept(&half_pixels(&places)).into_iter().map(|i| line.points[finite[i]]);
             let (x, y): (Vec<_>, Vec<_>) = points.map(|(x, y)| (short(x), short(y))).unzip();
             format!("{{\"x\":[{}],\"y\":[{}]}}", x.join(","), y.join(","))
         });
@@ -259,106 +221,8 @@ pub(super) fn finite_values(lines: &[Named]) -> Vec<f64> {
     points.map(|(_, y)| *y).filter(|y| y.is_finite()).collect()
 }
 
-/// A line and, over it, its markers: strokes without length, whose caps are discs or squares.
-fn strokes(line: &Line, path: &str, dots: &str) -> String {
-    let look = line.look;
-    let dash = match look.dash {
-        Dash::Solid => "",
-        Dash::Dashed => " stroke-dasharray=\"7 4\"",
-        Dash::Dotted => " stroke-dasharray=\"2 3\"",
-    };
-    let (ink, width) = (look.ink.variable(), look.width);
-    let mut strokes =
-        format!("<path style=\"stroke:{ink}\" stroke-width=\"{width}\"{dash} d=\"{path}\"/>");
-    let cap = match look.marker {
-        Marker::Square | Marker::Diamond => "square",
-        _ => "round",
-    };
-    if !dots.is_empty() {
-        for (ink, width) in [("var(--paper)", 8.0), (ink.as_str(), 6.0)] {
-            // A square of the same width looks larger than a disc.
-            let width = if cap == "square" { width - 1.0 } else { width };
-            let _ = write!(
-                strokes,
-                "<path style=\"stroke:{ink}\" stroke-width=\"{width}\" stroke-linecap=\"{cap}\" \
-                 d=\"{dots}\"/>"
-            );
-        }
-    }
-    strokes
-}
-
-/// Where a value stands on an axis, from 0 to 1.
-fn place(axis: &Axis, value: f64) -> f64 {
-    match axis.logarithmic {
-        true => (value / axis.from).ln() / (axis.to / axis.from).ln(),
-        false => (value - axis.from) / (axis.to - axis.from),
-    }
-}
-
-/// About `wanted` round values between the ends of an axis.
-fn ticks(axis: &Axis, wanted: usize) -> Vec<f64> {
-    let within = |value: &f64| (-1e-9..=1.0 + 1e-9).contains(&place(axis, *value));
-    if axis.logarithmic {
-        let (low, high) = (axis.from.log10().floor() as i32, axis.to.log10().ceil() as i32);
-        let decades = (high - low) as usize;
-        let stride = decades.div_ceil(2 * wanted).max(1);
-        let powers = (low..=high).step_by(stride).map(|power| 10_f64.powi(power));
-        let of = |digits: &'static [f64]| {
-            let values = powers.clone().flat_map(|power| digits.iter().map(move |d| d * power));
-            values.filter(within).collect::<Vec<_>>()
-        };
-        let (ones, halves, thirds) = (of(&[1.0]), of(&[1.0, 3.0]), of(&[1.0, 2.0, 5.0]));
-        if ones.len() >= 3 {
-            return ones;
-        }
-        if halves.len() >= 4 {
-            return halves;
-        }
-        if thirds.len() >= 2 {
-            return thirds;
-        }
-        // Within a part of a decade the logarithm is nearly straight.
-        return ticks(&Axis::linear("", axis.from, axis.to), wanted);
-    }
-    let span = axis.to - axis.from;
-    let rough = span / wanted as f64;
-    let power = 10_f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].map(|d| d * power).into_iter().find(|step| *step >= rough);
-    let step = step.unwrap_or(10.0 * power);
-    let first = (axis.from / step).ceil();
-    let ticks = (0..=2 * wanted).map(|i| (first + i as f64) * step);
-    // What is 0 but for rounding is 0.
-    let clean = |value: f64| if value.abs() < step / 1e6 { 0.0 } else { value };
-    ticks.map(clean).filter(within).collect()
-}
-
-/// The drawing's units as pixels that can be told apart.
-fn pixels(points: &[(f64, f64)]) -> Vec<(i32, i32)> {
-    points.iter().map(|&(x, y)| (x.round() as i32, (2.0 * y).round() as i32)).collect()
-}
-
 /// A finite number in seven digits, as JSON.
 fn short(value: f64) -> String {
     let rounded: f64 = format!("{value:.6e}").parse().unwrap_or(value);
     format!("{rounded}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_axis_has_round_numbers_along_it() {
-        assert_eq!(ticks(&Axis::linear("", 0.0, 7040.0), 5), [0.0, 2000.0, 4000.0, 6000.0]);
-        assert_eq!(ticks(&Axis::linear("", 0.0, 60.0), 5), [0.0, 20.0, 40.0, 60.0]);
-        let logarithmic = |from, to| ticks(&Axis::logarithmic("", from, to), 5);
-        assert_eq!(logarithmic(0.5, 2000.0), [1.0, 10.0, 100.0, 1000.0]);
-        assert_eq!(logarithmic(0.9, 4.0), [1.0, 2.0]);
-        assert!(logarithmic(2.1, 2.4).len() >= 3);
-        assert!(logarithmic(1e-300, 1e300).len() <= 12);
-        for axis in [Axis::linear("", 0.0, 3e38), Axis::linear("", -1e-9, 1e-9)] {
-            assert!((2..12).contains(&ticks(&axis, 5).len()), "{axis:?}");
-        }
-    }
 }

@@ -8,9 +8,9 @@ use super::sizes::{learning_rate, learning_rate_chart};
 use super::text::{count, duration, escape, number, percent};
 use super::{Report, Section, accuracy_chart, charts, document};
 use crate::calibration::Calibration;
+use crate::chart::Look;
 use crate::curves::{Named, differing, epoch_line, iteration_axis, labels};
 use crate::run::{Epoch, Run};
-use crate::theme::Look;
 
 /// The page that compares runs.
 pub(super) fn comparison(reports: &[Report<'_>]) -> String {

@@ -20,6 +20,7 @@ use chainrule_data::Shape;
 use self::answer::answer;
 use self::chart::Chart;
 use self::text::escape;
+use crate::chart::{dark_style, variables};
 use crate::curves::{
     Named, accuracy_axis, accuracy_lines, first_broken, iteration_axis, loss_lines,
 };
@@ -129,11 +130,12 @@ fn document(title: &str, header: &str, mut sections: Vec<Section>) -> String {
     let mut page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{}</title>\n<link rel=\"icon\" href=\"data:,\">\n<style>\n{}{}</style>\n</head>\n\
+         <title>{}</title>\n<link rel=\"icon\" href=\"data:,\">\n<style>\n{}{}{}\n</style>\n</head>\n\
          <body>\n<header>\n{header}<nav aria-label=\"Sections\">",
         escape(title),
-        crate::theme::variables(),
+        variables(),
         include_str!("page.css"),
+        dark_style(),
     );
     for Section { id, title, .. } in &sections {
         page.push_str(&format!("<a href=\"#{id}\">{title}</a> "));

@@ -27,23 +27,33 @@
     return made;
   };
 
+  // A shape of an SVG.
+  const shape = (tag, attributes) => {
+    const made = document.createElementNS(document.querySelector(".plot").namespaceURI, tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    return made;
+  };
+
   const enliven = (chart) => {
     const { from, to, lines } = JSON.parse(chart.querySelector("script").textContent);
     const drawings = [...chart.querySelectorAll(".drawing")];
     const entries = [...chart.querySelectorAll(".legend li")];
     const values = entries.map((entry) => entry.querySelector(".value"));
     const last = values.map((value) => value.textContent);
-    const inks = entries.map((entry) => getComputedStyle(entry.querySelector("path")).stroke);
+    const inks = entries.map((entry) => entry.querySelector("path").getAttribute("stroke"));
     const at = chart.querySelector(".at");
     const shown = lines.map((line) => line.x.length > 0);
     const text = write[chart.dataset.unit];
     let x = null;
 
     for (const drawing of drawings) {
-      const area = drawing.querySelector(".area");
-      drawing.cross = element("div", "cross");
-      drawing.dots = lines.map(() => element("div", "dot"));
-      area.append(drawing.cross, ...drawing.dots);
+      const plot = drawing.querySelector(".area");
+      drawing.plot = Object.fromEntries(
+        ["x", "y", "width", "height"].map((name) => [name, Number(plot.getAttribute(name))]));
+      const { y, height } = drawing.plot;
+      drawing.cross = shape("line", { class: "cross", y1: y, y2: y + height });
+      drawing.dots = inks.map((ink) => shape("circle", { class: "dot", r: 5, fill: ink }));
+      plot.after(drawing.cross, ...drawing.dots);
     }
 
     // Shows the values at `wanted`, or with none the last ones again.
@@ -66,22 +76,25 @@
         const height = drawing.dataset.scale === "log"
           ? (y) => Math.log(y / low) / Math.log(high / low)
           : (y) => (y - low) / (high - low);
-        drawing.cross.hidden = !some;
-        if (some) drawing.cross.style.left = `${100 * (place - from) / (to - from)}%`;
+        const { plot, cross } = drawing;
+        const across = (x) => plot.x + plot.width * (x - from) / (to - from);
+        cross.toggleAttribute("hidden", !some);
+        if (some) {
+          cross.setAttribute("x1", across(place));
+          cross.setAttribute("x2", across(place));
+        }
         drawing.dots.forEach((dot, i) => {
           const j = found[i];
           const y = j === null ? NaN : height(lines[i].y[j]);
-          dot.hidden = !Number.isFinite(y);
-          if (dot.hidden) return;
-          dot.style.left = `${100 * (lines[i].x[j] - from) / (to - from)}%`;
-          dot.style.bottom = `${100 * y}%`;
-          dot.style.marginBottom = "-5.5px";
-          dot.style.background = inks[i];
+          dot.toggleAttribute("hidden", !Number.isFinite(y));
+          if (!Number.isFinite(y)) return;
+          dot.setAttribute("cx", across(lines[i].x[j]));
+          dot.setAttribute("cy", plot.y + plot.height * (1 - y));
         });
-        const area = drawing.querySelector(".area");
+        const svg = drawing.querySelector(".plot");
         const told = values.map((value, i) => shown[i] ? `${names[i]} ${value.textContent}` : "");
-        area.setAttribute("aria-valuenow", some ? place : to);
-        area.setAttribute("aria-valuetext", [at.textContent, ...told].filter(Boolean).join(", "));
+        svg.setAttribute("aria-valuenow", some ? place : to);
+        svg.setAttribute("aria-valuetext", [at.textContent, ...told].filter(Boolean).join(", "));
       }
     };
     const names = entries.map((entry) => entry.querySelector(".name").textContent);
@@ -99,11 +112,11 @@
     const keys = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
 
     for (const drawing of drawings) {
-      const area = drawing.querySelector(".area");
-      area.tabIndex = 0;
-      area.setAttribute("role", "slider");
-      area.setAttribute("aria-valuemin", from);
-      area.setAttribute("aria-valuemax", to);
+      const [svg, area] = [drawing.querySelector(".plot"), drawing.querySelector(".area")];
+      svg.tabIndex = 0;
+      svg.setAttribute("role", "slider");
+      svg.setAttribute("aria-valuemin", from);
+      svg.setAttribute("aria-valuemax", to);
       const point = (event) => {
         const box = area.getBoundingClientRect();
         show(from + (to - from) * (event.clientX - box.left) / box.width);
@@ -114,8 +127,8 @@
         // A finger that was lifted leaves its values to be read.
         if (event.pointerType === "mouse") show(null);
       });
-      area.addEventListener("blur", () => show(null));
-      area.addEventListener("keydown", (event) => {
+      svg.addEventListener("blur", () => show(null));
+      svg.addEventListener("keydown", (event) => {
         if (event.altKey || event.ctrlKey || event.metaKey) return;
         if (event.key === "Escape") return show(null);
         if (!(event.key in keys)) return;

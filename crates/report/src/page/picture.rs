@@ -6,7 +6,7 @@ use chainrule_data::Shape;
 
 use super::text::escape;
 use crate::Error;
-use crate::sheet::{drawn, encode_png};
+use crate::picture::encode_png;
 
 /// Whether images of this shape can be shown: gray or in colors.
 pub(super) fn is_picture(shape: Shape) -> bool {
@@ -23,8 +23,7 @@ pub(super) fn picture(shape: Shape, planes: &[u8], alt: &str) -> Result<String, 
             [0, 1, 2].map(|channel| planes[channel.min(shape.channels - 1) * plane + pixel]),
         );
     }
-    let mut png = Vec::new();
-    drawn(encode_png(&mut png, (shape.width as u32, shape.height as u32), &rgb))?;
+    let png = encode_png((shape.width as u32, shape.height as u32), &rgb)?;
     Ok(format!(
         "<img width=\"{}\" height=\"{}\" alt=\"{}\" src=\"data:image/png;base64,{}\">",
         shape.width,

@@ -2,10 +2,9 @@
 
 use super::chart::Chart;
 use super::{Section, charts};
+use crate::chart::{Line, Look, SERIES};
 use crate::curves::{Named, iteration_axis, step_lines};
-use crate::figure::Line;
 use crate::run::Run;
-use crate::theme::{Look, SERIES};
 
 /// The charts of what a step was like.
 pub(super) fn sizes(run: &Run) -> Section {

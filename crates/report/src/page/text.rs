@@ -1,22 +1,7 @@
 //! Text and numbers as the page writes them.
 
-use crate::figure::grouped;
-
-/// Text that cannot be taken for markup, in an attribute neither.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            _ => escaped.push(c),
-        }
-    }
-    escaped
-}
+pub(super) use crate::chart::escape;
+use crate::chart::grouped;
 
 /// A share from 0 to 1 in per cent: 53.96 %, with a space that does not break.
 pub(super) fn percent(share: f64, decimals: usize) -> String {

@@ -98,7 +98,7 @@ pub fn conclude(
     let ranking = Ranking::new(sweep, runs);
     if !sweep.varied().is_empty() {
         let figure = chart(sweep, &ranking, runs);
-        write_whole(&out.join("sweep.svg"), figure.svg()?.as_bytes())?;
+        write_whole(&out.join("sweep.svg"), figure.svg().as_bytes())?;
         write_whole(&out.join("sweep.png"), &figure.png()?)?;
     }
     // The test images are looked at once, at the end.

@@ -12,12 +12,13 @@ pub(crate) fn finite_segments(points: &[(f64, f64)]) -> impl Iterator<Item = &[(
     points.split(|(x, y)| !(x.is_finite() && y.is_finite())).filter(|segment| !segment.is_empty())
 }
 
-/// At most four points for each column of pixels; `points` are in drawing order.
-pub(crate) fn thin_out(points: &[(i32, i32)]) -> Vec<(i32, i32)> {
-    kept(points).into_iter().map(|index| points[index]).collect()
+/// The least and the greatest of finite values; of none, an infinity and its negative.
+pub(crate) fn extent(values: &[f64]) -> (f64, f64) {
+    let start = (f64::INFINITY, f64::NEG_INFINITY);
+    values.iter().fold(start, |(least, greatest), &v| (least.min(v), greatest.max(v)))
 }
 
-/// Which points [`thin_out`] keeps.
+/// Which points to draw: at most four for each column of pixels; `points` are in drawing order.
 pub(crate) fn kept(points: &[(i32, i32)]) -> Vec<usize> {
     let mut kept: Vec<usize> = Vec::new();
     let mut first = 0;
@@ -68,6 +69,10 @@ pub fn moving_mean(points: &[(f64, f64)], window: usize) -> Vec<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn thin_out(points: &[(i32, i32)]) -> Vec<(i32, i32)> {
+        kept(points).into_iter().map(|index| points[index]).collect()
+    }
 
     #[test]
     fn a_spike_of_one_iteration_in_100_000_is_still_in_the_picture() {

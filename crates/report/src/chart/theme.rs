@@ -1,15 +1,12 @@
 //! Colors, dashes and markers of every picture.
 //!
-//! A picture is drawn once, in the colors for light paper. The SVG carries a
-//! style sheet that replaces each of them by its partner when the reader's
-//! browser is set to dark, which works because a style sheet overrules the
-//! colors written on the shapes.
+//! A picture is drawn once, in the colors for light paper, which stand on its shapes as
+//! attributes. A style sheet, which overrules attributes, replaces each of them by its partner
+//! where the reader's browser is set to dark: in a file its own, in the page that of the page.
 //!
 //! The series colors are those of Okabe and Ito, which people with any of the
 //! common kinds of color blindness can tell apart, darkened a little where they
 //! would be faint on white. Dashes and markers tell the lines apart without color.
-
-use plotters::style::RGBColor;
 
 /// A color on light paper and the one that takes its place on dark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,9 +47,9 @@ pub const SERIES: [Ink; 6] = [
 pub const PALE: Ink = ink(0xB9C6D3, 0x465361);
 
 impl Ink {
-    pub(crate) fn rgb(self) -> RGBColor {
-        let [red, green, blue] = self.light;
-        RGBColor(red, green, blue)
+    /// As an attribute of an SVG says it, for light paper: #0072B2.
+    pub(crate) fn hex(self) -> String {
+        hex(self.light)
     }
 }
 
@@ -68,14 +65,6 @@ fn names() -> impl Iterator<Item = (String, Ink)> {
     ];
     let series = SERIES.iter().enumerate().map(|(i, ink)| (format!("series-{i}"), *ink));
     named.into_iter().map(|(name, ink)| (name.to_owned(), ink)).chain(series)
-}
-
-impl Ink {
-    /// The ink as a page's style sheet knows it, by [`variables`].
-    pub(crate) fn variable(self) -> String {
-        let name = names().find(|(_, ink)| *ink == self).map(|(name, _)| name);
-        name.map_or_else(|| hex(self.light), |name| format!("var(--{name})"))
-    }
 }
 
 /// The inks as variables of a style sheet: those for light paper, and on a dark screen, but not
@@ -174,7 +163,8 @@ impl Look {
     }
 }
 
-/// The style sheet that turns a picture drawn on light paper into one on dark.
+/// The style sheet that turns a picture drawn on light paper into one on dark; on a printer it
+/// stays light.
 pub(crate) fn dark_style() -> String {
     let mut rules = String::new();
     for (_, ink) in names() {
@@ -183,7 +173,7 @@ pub(crate) fn dark_style() -> String {
             rules.push_str(&format!("[{property}=\"{light}\"]{{{property}:{dark}}}"));
         }
     }
-    format!("<style>@media (prefers-color-scheme:dark){{{rules}}}</style>")
+    format!("@media screen and (prefers-color-scheme:dark){{{rules}}}")
 }
 
 #[cfg(test)]

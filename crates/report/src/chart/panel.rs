@@ -1,0 +1,231 @@
+//! One chart: lines over two axes.
+//!
+//! A panel is laid out in a rectangle: the numbers along the axes are chosen and measured, and what
+//! they leave is the plot, in which the lines are drawn.
+
+use std::fmt::Write;
+
+use super::axis::{Axis, Tick};
+use super::letters::{cut, width, wrap};
+use super::series::{finite_segments, kept};
+use super::svg::{Anchor, Rect, Svg, Text, short};
+use super::theme::{AXIS, Dash, GRID, Look, QUIET, TEXT};
+
+/// One chart.
+#[derive(Clone, Debug)]
+pub struct Panel {
+    /// The horizontal axis.
+    pub x: Axis,
+    /// The vertical axis.
+    pub y: Axis,
+    /// The lines, the first at the back.
+    pub lines: Vec<Line>,
+    /// A remark in the chart's upper part, for what the lines can't say.
+    pub note: Option<String>,
+    /// Where a dotted vertical line stands, if anywhere.
+    pub mark: Option<f64>,
+}
+
+impl Panel {
+    /// A chart without lines.
+    pub fn new(x: Axis, y: Axis) -> Panel {
+        Panel { x, y, lines: Vec::new(), note: None, mark: None }
+    }
+}
+
+/// One line; it is broken where a coordinate is not finite.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// In the order in which the pen visits them.
+    pub points: Vec<(f64, f64)>,
+    /// Color, dashes, markers, width.
+    pub look: Look,
+}
+
+const NAME_SIZE: f64 = 13.5;
+const TICK_SIZE: f64 = 12.5;
+const LINE_HEIGHT: f64 = 17.0;
+/// Between the edge of the panel and what stands in it.
+const EDGE: f64 = 8.0;
+/// Between an axis and its numbers.
+const TICK_GAP: f64 = 8.0;
+/// Between two numbers along the horizontal axis, at least.
+const APART: f64 = 22.0;
+/// Between two numbers along the vertical axis, about.
+const ROW: f64 = 44.0;
+/// Between two markers of a line, at least; the line shows all its points.
+const MARKER_PITCH: f64 = 14.0;
+/// The angle of words that do not fit side by side, and the room below the axis that they may take.
+const SLANT: f64 = 35.0;
+const MOST_SLANTED: f64 = 84.0;
+
+/// A panel in its place.
+pub(crate) struct Layout<'a> {
+    panel: &'a Panel,
+    /// Where the lines are drawn.
+    pub(crate) plot: Rect,
+    /// The left edge of the panel, where the vertical axis has its name.
+    left: f64,
+    x_ticks: Vec<Tick>,
+    y_ticks: Vec<Tick>,
+    /// The name of the horizontal axis, in lines.
+    x_name: Vec<String>,
+    /// How far the words along the horizontal axis reach down if they are slanted.
+    slanted: Option<f64>,
+}
+
+impl Panel {
+    /// Chooses the numbers along the axes and finds the room that they leave.
+    pub(crate) fn lay_out(&self, place: Rect) -> Layout<'_> {
+        let tick_width = |tick: &Tick| width(&tick.text, TICK_SIZE);
+        let widest = |ticks: &[Tick]| ticks.iter().map(tick_width).fold(0.0, f64::max);
+        let y_ticks = self.y.ticks((place.height / ROW) as usize);
+        let name = if self.y.name.is_empty() { 0.0 } else { NAME_SIZE + TICK_GAP };
+        let left = place.left + EDGE + name + widest(&y_ticks) + TICK_GAP;
+        // The last number along the axis may stand half outside of the plot.
+        let right = place.left + place.width - 3.0 * EDGE;
+        let room = right - left;
+
+        let wanted = (1..=7).rev().find(|&wanted| {
+            let ticks = self.x.ticks(wanted);
+            let closest = ticks.windows(2).map(|pair| {
+                room * (self.x.fraction(pair[1].value) - self.x.fraction(pair[0].value))
+            });
+            closest.fold(f64::INFINITY, f64::min) >= widest(&ticks) + APART
+        });
+        let mut x_ticks = self.x.ticks(wanted.unwrap_or(1));
+        let mut slanted = None;
+        if !self.x.labels.is_empty() && wanted.is_none() {
+            let down = SLANT.to_radians().sin();
+            for tick in &mut x_ticks {
+                tick.text = cut(&tick.text, MOST_SLANTED / down, |text| width(text, TICK_SIZE));
+            }
+            slanted = Some(widest(&x_ticks) * down + TICK_SIZE);
+        }
+        let x_name = wrap(&self.x.name, place.width - 2.0 * EDGE, |text| width(text, NAME_SIZE));
+        let below = TICK_GAP
+            + slanted.unwrap_or(TICK_SIZE)
+            + TICK_GAP
+            + LINE_HEIGHT * x_name.len() as f64
+            + EDGE;
+        let top = place.top + EDGE + TICK_SIZE / 2.0;
+        let plot = Rect {
+            left,
+            top,
+            width: (right - left).max(1.0),
+            height: (place.top + place.height - below - top).max(1.0),
+        };
+        Layout { panel: self, plot, left: place.left, x_ticks, y_ticks, x_name, slanted }
+    }
+}
+
+impl Layout<'_> {
+    /// Grid, axes, lines and remark as shapes of an SVG.
+    pub(crate) fn draw(&self, svg: &mut Svg) {
+        self.draw_grid(svg);
+        self.draw_names(svg);
+        let plot = self.plot;
+        if let Some(mark) = self.panel.mark {
+            let x = short(self.x(mark));
+            let path = format!("M{x} {}V{}", short(plot.top), short(plot.bottom()));
+            svg.stroke(&path, &Look::line(QUIET).dash(Dash::Dotted).width(1.0));
+        }
+        for line in &self.panel.lines {
+            svg.raw("<g class=\"line\">\n");
+            self.draw_line(svg, line);
+            svg.raw("</g>\n");
+        }
+        if let Some(note) = &self.panel.note {
+            let text = Text::new(NAME_SIZE, TEXT).anchor(Anchor::Middle).rim();
+            let lines = wrap(note, plot.width - 2.0 * EDGE, |text| width(text, NAME_SIZE));
+            for (i, line) in lines.iter().enumerate() {
+                let y = plot.top + 10.0 + text.ascent() + LINE_HEIGHT * i as f64;
+                svg.text(line, (plot.left + plot.width / 2.0, y), text);
+            }
+        }
+    }
+
+    fn x(&self, value: f64) -> f64 {
+        self.plot.left + self.plot.width * self.panel.x.fraction(value)
+    }
+
+    fn y(&self, value: f64) -> f64 {
+        self.plot.bottom() - self.plot.height * self.panel.y.fraction(value)
+    }
+
+    /// Where the points of a line stand; NaN for what the axes cannot show.
+    pub(crate) fn places(&self, line: &Line) -> Vec<(f64, f64)> {
+        line.points.iter().map(|&(x, y)| (self.x(x), self.y(y))).collect()
+    }
+
+    fn draw_grid(&self, svg: &mut Svg) {
+        let plot = self.plot;
+        let tick = Text::new(TICK_SIZE, QUIET);
+        let number = tick.anchor(Anchor::End);
+        for Tick { value, text } in &self.y_ticks {
+            let y = self.y(*value);
+            svg.rule((plot.left, y), (plot.right(), y), GRID, 1.0);
+            svg.text(text, (plot.left - TICK_GAP, y + number.drop()), number);
+        }
+        let words = !self.panel.x.labels.is_empty();
+        for Tick { value, text } in &self.x_ticks {
+            let x = self.x(*value);
+            if !words {
+                svg.rule((x, plot.top), (x, plot.bottom()), GRID, 1.0);
+            }
+            let y = plot.bottom() + TICK_GAP + tick.ascent();
+            match self.slanted {
+                Some(_) => svg.text(text, (x + 4.0, y), tick.anchor(Anchor::End).turn(-SLANT)),
+                None => svg.text(text, (x, y), tick.anchor(Anchor::Middle)),
+            }
+        }
+        svg.rule((plot.left, plot.top), (plot.left, plot.bottom()), AXIS, 1.0);
+        svg.rule((plot.left, plot.bottom()), (plot.right(), plot.bottom()), AXIS, 1.0);
+    }
+
+    fn draw_names(&self, svg: &mut Svg) {
+        let plot = self.plot;
+        let name = Text::new(NAME_SIZE, TEXT).anchor(Anchor::Middle);
+        let below = plot.bottom() + 2.0 * TICK_GAP + self.slanted.unwrap_or(TICK_SIZE);
+        for (i, line) in self.x_name.iter().enumerate() {
+            let y = below + name.ascent() + LINE_HEIGHT * i as f64;
+            svg.text(line, (plot.left + plot.width / 2.0, y), name);
+        }
+        if !self.panel.y.name.is_empty() {
+            let line = cut(&self.panel.y.name, plot.height, |text| width(text, NAME_SIZE));
+            let place = (self.left + EDGE + name.ascent(), plot.top + plot.height / 2.0);
+            svg.text(&line, place, name.turn(-90.0));
+        }
+    }
+
+    fn draw_line(&self, svg: &mut Svg, line: &Line) {
+        let (mut path, mut markers) = (String::new(), Vec::new());
+        let mut clear = f64::NEG_INFINITY;
+        for segment in finite_segments(&self.places(line)) {
+            for (i, index) in kept(&half_pixels(segment)).into_iter().enumerate() {
+                let (x, y) = segment[index];
+                let _ = write!(path, "{}{} {}", if i == 0 { 'M' } else { 'L' }, short(x), short(y));
+            }
+            // A point by itself is a line without length, which the round ends make a dot.
+            if segment.len() == 1 {
+                path.push_str("h0.01");
+            }
+            for &(x, y) in segment {
+                if x >= clear {
+                    markers.push((x, y));
+                    clear = x + MARKER_PITCH;
+                }
+            }
+            // Across a gap markers may stand close.
+            clear = f64::NEG_INFINITY;
+        }
+        svg.stroke(&path, &line.look);
+        svg.markers(&markers, &line.look);
+    }
+}
+
+/// Places in halves of a pixel, which are told apart where a pixel of the picture is two of the
+/// screen's.
+pub(crate) fn half_pixels(points: &[(f64, f64)]) -> Vec<(i32, i32)> {
+    points.iter().map(|&(x, y)| ((2.0 * x).round() as i32, (2.0 * y).round() as i32)).collect()
+}
