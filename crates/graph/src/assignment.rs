@@ -7,11 +7,11 @@
 
 use std::fmt::Write;
 
-use crate::circuit::{Circuit, Gates};
+use crate::circuit::Circuit;
 use crate::draw::svg::{self, Stage};
 use crate::draw::{escape, html};
 use crate::number::{exact, rounded, significant};
-use crate::{Formula, Gate, sigmoid};
+use crate::{Formula, Gate, Gates, sigmoid};
 
 /// The neuron of problem 4.1 and where it is evaluated.
 const NEURON: &str = "1/(1+exp(-(w0*x0+w1*x1+w2)))";

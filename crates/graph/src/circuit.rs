@@ -1,290 +1,12 @@
-//! A circuit: a graph, its output, and the two passes done. What the drawings
-//! draw.
-//!
-//! [`Formula::circuit`] chooses the gates. As *written*, every operator is one
-//! gate, and a number beside an operator is part of its gate (`+1`, `×(-1)`),
-//! 1/u is one gate, and e^u is exp. *Primitive* makes a - b out of `×(-1)` and
-//! `+`, a/b out of `1/x` and `×`, and the sigmoid out of `×(-1)`, `exp`, `+1`
-//! and `1/x`. *Fused* recognizes 1/(1 + exp(-u)) and makes it one sigmoid gate.
+//! A circuit: a graph of scalars, its output, and the two passes done. What the
+//! drawings draw.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::fmt;
+use std::collections::{HashMap, HashSet};
 
-use crate::formula::{self, Formula, Function, Operator, Term};
-use crate::gate::Gate;
 use crate::number;
+use crate::op::Gate;
 use crate::tape::{Graph, Node, NodeId};
-
-/// Which gates a formula is made of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Gates {
-    /// Each operator as it is written.
-    #[default]
-    Written,
-    /// Subtraction, division and sigmoid out of simpler gates.
-    Primitive,
-    /// As written, and 1/(1 + exp(-u)) as one sigmoid gate.
-    Fused,
-}
-
-/// Variables and values that don't match.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct NamesError {
-    /// Variables of the formula that were given no value.
-    pub without_value: Vec<String>,
-    /// Values whose name isn't in the formula.
-    pub without_variable: Vec<String>,
-    /// The variables that the formula has.
-    pub variables: Vec<String>,
-}
-
-impl fmt::Display for NamesError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(first) = self.without_value.first() {
-            let names = enumerate(&self.without_value);
-            write!(f, "no value was given for {names}; write {first}=NUMBER")?;
-        }
-        if !self.without_variable.is_empty() {
-            if !self.without_value.is_empty() {
-                write!(f, "; and ")?;
-            }
-            write!(f, "the formula has no variable {}", enumerate(&self.without_variable))?;
-            match self.variables.as_slice() {
-                [] => write!(f, "; it has no variables")?,
-                variables => write!(f, "; it has {}", enumerate(variables))?,
-            }
-            for name in &self.without_variable {
-                if let Some(value) = formula::constant(name) {
-                    write!(f, " ({name} is the number {value:.6})")?;
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The first names of a list, and how many more there are.
-fn enumerate(names: &[String]) -> String {
-    const SHOWN: usize = 8;
-    let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(SHOWN) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
-}
-
-impl Formula {
-    /// Builds the graph at the given values and runs it forward and backward.
-    ///
-    /// ```
-    /// use chainrule_graph::{Formula, Gates};
-    ///
-    /// let formula = Formula::parse("(x + y) * z").unwrap();
-    /// let values = [("x", -2.0), ("y", 5.0), ("z", -4.0)];
-    /// let circuit = formula.circuit(&values, Gates::Written).unwrap();
-    /// assert_eq!(circuit.value(), -12.0);
-    /// assert_eq!(circuit.gradient("z"), Some(3.0));
-    /// ```
-    ///
-    /// # Errors
-    /// A variable without a value, or a value without a variable.
-    pub fn circuit<S: AsRef<str>>(
-        &self,
-        values: &[(S, f64)],
-        gates: Gates,
-    ) -> Result<Circuit, NamesError> {
-        let given: HashMap<&str, f64> =
-            values.iter().map(|(name, value)| (name.as_ref(), *value)).collect();
-        let places: HashMap<&str, usize> =
-            self.variables().iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
-        let without_value: Vec<String> =
-            self.variables().iter().filter(|v| !given.contains_key(v.as_str())).cloned().collect();
-        let without_variable: Vec<String> = values
-            .iter()
-            .map(|(name, _)| name.as_ref())
-            .filter(|name| !places.contains_key(name))
-            .map(str::to_owned)
-            .collect();
-        if !without_value.is_empty() || !without_variable.is_empty() {
-            let variables = self.variables().to_vec();
-            return Err(NamesError { without_value, without_variable, variables });
-        }
-
-        let mut builder = Builder {
-            graph: Graph::with_capacity(self.postfix().len()),
-            gates,
-            variables: vec![None; self.variables().len()],
-        };
-        let mut stack: Vec<Operand> = Vec::new();
-        for &term in self.postfix() {
-            let operand = match term {
-                Term::Number(value) => Operand::Number(value),
-                Term::Name(place) => {
-                    let name = &self.variables()[place as usize];
-                    Operand::Node(builder.variable(place as usize, name, &given))
-                }
-                Term::Negate => {
-                    let a = stack.pop().expect("postfix order");
-                    builder.negate(a)
-                }
-                Term::Apply(function) => {
-                    let a = stack.pop().expect("postfix order");
-                    builder.apply(function, a)
-                }
-                Term::Combine(operator) => {
-                    let b = stack.pop().expect("postfix order");
-                    let a = stack.pop().expect("postfix order");
-                    builder.combine(operator, a, b)
-                }
-            };
-            stack.push(operand);
-        }
-        let output = stack.pop().expect("a formula has a value");
-        let output = builder.node(output);
-        Ok(Circuit::new(builder.graph, output).named(self.source()))
-    }
-}
-
-/// A value while the graph is being built. A number stays a number until it is
-/// known whether it becomes part of a gate or a node of its own.
-#[derive(Clone, Copy)]
-enum Operand {
-    Number(f64),
-    Node(NodeId),
-}
-
-struct Builder {
-    graph: Graph,
-    gates: Gates,
-    /// The node of each variable that has been met.
-    variables: Vec<Option<NodeId>>,
-}
-
-impl Builder {
-    fn variable(&mut self, place: usize, name: &str, given: &HashMap<&str, f64>) -> NodeId {
-        *self.variables[place].get_or_insert_with(|| self.graph.variable(name, given[name]))
-    }
-
-    fn node(&mut self, operand: Operand) -> NodeId {
-        match operand {
-            Operand::Number(value) => self.graph.constant(value),
-            Operand::Node(node) => node,
-        }
-    }
-
-    fn negate(&mut self, a: Operand) -> Operand {
-        match a {
-            Operand::Number(value) => Operand::Number(-value),
-            Operand::Node(node) => Operand::Node(self.graph.neg(node)),
-        }
-    }
-
-    fn apply(&mut self, function: Function, a: Operand) -> Operand {
-        let a = self.node(a);
-        let gate = match function {
-            Function::Sigmoid if self.gates == Gates::Primitive => {
-                let negated = self.graph.neg(a);
-                let decay = self.graph.exp(negated);
-                let denominator = self.graph.shift(decay, 1.0);
-                return Operand::Node(self.graph.reciprocal(denominator));
-            }
-            Function::Sigmoid => Gate::Sigmoid,
-            Function::Exp => Gate::Exp,
-            Function::Log => Gate::Log,
-            Function::Sqrt => Gate::Sqrt,
-            Function::Sin => Gate::Sin,
-            Function::Cos => Gate::Cos,
-            Function::Tanh => Gate::Tanh,
-            Function::Relu => Gate::Relu,
-            Function::Abs => Gate::Abs,
-        };
-        Operand::Node(self.graph.unary(gate, a))
-    }
-
-    fn combine(&mut self, operator: Operator, a: Operand, b: Operand) -> Operand {
-        use Operand::{Node, Number};
-        let primitive = self.gates == Gates::Primitive;
-        let gate = match (operator, a, b) {
-            (Operator::Add, Node(a), Number(c)) | (Operator::Add, Number(c), Node(a)) => {
-                return Node(self.graph.shift(a, c));
-            }
-            (Operator::Add, ..) => Gate::Add,
-
-            (Operator::Subtract, Node(a), Number(c)) => return Node(self.graph.shift(a, -c)),
-            (Operator::Subtract, ..) if primitive => {
-                let negated = self.negate(b);
-                return self.combine(Operator::Add, a, negated);
-            }
-            (Operator::Subtract, ..) => Gate::Subtract,
-
-            (Operator::Multiply, Node(a), Number(c)) | (Operator::Multiply, Number(c), Node(a)) => {
-                return Node(if c == -1.0 { self.graph.neg(a) } else { self.graph.scale(a, c) });
-            }
-            (Operator::Multiply, ..) => Gate::Multiply,
-
-            (Operator::Divide, Number(1.0), Node(b)) => return Node(self.one_over(b)),
-            (Operator::Divide, a, b) if primitive => {
-                let b = self.node(b);
-                let reciprocal = self.graph.reciprocal(b);
-                return Node(match a {
-                    Number(1.0) => reciprocal,
-                    Number(c) => self.graph.scale(reciprocal, c),
-                    Node(a) => self.graph.mul(a, reciprocal),
-                });
-            }
-            (Operator::Divide, ..) => Gate::Divide,
-
-            (Operator::Power, Number(base), Node(exponent)) if base == std::f64::consts::E => {
-                return Node(self.graph.exp(exponent));
-            }
-            (Operator::Power, Node(a), Number(c)) => {
-                return Node(self.graph.unary(Gate::PowerConstant(c), a));
-            }
-            (Operator::Power, ..) => Gate::Power,
-
-            (Operator::Max, ..) => Gate::Max,
-            (Operator::Min, ..) => Gate::Min,
-        };
-        let a = self.node(a);
-        let b = self.node(b);
-        Node(self.graph.binary(gate, a, b))
-    }
-
-    /// 1/u; fused, 1/(1 + exp(-t)) takes its last three gates back off the tape
-    /// and puts one sigmoid of t there. They are the last three, and nothing
-    /// else reads them, for a formula is a tree but for its variables.
-    fn one_over(&mut self, u: NodeId) -> NodeId {
-        if self.gates != Gates::Fused {
-            return self.graph.reciprocal(u);
-        }
-        let step = |node: NodeId, gate: Gate| {
-            let node = self.graph.node(node);
-            (node.gate() == gate).then(|| node.inputs()[0])
-        };
-        let exponent = step(u, Gate::AddConstant(1.0)).and_then(|decay| step(decay, Gate::Exp));
-        let Some(exponent) = exponent else { return self.graph.reciprocal(u) };
-        let node = *self.graph.node(exponent);
-        match node.gate() {
-            Gate::Negate => {
-                self.pop_gates(3);
-                self.graph.sigmoid(node.inputs()[0])
-            }
-            Gate::MultiplyConstant(c) if c < 0.0 => {
-                self.pop_gates(3);
-                let scaled = self.graph.scale(node.inputs()[0], -c);
-                self.graph.sigmoid(scaled)
-            }
-            _ => self.graph.reciprocal(u),
-        }
-    }
-
-    fn pop_gates(&mut self, count: usize) {
-        for _ in 0..count {
-            self.graph.pop_gate();
-        }
-    }
-}
 
 /// A graph and its output, with the backward pass done. Only what the output
 /// depends on is part of it.
@@ -298,6 +20,10 @@ pub struct Circuit {
     /// For a gate its number, counted from 1; for a variable its place among the
     /// graph's. A million names would take longer to write than both passes.
     numbers: Vec<u32>,
+    /// The names of inputs that would otherwise have the name of another node.
+    renamed: HashMap<NodeId, String>,
+    /// What the drawings call the output.
+    output_name: String,
 }
 
 impl Circuit {
@@ -320,11 +46,28 @@ impl Circuit {
         for (place, (id, _)) in (0..).zip(graph.variables()) {
             numbers[id.index()] = place;
         }
-        let gates = order.iter().filter(|id| graph.node(**id).gate().arity() > 0);
-        for (number, id) in (1..).zip(gates) {
-            numbers[id.index()] = number;
+        // A gate takes the next number with which it has no variable's name.
+        let taken: HashSet<&str> =
+            graph.variables().iter().map(|(_, name)| name.as_str()).collect();
+        let gates = order.iter().filter(|id| !graph.node(**id).gate().is_input());
+        let free = (1..).filter(|number| !taken.contains(format!("g{number}").as_str()));
+        if taken.iter().any(|name| name.starts_with('g')) {
+            gates.zip(free).for_each(|(id, number)| numbers[id.index()] = number);
+        } else {
+            gates.zip(1..).for_each(|(id, number)| numbers[id.index()] = number);
         }
-        Circuit { graph, output, title: String::new(), order, numbers }
+        let free = std::iter::once("f".to_owned()).chain((1..).map(|number| format!("f{number}")));
+        let output_name = free.into_iter().find(|name| !taken.contains(name.as_str()));
+        let renamed = renamed(&graph, &order);
+        Circuit {
+            output_name: output_name.expect("names don't end"),
+            graph,
+            output,
+            title: String::new(),
+            order,
+            numbers,
+            renamed,
+        }
     }
 
     /// With a title: the formula, for one that was read.
@@ -381,12 +124,16 @@ impl Circuit {
     }
 
     /// The same, without the variables and constants.
-    pub fn gates(&self) -> impl Iterator<Item = (NodeId, &Node)> {
-        self.order.iter().map(|&id| (id, self.graph.node(id))).filter(|(_, n)| n.gate().arity() > 0)
+    pub fn gates(&self) -> impl Iterator<Item = (NodeId, Node<'_>)> {
+        self.order
+            .iter()
+            .map(|&id| (id, self.graph.node(id)))
+            .filter(|(_, node)| !node.gate().is_input())
     }
 
     /// What a node is called: a variable by its name, a constant by its number,
-    /// a gate by its place on the tape: g1, g2, ...
+    /// a gate by its place on the tape: g1, g2, ... A gate passes over a number
+    /// with which it would have a variable's name.
     #[must_use]
     pub fn name(&self, node: NodeId) -> Cow<'_, str> {
         let number = self.numbers[node.index()];
@@ -395,6 +142,13 @@ impl Circuit {
             Gate::Constant(c) => number::constant(c).into(),
             _ => format!("g{number}").into(),
         }
+    }
+
+    /// A name that no other node has: [`Circuit::name`], but the second constant 3
+    /// is `3 (2)`, and so is the second variable of a name.
+    #[must_use]
+    pub fn unique_name(&self, node: NodeId) -> Cow<'_, str> {
+        self.renamed.get(&node).map_or_else(|| self.name(node), Cow::from)
     }
 
     /// The node's operation with the numbers in it: `3 × (-4)`, `exp(-27)`.
@@ -411,27 +165,18 @@ impl Circuit {
 
     fn written(&self, node: NodeId, operand: impl Fn(NodeId) -> String) -> String {
         let gate = self.graph.node(node).gate();
-        let inputs = self.graph.node(node).inputs();
-        let operands: Vec<String> = inputs.iter().map(|&input| operand(input)).collect();
-        let bracket = |text: &str| {
-            if text.starts_with('-') { format!("({text})") } else { text.to_owned() }
-        };
-        match (gate, operands.as_slice()) {
-            (Gate::Reciprocal, [a]) => format!("1 / {}", bracket(a)),
-            (Gate::Negate, [a]) => format!("{a} × (-1)"),
-            (Gate::AddConstant(c), [a]) => {
-                let sign = if c.is_sign_negative() { '-' } else { '+' };
-                format!("{a} {sign} {}", number::constant(c.abs()))
-            }
-            (Gate::MultiplyConstant(c), [a]) => format!("{a} × {}", bracket(&number::constant(c))),
-            (Gate::PowerConstant(c), [a]) => {
-                format!("{} ^ {}", bracket(a), bracket(&number::constant(c)))
-            }
-            (Gate::Max | Gate::Min, [a, b]) => format!("{}({a}, {b})", gate.symbol()),
-            (_, [a, b]) => format!("{} {} {}", bracket(a), gate.symbol(), bracket(b)),
-            (_, [a]) => format!("{}({a})", gate.symbol()),
-            _ => self.name(node).into_owned(),
+        if gate.is_input() {
+            return self.name(node).into_owned();
         }
+        let inputs = self.graph.node(node).inputs();
+        gate.text(&inputs.iter().map(|&input| operand(input)).collect::<Vec<_>>())
+    }
+
+    /// What the drawings call the output: f, or f1, f2, ... where a variable is
+    /// called f.
+    #[must_use]
+    pub fn output_name(&self) -> &str {
+        &self.output_name
     }
 
     /// Where infinities and NaNs come from: every node whose value isn't finite
@@ -483,4 +228,23 @@ pub struct Trouble {
     pub node: NodeId,
     /// One sentence that names it and says what it did.
     pub message: String,
+}
+
+/// A name for each input that has the name of one before it: `x (2)`, `3 (2)`.
+fn renamed(graph: &Graph, order: &[NodeId]) -> HashMap<NodeId, String> {
+    let variables = graph.variables().iter().map(|(id, name)| (*id, Cow::from(name.as_str())));
+    let constants = order.iter().filter_map(|&id| match graph.node(id).gate() {
+        Gate::Constant(c) => Some((id, number::constant(c).into())),
+        _ => None,
+    });
+    let mut times: HashMap<Cow<'_, str>, u32> = HashMap::new();
+    let mut renamed = HashMap::new();
+    for (id, name) in variables.chain(constants) {
+        let times = times.entry(name.clone()).or_default();
+        *times += 1;
+        if *times > 1 {
+            renamed.insert(id, format!("{name} ({times})"));
+        }
+    }
+    renamed
 }

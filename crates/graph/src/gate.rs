@@ -1,188 +1,99 @@
-//! A gate: one operation of the graph, with its forward value and its local
-//! gradients side by side.
-//!
-//! A gate with inputs a and b gives v = g(a, b). Its *local gradients* are
-//! ∂g/∂a and ∂g/∂b at those inputs; they are known as soon as the forward pass
-//! has reached the gate. The backward pass multiplies them by the *upstream*
-//! gradient ∂f/∂v and hands the products on:
-//!
-//! ```text
-//! ∂f/∂a = ∂f/∂v · ∂g/∂a        ∂f/∂b = ∂f/∂v · ∂g/∂b
-//! ```
-//!
-//! At the kinks the frameworks' conventions hold: relu and abs have gradient 0
-//! at 0, and a tie in max or min gives each side one half.
+//! What a gate does with its row of the table: its value, its texts, and what the
+//! reader and the gradient check ask of it.
 
 use std::borrow::Cow;
-use std::cmp::Ordering;
 
-use crate::{number, sigmoid};
-
-/// One operation. The constant of a gate such as `+1` is part of the gate, as
-/// in the diagrams that teachers draw.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Gate {
-    /// A named input.
-    Variable,
-    /// A number of the formula that is nobody's `+1`.
-    Constant(f64),
-    /// a + b
-    Add,
-    /// a - b
-    Subtract,
-    /// a b
-    Multiply,
-    /// a / b
-    Divide,
-    /// a ^ b
-    Power,
-    /// The larger of a and b
-    Max,
-    /// The smaller of a and b
-    Min,
-    /// -a, drawn as ×(-1)
-    Negate,
-    /// a + c
-    AddConstant(f64),
-    /// c a
-    MultiplyConstant(f64),
-    /// a ^ c
-    PowerConstant(f64),
-    /// 1 / a
-    Reciprocal,
-    /// exp a
-    Exp,
-    /// The natural logarithm of a
-    Log,
-    /// √a
-    Sqrt,
-    /// sin a
-    Sin,
-    /// cos a
-    Cos,
-    /// tanh a
-    Tanh,
-    /// 1 / (1 + exp(-a)) as one gate; see [`crate::sigmoid`] for its gradient
-    Sigmoid,
-    /// max(0, a)
-    Relu,
-    /// |a|
-    Abs,
-}
+use crate::number;
+use crate::op::Bend::{Kink, Own as OwnSize, Power, Unit};
+use crate::op::Forward::{Fold, Given, Map, Whole, Zip};
+use crate::op::{Gate, Infix};
+use crate::value::{Shape, View};
 
 impl Gate {
-    /// How many inputs the gate takes: 0, 1 or 2.
+    /// Whether it is a variable or a number, which reads nothing.
     #[must_use]
-    pub fn arity(self) -> usize {
-        match self {
-            Gate::Variable | Gate::Constant(_) => 0,
-            Gate::Add
-            | Gate::Subtract
-            | Gate::Multiply
-            | Gate::Divide
-            | Gate::Power
-            | Gate::Max
-            | Gate::Min => 2,
-            _ => 1,
+    pub fn is_input(self) -> bool {
+        matches!(self.row().forward, Given)
+    }
+
+    /// The fewest and the most inputs that it takes.
+    #[must_use]
+    pub fn takes(self) -> (usize, usize) {
+        match self.row().forward {
+            Given => (0, 0),
+            Map(_) => (1, 1),
+            Zip(_) => (2, 2),
+            Fold(_) => (2, usize::MAX),
+            Whole { inputs, .. } => (inputs, inputs),
         }
     }
 
-    /// Forward: v = g(a, b). A gate with one input ignores b; a constant is its
-    /// number, and a variable, whose value comes from outside, gives a.
+    /// The gate that a formula calls by this name: `exp`, `max`.
     #[must_use]
-    pub fn forward(self, a: f64, b: f64) -> f64 {
-        match self {
-            Gate::Variable => a,
-            Gate::Constant(c) => c,
-            Gate::Add => a + b,
-            Gate::Subtract => a - b,
-            Gate::Multiply => a * b,
-            Gate::Divide => a / b,
-            Gate::Power => a.powf(b),
-            // f64::max would hide a NaN; a comparison lets it through.
-            Gate::Max => {
-                if a.is_nan() || a > b {
-                    a
-                } else {
-                    b
-                }
-            }
-            Gate::Min => {
-                if a.is_nan() || a < b {
-                    a
-                } else {
-                    b
-                }
-            }
-            Gate::Negate => -a,
-            Gate::AddConstant(c) => a + c,
-            Gate::MultiplyConstant(c) => c * a,
-            Gate::PowerConstant(c) => a.powf(c),
-            Gate::Reciprocal => 1.0 / a,
-            Gate::Exp => a.exp(),
-            Gate::Log => a.ln(),
-            Gate::Sqrt => a.sqrt(),
-            Gate::Sin => a.sin(),
-            Gate::Cos => a.cos(),
-            Gate::Tanh => a.tanh(),
-            Gate::Sigmoid => sigmoid::value(a),
-            Gate::Relu => {
-                if a.is_nan() || a > 0.0 {
-                    a
-                } else {
-                    0.0
-                }
-            }
-            Gate::Abs => a.abs(),
-        }
+    pub fn called(name: &str) -> Option<Gate> {
+        Gate::ALL.iter().copied().find(|gate| gate.row().names.contains(&name))
     }
 
-    /// Local gradients: [∂g/∂a, ∂g/∂b] at inputs a and b, where `v` is the
-    /// value that [`Gate::forward`] gave. An input that isn't there has 0.
-    #[must_use]
-    pub fn local_gradients(self, a: f64, b: f64, v: f64) -> [f64; 2] {
-        match self {
-            Gate::Variable | Gate::Constant(_) => [0.0, 0.0],
-            Gate::Add => [1.0, 1.0],
-            Gate::Subtract => [1.0, -1.0],
-            Gate::Multiply => [b, a],
-            Gate::Divide => [1.0 / b, -v / b],
-            Gate::Power => [power_by_base(a, b), power_by_exponent(a, b, v)],
-            Gate::Max => route(a, b, a > b),
-            Gate::Min => route(a, b, a < b),
-            Gate::Negate => [-1.0, 0.0],
-            Gate::AddConstant(_) => [1.0, 0.0],
-            Gate::MultiplyConstant(c) => [c, 0.0],
-            Gate::PowerConstant(c) => [power_by_base(a, c), 0.0],
-            Gate::Reciprocal => [-v * v, 0.0],
-            Gate::Exp => [v, 0.0],
-            Gate::Log => [1.0 / a, 0.0],
-            Gate::Sqrt => [0.5 / v, 0.0],
-            Gate::Sin => [a.cos(), 0.0],
-            Gate::Cos => [-a.sin(), 0.0],
-            Gate::Tanh => [tanh_derivative(a), 0.0],
-            Gate::Sigmoid => [sigmoid::derivative(a), 0.0],
-            Gate::Relu => [if a.is_nan() { a } else { f64::from(a > 0.0) }, 0.0],
-            Gate::Abs => [if a == 0.0 { 0.0 } else { a.signum() }, 0.0],
-        }
+    /// The operator at the beginning of a text and the sign that stands there;
+    /// the longest sign counts: ** before *.
+    pub(crate) fn operator(text: &str) -> Option<(Gate, Infix, &'static str)> {
+        Gate::ALL
+            .iter()
+            .filter_map(|&gate| Some((gate, gate.row().infix?)))
+            .flat_map(|(gate, infix)| infix.signs.iter().map(move |&sign| (gate, infix, sign)))
+            .filter(|(_, _, sign)| text.starts_with(sign))
+            .max_by_key(|(_, _, sign)| sign.len())
     }
 
-    /// Whether the gate's two inputs may change places.
-    pub(crate) fn commutes(self) -> bool {
-        matches!(self, Gate::Add | Gate::Multiply | Gate::Max | Gate::Min)
+    /// The names of all functions of the notation, but for second names.
+    pub(crate) fn function_names() -> impl Iterator<Item = &'static str> {
+        Gate::ALL.iter().filter_map(|gate| gate.row().names.first().copied())
+    }
+
+    /// The value at these scalar inputs. A constant is its number; a variable,
+    /// whose value comes from outside, is NaN.
+    #[must_use]
+    pub fn forward(self, inputs: &[f64]) -> f64 {
+        match (self.row().forward, inputs) {
+            (Map(g), &[a]) => g(a, self.constant()),
+            (Zip(g) | Fold(g), &[a, b]) => g(a, b),
+            (Fold(g), _) => inputs.iter().copied().reduce(g).unwrap_or(f64::NAN),
+            (Whole { fill, .. }, _) => {
+                let views: Vec<View<'_>> = inputs
+                    .iter()
+                    .map(|a| View { shape: Shape::SCALAR, numbers: std::slice::from_ref(a) })
+                    .collect();
+                let mut value = [f64::NAN];
+                fill(&views, &mut value);
+                value[0]
+            }
+            _ if self.is_input() && self != Gate::Variable => self.constant(),
+            _ => f64::NAN,
+        }
     }
 
     /// Whether the gate has a kink, where its gradient jumps.
     pub(crate) fn has_kink(self) -> bool {
-        matches!(self, Gate::Relu | Gate::Abs | Gate::Max | Gate::Min)
+        self.row().bend == Kink
     }
 
-    /// Which side of its kink a gate is on: the sign of a for relu and abs, of
-    /// a - b for max and min; none where that is NaN.
-    pub(crate) fn side(self, a: f64, b: f64) -> Option<Ordering> {
-        match self {
-            Gate::Relu | Gate::Abs => a.partial_cmp(&0.0),
-            _ => a.partial_cmp(&b),
+    /// How far input number `slot` may move before the function bends, at these
+    /// inputs; infinite where it never does.
+    pub(crate) fn reach(self, slot: usize, inputs: &[f64]) -> f64 {
+        let last = slot + 1 == inputs.len();
+        match self.row().bend {
+            Unit => 1.0,
+            OwnSize if last => inputs[slot].abs(),
+            Power => {
+                let (a, b) = (inputs[0], inputs.get(1).copied().unwrap_or(self.constant()));
+                let polynomial = inputs.len() == 1 && b.fract() == 0.0 && (0.0..=8.0).contains(&b);
+                match slot {
+                    0 if polynomial => f64::INFINITY,
+                    0 => a.abs() / b.abs().max(1.0),
+                    _ => 1.0 / a.ln().abs(),
+                }
+            }
+            _ => f64::INFINITY,
         }
     }
 
@@ -190,102 +101,76 @@ impl Gate {
     /// `1/x`, `σ`. A variable has none, for it is known by its name.
     #[must_use]
     pub fn symbol(self) -> Cow<'static, str> {
-        let fixed = match self {
-            Gate::Variable => "",
-            Gate::Constant(c) => return number::constant(c).into(),
-            Gate::Add => "+",
-            Gate::Subtract => "-",
-            Gate::Multiply => "×",
-            Gate::Divide => "/",
-            Gate::Power => "^",
-            Gate::Max => "max",
-            Gate::Min => "min",
-            Gate::Negate => "×(-1)",
-            Gate::AddConstant(c) if c.is_sign_negative() => {
-                return format!("-{}", number::constant(-c)).into();
-            }
-            Gate::AddConstant(c) => return format!("+{}", number::constant(c)).into(),
-            Gate::MultiplyConstant(c) if c.is_sign_negative() => {
-                return format!("×({})", number::constant(c)).into();
-            }
-            Gate::MultiplyConstant(c) => return format!("×{}", number::constant(c)).into(),
-            Gate::PowerConstant(c) if c.is_sign_negative() => {
-                return format!("^({})", number::constant(c)).into();
-            }
-            Gate::PowerConstant(c) => return format!("^{}", number::constant(c)).into(),
-            Gate::Reciprocal => "1/x",
-            Gate::Exp => "exp",
-            Gate::Log => "log",
-            Gate::Sqrt => "sqrt",
-            Gate::Sin => "sin",
-            Gate::Cos => "cos",
-            Gate::Tanh => "tanh",
-            Gate::Sigmoid => "σ",
-            Gate::Relu => "relu",
-            Gate::Abs => "abs",
-        };
-        fixed.into()
+        match self.row().symbol {
+            symbol if symbol.contains('#') => fill_in(symbol, &[], self.constant()).into(),
+            symbol => symbol.into(),
+        }
     }
 
-    /// The local gradients as formulas of the inputs a and b and the value v,
-    /// for the pages that write each step out.
+    /// The derivative in words and formulas of the inputs a and b, for the pages
+    /// that write each step out.
     #[must_use]
     pub fn rule(self) -> &'static str {
-        match self {
-            Gate::Variable | Gate::Constant(_) => "",
-            Gate::Add => "d(a + b)/da = 1, d(a + b)/db = 1",
-            Gate::Subtract => "d(a - b)/da = 1, d(a - b)/db = -1",
-            Gate::Multiply => "d(a b)/da = b, d(a b)/db = a",
-            Gate::Divide => "d(a/b)/da = 1/b, d(a/b)/db = -a/b²",
-            Gate::Power => "d(a^b)/da = b a^(b-1), d(a^b)/db = a^b log a",
-            Gate::Max => "1 for the larger input, 0 for the other",
-            Gate::Min => "1 for the smaller input, 0 for the other",
-            Gate::Negate => "d(-a)/da = -1",
-            Gate::AddConstant(_) => "d(a + c)/da = 1",
-            Gate::MultiplyConstant(_) => "d(c a)/da = c",
-            Gate::PowerConstant(_) => "d(a^c)/da = c a^(c-1)",
-            Gate::Reciprocal => "d(1/a)/da = -1/a²",
-            Gate::Exp => "d(exp a)/da = exp a",
-            Gate::Log => "d(log a)/da = 1/a",
-            Gate::Sqrt => "d(√a)/da = 1/(2√a)",
-            Gate::Sin => "d(sin a)/da = cos a",
-            Gate::Cos => "d(cos a)/da = -sin a",
-            Gate::Tanh => "d(tanh a)/da = 1 - tanh² a",
-            Gate::Sigmoid => "dσ(a)/da = σ(a) σ(-a) = (1 - σ(a)) σ(a)",
-            Gate::Relu => "1 where a > 0, else 0",
-            Gate::Abs => "the sign of a",
+        self.row().rule
+    }
+
+    /// The operation in a line of text, with these names or numbers for its
+    /// inputs: `3 × (-4)`, `exp(-27)`.
+    #[must_use]
+    pub fn text(self, inputs: &[String]) -> String {
+        match self.row().text {
+            "" => format!("{}({})", self.symbol(), inputs.join(", ")),
+            text => fill_in(text, inputs, self.constant()),
+        }
+    }
+
+    /// The operation in LaTeX, with these terms for its inputs.
+    #[must_use]
+    pub fn latex(self, inputs: &[String]) -> String {
+        match (self.row().latex, self.row().forward) {
+            ("", _) => {
+                let name = self.row().names.first().unwrap_or(&self.row().symbol);
+                format!(r"\operatorname{{{name}}}\left({}\right)", inputs.join(", "))
+            }
+            (latex, Fold(_)) => fill_in(latex, &[inputs.join(", ")], self.constant()),
+            (latex, _) => fill_in(latex, inputs, self.constant()),
         }
     }
 }
 
-/// ∂(a^c)/∂a = c a^(c-1). For c = 0 the power is 1 everywhere and the product
-/// 0 · a^(-1) would be NaN at a = 0.
-fn power_by_base(a: f64, c: f64) -> f64 {
-    if c == 0.0 { 0.0 } else { c * a.powf(c - 1.0) }
-}
-
-/// ∂(a^b)/∂b = a^b log a, which tends to 0 with a for b > 0, and at b = 0 is
-/// taken as 0, as the frameworks do.
-fn power_by_exponent(a: f64, b: f64, v: f64) -> f64 {
-    if a == 0.0 && b >= 0.0 { 0.0 } else { v * a.ln() }
-}
-
-/// Max and min hand the whole gradient to the input that won, and half to each
-/// on a tie.
-fn route(a: f64, b: f64, a_wins: bool) -> [f64; 2] {
-    if a == b {
-        [0.5, 0.5]
-    } else if a.is_nan() || b.is_nan() {
-        [f64::NAN, f64::NAN]
-    } else if a_wins {
-        [1.0, 0.0]
-    } else {
-        [0.0, 1.0]
+/// Fills in `#a` and `#b`, the inputs, and `#c`, the constant. `#(a)` puts what
+/// begins with a minus in parentheses; `#±c` and `#± c` write the sign first.
+fn fill_in(template: &str, inputs: &[String], constant: f64) -> String {
+    let magnitude = number::constant(constant.abs());
+    let sign = if constant.is_sign_negative() { '-' } else { '+' };
+    let mut out = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('#') {
+        out.push_str(before);
+        if let Some(after) = after.strip_prefix("± c") {
+            out.push_str(&format!("{sign} {magnitude}"));
+            rest = after;
+            continue;
+        }
+        if let Some(after) = after.strip_prefix("±c") {
+            out.push_str(&format!("{sign}{magnitude}"));
+            rest = after;
+            continue;
+        }
+        let bracketed = after.starts_with('(');
+        let after = after.trim_start_matches('(');
+        let operand = match after.as_bytes().first() {
+            Some(b'a') => inputs.first().cloned().unwrap_or_default(),
+            Some(b'b') => inputs.get(1).cloned().unwrap_or_default(),
+            _ => number::constant(constant),
+        };
+        if bracketed && operand.starts_with('-') {
+            out.push_str(&format!("({operand})"));
+        } else {
+            out.push_str(&operand);
+        }
+        rest = after.get(1 + usize::from(bracketed)..).unwrap_or("");
     }
-}
-
-/// 1 - tanh² a = 4 σ(2a) σ(-2a): the same cancellation as the sigmoid's, and
-/// the same way around it.
-fn tanh_derivative(a: f64) -> f64 {
-    4.0 * sigmoid::derivative(2.0 * a)
+    out.push_str(rest);
+    out
 }

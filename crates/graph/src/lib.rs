@@ -21,15 +21,19 @@
 pub mod assignment;
 pub mod check;
 pub mod circuit;
+pub mod derivative;
 pub mod draw;
 pub mod formula;
-pub mod gate;
+mod gate;
 pub mod number;
+pub mod op;
 pub mod sigmoid;
 pub mod tape;
+pub mod value;
 pub mod values;
 
-pub use circuit::{Circuit, Gates, NamesError, Trouble};
-pub use formula::{Formula, FormulaError, FormulaErrorKind};
-pub use gate::Gate;
-pub use tape::{Graph, Node, NodeId};
+pub use circuit::{Circuit, Trouble};
+pub use formula::{Formula, FormulaError, FormulaErrorKind, Gates, NamesError};
+pub use op::Gate;
+pub use tape::{Graph, Node, NodeId, ShapeError};
+pub use value::{Shape, Value};

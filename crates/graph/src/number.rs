@@ -1,4 +1,9 @@
-//! Numbers as a reader wants them: `1.88e-12`, not `0.00`.
+//! Numbers as a reader wants them: `1.88e-12`, not `0.00`; and as people paste them.
+
+/// The minus of the keyboard, the minus sign and the en dash, which pasted text has.
+pub(crate) fn is_minus(c: char) -> bool {
+    matches!(c, '-' | '−' | '–')
+}
 
 /// A number for a label: four significant digits, no trailing zeros, an
 /// exponent where plain notation would be long. What only looks like an integer

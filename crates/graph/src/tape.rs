@@ -5,14 +5,22 @@
 //! chain of a million gates is a `Vec` of a million nodes.
 //!
 //! ```text
-//! forward   for i in 0..n           v_i = g_i(v_a, v_b),  l_i = [∂g_i/∂a, ∂g_i/∂b]
-//! backward  for i in (0..=out).rev  ḡ_a += ḡ_i · l_i[0],  ḡ_b += ḡ_i · l_i[1]
+//! forward   for i in 0..n           v_i = g_i(v_a, v_b, ...),  l_i = [∂g_i/∂a, ∂g_i/∂b, ...]
+//! backward  for i in (0..=out).rev  ḡ_a += ḡ_i · l_i[0],  ḡ_b += ḡ_i · l_i[1], ...
 //! ```
 //!
 //! The `+=` is the whole of the rule for a value that is used more than once:
 //! its gradient is the sum over all its uses.
+//!
+//! The backward pass comes in two forms from the same table of derivatives.
+//! [`Graph::differentiate`] appends it to the tape as gates, so that a gradient is
+//! a node like any other, and can be differentiated again. [`Graph::backward`]
+//! computes the numbers alone: for a scalar graph by the loop above, which needs
+//! no new nodes; for a graph of matrices by those gates.
 
-use crate::gate::Gate;
+use crate::derivative::{self, Gates};
+use crate::op::{Forward, Gate};
+use crate::value::{Shape, Value, View};
 
 /// A node of a [`Graph`]: its place on the tape. It belongs to the graph that
 /// made it; handing it to another graph gives a wrong answer or a panic.
@@ -31,57 +39,98 @@ impl NodeId {
     }
 }
 
-/// A gate with everything that the two passes have found out about it.
-#[derive(Clone, Copy, Debug)]
-pub struct Node {
-    gate: Gate,
-    inputs: [NodeId; 2],
-    value: f64,
-    local_gradients: [f64; 2],
-    gradient: f64,
+/// Values whose shapes a gate can't take.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{gate} can't take {}: {fits}",
+    shapes.iter().map(Shape::to_string).collect::<Vec<_>>().join(" and ")
+)]
+pub struct ShapeError {
+    /// What is written in the gate.
+    pub gate: String,
+    /// The shapes of its inputs.
+    pub shapes: Vec<Shape>,
+    /// Which shapes fit.
+    pub fits: &'static str,
 }
 
-impl Node {
+/// What the tape keeps of a gate; its numbers lie in the arenas of [`Graph`].
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    gate: Gate,
+    shape: Shape,
+    /// Where its inputs begin among the edges, and how many there are.
+    edge: u32,
+    inputs: u32,
+    /// Where its value begins among the values.
+    at: u32,
+}
+
+impl Entry {
+    fn edges(&self) -> std::ops::Range<usize> {
+        self.edge as usize..(self.edge + self.inputs) as usize
+    }
+
+    fn numbers(&self) -> std::ops::Range<usize> {
+        self.at as usize..self.at as usize + self.shape.elements()
+    }
+}
+
+/// A gate with everything that the two passes have found out about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Node<'a> {
+    graph: &'a Graph,
+    entry: &'a Entry,
+}
+
+impl<'a> Node<'a> {
     /// The operation.
     #[must_use]
-    pub fn gate(&self) -> Gate {
-        self.gate
+    pub fn gate(self) -> Gate {
+        self.entry.gate
     }
 
-    /// The nodes that it reads: none, one or two; the same one twice in `x * x`.
+    /// The nodes that it reads; the same one twice in `x * x`.
     #[must_use]
-    pub fn inputs(&self) -> &[NodeId] {
-        &self.inputs[..self.gate.arity()]
+    pub fn inputs(self) -> &'a [NodeId] {
+        &self.graph.edges[self.entry.edges()]
     }
 
-    /// The forward value.
+    /// Rows and columns of its value.
     #[must_use]
-    pub fn value(&self) -> f64 {
-        self.value
+    pub fn shape(self) -> Shape {
+        self.entry.shape
     }
 
-    /// The derivative of the value by each input, in the order of the inputs.
+    /// The forward value of a scalar; of a matrix the first number.
     #[must_use]
-    pub fn local_gradients(&self) -> &[f64] {
-        &self.local_gradients[..self.gate.arity()]
+    pub fn value(self) -> f64 {
+        self.graph.values[self.entry.at as usize]
     }
 
-    /// The derivative of the output by this node's value, as the last backward
-    /// pass found it; 0 before one, and where the output doesn't depend on it.
+    /// The derivative of the value by each input, in the order of the inputs, in
+    /// a graph of scalars.
     #[must_use]
-    pub fn gradient(&self) -> f64 {
-        self.gradient
+    pub fn local_gradients(self) -> &'a [f64] {
+        &self.graph.locals[self.entry.edges()]
+    }
+
+    /// The derivative of the output by this scalar, as the last backward pass
+    /// found it; 0 before one, and where the output doesn't depend on it.
+    #[must_use]
+    pub fn gradient(self) -> f64 {
+        self.graph.gradients[self.entry.at as usize]
     }
 
     /// What this node sends back to its input number `slot`: upstream gradient
-    /// times local gradient.
+    /// times local gradient, in a graph of scalars.
     #[must_use]
-    pub fn sent_back(&self, slot: usize) -> f64 {
-        self.gradient * self.local_gradients()[slot]
+    pub fn sent_back(self, slot: usize) -> f64 {
+        self.gradient() * self.local_gradients()[slot]
     }
 }
 
-/// A scalar computation graph in f64.
+/// A computation graph in f64. A value is a matrix; a scalar is one of 1x1.
 ///
 /// Each method that adds a gate computes its value and its local gradients at
 /// once, so a graph under construction is always forward-evaluated.
@@ -106,9 +155,18 @@ impl Node {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
-    nodes: Vec<Node>,
+    entries: Vec<Entry>,
+    /// The inputs of all gates, one gate after the other.
+    edges: Vec<NodeId>,
+    /// The local gradient along each edge; 0 where a matrix takes part.
+    locals: Vec<f64>,
+    /// The values of all nodes, each row by row; and their gradients.
+    values: Vec<f64>,
+    gradients: Vec<f64>,
     /// Names of the variables, in the order in which they were made.
     names: Vec<(NodeId, String)>,
+    /// How many nodes are no scalars.
+    matrices: usize,
 }
 
 impl Graph {
@@ -121,20 +179,31 @@ impl Graph {
     /// An empty graph with room for `nodes` nodes.
     #[must_use]
     pub fn with_capacity(nodes: usize) -> Self {
-        Graph { nodes: Vec::with_capacity(nodes), names: Vec::new() }
+        Graph {
+            entries: Vec::with_capacity(nodes),
+            edges: Vec::with_capacity(2 * nodes),
+            locals: Vec::with_capacity(2 * nodes),
+            values: Vec::with_capacity(nodes),
+            gradients: Vec::with_capacity(nodes),
+            ..Self::default()
+        }
     }
 
-    /// Adds an input with a name and a value. Every call makes a new node, even
-    /// for a name that is there already.
-    pub fn variable(&mut self, name: impl Into<String>, value: f64) -> NodeId {
-        let id = self.push(Gate::Variable, [NodeId(0); 2], value);
+    /// Adds an input with a name and a value: a number, or a matrix. Every call
+    /// makes a new node, even for a name that is there already.
+    pub fn variable(&mut self, name: impl Into<String>, value: impl Into<Value>) -> NodeId {
+        let value = value.into();
+        let id = self.push(Gate::Variable, &[], value.shape());
+        self.set_value(id, &value);
         self.names.push((id, name.into()));
         id
     }
 
     /// Adds a number.
     pub fn constant(&mut self, value: f64) -> NodeId {
-        self.push(Gate::Constant(value), [NodeId(0); 2], value)
+        let id = self.push(Gate::Constant(value), &[], Shape::SCALAR);
+        self.compute(id.index());
+        id
     }
 
     /// Adds a gate with one input.
@@ -142,30 +211,72 @@ impl Graph {
     /// # Panics
     /// If the gate takes another number of inputs, or `a` isn't of this graph.
     pub fn unary(&mut self, gate: Gate, a: NodeId) -> NodeId {
-        assert_eq!(gate.arity(), 1, "{gate:?} doesn't take one input");
-        let value = gate.forward(self.value(a), 0.0);
-        self.push(gate, [a, a], value)
+        self.many(gate, &[a])
     }
 
     /// Adds a gate with two inputs.
     ///
     /// # Panics
-    /// If the gate takes another number of inputs, or `a` or `b` isn't of this
-    /// graph.
+    /// If the gate takes another number of inputs, their shapes don't fit, or `a`
+    /// or `b` isn't of this graph.
     pub fn binary(&mut self, gate: Gate, a: NodeId, b: NodeId) -> NodeId {
-        assert_eq!(gate.arity(), 2, "{gate:?} doesn't take two inputs");
-        let value = gate.forward(self.value(a), self.value(b));
-        self.push(gate, [a, b], value)
+        self.many(gate, &[a, b])
     }
 
-    fn push(&mut self, gate: Gate, inputs: [NodeId; 2], value: f64) -> NodeId {
-        let id = NodeId::new(self.nodes.len());
-        let [a, b] = match gate.arity() {
-            0 => [0.0, 0.0],
-            _ => inputs.map(|input| self.value(input)),
+    /// Adds a gate with any number of inputs.
+    ///
+    /// # Panics
+    /// If the gate takes another number of inputs, their shapes don't fit, or one
+    /// isn't of this graph.
+    pub fn many(&mut self, gate: Gate, inputs: &[NodeId]) -> NodeId {
+        self.apply(gate, inputs).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The same, for inputs whose shapes may not fit.
+    ///
+    /// # Errors
+    /// Shapes that the gate can't take.
+    ///
+    /// # Panics
+    /// If the gate takes another number of inputs, or one isn't of this graph.
+    pub fn apply(&mut self, gate: Gate, inputs: &[NodeId]) -> Result<NodeId, ShapeError> {
+        let (least, most) = gate.takes();
+        assert!((least..=most).contains(&inputs.len()), "{gate:?} doesn't take {}", inputs.len());
+        let scalars = inputs.iter().all(|&input| self.shape(input).is_scalar());
+        let shape = if scalars { Shape::SCALAR } else { self.common_shape(gate, inputs)? };
+        let id = self.push(gate, inputs, shape);
+        self.compute(id.index());
+        Ok(id)
+    }
+
+    fn common_shape(&self, gate: Gate, inputs: &[NodeId]) -> Result<Shape, ShapeError> {
+        let shapes: Vec<Shape> = inputs.iter().map(|&input| self.shape(input)).collect();
+        let (shape, fits) = match gate.row().forward {
+            Forward::Whole { shape, fits, .. } => (shape(&shapes), fits),
+            _ => (
+                shapes[1..].iter().try_fold(shapes[0], |all, &shape| all.broadcast(shape)),
+                "rows and columns must be equal, or 1 in one of them",
+            ),
         };
-        let local_gradients = gate.local_gradients(a, b, value);
-        self.nodes.push(Node { gate, inputs, value, local_gradients, gradient: 0.0 });
+        shape.ok_or_else(|| ShapeError { gate: gate.symbol().into_owned(), shapes, fits })
+    }
+
+    fn push(&mut self, gate: Gate, inputs: &[NodeId], shape: Shape) -> NodeId {
+        let id = NodeId::new(self.entries.len());
+        let place = |at: usize| u32::try_from(at).expect("a graph holds at most 2^32 numbers");
+        let entry = Entry {
+            gate,
+            shape,
+            edge: place(self.edges.len()),
+            inputs: place(inputs.len()),
+            at: place(self.values.len()),
+        };
+        self.entries.push(entry);
+        self.edges.extend_from_slice(inputs);
+        self.locals.resize(self.edges.len(), 0.0);
+        self.values.resize(entry.numbers().end, f64::NAN);
+        self.gradients.resize(entry.numbers().end, 0.0);
+        self.matrices += usize::from(!shape.is_scalar());
         id
     }
 
@@ -253,84 +364,212 @@ impl Graph {
     /// next [`Graph::forward`].
     ///
     /// # Panics
-    /// If the node isn't a variable.
+    /// If the node isn't a variable, or isn't a scalar.
     pub fn set(&mut self, variable: NodeId, value: f64) {
-        let node = &mut self.nodes[variable.index()];
-        assert_eq!(node.gate, Gate::Variable, "only a variable can be set");
-        node.value = value;
+        let entry = self.entries[variable.index()];
+        assert!(entry.gate == Gate::Variable, "only a variable can be set");
+        assert!(entry.shape.is_scalar(), "the variable is a matrix");
+        self.values[entry.at as usize] = value;
+    }
+
+    /// The same for a matrix.
+    ///
+    /// # Panics
+    /// If the node isn't a variable, or the value has another shape.
+    pub fn set_value(&mut self, variable: NodeId, value: &Value) {
+        let entry = self.entries[variable.index()];
+        assert!(entry.gate == Gate::Variable, "only a variable can be set");
+        assert_eq!(entry.shape, value.shape(), "a variable keeps its shape");
+        self.values[entry.numbers()].copy_from_slice(value.numbers());
     }
 
     /// Forward pass: every value and every local gradient anew, up the tape.
     pub fn forward(&mut self) {
-        for i in 0..self.nodes.len() {
-            let Node { gate, inputs, value, .. } = self.nodes[i];
-            let [a, b] = match gate.arity() {
-                0 => [value, 0.0],
-                1 => [self.value(inputs[0]), 0.0],
-                _ => inputs.map(|input| self.value(input)),
-            };
-            let value = gate.forward(a, b);
-            self.nodes[i].value = value;
-            self.nodes[i].local_gradients = gate.local_gradients(a, b, value);
+        for i in 0..self.entries.len() {
+            self.compute(i);
         }
     }
 
-    /// Backward pass: the derivative of `output` by every node, down the tape.
-    /// What an earlier backward pass left is forgotten.
+    /// The value of a node, and its local gradients, from the values before it.
+    fn compute(&mut self, index: usize) {
+        let entry = self.entries[index];
+        let (before, out) = self.values.split_at_mut(entry.at as usize);
+        let edges = &self.edges[entry.edges()];
+        let locals = &mut self.locals[entry.edges()];
+        let number = |input: NodeId| before[self.entries[input.index()].at as usize];
+        let scalar = entry.shape.is_scalar()
+            && (self.matrices == 0
+                || edges.iter().all(|input| self.entries[input.index()].shape.is_scalar()));
+        match (edges, scalar) {
+            ([], _) => {
+                if let Gate::Constant(c) = entry.gate {
+                    out[0] = c;
+                }
+            }
+            (&[a], true) => {
+                let inputs = [number(a)];
+                out[0] = entry.gate.forward(&inputs);
+                derivative::local_gradients(entry.gate, &inputs, out[0], locals);
+            }
+            (&[a, b], true) => {
+                let inputs = [number(a), number(b)];
+                out[0] = entry.gate.forward(&inputs);
+                derivative::local_gradients(entry.gate, &inputs, out[0], locals);
+            }
+            (_, true) => {
+                let inputs: Vec<f64> = edges.iter().map(|&input| number(input)).collect();
+                out[0] = entry.gate.forward(&inputs);
+                derivative::local_gradients(entry.gate, &inputs, out[0], locals);
+            }
+            (_, false) => {
+                let view = |input: &NodeId| {
+                    let entry = &self.entries[input.index()];
+                    View { shape: entry.shape, numbers: &before[entry.numbers()] }
+                };
+                let inputs: Vec<View<'_>> = edges.iter().map(view).collect();
+                compute_matrix(entry.gate, entry.shape, &inputs, out);
+            }
+        }
+    }
+
+    /// Backward pass: the derivative of the scalar `output` by every node. What an
+    /// earlier backward pass left is forgotten.
+    ///
+    /// # Panics
+    /// If the output is a matrix.
     pub fn backward(&mut self, output: NodeId) {
+        assert!(self.shape(output).is_scalar(), "the output of a backward pass is a scalar");
+        self.gradients.fill(0.0);
+        if self.matrices == 0 {
+            self.backward_in_numbers(output);
+        } else {
+            let length = self.entries.len();
+            let gradients = self.differentiate(output);
+            for (index, gradient) in gradients.into_iter().enumerate() {
+                if let Some(gradient) = gradient {
+                    let (to, from) = (self.entries[index], self.entries[gradient.index()]);
+                    self.gradients[to.numbers()].copy_from_slice(&self.values[from.numbers()]);
+                }
+            }
+            self.truncate(length);
+        }
+    }
+
+    /// One loop down the tape of scalars.
+    fn backward_in_numbers(&mut self, output: NodeId) {
         // A node that the output doesn't depend on must send nothing back, not
         // even 0 · inf = NaN; so the backward pass marks what it reaches.
-        let mut reached = vec![false; self.nodes.len()];
-        for node in &mut self.nodes {
-            node.gradient = 0.0;
-        }
+        let mut reached = vec![false; output.index() + 1];
         reached[output.index()] = true;
-        self.nodes[output.index()].gradient = 1.0;
+        self.gradients[output.index()] = 1.0;
         for i in (0..=output.index()).rev() {
             if !reached[i] {
                 continue;
             }
-            let node = self.nodes[i];
-            for (slot, &input) in node.inputs().iter().enumerate() {
-                reached[input.index()] = true;
-                self.nodes[input.index()].gradient += node.sent_back(slot);
+            let upstream = self.gradients[i];
+            for edge in self.entries[i].edges() {
+                // In a graph of scalars a node's number lies at its own place.
+                let input = self.edges[edge].index();
+                reached[input] = true;
+                self.gradients[input] += upstream * self.locals[edge];
             }
         }
     }
 
-    /// The forward value of a node.
-    #[must_use]
-    pub fn value(&self, node: NodeId) -> f64 {
-        self.nodes[node.index()].value
+    /// The backward pass as gates: appends to the tape the derivative of the
+    /// scalar `output` by each node, and tells which node that is; none where the
+    /// output doesn't depend on it. A gradient can be differentiated again.
+    ///
+    /// ```
+    /// use chainrule_graph::Graph;
+    ///
+    /// let mut g = Graph::new();
+    /// let x = g.variable("x", 0.5);
+    /// let f = g.exp(x);
+    /// let first = g.differentiate(f)[x.index()].unwrap();
+    /// let second = g.differentiate(first)[x.index()].unwrap();
+    /// assert_eq!(g.value(second), 0.5_f64.exp());
+    /// ```
+    ///
+    /// # Panics
+    /// If the output is a matrix.
+    pub fn differentiate(&mut self, output: NodeId) -> Vec<Option<NodeId>> {
+        assert!(self.shape(output).is_scalar(), "the output of a backward pass is a scalar");
+        let mut gradients: Vec<Option<NodeId>> = vec![None; output.index() + 1];
+        for i in (0..=output.index()).rev() {
+            let (node, upstream) = (NodeId::new(i), gradients[i]);
+            if upstream.is_none() && node != output || self.entries[i].gate.is_input() {
+                continue;
+            }
+            let edges = self.entries[i].edges();
+            let sent = Gates { graph: self, node, upstream }.sent_back();
+            for (edge, sent) in edges.zip(sent) {
+                let Some(sent) = sent else { continue };
+                let input = self.edges[edge].index();
+                gradients[input] = Some(match gradients[input] {
+                    Some(sum) => self.add(sum, sent),
+                    None => sent,
+                });
+            }
+        }
+        gradients[output.index()] = Some(self.constant(1.0));
+        gradients
     }
 
-    /// The derivative of the last backward pass's output by this node.
+    /// The forward value of a scalar node; of a matrix the first number.
+    #[must_use]
+    pub fn value(&self, node: NodeId) -> f64 {
+        self.node(node).value()
+    }
+
+    /// The forward value of any node.
+    #[must_use]
+    pub fn matrix(&self, node: NodeId) -> View<'_> {
+        let entry = &self.entries[node.index()];
+        View { shape: entry.shape, numbers: &self.values[entry.numbers()] }
+    }
+
+    /// Rows and columns of a node's value.
+    #[must_use]
+    pub fn shape(&self, node: NodeId) -> Shape {
+        self.entries[node.index()].shape
+    }
+
+    /// The derivative of the last backward pass's output by this scalar node.
     #[must_use]
     pub fn gradient(&self, node: NodeId) -> f64 {
-        self.nodes[node.index()].gradient
+        self.node(node).gradient()
+    }
+
+    /// The derivative of the last backward pass's output by each element of a node.
+    #[must_use]
+    pub fn gradient_matrix(&self, node: NodeId) -> View<'_> {
+        let entry = &self.entries[node.index()];
+        View { shape: entry.shape, numbers: &self.gradients[entry.numbers()] }
     }
 
     /// The node itself.
     #[must_use]
-    pub fn node(&self, node: NodeId) -> &Node {
-        &self.nodes[node.index()]
+    pub fn node(&self, node: NodeId) -> Node<'_> {
+        Node { graph: self, entry: &self.entries[node.index()] }
     }
 
     /// All nodes in the order of the tape: inputs before those who read them.
-    pub fn nodes(&self) -> impl ExactSizeIterator<Item = (NodeId, &Node)> + DoubleEndedIterator {
-        self.nodes.iter().enumerate().map(|(i, node)| (NodeId::new(i), node))
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = (NodeId, Node<'_>)> + DoubleEndedIterator {
+        let node = |(i, entry)| (NodeId::new(i), Node { graph: self, entry });
+        self.entries.iter().enumerate().map(node)
     }
 
     /// How many nodes there are, variables and constants counted in.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.nodes.len()
+        self.entries.len()
     }
 
     /// Whether there is nothing in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.nodes.is_empty()
+        self.entries.is_empty()
     }
 
     /// The variables and their names, in the order in which they were made.
@@ -339,10 +578,37 @@ impl Graph {
         &self.names
     }
 
-    /// Takes the last node off the tape; only for one that nothing reads.
-    pub(crate) fn pop_gate(&mut self) {
-        let popped = self.nodes.pop();
-        debug_assert!(popped.is_some_and(|node| node.gate != Gate::Variable));
+    /// Takes the last gates off the tape; only for those that nothing before reads.
+    pub(crate) fn truncate(&mut self, length: usize) {
+        let Some(first) = self.entries.get(length).copied() else { return };
+        let gone = &self.entries[length..];
+        debug_assert!(gone.iter().all(|entry| entry.gate != Gate::Variable));
+        self.matrices -= gone.iter().filter(|entry| !entry.shape.is_scalar()).count();
+        self.entries.truncate(length);
+        self.edges.truncate(first.edge as usize);
+        self.locals.truncate(first.edge as usize);
+        self.values.truncate(first.at as usize);
+        self.gradients.truncate(first.at as usize);
+    }
+}
+
+/// The value of a gate where a matrix takes part.
+fn compute_matrix(gate: Gate, shape: Shape, inputs: &[View<'_>], out: &mut [f64]) {
+    let constant = gate.constant();
+    let columns = shape.columns as usize;
+    let places = (0..shape.elements()).map(|i| (i / columns, i % columns));
+    match gate.row().forward {
+        Forward::Given => {}
+        Forward::Whole { fill, .. } => fill(inputs, out),
+        Forward::Map(g) => {
+            out.iter_mut().zip(inputs[0].numbers).for_each(|(v, &a)| *v = g(a, constant));
+        }
+        Forward::Zip(g) | Forward::Fold(g) => {
+            for (v, (row, column)) in out.iter_mut().zip(places) {
+                let elements = inputs.iter().map(|input| input.at(row, column));
+                *v = elements.reduce(g).expect("a gate has inputs");
+            }
+        }
     }
 }
 

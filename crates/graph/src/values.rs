@@ -1,5 +1,7 @@
 //! Reading the values of the variables: `x=-2,y=5,z=-4`.
 
+use crate::number::is_minus;
+
 /// What is wrong with a list of values.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -22,12 +24,8 @@ pub enum ValuesError {
     Twice(String),
 }
 
-/// Reads `NAME=NUMBER` pairs that are separated by commas. Blanks don't count.
-///
-/// ```
-/// let values = chainrule_graph::values::parse("x=-2, y=1e-3").unwrap();
-/// assert_eq!(values, [("x".to_string(), -2.0), ("y".to_string(), 1e-3)]);
-/// ```
+/// Reads `NAME=NUMBER` pairs that are separated by commas, semicolons, blanks or
+/// line ends. Blanks around = don't count, and a pasted minus sign (−) is a minus.
 ///
 /// # Errors
 /// The first pair that can't be read, or a name that comes twice.
@@ -37,23 +35,35 @@ pub fn parse(text: &str) -> Result<Vec<(String, f64)>, ValuesError> {
     if text.trim().is_empty() {
         return Ok(values);
     }
-    for pair in text.split(',') {
-        let pair = pair.trim();
-        let form = || ValuesError::Form(pair.to_owned());
-        let (name, value) = pair.split_once('=').ok_or_else(form)?;
-        let (name, value) = (name.trim(), value.trim());
-        if name.is_empty() || value.is_empty() {
-            return Err(form());
+    for part in text.split([';', '\n']).filter(|part| !part.trim().is_empty()) {
+        let part = part.trim_end();
+        for pairs in part.strip_suffix(',').unwrap_or(part).split(',') {
+            let mut rest = pairs.trim();
+            let form = |rest: &str| ValuesError::Form(rest.to_owned());
+            if rest.is_empty() {
+                return Err(form(rest));
+            }
+            while !rest.is_empty() {
+                let (name, after) = rest.split_once('=').ok_or_else(|| form(rest))?;
+                let (name, after) = (name.trim_end(), after.trim_start());
+                let end = after.find(char::is_whitespace).unwrap_or(after.len());
+                let value = &after[..end];
+                if name.is_empty() || value.is_empty() || name.contains(char::is_whitespace) {
+                    return Err(form(rest));
+                }
+                let number = value.replace(is_minus, "-").parse::<f64>().ok();
+                let number = number.filter(|number| number.is_finite());
+                let number = number.ok_or_else(|| ValuesError::Number {
+                    name: name.to_owned(),
+                    value: value.to_owned(),
+                })?;
+                if !seen.insert(name) {
+                    return Err(ValuesError::Twice(name.to_owned()));
+                }
+                values.push((name.to_owned(), number));
+                rest = after[end..].trim_start();
+            }
         }
-        let number = value.parse::<f64>().ok().filter(|number| number.is_finite());
-        let number = number.ok_or_else(|| ValuesError::Number {
-            name: name.to_owned(),
-            value: value.to_owned(),
-        })?;
-        if !seen.insert(name) {
-            return Err(ValuesError::Twice(name.to_owned()));
-        }
-        values.push((name.to_owned(), number));
     }
     Ok(values)
 }
@@ -69,9 +79,28 @@ mod tests {
         assert!(message("x=1,y=two").contains("value of y"));
         assert!(message("x=inf").contains("finite"));
         assert!(message("x=NaN").contains("finite"));
-        assert!(message("x=1,").contains("NAME=NUMBER"));
+        assert!(message("x=1,,y=2").contains("NAME=NUMBER"));
         assert!(message("=1").contains("NAME=NUMBER"));
         assert_eq!(parse("x=1,x=2"), Err(ValuesError::Twice("x".into())));
+        assert!(message("x 1").contains("NAME=NUMBER") && message("x y=1").contains("x y=1"));
         assert_eq!(parse(" "), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn values_are_read_as_people_type_and_paste_them() {
+        let expected = Ok(vec![("x".to_owned(), -3.0), ("y".to_owned(), 1e-4)]);
+        for text in [
+            "x=-3,y=1e-4",
+            "x=-3, y=1e-4",
+            "x = -3 , y = 1e-4",
+            "x=-3 y=1e-4",
+            "x=-3;y=1e-4;",
+            "x=-3\ny=1e-4\n",
+            "x=-3,\ny=1e-4,",
+            " x =\u{2212}3\t y= 1e\u{2212}4",
+            "x=\u{2013}3,\u{a0}y=1e-4\r\n",
+        ] {
+            assert_eq!(parse(text), expected, "{text:?}");
+        }
     }
 }

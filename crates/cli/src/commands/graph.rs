@@ -20,14 +20,14 @@ Examples:
   chainrule graph '1/(1+exp(-(w*x+b)))' --at w=2,x=-1,b=0.5 --format html -o sigmoid.html
   chainrule graph 'sin(x)^2' --at x=0.7 --check
 
-Notation: + - * / ^, parentheses, names such as w0 or x_1, numbers such as 2.5e-3, pi and e;
+Notation: + - * / ^ (also − × · ÷ and **), parentheses, names such as w0 or x_1, numbers such as 2.5e-3, pi and e;
 exp log sqrt sin cos tanh sigmoid relu abs, max(a, b, ...) and min(a, b, ...).")]
 pub struct Args {
     /// The formula, in quotes: '(x+y)*z'
     #[arg(allow_hyphen_values = true)]
     formula: String,
 
-    /// Values of the variables: x=-2,y=5,z=-4
+    /// Values of the variables: x=-2,y=5,z=-4; blanks, semicolons and line ends separate them too
     #[arg(long, value_name = "NAME=NUMBER,...", allow_hyphen_values = true)]
     at: Vec<String>,
 
@@ -35,7 +35,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 
-    /// Write to this file instead of the terminal
+    /// Write to this file instead of the terminal; - is standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
@@ -43,12 +43,13 @@ pub struct Args {
     #[arg(long, value_enum, default_value = "written")]
     gates: GatesArg,
 
-    /// Compare every gradient with a centered difference; exit code 1 if one differs
+    /// Compare every gradient with a centered difference: it agrees, differs (exit code 1), or the
+    /// check cannot tell, and says why
     #[arg(long)]
     check: bool,
 
     /// Only the gradients by these variables: x,y
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME,...")]
     wrt: Vec<String>,
 
     /// Print value, gradients and gates as JSON
@@ -90,8 +91,10 @@ impl From<GatesArg> for Gates {
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<()> {
+    let mut args = args;
+    args.output = args.output.filter(|file| file.as_os_str() != "-");
     let formula = Formula::parse(&args.formula)?;
-    let at = values::parse(&args.at.join(","))?;
+    let at = values::parse(&args.at.join("\n"))?;
     let circuit = formula.circuit(&at, args.gates.into())?;
     let variables = chosen(&circuit, &args.wrt)?;
     let checked = if args.check { check(&circuit, &ids(&variables)) } else { Vec::new() };
@@ -120,8 +123,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
 
     // The text and the JSON hold these already.
-    let told = args.json || matches!(args.format, Format::Text);
-    if !told || args.output.is_some() {
+    let shown = args.json || matches!(args.format, Format::Text);
+    if !shown || args.output.is_some() {
         for trouble in circuit.troubles() {
             eprintln!("warning: {}", trouble.message);
         }
@@ -152,12 +155,19 @@ type Named<'a> = Vec<(&'a str, NodeId)>;
 /// The variables that --wrt names, or all.
 fn chosen<'a>(circuit: &'a Circuit, wrt: &[String]) -> anyhow::Result<Named<'a>> {
     let all: Named = circuit.variables().collect();
-    if wrt.is_empty() {
-        return Ok(all);
+    let separators = |c: char| c == ',' || c == ';' || c.is_whitespace();
+    let wanted = wrt.iter().flat_map(|names| names.split(separators));
+    let wanted: Vec<&str> = wanted.filter(|name| !name.is_empty()).collect();
+    if wanted.is_empty() {
+        return match wrt {
+            [] => Ok(all),
+            _ => bail!("--wrt names no variable; write --wrt x,y"),
+        };
     }
-    wrt.iter()
+    wanted
+        .into_iter()
         .map(|wanted| {
-            let found = all.iter().find(|(name, _)| name == wanted).copied();
+            let found = all.iter().find(|(name, _)| *name == wanted).copied();
             match found {
                 Some(variable) => Ok(variable),
                 None => bail!(
@@ -175,10 +185,11 @@ fn ids(variables: &Named) -> Vec<NodeId> {
 
 fn to_text(circuit: &Circuit, variables: &Named, checked: &[Checked], width: usize) -> String {
     let mut text = draw::text::draw(circuit, width);
-    text.push_str(&format!("\nf = {}\n", significant(circuit.value(), 16)));
+    let f = circuit.output_name();
+    text.push_str(&format!("\n{f} = {}\n", significant(circuit.value(), 16)));
     for (name, id) in variables {
         let gradient = significant(circuit.graph().gradient(*id), 13);
-        text.push_str(&format!("df/d{name} = {gradient}\n"));
+        text.push_str(&format!("d{f}/d{name} = {gradient}\n"));
     }
     if !checked.is_empty() {
         text.push('\n');
@@ -195,17 +206,8 @@ fn check_table(circuit: &Circuit, checked: &[Checked]) -> String {
         "variable", "gradient", "centered difference", "relative error"
     );
     for (name, c) in names.iter().zip(checked) {
-        let verdict = match c.verdict {
-            Verdict::Agrees => "agrees".to_owned(),
-            Verdict::Unresolved => {
-                format!("not resolved: the difference is good to ±{:.0e} only", c.resolution)
-            }
-            Verdict::Kink => "a kink lies within the step: nothing to compare".to_owned(),
-            Verdict::NotFinite => "not finite".to_owned(),
-            Verdict::Differs => "DIFFERS".to_owned(),
-        };
         text.push_str(&format!(
-            "{name:width$}  {:>19}  {:>19}  {:>14}  {verdict}\n",
+            "{name:width$}  {:>19}  {:>19}  {:>14}  {c}\n",
             significant(c.gradient, 12),
             significant(c.difference, 12),
             format!("{:.1e}", c.relative_error()),
@@ -229,9 +231,9 @@ fn to_json(circuit: &Circuit, variables: &Named, checked: &[Checked]) -> Value {
     let mut inputs = Vec::new();
     for &id in circuit.order() {
         let node = graph.node(id);
-        let (name, value) = (circuit.name(id), number(node.value()));
+        let (name, value) = (circuit.unique_name(id), number(node.value()));
         let gradient = number(node.gradient());
-        if node.gate().arity() == 0 {
+        if node.gate().is_input() {
             let kind = if node.gate() == Gate::Variable { "variable" } else { "constant" };
             inputs.push(json!({"name": name, "kind": kind, "value": value, "gradient": gradient}));
             continue;
@@ -239,7 +241,7 @@ fn to_json(circuit: &Circuit, variables: &Named, checked: &[Checked]) -> Value {
         gates.push(json!({
             "name": name,
             "gate": node.gate().symbol(),
-            "inputs": node.inputs().iter().map(|&input| circuit.name(input)).collect::<Vec<_>>(),
+            "inputs": node.inputs().iter().map(|&input| circuit.unique_name(input)).collect::<Vec<_>>(),
             "value": value,
             "local_gradients":
                 node.local_gradients().iter().map(|&local| number(local)).collect::<Vec<_>>(),
@@ -263,7 +265,9 @@ fn to_json(circuit: &Circuit, variables: &Named, checked: &[Checked]) -> Value {
                     "gradient": number(c.gradient),
                     "centered_difference": number(c.difference),
                     "relative_error": number(c.relative_error()),
+                    "step": number(c.step),
                     "resolution": number(c.resolution),
+                    "reason": c.reason,
                     "verdict": match c.verdict {
                         Verdict::Agrees => "agrees",
                         Verdict::Unresolved => "unresolved",

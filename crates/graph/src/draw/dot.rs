@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use super::{label, uses};
 use crate::circuit::Circuit;
-use crate::gate::Gate;
 use crate::number::short;
+use crate::op::Gate;
 use crate::tape::NodeId;
 
 /// Writes the circuit as a `digraph`: on each edge the value, and the gradient
@@ -37,7 +37,10 @@ pub fn draw(circuit: &Circuit) -> String {
             if troubles.contains(&id) { ", color=red, penwidth=3, xlabel=\"!\"" } else { "" };
         let _ = writeln!(out, "  n{} [label=\"{}\"{shape}{mark}];", id.index(), quote(&text));
     }
-    let _ = writeln!(out, "  f [shape=box];");
+    match circuit.output_name() {
+        "f" => out.push_str("  f [shape=box];\n"),
+        name => out.push_str(&format!("  f [label=\"{}\", shape=box];\n", quote(name))),
+    }
     for (id, node) in circuit.gates() {
         for (slot, &input) in node.inputs().iter().enumerate() {
             edge(

@@ -9,8 +9,8 @@ use std::fmt::Write;
 
 use super::{TooLarge, escape, svg, uses};
 use crate::circuit::Circuit;
-use crate::gate::Gate;
 use crate::number::{rounded, short};
+use crate::op::Gate;
 use crate::tape::NodeId;
 
 /// Significant digits in the steps, where there is more room than on a wire.
@@ -23,8 +23,8 @@ const DIGITS: usize = 6;
 pub fn draw(circuit: &Circuit) -> Result<String, TooLarge> {
     let picture = svg::draw(circuit)?;
     let title = match circuit.title() {
-        "" => "f".to_owned(),
-        title => format!("f = {title}"),
+        "" => circuit.output_name().to_owned(),
+        title => format!("{} = {title}", circuit.output_name()),
     };
     let title = escape(&title);
     let mut values = String::new();
@@ -85,12 +85,13 @@ impl Steps<'_> {
         for &id in &gates {
             self.forward(id);
         }
+        let f = circuit.output_name();
         let output = escape(&circuit.name(circuit.output()));
         let _ = writeln!(
             self.out,
             "<li data-phase=\"backward\" data-node=\"f\"><h3>The way back begins</h3>\
-             <p class=\"equation\">∂f/∂f = <b class=\"gradient\">1</b></p>\
-             <p>f is {output}, so ∂f/∂{output} starts at 1. Now each gate multiplies the gradient \
+             <p class=\"equation\">∂{f}/∂{f} = <b class=\"gradient\">1</b></p>\
+             <p>{f} is {output}, so ∂{f}/∂{output} starts at 1. Now each gate multiplies the gradient \
              from upstream by its local gradients and hands the products to its inputs.</p></li>",
         );
         for &id in gates.iter().rev() {
@@ -123,11 +124,12 @@ impl Steps<'_> {
         let _ = write!(
             self.out,
             "<li data-phase=\"backward\" data-node=\"{}\"><h3>Backward: {}</h3>\
-             <p class=\"equation\">upstream: ∂f/∂{name} = {}{}</p><p class=\"rule\">local: {}</p>\
+             <p class=\"equation\">upstream: ∂{}/∂{name} = {}{}</p><p class=\"rule\">local: {}</p>\
              <table><thead><tr><th scope=\"col\">to</th><th scope=\"col\">upstream</th>\
              <th scope=\"col\">× local</th><th scope=\"col\">= product</th></tr></thead><tbody>",
             id.index(),
             self.heading(id),
+            circuit.output_name(),
             number("gradient", node.gradient()),
             if self.uses[id.index()] > 1 { ", the sum of what its wires brought back" } else { "" },
             escape(node.gate().rule()),
@@ -150,13 +152,15 @@ impl Steps<'_> {
         let circuit = self.circuit;
         let _ = write!(
             self.out,
-            "<li data-phase=\"end\"><h3>Done</h3><p class=\"equation\">f = {}</p>",
+            "<li data-phase=\"end\"><h3>Done</h3><p class=\"equation\">{} = {}</p>",
+            circuit.output_name(),
             number("value", circuit.value()),
         );
         for (name, id) in circuit.variables() {
             let _ = write!(
                 self.out,
-                "<p class=\"equation\">∂f/∂{} = {}{}</p>",
+                "<p class=\"equation\">∂{}/∂{} = {}{}</p>",
+                circuit.output_name(),
                 escape(name),
                 number("gradient", circuit.graph().gradient(id)),
                 if self.uses[id.index()] > 1 { " (Σ over its wires)" } else { "" },

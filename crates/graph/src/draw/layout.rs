@@ -67,7 +67,7 @@ impl Columns {
         let ranks = ranks(circuit);
         let last = 2 * ranks[&circuit.output()];
         let column_of = |node: Option<NodeId>| node.map_or(last + 2, |id| 2 * ranks[&id]);
-        let wires_into = |(id, node): (NodeId, &Node)| -> usize {
+        let wires_into = |(id, node): (NodeId, Node<'_>)| -> usize {
             node.inputs().iter().map(|input| column_of(Some(id)) - column_of(Some(*input))).sum()
         };
         let places: usize = circuit.gates().map(wires_into).sum();

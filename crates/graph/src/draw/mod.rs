@@ -12,8 +12,8 @@ pub mod svg;
 pub mod text;
 
 use crate::circuit::Circuit;
-use crate::gate::Gate;
 use crate::number;
+use crate::op::Gate;
 use crate::tape::NodeId;
 
 /// The most gates that are placed in a picture. A larger one would be meters

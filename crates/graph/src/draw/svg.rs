@@ -10,8 +10,8 @@ use std::fmt::Write;
 use super::layout::{Columns, Item};
 use super::{TooLarge, description, escape, label, on_wire, refuse_the_unreadable, uses};
 use crate::circuit::Circuit;
-use crate::gate::Gate;
 use crate::number::{exact, short};
+use crate::op::Gate;
 use crate::tape::NodeId;
 
 /// Width of one character: common monospaced faces are 0.60 em or narrower.
@@ -94,7 +94,7 @@ impl<'a> Picture<'a> {
         let half_height = |item| match item {
             Item::Node(Some(id)) => {
                 let node = circuit.graph().node(id);
-                let body = if node.gate().arity() == 0 { INPUT_HALF } else { GATE_HALF };
+                let body = if node.gate().is_input() { INPUT_HALF } else { GATE_HALF };
                 // The same room above keeps the center in the middle.
                 body + if uses[id.index()] > 1 { SUM } else { 0.0 }
             }
@@ -167,7 +167,7 @@ impl<'a> Picture<'a> {
             for (&item, &y) in items.iter().zip(&self.y[c]) {
                 if let Item::Node(node) = item {
                     let is_gate =
-                        node.is_some_and(|id| self.circuit.graph().node(id).gate().arity() > 0);
+                        node.is_some_and(|id| !self.circuit.graph().node(id).gate().is_input());
                     places.insert(
                         node,
                         Place {
@@ -189,7 +189,11 @@ impl<'a> Picture<'a> {
         let legend = "value above each wire, gradient below";
         let title = match self.circuit.title() {
             "" => String::new(),
-            title => format!("f = {}", title.split_whitespace().collect::<Vec<_>>().join(" ")),
+            title => format!(
+                "{} = {}",
+                self.circuit.output_name(),
+                title.split_whitespace().collect::<Vec<_>>().join(" ")
+            ),
         };
         // A long formula may widen the drawing only so far.
         let widest = notes
@@ -291,7 +295,7 @@ impl<'a> Picture<'a> {
 
         let (column, y) = points[1];
         let x = self.x[column];
-        let to_name = target.map_or("f".into(), |id| self.circuit.name(id));
+        let to_name = target.map_or(self.circuit.output_name().into(), |id| self.circuit.name(id));
         let _ = write!(
             out,
             "<g class=\"cr-edge\" data-from=\"{}\" data-to=\"{}\" data-slot=\"{}\">\
@@ -330,21 +334,23 @@ impl<'a> Picture<'a> {
     /// enters above the second; where the order doesn't matter, the upper wire
     /// above the lower, so that they don't cross.
     fn port(&self, index: usize) -> f64 {
-        const APART: f64 = 8.0;
         let Some((gate, slot)) = self.columns.wires[index].to else { return 0.0 };
         let node = self.circuit.graph().node(gate);
-        if node.inputs().len() < 2 {
+        let inputs = node.inputs().len();
+        if inputs < 2 {
             return 0.0;
         }
-        let arrives = |wire: usize| {
-            let points = &self.points[wire];
+        let half = if inputs == 2 { 8.0 } else { 12.0 };
+        let height = |slot: usize| {
+            let points = &self.points[self.entering[&(gate, slot)]];
             points[points.len() - 2].1
         };
-        let above = match self.entering.get(&(gate, 1 - slot)) {
-            Some(&other) if node.gate().commutes() => arrives(index) < arrives(other),
-            _ => slot == 0,
+        let above = |other: usize| {
+            let (mine, others) = (height(slot), height(other));
+            if node.gate().row().commutes && mine != others { others < mine } else { other < slot }
         };
-        if above { -APART } else { APART }
+        let rank = (0..inputs).filter(|&other| above(other)).count();
+        half * (2.0 * rank as f64 / (inputs - 1) as f64 - 1.0)
     }
 
     /// From one point to the next: straight, or a curve that lies in the gap
@@ -368,7 +374,10 @@ impl<'a> Picture<'a> {
     fn draw_node(&self, out: &mut String, node: Option<NodeId>, place: Place, trouble: bool) {
         let Place { x, y, half_width, half_height } = place;
         let (class, text, index, tip) = match node {
-            None => ("cr-input", "f".to_owned(), "f".to_owned(), "the output".to_owned()),
+            None => {
+                let name = self.circuit.output_name().to_owned();
+                ("cr-input", name, "f".to_owned(), "the output".to_owned())
+            }
             Some(id) => {
                 let node = self.circuit.graph().node(id);
                 let class = match node.gate() {
@@ -461,11 +470,11 @@ fn ordered(places: &HashMap<Option<NodeId>, Place>) -> Vec<(&Option<NodeId>, &Pl
 
 fn half_width(circuit: &Circuit, columns: &Columns, item: Item) -> f64 {
     match item {
-        Item::Node(None) => INPUT_HALF,
+        Item::Node(None) => (text_width(circuit.output_name()) / 2.0 + 8.0).max(INPUT_HALF),
         Item::Node(Some(id)) => {
             let node = circuit.graph().node(id);
             let (least, padding) =
-                if node.gate().arity() == 0 { (INPUT_HALF, 8.0) } else { (GATE_HALF, 9.0) };
+                if node.gate().is_input() { (INPUT_HALF, 8.0) } else { (GATE_HALF, 9.0) };
             (text_width(&label(circuit, id)) / 2.0 + padding).max(least)
         }
         Item::Label(wire) => {

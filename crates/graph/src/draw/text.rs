@@ -17,8 +17,8 @@ use std::fmt::Write;
 use super::layout::{Columns, Item};
 use super::{MOST_GATES, label, on_wire, uses};
 use crate::circuit::Circuit;
-use crate::gate::Gate;
 use crate::number::{rounded, short};
+use crate::op::Gate;
 
 /// The picture, then the table. A picture that is wider than `width` characters
 /// is left out, with a line that says so.
@@ -26,7 +26,7 @@ use crate::number::{rounded, short};
 pub fn draw(circuit: &Circuit, width: usize) -> String {
     let mut out = String::new();
     if !circuit.title().is_empty() {
-        let _ = writeln!(out, "f = {}\n", circuit.title());
+        let _ = writeln!(out, "{} = {}\n", circuit.output_name(), circuit.title());
     }
     match picture(circuit) {
         Some(lines) if lines.iter().all(|line| line.chars().count() <= width) => {
@@ -149,8 +149,8 @@ fn picture(circuit: &Circuit) -> Option<Vec<String>> {
         .collect();
     let text = |item: Item| -> String {
         match item {
-            Item::Node(None) => "f".to_owned(),
-            Item::Node(Some(id)) if circuit.graph().node(id).gate().arity() == 0 => {
+            Item::Node(None) => circuit.output_name().to_owned(),
+            Item::Node(Some(id)) if circuit.graph().node(id).gate().is_input() => {
                 label(circuit, id)
             }
             Item::Node(Some(id)) => format!("({})", label(circuit, id)),
@@ -207,7 +207,7 @@ fn picture(circuit: &Circuit) -> Option<Vec<String>> {
                     // its left: a short wire fills the rest.
                     let text = text(item);
                     let length = text.chars().count();
-                    let input = node.is_some_and(|id| circuit.graph().node(id).gate().arity() == 0);
+                    let input = node.is_some_and(|id| circuit.graph().node(id).gate().is_input());
                     let at = if input { left + column_width - length } else { left };
                     write_text(&mut cells, row, at, &text);
                     if !input && node.is_some() {
@@ -244,7 +244,7 @@ fn picture(circuit: &Circuit) -> Option<Vec<String>> {
         if c % 2 == 1 {
             for &item in &columns.columns[c + 1] {
                 let enters = matches!(item, Item::Node(node)
-                    if node.is_none_or(|id| circuit.graph().node(id).gate().arity() > 0));
+                    if node.is_none_or(|id| !circuit.graph().node(id).gate().is_input()));
                 if enters {
                     let row = row_of[&(c + 1, item)];
                     cells.insert((row, left + gap_width - 1), Cell::Text('→'));

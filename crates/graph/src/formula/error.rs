@@ -1,0 +1,116 @@
+//! What is wrong with a formula, and where.
+
+use std::fmt;
+
+use crate::op::Gate;
+
+/// Characters of the longest name. A drawing repeats a name in each gate that reads it, so one of
+/// a megabyte would make gigabytes.
+pub(super) const LONGEST_NAME: usize = 255;
+
+/// What is wrong with a formula.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FormulaErrorKind {
+    /// Nothing but blanks.
+    #[error("the formula is empty; write one such as (x+y)*z")]
+    Empty,
+    /// A character that the notation doesn't have.
+    #[error("{0:?} has no meaning in a formula")]
+    Character(char),
+    /// An operator, a comma or a closing parenthesis where a value belongs.
+    #[error("a number, a name or ( was expected here, not {0}")]
+    ValueExpected(String),
+    /// The text stops where a value belongs.
+    #[error("the formula ends where a number, a name or ( was expected")]
+    EndsEarly,
+    /// Two values side by side.
+    #[error("an operator was expected here, not {0}; a product is written with *")]
+    OperatorExpected(String),
+    /// A number such as 1.2.3, 1e or 1e999.
+    #[error("{0} is no number that a 64-bit float can hold")]
+    Number(String),
+    /// `foo(`
+    #[error(
+        "there is no function {0}; known are {known}, and a product is written with *",
+        known = functions()
+    )]
+    UnknownFunction(String),
+    /// A name that would fill every line in which it stands.
+    #[error("{0} is too long for a name, which may have {LONGEST_NAME} characters")]
+    LongName(String),
+    /// `exp` without parentheses.
+    #[error("{0} is a function: its argument belongs in parentheses, {0}(...)")]
+    FunctionAlone(String),
+    /// `exp(x, y)`
+    #[error("{0} takes one argument")]
+    TooManyArguments(String),
+    /// `max(x)`
+    #[error("{0} takes two arguments or more")]
+    TooFewArguments(String),
+    /// A comma outside of max and min.
+    #[error("a comma belongs between the arguments of max or min")]
+    StrayComma,
+    /// `(`
+    #[error("this ( is never closed")]
+    Unclosed,
+    /// `)`
+    #[error("this ) closes nothing")]
+    Unopened,
+}
+
+/// `exp, log, ..., max and min`
+fn functions() -> String {
+    let names: Vec<_> = Gate::function_names().collect();
+    match names.split_last() {
+        Some((last, names)) => format!("{} and {last}", names.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// A formula that could not be read, and where: its message is that of its kind,
+/// then the formula and a caret under the character.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct FormulaError {
+    /// What is wrong.
+    pub kind: FormulaErrorKind,
+    /// The character, counted from 0, where it was noticed; one past the last
+    /// when the formula ended too early.
+    pub position: usize,
+    /// The formula, or the part of a long one around the position.
+    excerpt: String,
+    /// How far the caret is from the excerpt's beginning.
+    caret: usize,
+}
+
+impl fmt::Display for FormulaError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let FormulaError { kind, excerpt, caret, .. } = self;
+        write!(f, "{kind}")?;
+        if *kind != FormulaErrorKind::Empty {
+            write!(f, "\n  {excerpt}\n  {:caret$}^", "")?;
+        }
+        Ok(())
+    }
+}
+
+impl FormulaError {
+    pub(super) fn new(kind: FormulaErrorKind, source: &str, byte: usize) -> Self {
+        /// Characters shown on each side of the caret.
+        const CONTEXT: usize = 36;
+        let position = source[..byte].chars().count();
+        let before = source[..byte].chars().rev().take(CONTEXT).count();
+        let mut excerpt = String::new();
+        if before < position {
+            excerpt.push_str("...");
+        }
+        let caret = excerpt.chars().count() + before;
+        let shown = source.chars().skip(position - before).take(before + CONTEXT);
+        // Tabs, newlines and the like would move the caret away.
+        excerpt.extend(shown.map(|c| if c.is_whitespace() || c.is_control() { ' ' } else { c }));
+        if source[byte..].chars().nth(CONTEXT).is_some() {
+            excerpt.push_str("...");
+        }
+        FormulaError { kind, position, excerpt, caret }
+    }
+}
