@@ -11,7 +11,7 @@ use crate::Error;
 use crate::chart::{
     Axis, Dash, Figure, Key, Line, Look, Marker, PALE, Panel, SERIES, extent, moving_mean,
 };
-use crate::run::{Epoch, Iteration, Run};
+use crate::{Epoch, Iteration, Run};
 
 /// Reads a run's folder and writes `curves.svg` and `curves.png` into it.
 ///
@@ -338,7 +338,7 @@ mod tests {
         for (epoch, accuracy) in [(0, f64::NAN), (1, 0.4), (2, 0.5), (3, 0.5)] {
             tied.epochs.push(Epoch {
                 epoch,
-                iteration: epoch,
+                iteration: epoch.into(),
                 train_loss: 1.0,
                 train_accuracy: accuracy,
                 validation_loss: 1.0,

@@ -17,7 +17,6 @@
 
 mod calibration;
 mod chart;
-mod confusion;
 mod curves;
 mod error;
 mod lr_finder;
@@ -25,17 +24,16 @@ mod outcome;
 mod page;
 mod picture;
 mod predictions;
-mod run;
 mod sweep;
-mod table;
 mod text;
 mod tiles;
+
+pub use chainrule_runs::{Confusion, Epoch, Iteration, Run, UpdateRatios};
 
 pub use chart::{
     Axis, Bar, BarGroup, Bars, Dash, Figure, Ink, Key, Line, Look, Marker, PALE, Panel, SERIES,
     moving_mean,
 };
-pub use confusion::Confusion;
 pub use curves::{curves, write_curves};
 pub use error::Error;
 pub use lr_finder::{Trial, lr_finder};
@@ -43,7 +41,6 @@ pub use outcome::outcomes;
 pub use page::{Command, FirstLayer, Report, live_page, page};
 pub use picture::svg_to_png;
 pub use predictions::Predictions;
-pub use run::{Epoch, Iteration, Run, UpdateRatios};
 pub use sweep::{Swept, SweptKey, sweep};
 pub use text::text_chart;
 pub use tiles::write_weight_tiles;

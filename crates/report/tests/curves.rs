@@ -180,7 +180,7 @@ fn a_number_that_is_none_is_refused_by_file_record_and_column() {
     assert_eq!(
         refusal(&folder(&bad, THREE_STEPS)),
         "epochs.csv, record 2 (line 3), column `validation_accuracy`: `39 per cent` is not a \
-         fraction from 0 to 1"
+         number"
     );
     let bad = THREE_STEPS.replace("2.1,", "two,");
     assert_eq!(

@@ -17,7 +17,7 @@ use std::ops::{ControlFlow, RangeInclusive};
 use chainrule_nn::gradcheck::{Elements, Row, Training};
 use chainrule_nn::{Diverged, SoftmaxClassifier};
 
-use crate::run::{Ready, engine, ready};
+use crate::setup::{Ready, engine, ready};
 use crate::update_ratio::update_ratios;
 use crate::{Config, Data, Error};
 

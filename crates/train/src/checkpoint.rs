@@ -27,12 +27,13 @@ use std::path::{Path, PathBuf};
 
 use chainrule_data::Normalization;
 use chainrule_nn::SoftmaxClassifier;
+use chainrule_runs::folder::replace;
+use chainrule_runs::{Epoch, Provenance};
 use serde::{Deserialize, Serialize};
 
-use crate::run::{Epoch, Position, Provenance, Spent};
 use crate::schedule::Plateau;
 use crate::tensors::TensorFile;
-use crate::{Config, Error, config, folder, weights};
+use crate::{Config, Error, config, weights};
 
 const FILE: &str = "checkpoint.safetensors";
 
@@ -65,6 +66,28 @@ pub struct State {
 impl State {
     /// The version of the format that this program writes and reads.
     pub const FORMAT: u32 = 1;
+}
+
+/// How far a run has come: the steps of epochs that are over, and of the one after them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// Epochs that are over.
+    pub epoch: u32,
+    /// Steps taken in the epoch after them.
+    pub step: usize,
+    /// Steps taken in all.
+    pub iteration: u64,
+}
+
+/// What a run took so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Spent {
+    /// Seconds of the processes before this one.
+    pub seconds: f64,
+    /// Seconds of the training steps alone.
+    pub training_seconds: f64,
+    /// Images that these steps took.
+    pub training_images: usize,
 }
 
 /// A run between two steps.
@@ -111,7 +134,7 @@ impl Checkpoint {
     pub fn load(folder: &Path) -> Result<Checkpoint, Error> {
         let path = Self::path(folder);
         if path.symlink_metadata().is_err() {
-            return Err(Error::NoRun(folder.to_owned()));
+            return Err(chainrule_runs::Error::NoRun(folder.to_owned()).into());
         }
         let file = TensorFile::load(&path)?;
         Self::from_tensors(file).map_err(|problem| Error::Model { path, problem })
@@ -134,7 +157,7 @@ impl Checkpoint {
         TensorFile::save(&next, &tensors, &[("state", state)])?;
         // Read back: the checksum fits, or the last checkpoint stays.
         TensorFile::load(&next)?;
-        folder::replace(&next, &path)
+        Ok(replace(&next, &path)?)
     }
 
     fn from_tensors(mut file: TensorFile) -> Result<Checkpoint, String> {

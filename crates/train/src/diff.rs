@@ -9,6 +9,8 @@ use std::cmp::Ordering::{Equal, Greater, Less};
 use std::path::Path;
 
 use chainrule_data::file;
+use chainrule_runs::table::Cells;
+use chainrule_runs::{Epoch, Iteration, Record};
 use serde::Serialize;
 
 use crate::tensors::TensorFile;
@@ -164,8 +166,8 @@ pub fn diff(first: &Path, second: &Path) -> Result<Comparison, Error> {
         })
         .collect();
     let provenance = entries(&provenance, &other_provenance).collect();
-    let iterations = tables(folders, "iterations.csv")?;
-    let epochs = tables(folders, "epochs.csv")?;
+    let iterations = tables(folders, Iteration::FILE)?;
+    let epochs = tables(folders, Epoch::FILE)?;
 
     let (mut weights, mut missing, mut summary) = (vec![], vec![], vec![]);
     let mut present = |file| match folders.map(|folder| folder.join(file).exists()) {
@@ -281,22 +283,13 @@ fn entries<'a>(first: &'a Entries, second: &'a Entries) -> impl Iterator<Item = 
     all.filter_map(entry)
 }
 
-/// The header and the records of a CSV file.
-type Records = (Vec<String>, Vec<csv::StringRecord>);
-
-fn records(path: &Path) -> Result<Records, Error> {
-    let mut text = read_text(path)?;
-    text.truncate(text.rfind('\n').map_or(0, |end| end + 1));
-    let mut csv = csv::Reader::from_reader(text.as_bytes());
-    let told = |error| damaged(path, error);
-    let header = csv.headers().map_err(told)?.iter().map(String::from).collect();
-    let records = csv.records().collect::<Result<_, _>>().map_err(told)?;
-    Ok((header, records))
-}
-
 fn tables(folders: [&Path; 2], name: &str) -> Result<Table, Error> {
-    let [(first_header, first), (second_header, second)] =
-        both(folders, |folder| records(&folder.join(name)))?;
+    let read = |folder: &Path| Ok(Cells::read(&folder.join(name))?);
+    let [first, second] = both(folders, read)?;
+    let (
+        Cells { header: first_header, records: first },
+        Cells { header: second_header, records: second },
+    ) = (first, second);
     let find = |header: &[String], column: &str| header.iter().position(|c| c == column);
     let own = |header: &[String], other: &[String]| {
         header.iter().filter(|column| find(other, column).is_none()).cloned().collect()

@@ -11,30 +11,20 @@ pub enum Error {
     /// A setting that cannot work.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A file or folder that could not be read or written.
-    #[error("cannot {action} {}: {reason}", path.display())]
-    File {
-        /// "read", "write", "create".
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What the system said; part of the sentence, and so no source of its own.
-        reason: std::io::Error,
-    },
-    /// The folder of results is taken.
-    #[error("{} already exists and is not empty: choose another folder with --out, or move it away", .0.display())]
-    FolderTaken(PathBuf),
-    /// Another process writes to the folder of results.
-    #[error("{} is being written to by {holder}: wait for it, or stop it", folder.display())]
-    FolderHeld {
-        /// The folder.
+    /// A file of the run: it cannot be read or written, or is not what it should be.
+    #[error(transparent)]
+    Run(#[from] chainrule_runs::Error),
+    /// The run is complete, and something beside its result could not be written.
+    #[error(
+        "the run in {} is complete, its result is in summary.json, but {problem}",
+        folder.display()
+    )]
+    Complete {
+        /// The run's folder.
         folder: PathBuf,
-        /// Who holds it, as far as it said so.
-        holder: String,
+        /// What could not be written, and why.
+        problem: String,
     },
-    /// There is nothing to go on with.
-    #[error("there is no run to go on with in {}: no checkpoint.safetensors", .0.display())]
-    NoRun(PathBuf),
     /// A run cannot go on as it is asked to.
     #[error("the run in {} cannot go on: {problem}", folder.display())]
     Resume {
@@ -57,8 +47,7 @@ pub enum Error {
     },
     /// The run was asked to stop, and can go on later.
     #[error(
-        "stopped after iteration {iteration}; to go on: chainrule train --resume {}",
-        folder.display()
+        "stopped after iteration {iteration}, with a checkpoint in {}", folder.display()
     )]
     Stopped {
         /// Steps taken.
@@ -124,12 +113,17 @@ impl Error {
         action: &'static str,
         path: impl AsRef<Path>,
     ) -> impl FnOnce(std::io::Error) -> Error {
-        let path = path.as_ref().to_owned();
-        move |reason| Error::File { action, path, reason }
+        let error = chainrule_runs::Error::file(action, path);
+        move |reason| error(reason).into()
     }
 
-    pub(crate) fn csv(path: impl AsRef<Path>) -> impl FnOnce(csv::Error) -> Error {
-        let path = path.as_ref().to_owned();
-        move |error| Error::File { action: "write", path, reason: error.into() }
+    /// Whether there is no run to go on with, or no checkpoint of it.
+    pub fn is_no_run(&self) -> bool {
+        matches!(self, Error::Run(chainrule_runs::Error::NoRun(_)))
+    }
+
+    /// Whether the system refused to read or write a file.
+    pub fn is_of_file(&self) -> bool {
+        matches!(self, Error::Run(chainrule_runs::Error::File { .. }))
     }
 }

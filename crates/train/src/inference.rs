@@ -17,6 +17,9 @@ use chainrule_tensor::ops::rows::argmax;
 
 use crate::{Error, ModelFile, flips};
 
+/// From more classes than this on the top-5 accuracy is told.
+const FEW_CLASSES: usize = 10;
+
 /// A network that answers.
 pub struct Predictor {
     engine: Engine,
@@ -138,5 +141,35 @@ impl Answers {
         }
         let loss = loss / self.rows.len() as f64;
         Evaluation { rows: self.rows.clone(), predictions, loss }
+    }
+
+    /// The share of the images whose label is among the `k` most probable classes, from 0 to 1; NaN
+    /// for no images. Of classes that are equally probable the later one comes first, as in
+    /// scikit-learn's `top_k_accuracy_score`.
+    ///
+    /// # Panics
+    /// If a label is no class.
+    pub fn top_k_accuracy(&self, labels: &[u8], k: usize) -> f64 {
+        let hits = match &self.scores {
+            Scores::Single(scores) => self.top_k_hits(scores, labels, k),
+            Scores::Flips(logarithms) => self.top_k_hits(logarithms, labels, k),
+        };
+        hits as f64 / self.rows.len() as f64
+    }
+
+    fn top_k_hits<T: PartialOrd>(&self, scores: &[T], labels: &[u8], k: usize) -> usize {
+        let is_hit = |(row, scores): &(&u32, &[T])| {
+            let label = usize::from(labels[**row as usize]);
+            let before = |&(class, score): &(usize, &T)| {
+                *score > scores[label] || (*score == scores[label] && class > label)
+            };
+            scores.iter().enumerate().filter(before).count() < k
+        };
+        self.rows.iter().zip(scores.chunks_exact(self.classes)).filter(is_hit).count()
+    }
+
+    /// [`Answers::top_k_accuracy`] with k = 5, where there are more than ten classes.
+    pub fn top_5_accuracy(&self, labels: &[u8]) -> Option<f64> {
+        (self.classes > FEW_CLASSES).then(|| self.top_k_accuracy(labels, 5))
     }
 }

@@ -5,8 +5,8 @@
 //!
 //! let config = Config { hidden_dim: vec![100], epochs: 10, ..Config::default() };
 //! let data = Data::sample();
-//! let summary = run(&config, &data, "results/mine".as_ref(), &mut Quiet)?;
-//! println!("{:.1} % of the test images", 100.0 * summary.test_accuracy);
+//! let finished = run(&config, &data, "results/mine".as_ref(), &mut Quiet)?;
+//! println!("{:.1} % of the test images", 100.0 * finished.summary.test_accuracy);
 //! # Ok::<(), chainrule_train::Error>(())
 //! ```
 //!
@@ -14,7 +14,10 @@
 //! | --- | --- |
 //! | [`config`] | every setting of a run, its default, and the TOML recipe that sets it |
 //! | [`schedule`] | the learning rate of each step |
+//! | [`data`] | the images of a run, and where they came from |
+//! | `setup` | settings settled, network, engine and images made ready |
 //! | [`run`](mod@run) | the loop: epochs of minibatches, the best weights kept, the test at the end |
+//! | [`resume`](mod@resume) | going on with a run from its checkpoint |
 //! | [`prepared`] | the images as the network reads them, and which of them are for what |
 //! | [`origin`] | whether the images at hand are those that a run was on |
 //! | [`inference`] | a saved network and the images that it is asked about |
@@ -22,45 +25,46 @@
 //! | [`lr_finder`] | the loss while the learning rate grows, and the rate to choose |
 //! | [`update_ratio`] | how large a step is beside the weights |
 //! | [`checkpoint`] | the state of a run between two steps, from which it goes on |
-//! | [`folder`] | the folder of a run and its files |
 //! | [`weights`] | a model file: safetensors with PyTorch's names, and the input's normalization |
 //! | [`export`] | the model in the formats of other programs: ONNX, npz |
-//! | [`confusion`] | which classes are taken for which |
 //! | [`sweep`] | many runs that differ in some settings, side by side, and ranked |
 //! | [`diff`](mod@diff) | whether two runs are the same, and if not, where they part |
 
 pub mod check;
 pub mod checkpoint;
 pub mod config;
-pub mod confusion;
+pub mod data;
 pub mod diff;
 mod error;
 pub mod export;
 mod flips;
-pub mod folder;
 pub mod inference;
 pub mod lr_finder;
 mod machine;
 pub mod origin;
 pub mod prepared;
+pub mod resume;
 pub mod run;
 pub mod schedule;
+mod setup;
 pub mod sweep;
 mod tensors;
 pub mod update_ratio;
 pub mod weights;
 
+pub use chainrule_runs::{Epoch, Iteration, RunFolder, Summary};
 pub use check::check;
 pub use checkpoint::Checkpoint;
 pub use config::Config;
+pub use data::Data;
 pub use diff::diff;
 pub use error::Error;
-pub use folder::RunFolder;
 pub use inference::{Answers, Predictor};
 pub use lr_finder::find_lr;
 pub use machine::{available_memory, threads};
 pub use origin::{Origin, Sameness};
 pub use prepared::Prepared;
-pub use run::{Data, Epoch, Iteration, Observer, Plan, Quiet, Summary, resume, run, start};
+pub use resume::{restart, resume};
+pub use run::{Finished, Observer, Plan, Quiet, run, start};
 pub use sweep::Sweep;
 pub use weights::{ModelFile, Opened, Remark, Task};

@@ -16,7 +16,7 @@ use std::ops::ControlFlow;
 use chainrule_nn::Step;
 use serde::Serialize;
 
-use crate::run::{Ready, ready};
+use crate::setup::{Ready, ready};
 use crate::{Config, Data, Error};
 
 /// The first learning rate.

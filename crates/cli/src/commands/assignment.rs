@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 use chainrule_graph::assignment::{self, Training};
-use chainrule_train::folder::is_occupied;
+use chainrule_runs::folder::is_occupied;
 use serde_json::Value;
 
 use super::write_whole;

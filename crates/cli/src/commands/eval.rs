@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use chainrule_data::Images;
 use chainrule_nn::Evaluation;
+use chainrule_runs::{Confusion, Metrics};
 use chainrule_train::config::DataChoice;
-use chainrule_train::{Config, Origin, Predictor, Sameness, prepared};
+use chainrule_train::{Answers, Config, Origin, Predictor, Sameness, prepared};
 
 use super::write_output;
 
@@ -37,7 +38,8 @@ pub struct Args {
     /// Average the probabilities of each image and of its mirror image
     #[arg(long)]
     flips: bool,
-    /// Print {"split", "n", "loss", "accuracy", "flips", "data", "images_of_run"}
+    /// Print {"split", "n", "loss", "accuracy", "flips", "data", "images_of_run"}, and precision,
+    /// recall and F1: "macro_precision", "macro_recall", "macro_f1", "balanced_accuracy", "classes"
     #[arg(long)]
     json: bool,
     /// Write the predicted class of each image, a line each, to this CSV file; - is standard output
@@ -74,6 +76,26 @@ fn predictions(result: &Evaluation, labels: &[u8]) -> anyhow::Result<Vec<u8>> {
         csv.serialize((row, labels[row as usize], class))?;
     }
     Ok(csv.into_inner()?)
+}
+
+/// Precision, recall and F1, and where there are many classes the top-5 accuracy.
+fn metrics(
+    answers: &Answers,
+    result: &Evaluation,
+    images: &Images,
+    classes: &[String],
+) -> serde_json::Map<String, serde_json::Value> {
+    let labels = images.labels();
+    let label = |row: &u32| usize::from(labels[*row as usize]);
+    let predictions = result.predictions.iter().map(|&class| class as usize);
+    let confusion = Confusion::count(classes, result.rows.iter().map(label).zip(predictions));
+    let mut figures = serde_json::Map::new();
+    if let Some(accuracy) = answers.top_5_accuracy(labels) {
+        figures.insert("top_5_accuracy".into(), accuracy.into());
+    }
+    let metrics = serde_json::to_value(Metrics::of(&confusion)).expect("numbers and names");
+    figures.extend(metrics.as_object().cloned().unwrap_or_default());
+    figures
 }
 
 /// How many of the images the run was trained on, if its own images are at hand.
@@ -153,10 +175,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         );
     }
     let threads = chainrule_train::threads(usize::from(args.threads));
-    let result = Predictor::new(&model, threads)?
+    let answers = Predictor::new(&model, threads)?
         .ask(images, &rows, args.flips)
-        .with_context(|| format!("{}: {name} split", file.display()))?
-        .evaluate(images.labels());
+        .with_context(|| format!("{}: {name} split", file.display()))?;
+    let result = answers.evaluate(images.labels());
 
     let (n, loss, accuracy) = (result.rows.len(), result.loss, result.accuracy(images.labels()));
     if let Some(path) = &args.predictions {
@@ -170,6 +192,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         if let Some(n) = trained_on {
             object["trained_on"] = n.into();
         }
+        object.as_object_mut().expect("an object").extend(metrics(
+            &answers,
+            &result,
+            images,
+            &data.dataset.classes,
+        ));
         object.to_string()
     } else {
         let flips = if args.flips { ", each with its mirror image" } else { "" };

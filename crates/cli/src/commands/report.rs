@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use chainrule_report::{Command, Confusion, FirstLayer, Predictions, Report, Run, page};
-use chainrule_train::{Config, Data, ModelFile, Origin, Predictor, prepared};
+use chainrule_report::{
+    Command, Confusion, FirstLayer, Predictions, Report, Run, curves, page, write_weight_tiles,
+};
+use chainrule_train::{Answers, Config, Data, Finished, ModelFile, Origin, Predictor, prepared};
 use clap::Args as _;
 
-use super::{images, train, write_output, write_whole};
+use super::{images, program, train, write_output, write_whole};
 
 /// The page in a run's folder.
 pub(super) const REPORT: &str = "report.html";
@@ -66,11 +68,38 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes `report.html` into the folder of a run that was on these images.
-pub fn write(folder: &Path, data: &Data) -> anyhow::Result<()> {
-    let subject = Subject::read(folder)?;
-    let page = page(&[subject.report(Ok(data))?])?;
-    write_whole(&folder.join(REPORT), page.as_bytes())
+/// Writes the pictures of a run that was on these images into its folder: its curves, the first
+/// layer's weights as images, and the page with all. What cannot be written does not keep the others
+/// from being written.
+pub(super) fn draw(subject: &Subject, data: &Data) -> anyhow::Result<()> {
+    let folder = &subject.folder;
+    let curves = || -> anyhow::Result<()> {
+        let curves = curves(std::slice::from_ref(&subject.run))?;
+        curves.save(&folder.join("curves.svg"))?;
+        Ok(curves.save(&folder.join("curves.png"))?)
+    };
+    let weights = || -> anyhow::Result<()> {
+        let model = subject.model.as_ref().map_err(|why| anyhow::anyhow!("{why}"))?;
+        let (units, shape) = (model.classifier.widths()[1], data.dataset.train.shape());
+        let (path, weights) = (folder.join("weights.png"), model.classifier.weight(0));
+        Ok(write_weight_tiles(&path, weights, units, shape)?)
+    };
+    let report = || -> anyhow::Result<()> {
+        let page = page(&[subject.report(Ok(data))?])?;
+        write_whole(&folder.join(REPORT), page.as_bytes())
+    };
+    let failed = [curves(), weights(), report()].into_iter().filter_map(Result::err);
+    let failed: Vec<_> = failed.map(|error| format!("{error:#}")).collect();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    anyhow::bail!(
+        "the run is complete, but not all of its pictures were written: {}; once this is mended, \
+         `{} train --resume {}` draws them again",
+        failed.join("; "),
+        program(),
+        quoted(&folder.to_string_lossy())
+    )
 }
 
 /// The images of the runs, each set read once.
@@ -119,6 +148,8 @@ pub(super) struct Subject {
     config: Result<Config, String>,
     /// The weights that were best on validation, or why there are none.
     model: Result<ModelFile, String>,
+    /// What they make of the test images, where that is known already.
+    test: Option<Answers>,
 }
 
 impl Subject {
@@ -130,7 +161,20 @@ impl Subject {
             run: Run::read(folder)?,
             config: config.map_err(|error| error.to_string()),
             model: model.map_err(|error| error.to_string()),
+            test: None,
         })
+    }
+
+    /// A run that has just ended.
+    pub(super) fn of(folder: &Path, finished: Finished) -> Subject {
+        let Finished { run, config, model, test, .. } = finished;
+        Subject {
+            folder: folder.to_owned(),
+            run,
+            config: Ok(config),
+            model: Ok(model),
+            test: Some(test),
+        }
     }
 
     /// The test is of runs that have ended; before, the network is shown by validation images.
@@ -168,6 +212,11 @@ impl Subject {
     /// What the network makes of the test images, or of the validation images of a run that has
     /// not ended; or a sentence on why that cannot be said.
     fn predictions<'a>(&self, data: &'a Data) -> Result<Predictions<'a>, String> {
+        if let Some(test) = &self.test {
+            let images = &data.dataset.test;
+            let all = (0..images.len() as u32).collect();
+            return Ok(Predictions::new(images, all, test.probabilities()));
+        }
         let sentence = |error: &dyn std::fmt::Display| error.to_string();
         let mut config = self.config.clone()?;
         let model = self.model.as_ref().map_err(String::clone)?;

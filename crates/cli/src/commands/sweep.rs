@@ -12,8 +12,8 @@ use chainrule_train::sweep::{Outcome, Point, Run, pool, shown};
 use chainrule_train::{RunFolder, Sweep};
 
 use super::images::load;
-use super::report::{REPORT, flags, quoted};
-use super::train::{Signals, draw};
+use super::report::{REPORT, Subject, draw, flags, quoted};
+use super::train::Signals;
 use board::Board;
 
 /// Arguments of `chainrule sweep`.
@@ -159,7 +159,8 @@ fn train(
     let folder = if recorded { RunFolder::open(out)? } else { RunFolder::create(out)? };
     sweep.record(out)?;
     for (run, _) in runs.iter().filter(|known| undrawn(known)) {
-        draw(&Sweep::folder(out, run), data)?; // killed between its result and its pictures
+        // Killed between its result and its pictures.
+        draw(&Subject::read(&Sweep::folder(out, run))?, data)?;
     }
     let threads = sweep.base().threads.max(1);
     let jobs = match args.jobs {

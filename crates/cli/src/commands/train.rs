@@ -7,15 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::bail;
 use chainrule_data::Size;
 use chainrule_nn::{Activation, Norm};
 use chainrule_report::text_chart;
 use chainrule_train::config::{DataChoice, Normalize, OptimizerName};
 use chainrule_train::schedule::Schedule;
 use chainrule_train::{
-    Checkpoint, Config, Data, Epoch, Error, Iteration, ModelFile, Observer, Plan, RunFolder,
-    Summary,
+    Checkpoint, Config, Epoch, Error, Iteration, Observer, Plan, RunFolder, Summary, restart,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::de::value::Error as ValueError;
@@ -23,7 +22,7 @@ use serde::de::{DeserializeOwned, IntoDeserializer};
 
 use super::images::load;
 use super::program;
-use super::report::quoted;
+use super::report::{Subject, draw, quoted};
 use super::serve::Server;
 
 /// Arguments of `chainrule train`.
@@ -326,8 +325,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
                 Ok(checkpoint) => {
                     (folder, args.over(checkpoint.state.config.clone()), Some(checkpoint))
                 }
-                Err(Error::NoRun(_)) => {
-                    let config = args.over(folder.restart()?);
+                Err(error) if error.is_no_run() => {
+                    let config = args.over(restart(&folder)?);
                     (folder, config, None)
                 }
                 Err(error) => return Err(error.into()),
@@ -369,8 +368,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let code = observer.signals.exit_code();
     drop(observer);
     let out = folder.path();
-    let summary = match result {
-        Ok(summary) => summary,
+    let finished = match result {
+        Ok(finished) => finished,
         Err(Error::Stopped { iteration, folder }) => {
             let epochs = Checkpoint::load(&folder)?.state.at.epoch;
             eprintln!("\nStopped after iteration {iteration}; {epochs} epochs are whole.");
@@ -378,10 +377,15 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             eprintln!("To go on: {} train --resume {folder}", program());
             return Ok(code);
         }
-        Err(error @ Error::File { .. }) => return Err(advise(error, out)),
+        Err(error @ Error::Complete { .. }) => {
+            let again = format!("{} train --resume {}", program(), quoted(&out.to_string_lossy()));
+            bail!("{error}; once this is mended, `{again}` writes what is missing");
+        }
+        Err(error) if error.is_of_file() => return Err(advise(error, out)),
         Err(error) => return Err(leave(folder, error.into())),
     };
-    draw(out, &data).context("the training itself is complete")?;
+    let summary = finished.summary.clone();
+    let drawn = draw(&Subject::of(out, finished), &data);
     if let Some(live) = live {
         live.finish(out);
     }
@@ -390,7 +394,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     } else {
         conclude(&summary, out)?;
     }
-    Ok(ExitCode::SUCCESS)
+    drawn.map(|()| ExitCode::SUCCESS)
 }
 
 /// Takes a folder away again if nothing has come into it.
@@ -444,16 +448,6 @@ impl Signals {
     pub(super) fn exit_code(&self) -> ExitCode {
         ExitCode::from(128 + self.caught.load(Ordering::Relaxed) as u8)
     }
-}
-
-/// The pictures of a run: its curves, the first layer's weights as images, and the page with all.
-pub(super) fn draw(out: &Path, data: &Data) -> anyhow::Result<()> {
-    chainrule_report::write_curves(out)?;
-    let model = ModelFile::load(&out.join("model.safetensors"))?;
-    let units = model.classifier.widths()[1];
-    let (weights, shape) = (model.classifier.weight(0), data.dataset.train.shape());
-    chainrule_report::write_weight_tiles(&out.join("weights.png"), weights, units, shape)?;
-    super::report::write(out, data)
 }
 
 fn conclude(summary: &Summary, out: &Path) -> anyhow::Result<()> {
@@ -646,15 +640,16 @@ impl Observer for Terminal {
 
     fn iteration(&mut self, iteration: &Iteration) {
         // A gliding mean over some hundred steps: one step's loss jumps too much to be read.
-        let (old, new) = (self.loss, iteration.loss);
+        let (old, new) = (self.loss, iteration.loss as f32);
         self.loss = if old.is_finite() { 0.99 * old + 0.01 * new } else { new };
-        let seconds = self.batch as f64 / f64::from(iteration.images_per_second);
+        let speed = iteration.images_per_second.map_or(f64::NAN, f64::from);
+        let seconds = self.batch as f64 / speed;
         self.images += self.batch as f64;
         self.trained += seconds;
         if self.on_terminal && self.shown.elapsed() >= REDRAW {
             self.shown = Instant::now();
             self.bar.set_position(iteration.iteration);
-            self.bar.set_prefix(format!("epoch {}/{}", iteration.epoch, self.epochs));
+            self.bar.set_prefix(format!("epoch {}/{}", iteration.epoch.unwrap_or(0), self.epochs));
             self.bar.set_message(format!(
                 "loss {:.3}{}, {:.0}k images/s",
                 self.loss,

@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::Report;
 use super::text::{count, duration, escape, number, percent};
+use crate::Run;
 use crate::calibration::Calibration;
 use crate::curves::{describe, network};
-use crate::run::Run;
 
 /// The head of a run's page.
 pub(super) fn answer(report: &Report<'_>) -> String {

@@ -10,7 +10,7 @@ use super::{Report, Section, accuracy_chart, charts, document};
 use crate::calibration::Calibration;
 use crate::chart::Look;
 use crate::curves::{Named, differing, epoch_line, iteration_axis, labels};
-use crate::run::{Epoch, Run};
+use crate::{Epoch, Run};
 
 /// The page that compares runs.
 pub(super) fn comparison(reports: &[Report<'_>]) -> String {

@@ -70,7 +70,7 @@ pub(super) fn examples(report: &Report<'_>) -> Result<Section, Error> {
         (Ok(predictions), Some(confusion)) if is_picture(predictions.images().shape()) => {
             let show = |html: &mut String, title: &str, shown: Vec<Prediction<'_>>| {
                 if shown.is_empty() {
-                    return Ok(());
+                    return Ok::<(), Error>(());
                 }
                 let _ = write!(html, "<h3>{title}</h3>\n<ul class=\"examples\">\n");
                 for prediction in shown {

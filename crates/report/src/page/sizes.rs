@@ -2,9 +2,9 @@
 
 use super::chart::Chart;
 use super::{Section, charts};
+use crate::Run;
 use crate::chart::{Line, Look, SERIES};
 use crate::curves::{Named, iteration_axis, step_lines};
-use crate::run::Run;
 
 /// The charts of what a step was like.
 pub(super) fn sizes(run: &Run) -> Section {

@@ -45,11 +45,12 @@ pub mod space;
 use std::path::{Path, PathBuf};
 
 use chainrule_data::file::read_text;
+use chainrule_runs::folder::write_whole;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::config::{self, ConfigError, WITHOUT_EFFECT};
-use crate::run::settled;
+use crate::setup::settled;
 use crate::{Config, Data, Error};
 pub use outcome::Outcome;
 pub use ranking::{Ranked, Ranking};
@@ -267,7 +268,7 @@ impl Sweep {
             points: self.points.iter().map(point).collect(),
         };
         let text = toml::to_string(&record).expect("a record is a table");
-        crate::folder::write_whole(&folder.join(RECORD), text.as_bytes())
+        Ok(write_whole(&folder.join(RECORD), text.as_bytes())?)
     }
 
     /// Whether a folder holds the record of a sweep.

@@ -1,18 +1,14 @@
 //! What has become of a run of a sweep, read from its folder, whoever trained it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use chainrule_data::file;
+use chainrule_runs::folder::{CONFIG, is_occupied};
+use chainrule_runs::table::Progress;
+use chainrule_runs::{Epoch, Iteration, Summary, Table};
 
 use super::{Run, difference};
 use crate::config::WITHOUT_EFFECT;
-use crate::{Config, Epoch, Error, Iteration, Summary, folder};
-
-/// Longest table that is read, in bytes: some million iterations.
-const MOST_TABLE: u64 = 1 << 28;
-
-/// Longest `summary.json` that is read, in bytes.
-const MOST_TEXT: u64 = 1 << 18;
+use crate::{Config, Error, Finished};
 
 /// What has become of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,10 +45,10 @@ impl Outcome {
     /// If a file of it cannot be read, or it has other settings than this run.
     pub fn read(out: &Path, run: &Run) -> Result<Outcome, Error> {
         let path = out.join(&run.name);
-        if !path.is_dir() || !folder::is_occupied(&path).map_err(Error::file("read", &path))? {
+        if !path.is_dir() || !is_occupied(&path).map_err(Error::file("read", &path))? {
             return Ok(Outcome::Waiting);
         }
-        let config = path.join("config.toml");
+        let config = path.join(CONFIG);
         if !config.exists() {
             return Err(Error::OtherSweep {
                 folder: path,
@@ -68,25 +64,18 @@ impl Outcome {
         if let Some(why) = difference(&run.config, &Config::from_file(&config)?, &leave_out) {
             return Err(Error::OtherSweep { folder: path, why });
         }
-        let epochs: Vec<Epoch> = records(&path.join("epochs.csv"))?;
+        let summary = Summary::read(&path)?;
+        let ended = summary.is_some();
+        let progress = if ended { Progress::Ended } else { Progress::Unfinished };
+        let epochs = Table::<Epoch>::read(&path, progress)?.records;
         let over = epochs.last().map_or(0, |epoch| epoch.epoch);
-        let summary = path.join("summary.json");
-        if summary.exists() {
-            let text =
-                file::read_text(&summary, MOST_TEXT).map_err(Error::file("read", &summary))?;
-            let summary: Summary = serde_json::from_str(&text)
-                .map_err(|error| damaged(summary, format!("not the summary of a run: {error}")))?;
-            let best = epochs.iter().find(|epoch| epoch.epoch == summary.best_epoch);
-            let Some(best) = best else {
-                let problem = format!("there is no epoch {}", summary.best_epoch);
-                return Err(damaged(path.join("epochs.csv"), problem));
-            };
-            let validation_loss = best.validation_loss.into();
-            return Ok(Outcome::Finished { summary: Box::new(summary), validation_loss });
+        if let Some(summary) = summary {
+            return finished(summary, &epochs, &path);
         }
-        let seconds = epochs.last().map_or(0.0, |epoch| epoch.seconds);
-        let steps: Vec<Iteration> = records(&path.join("iterations.csv"))?;
-        let of_step = steps.last().map(|step| (step.loss, step.iteration, step.epoch));
+        let seconds = epochs.last().and_then(|epoch| epoch.seconds).unwrap_or(0.0);
+        let steps = Table::<Iteration>::read(&path, progress)?.records;
+        let epoch_of = |step: &Iteration| step.epoch.unwrap_or(over + 1);
+        let of_step = steps.last().map(|step| (step.loss, step.iteration, epoch_of(step)));
         let of_epoch = epochs.last().map(|epoch| (epoch.train_loss, epoch.iteration, epoch.epoch));
         let broken = [of_step, of_epoch].into_iter().flatten().find(|(loss, ..)| !loss.is_finite());
         Ok(match broken {
@@ -97,6 +86,14 @@ impl Outcome {
             },
             None => Outcome::Unfinished { epochs: over },
         })
+    }
+
+    /// That of a run that has just ended, whose folder is `path`.
+    ///
+    /// # Errors
+    /// If its tables lack the epoch of the best weights.
+    pub fn of(run: &Finished, path: &Path) -> Result<Outcome, Error> {
+        finished(run.summary.clone(), &run.run.epochs, path)
     }
 
     /// Whether there is nothing left to train.
@@ -115,18 +112,11 @@ impl Outcome {
     }
 }
 
-fn damaged(path: PathBuf, problem: String) -> Error {
-    Error::Model { path, problem }
-}
-
-/// The records of a table, which may be missing or end in half a line if its run was killed.
-fn records<R: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<R>, Error> {
-    let text = match file::read_text(path, MOST_TABLE) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![]),
-        text => text.map_err(Error::file("read", path))?,
+fn finished(summary: Summary, epochs: &[Epoch], path: &Path) -> Result<Outcome, Error> {
+    let Some(best) = epochs.iter().find(|epoch| epoch.epoch == summary.best_epoch) else {
+        let problem = format!("there is no epoch {}", summary.best_epoch);
+        return Err(Error::Model { path: Table::<Epoch>::path(path), problem });
     };
-    let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
-    let mut table = csv::Reader::from_reader(whole.as_bytes());
-    let records: Result<_, csv::Error> = table.deserialize().collect();
-    records.map_err(|error| damaged(path.to_owned(), error.to_string()))
+    let validation_loss = best.validation_loss;
+    Ok(Outcome::Finished { summary: Box::new(summary), validation_loss })
 }

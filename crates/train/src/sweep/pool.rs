@@ -8,8 +8,11 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use chainrule_runs::folder::is_occupied;
+use chainrule_runs::{Epoch, RunFolder};
+
 use super::{Run, Sweep};
-use crate::{Checkpoint, Config, Data, Epoch, Error, Observer, Plan, RunFolder, folder, run};
+use crate::{Checkpoint, Config, Data, Error, Finished, Observer, Plan, restart, resume, start};
 
 /// Hears how the runs of a sweep come along, from several threads at once.
 pub trait Watcher: Sync {
@@ -24,7 +27,7 @@ pub trait Watcher: Sync {
     ///
     /// # Errors
     /// What ends the sweep.
-    fn ended(&self, run: &Run, diverged: Option<Error>) -> Result<(), Self::Error>;
+    fn ended(&self, run: &Run, result: Result<Finished, Error>) -> Result<(), Self::Error>;
     /// Whether all runs should write a checkpoint and stop. Once true it must stay true.
     fn stop(&self) -> bool {
         false
@@ -55,9 +58,9 @@ pub fn train<W: Watcher>(
             }
             let Some(run) = next.lock().expect("no iterator has panicked").next() else { return };
             let result = match train_one(run, &Sweep::folder(out, run), data, seat) {
-                Ok(()) => watcher.ended(run, None),
+                Ok(finished) => watcher.ended(run, Ok(finished)),
                 Err(Error::Stopped { .. }) => return,
-                Err(error @ Error::Diverged { .. }) => watcher.ended(run, Some(error)),
+                Err(error @ Error::Diverged { .. }) => watcher.ended(run, Err(error)),
                 Err(error) => Err(error.into()),
             };
             if let Err(error) = result {
@@ -81,25 +84,24 @@ fn train_one<W: Watcher>(
     path: &Path,
     data: &Data,
     seat: Seat<'_, W>,
-) -> Result<(), Error> {
+) -> Result<Finished, Error> {
     // Side by side, a run has one thread unless it is given more.
     let config = Config { threads: run.config.threads.max(1), ..run.config.clone() };
     let mut observer = Listener { run, seat };
-    let begun = path.is_dir() && folder::is_occupied(path).map_err(Error::file("read", path))?;
+    let begun = path.is_dir() && is_occupied(path).map_err(Error::file("read", path))?;
     if !begun {
         let folder = RunFolder::create(path)?;
-        return run::start(&config, data, &folder, &mut observer).map(drop);
+        return start(&config, data, &folder, &mut observer);
     }
     let folder = RunFolder::open(path)?;
     match Checkpoint::load(path) {
-        Ok(checkpoint) => run::resume(checkpoint, &config, data, &folder, &mut observer),
-        Err(Error::NoRun(_)) => {
-            folder.restart()?;
-            run::start(&config, data, &folder, &mut observer)
+        Ok(checkpoint) => resume(checkpoint, &config, data, &folder, &mut observer),
+        Err(error) if error.is_no_run() => {
+            restart(&folder)?;
+            start(&config, data, &folder, &mut observer)
         }
         Err(error) => Err(error),
     }
-    .map(drop)
 }
 
 /// One of the places at which runs are trained.

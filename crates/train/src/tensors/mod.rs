@@ -20,12 +20,13 @@ use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use chainrule_data::file;
+use chainrule_runs::folder::write_whole;
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, Metadata};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::{Error, folder, machine};
+use crate::{Error, machine};
 
 mod foreign;
 
@@ -65,7 +66,7 @@ impl TensorFile {
         tensors: &[(String, Vec<usize>, &[f32])],
         metadata: &[(&str, String)],
     ) -> Result<(), Error> {
-        folder::write_whole(path, &Self::serialize(tensors, metadata))
+        Ok(write_whole(path, &Self::serialize(tensors, metadata))?)
     }
 
     /// The bytes of the file that [`TensorFile::save`] writes.

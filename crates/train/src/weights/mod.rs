@@ -28,9 +28,10 @@ use std::path::{Path, PathBuf};
 use chainrule_data::{CIFAR10_CLASSES, Dataset, Images, Normalization, Shape, cifar10};
 use chainrule_nn::classifier::Parameter;
 use chainrule_nn::{Activation, SoftmaxClassifier};
+use chainrule_runs::folder::write_whole;
 
+use crate::Error;
 use crate::tensors::TensorFile;
-use crate::{Error, folder};
 
 mod input;
 mod order;
@@ -176,7 +177,7 @@ impl ModelFile {
     /// # Errors
     /// If it cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
-        folder::write_whole(path, &self.serialize())
+        Ok(write_whole(path, &self.serialize())?)
     }
 
     /// The bytes of the file. Equal models give equal bytes.

@@ -7,11 +7,11 @@ use std::sync::{Mutex, MutexGuard};
 use anyhow::Context;
 use chainrule_train::sweep::pool::Watcher;
 use chainrule_train::sweep::{Outcome, Ranking, Run};
-use chainrule_train::{Data, Epoch, Error, Plan, Sweep};
+use chainrule_train::{Data, Epoch, Error, Finished, Plan, Sweep};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::result::write_table;
-use super::{Known, Signals, draw, plural, settings};
+use super::{Known, Signals, Subject, draw, plural, settings};
 
 /// What is known of all runs, and shown: a bar on a terminal, a line a run elsewhere.
 pub struct Board<'a> {
@@ -123,17 +123,22 @@ impl Watcher for Board<'_> {
         self.bar.set_position(state.epochs.iter().copied().map(u64::from).sum());
     }
 
-    fn ended(&self, run: &Run, diverged: Option<Error>) -> anyhow::Result<()> {
-        if diverged.is_none() {
-            let folder = Sweep::folder(self.out, run);
-            draw(&folder, self.data).with_context(|| format!("run {}", run.name))?;
-        }
-        let outcome = match (Outcome::read(self.out, run)?, diverged) {
-            // What only a watch finds does not stand in the tables.
-            (Outcome::Unfinished { epochs }, Some(error)) => {
-                Outcome::Diverged { reason: error.to_string(), epochs, seconds: 0.0 }
+    fn ended(&self, run: &Run, result: Result<Finished, Error>) -> anyhow::Result<()> {
+        let outcome = match result {
+            Ok(finished) => {
+                let folder = Sweep::folder(self.out, run);
+                let outcome = Outcome::of(&finished, &folder)?;
+                let subject = Subject::of(&folder, finished);
+                draw(&subject, self.data).with_context(|| format!("run {}", run.name))?;
+                outcome
             }
-            (outcome, _) => outcome,
+            Err(error) => match Outcome::read(self.out, run)? {
+                // What only a watch finds does not stand in the tables.
+                Outcome::Unfinished { epochs } => {
+                    Outcome::Diverged { reason: error.to_string(), epochs, seconds: 0.0 }
+                }
+                outcome => outcome,
+            },
         };
         let point = &self.sweep.points()[run.point];
         let told = match &outcome {

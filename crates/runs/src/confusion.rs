@@ -1,65 +1,81 @@
-//! Which classes are taken for which: counts by true class (rows) and predicted class (columns).
+//! `confusion.csv`: how many images of each true class (rows) were predicted as which (columns).
 
-use std::io::Read;
 use std::path::Path;
 
-use chainrule_data::file;
-
 use crate::Error;
-use crate::table::Table;
+use crate::folder::write_whole;
+use crate::table::{Progress, Reader, open};
 
 /// Longest `confusion.csv` that is read, in bytes: 256 classes have half of it.
 const MOST_TABLE: u64 = 1 << 20;
+
+/// The column with the names of the rows; the others are named by their class.
+const TRUE_CLASS: &str = "true_class";
 
 /// A confusion matrix.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Confusion {
     /// The names of the classes.
     pub classes: Vec<String>,
-    /// `counts[t][p]`: how many images of class t were taken for class p.
+    /// `counts[t][p]`: how many images of class t were predicted as class p.
     pub counts: Vec<Vec<u64>>,
 }
 
-/// Two classes, and how often the one was taken for the other.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Mixed {
-    pub(crate) label: usize,
-    pub(crate) prediction: usize,
-    pub(crate) count: u64,
+/// Two classes, and how often an image of the one was predicted as the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mixed {
+    /// The true class.
+    pub label: usize,
+    /// The predicted class.
+    pub prediction: usize,
+    /// How many images.
+    pub count: u64,
 }
 
 impl Confusion {
+    /// Its name in a run's folder.
+    pub const FILE: &'static str = "confusion.csv";
+
+    /// Counts pairs of true class and predicted class.
+    ///
+    /// # Panics
+    /// If there is no class of such a number.
+    pub fn count(classes: &[String], pairs: impl IntoIterator<Item = (usize, usize)>) -> Confusion {
+        let mut counts = vec![vec![0; classes.len()]; classes.len()];
+        for (label, prediction) in pairs {
+            counts[label][prediction] += 1;
+        }
+        Confusion { classes: classes.to_vec(), counts }
+    }
+
     /// Reads a run's `confusion.csv`, if it has one.
     ///
     /// # Errors
     /// Names the file, the record and the column that are wrong.
     pub fn read(folder: &Path) -> Result<Option<Confusion>, Error> {
-        let path = folder.join("confusion.csv");
-        match file::open(&path) {
-            Ok((_, length)) if length > MOST_TABLE => {
-                Err(Error::TooLarge { path, length, most: MOST_TABLE })
-            }
-            Ok((file, _)) => Confusion::parse(&path, file.take(MOST_TABLE)).map(Some),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::read(&path)(error)),
+        let path = folder.join(Self::FILE);
+        match path.try_exists() {
+            Ok(false) => Ok(None),
+            _ => Confusion::parse(&path, open(&path, Progress::Ended, MOST_TABLE)?).map(Some),
         }
     }
 
-    fn parse(path: &Path, from: impl Read) -> Result<Confusion, Error> {
-        let table = Table::new(path, from, true)?;
-        let label = table.need("true_class")?;
-        let columns: Vec<_> =
-            table.columns().into_iter().filter(|column| column.name != label.name).collect();
-        let rows = table.rows(|row| {
-            let counts = columns.iter().map(|column| match row.count(column)? {
+    fn parse(path: &Path, from: impl std::io::Read) -> Result<Confusion, Error> {
+        let mut table = Reader::new(path, from, Progress::Ended)?;
+        let label = table.column(TRUE_CLASS)?;
+        let columns: Vec<usize> = (0..table.header.len()).filter(|&i| i != label).collect();
+        let classes: Vec<_> = columns.iter().map(|&i| table.header[i].to_owned()).collect();
+        let (mut labels, mut counts) = (vec![], vec![]);
+        table.for_each(|row| {
+            let count = |&column: &usize| match row.count(column)? {
                 // More images than this are in no set, and sums stay far from the end of u64.
                 count if count <= u64::from(u32::MAX) => Ok(count),
                 _ => row.refuse(column, "a number of images"),
-            });
-            Ok((row.text(&label).to_owned(), counts.collect::<Result<Vec<_>, _>>()?))
+            };
+            labels.push(row.record[label].to_owned());
+            counts.push(columns.iter().map(count).collect::<Result<Vec<_>, _>>()?);
+            Ok(())
         })?;
-        let (labels, counts): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
-        let classes: Vec<_> = columns.into_iter().map(|column| column.name).collect();
         if labels != classes {
             return Err(Error::Confusion {
                 path: path.to_owned(),
@@ -70,33 +86,48 @@ impl Confusion {
         Ok(Confusion { classes, counts })
     }
 
+    /// Writes it into the run's folder: a row for each true class, a column for each predicted one.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<(), Error> {
+        let path = folder.join(Self::FILE);
+        let mut csv = csv::Writer::from_writer(vec![]);
+        let header = std::iter::once(TRUE_CLASS).chain(self.classes.iter().map(String::as_str));
+        csv.write_record(header).map_err(Error::csv(&path))?;
+        for record in self.classes.iter().zip(&self.counts) {
+            csv.serialize(record).map_err(Error::csv(&path))?;
+        }
+        write_whole(&path, &csv.into_inner().expect("a vector takes all"))
+    }
+
     /// How many images of a class there are.
-    pub(crate) fn images(&self, label: usize) -> u64 {
+    pub fn images(&self, label: usize) -> u64 {
         self.counts[label].iter().sum()
     }
 
     /// How many images there are in all.
-    pub(crate) fn total(&self) -> u64 {
+    pub fn total(&self) -> u64 {
         (0..self.classes.len()).map(|label| self.images(label)).sum()
     }
 
-    /// How many images were taken for a class.
-    pub(crate) fn predicted(&self, class: usize) -> u64 {
+    /// How many images were predicted as a class.
+    pub fn predicted(&self, class: usize) -> u64 {
         self.counts.iter().map(|row| row[class]).sum()
     }
 
-    /// The share of a class that was recognized, its recall; NaN for a class without images.
-    pub(crate) fn recall(&self, class: usize) -> f64 {
+    /// The share of a class that was predicted as such, its recall; NaN for a class without images.
+    pub fn recall(&self, class: usize) -> f64 {
         self.counts[class][class] as f64 / self.images(class) as f64
     }
 
-    /// The share of what was taken for a class that was of it, its precision; NaN if nothing was.
-    pub(crate) fn precision(&self, class: usize) -> f64 {
+    /// The share of what was predicted as a class that is of it, its precision; NaN if nothing was.
+    pub fn precision(&self, class: usize) -> f64 {
         self.counts[class][class] as f64 / self.predicted(class) as f64
     }
 
     /// The `n` most frequent mistakes, the most frequent first.
-    pub(crate) fn most_mixed(&self, n: usize) -> Vec<Mixed> {
+    pub fn most_mixed(&self, n: usize) -> Vec<Mixed> {
         let mut mixed = Vec::new();
         for (label, row) in self.counts.iter().enumerate() {
             for (prediction, &count) in row.iter().enumerate() {

@@ -7,25 +7,33 @@
 //! | `epochs.csv` | a line for iteration 0 and for the end of each epoch |
 //! | `model.safetensors` | the weights that were best on validation |
 //! | `last.safetensors` | the weights at the end |
-//! | `confusion.csv` | which classes are taken for which, on the test images |
+//! | `confusion.csv` | how many test images of each class were predicted as which |
+//! | `metrics.csv` | precision, recall and F1 of each class on the test images |
 //! | `summary.json` | the result |
-//! | `checkpoint.safetensors` | the state of the run, from which it can go on ([`crate::checkpoint`]) |
+//! | `checkpoint.safetensors` | the state of the run, from which it can go on |
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use chainrule_data::file;
 
-use crate::{Config, Error};
+use crate::lock::{LOCK, Lock};
+use crate::table::{Record, Table};
+use crate::{Epoch, Error, Iteration, Summary};
 
-/// The file by which a process holds a folder. The system lets go of it however the process ends.
-const LOCK: &str = ".lock";
+/// The settings of a run.
+pub const CONFIG: &str = "config.toml";
+
+/// The weights that were best on validation.
+pub const MODEL: &str = "model.safetensors";
+
+/// The weights at the end.
+pub const LAST: &str = "last.safetensors";
 
 /// A run's folder that nobody else writes to as long as this lives.
 ///
 /// ```
-/// use chainrule_train::{Error, RunFolder};
+/// use chainrule_runs::{Error, RunFolder};
 ///
 /// # let parent = tempfile::tempdir()?;
 /// let first = RunFolder::next_free(parent.path())?;
@@ -87,33 +95,37 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// The settings of a run that was killed before its first checkpoint, which is written before
-    /// the first step; what it had written beside them is cleared away.
-    ///
-    /// # Errors
-    /// If this is no such run.
-    pub fn restart(&self) -> Result<Config, Error> {
+    /// Whether this is a run that was killed before its first checkpoint, which is written before
+    /// the first step: there are settings, no step and no result.
+    pub fn is_unbegun(&self) -> bool {
         let path = |name: &str| self.path.join(name);
-        let config = path("config.toml");
         // Two lines of the table are enough to know that a step was taken.
-        let begun = match file::open(&path("iterations.csv")) {
+        let begun = match file::open(&Table::<Iteration>::path(&self.path)) {
             Ok((table, _)) => BufReader::new(table).split(b'\n').take(2).count() > 1,
             Err(error) => error.kind() != ErrorKind::NotFound,
         };
-        let ended = path("summary.json").exists() || path("last.safetensors").exists();
-        if !config.exists() || ended || begun {
+        let ended = path(Summary::FILE).exists() || path(LAST).exists();
+        path(CONFIG).exists() && !ended && !begun
+    }
+
+    /// Removes the tables and weights of a run that has not begun, so that it can begin anew.
+    ///
+    /// # Errors
+    /// If it has begun, or a file cannot be removed.
+    pub fn clear_unbegun(&self) -> Result<(), Error> {
+        if !self.is_unbegun() {
             return Err(Error::NoRun(self.path.clone()));
         }
-        let config = Config::from_file(&config)?;
-        for name in ["iterations.csv", "epochs.csv", "model.safetensors"] {
-            match std::fs::remove_file(path(name)) {
+        for name in [Iteration::FILE, Epoch::FILE, MODEL] {
+            let path = self.path.join(name);
+            match std::fs::remove_file(&path) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
-                    return Err(Error::file("clear away", path(name))(error));
+                    return Err(Error::file("clear away", path)(error));
                 }
                 _ => {}
             }
         }
-        Ok(config)
+        Ok(())
     }
 
     /// Where it is.
@@ -131,67 +143,6 @@ impl RunFolder {
         }
         Ok(())
     }
-}
-
-/// A locked file, which says who holds it.
-#[derive(Debug)]
-struct Lock {
-    path: PathBuf,
-    _file: File,
-}
-
-impl Lock {
-    fn take(folder: &Path) -> Result<Lock, Error> {
-        let path = folder.join(LOCK);
-        loop {
-            if path.symlink_metadata().is_ok_and(|found| !found.is_file()) {
-                return Err(Error::FolderTaken(folder.to_owned()));
-            }
-            let mut options = OpenOptions::new();
-            let options = options.read(true).write(true).create(true).truncate(false);
-            let mut file = options.open(&path).map_err(Error::file("create", &path))?;
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => {
-                    let mut holder = String::new();
-                    let read = file.take(200).read_to_string(&mut holder);
-                    let unknown = read.is_err() || holder.is_empty();
-                    let holder = if unknown { "another process".into() } else { holder };
-                    return Err(Error::FolderHeld { folder: folder.to_owned(), holder });
-                }
-                Err(TryLockError::Error(error)) => return Err(Error::file("lock", &path)(error)),
-            }
-            // Whoever held it before may have removed it between our opening and our locking.
-            if is_same(&file, &path) {
-                let holder = format!("process {}", std::process::id());
-                let write = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes()));
-                write.map_err(Error::file("write", &path))?;
-                return Ok(Lock { path, _file: file });
-            }
-        }
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // A lock file that stays behind locks nothing.
-        if cfg!(unix) {
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-#[cfg(unix)]
-fn is_same(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let numbers = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
-    let (opened, named) = (file.metadata().map(numbers), path.symlink_metadata().map(numbers));
-    opened.is_ok() && opened.ok() == named.ok()
-}
-
-#[cfg(not(unix))]
-fn is_same(_: &File, _: &Path) -> bool {
-    true // elsewhere the file is never removed
 }
 
 /// Whether a folder holds anything, the traces of a process that wrote nothing left aside.
@@ -212,7 +163,7 @@ pub fn is_occupied(path: &Path) -> std::io::Result<bool> {
 ///
 /// # Errors
 /// If it cannot be written; what was there before stays.
-pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<(), Error> {
+pub fn write_whole(path: &Path, content: &[u8]) -> Result<(), Error> {
     file::write_whole(path, content).map_err(Error::file("write", path))
 }
 
@@ -220,7 +171,7 @@ pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<(), Error> {
 ///
 /// # Errors
 /// If it cannot be renamed; what was there before stays.
-pub(crate) fn replace(from: &Path, to: &Path) -> Result<(), Error> {
+pub fn replace(from: &Path, to: &Path) -> Result<(), Error> {
     std::fs::rename(from, to).map_err(Error::file("write", to))?;
     file::sync_names(to);
     Ok(())

@@ -1,0 +1,127 @@
+//! The result of a run: `summary.json`.
+
+use std::path::Path;
+
+use chainrule_data::file;
+use serde::{Deserialize, Serialize};
+
+use crate::folder::write_whole;
+use crate::{Error, shorten};
+
+/// Longest `summary.json` that is read, in bytes.
+const MOST_TEXT: u64 = 1 << 18;
+
+/// The result of a run. Accuracies, precision, recall and F1 are from 0 to 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Of the weights that were best on validation, from 0 to 1.
+    pub test_accuracy: f64,
+    /// Whether that is with the mirror image of each image beside it.
+    #[serde(default)]
+    pub test_flips: bool,
+    /// If so, the accuracy on the images alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_accuracy_plain: Option<f64>,
+    /// Mean cross-entropy of the same weights over the test images.
+    pub test_loss: f64,
+    /// Of the same weights.
+    pub validation_accuracy: f64,
+    /// Of the same weights.
+    pub train_accuracy: f64,
+    /// The epoch after which these weights were found; 0 is before the first step.
+    pub best_epoch: u32,
+    /// Steps taken.
+    pub iterations: u64,
+    /// Epochs begun.
+    pub epochs: u32,
+    /// The whole run, evaluation included.
+    pub seconds: f64,
+    /// Of the training steps alone.
+    pub images_per_second: f64,
+    /// Widths of the hidden layers.
+    pub hidden_dim: Vec<usize>,
+    /// The seed.
+    pub seed: u64,
+    /// Threads used.
+    pub threads: usize,
+    /// Kernels used.
+    pub kernel: String,
+    /// "CIFAR-10", "sample", or the name of the set.
+    pub data: String,
+    /// Mean of the classes' precision on the test images ([`crate::Metrics`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub macro_precision: Option<f64>,
+    /// Mean of the classes' recall.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub macro_recall: Option<f64>,
+    /// Mean of the classes' F1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub macro_f1: Option<f64>,
+    /// Mean of the recall of the classes that have test images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balanced_accuracy: Option<f64>,
+    /// Share of the test images whose class is among the five most probable; of sets of more than
+    /// ten classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_5_accuracy: Option<f64>,
+}
+
+impl Summary {
+    /// Its name in a run's folder.
+    pub const FILE: &'static str = "summary.json";
+
+    /// Reads the summary of the run in `folder`; one that has not ended has none.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is not the summary of a run.
+    pub fn read(folder: &Path) -> Result<Option<Summary>, Error> {
+        let path = folder.join(Self::FILE);
+        let Some(text) = read_optional(&path)? else { return Ok(None) };
+        let reason = |error| format!("not the summary of a run: {error}");
+        let read = serde_json::from_str(&text);
+        read.map(Some).map_err(|error| Error::Summary { path, reason: reason(error) })
+    }
+
+    /// Writes it into the run's folder.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<(), Error> {
+        let mut json = serde_json::to_vec_pretty(self).expect("a summary is an object");
+        json.push(b'\n');
+        write_whole(&folder.join(Self::FILE), &json)
+    }
+}
+
+/// Reads a text file that may be absent.
+pub(crate) fn read_optional(path: &Path) -> Result<Option<String>, Error> {
+    match file::read_text(path, MOST_TEXT) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::read(path)(error)),
+    }
+}
+
+/// The figures of a `summary.json`, whatever there are.
+pub(crate) type Figures = serde_json::Map<String, serde_json::Value>;
+
+pub(crate) fn figures(path: &Path, text: &str) -> Result<Figures, Error> {
+    serde_json::from_str(text).map_err(|error| Error::Summary {
+        path: path.to_owned(),
+        reason: format!("not a JSON file: {error}"),
+    })
+}
+
+pub(crate) fn test_accuracy(path: &Path, figures: &Figures) -> Result<Option<f64>, Error> {
+    match figures.get("test_accuracy") {
+        None | Some(serde_json::Value::Null) => Ok(None),
+        Some(value) => match value.as_f64() {
+            Some(accuracy) if (0.0..=1.0).contains(&accuracy) => Ok(Some(accuracy)),
+            _ => {
+                let shown = shorten(&value.to_string());
+                let reason = format!("`test_accuracy` is {shown}, not a fraction from 0 to 1");
+                Err(Error::Summary { path: path.to_owned(), reason })
+            }
+        },
+    }
+}

@@ -1,0 +1,44 @@
+//! The images of a run, and where they came from.
+
+use chainrule_data::{Dataset, sample};
+use sha2::{Digest, Sha256};
+
+use crate::{Config, tensors};
+
+/// The images of a run, and where they came from.
+pub struct Data {
+    /// The images.
+    pub dataset: Dataset,
+    /// Where they came from, for the run's files: "CIFAR-10", "sample", or the name of the set.
+    pub source: String,
+}
+
+impl Data {
+    /// The images that are part of the program.
+    pub fn sample() -> Data {
+        Data { dataset: sample::read(), source: "sample".into() }
+    }
+
+    /// How many images validate where `asked` were asked for: so many, but of a set of which the
+    /// usual number would be more than half, a tenth.
+    pub fn validation(&self, asked: usize) -> usize {
+        let n = self.dataset.train.len();
+        let is_usual = asked == Config::default().validation;
+        if is_usual && asked > n / 2 { (n / 10).max(1) } else { asked }
+    }
+
+    /// SHA-256 over labels and pixels of all training, then all test images, in hexadecimal.
+    pub fn sha256(&self) -> String {
+        let mut hash = Sha256::new();
+        for images in [&self.dataset.train, &self.dataset.test] {
+            hash.update(images.labels());
+            hash.update(images.pixels());
+        }
+        tensors::hexadecimal(hash)
+    }
+
+    /// Whether these are the images that are part of the program.
+    pub fn is_sample(&self) -> bool {
+        self.source == "sample"
+    }
+}

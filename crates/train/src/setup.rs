@@ -1,0 +1,148 @@
+//! A run before its first step: settings settled, network, engine and images made ready.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use chainrule_nn::{Engine, SoftmaxClassifier};
+use chainrule_runs::Provenance;
+use chainrule_runs::folder::{CONFIG, write_whole};
+use serde::Serialize;
+
+use crate::config::ConfigError;
+use crate::{Config, Data, Error, ModelFile, Prepared, machine};
+
+/// Settles what depends on the data and the machine: the size of the sample's validation part,
+/// the number of threads, and the widths of the weights to start from.
+pub(crate) fn settle(
+    config: &Config,
+    data: &Data,
+    start: Option<&ModelFile>,
+) -> Result<Config, ConfigError> {
+    let mut config = config.clone();
+    config.validation = data.validation(config.validation);
+    if data.is_sample() {
+        config.data = crate::config::DataChoice::Sample;
+    }
+    config.threads = machine::threads(config.threads);
+    if let Some(start) = start {
+        let widths = start.classifier.widths();
+        let hidden = widths[1..widths.len() - 1].to_vec();
+        if ![&hidden, &Config::default().hidden_dim].contains(&&config.hidden_dim) {
+            return Err(ConfigError::new(format!(
+                "hidden_dim is {:?}, and the weights to start from have {hidden:?}: leave it out",
+                config.hidden_dim
+            )));
+        }
+        config.hidden_dim = hidden;
+        let contrast = start.normalization.contrast().copied();
+        if config.contrast.is_some() && config.contrast != contrast {
+            return Err(ConfigError::new(
+                "contrast is not that of the weights to start from, which know their own: leave it \
+                 out",
+            ));
+        }
+        config.contrast = contrast;
+    }
+    config.check()?;
+    let (images, inputs) = (data.dataset.train.len(), data.dataset.train.dim());
+    config.check_with_data(images, inputs, data.dataset.train.classes())?;
+    Ok(config)
+}
+
+/// The settings as they will be used, and the weights to start from, if the run starts from any.
+///
+/// # Errors
+/// A setting that cannot work, alone or with these images.
+pub(crate) fn settled(config: &Config, data: &Data) -> Result<(Config, Option<ModelFile>), Error> {
+    config.check()?;
+    let start = config.init_from.as_deref().map(ModelFile::load).transpose()?;
+    let config = settle(config, data, start.as_ref())?;
+    let images = &data.dataset.train;
+    if let (Some(start), Some(path)) = (&start, &config.init_from) {
+        start.check_images(path, images)?;
+    }
+    config.augmentation().check(images)?;
+    Ok((config, start))
+}
+
+/// A network before its first step, and the images that it is to learn.
+pub(crate) struct Ready<'a> {
+    /// The settings, as they will be used.
+    pub config: Config,
+    pub model: SoftmaxClassifier,
+    pub engine: Engine,
+    pub prepared: Prepared<'a>,
+}
+
+/// Makes the network and the images ready that `config` describes, and tells `progress` what is
+/// done to them.
+pub(crate) fn ready<'a>(
+    config: &Config,
+    data: &'a Data,
+    progress: impl FnMut(&str),
+) -> Result<Ready<'a>, Error> {
+    let (config, start) = settled(config, data)?;
+    let images = &data.dataset.train;
+    let (model, normalization) = match start {
+        Some(ModelFile { classifier, normalization, .. }) => (classifier, Some(normalization)),
+        None => (config.classifier(images.dim(), images.classes())?, None),
+    };
+    let kernel = chainrule_tensor::Isa::from_environment()?;
+    let engine = engine(&config, &model, kernel)?;
+    let mut prepared = Prepared::new(&config, &data.dataset, normalization)?;
+    prepared.whiten(&config, kernel, progress)?;
+    Ok(Ready { config, model, engine, prepared })
+}
+
+/// The engine that trains `model` as `config` says.
+pub(crate) fn engine(
+    config: &Config,
+    model: &SoftmaxClassifier,
+    kernel: chainrule_tensor::Isa,
+) -> Result<Engine, Error> {
+    let mut engine = Engine::with_isa(model, config.batch_size, config.threads, kernel)?;
+    engine.set_regularization(config.regularization());
+    engine.set_average(config.average);
+    engine.set_clip_norm(config.clip_norm);
+    engine.set_watch(config.watch);
+    Ok(engine)
+}
+
+/// Writes `config.toml`, and returns its text.
+///
+/// # Errors
+/// If it cannot be written.
+pub(crate) fn record(
+    out: &Path,
+    config: &Config,
+    provenance: &Provenance,
+) -> Result<String, Error> {
+    let recorded = toml::to_string(&Recorded { config, provenance })
+        .map_err(|error| ConfigError::new(format!("config.toml cannot hold a setting: {error}")))?;
+    write_whole(&out.join(CONFIG), recorded.as_bytes())?;
+    Ok(recorded)
+}
+
+/// `config.toml`: the settings, and where they came to what.
+#[derive(Serialize)]
+struct Recorded<'a> {
+    #[serde(flatten)]
+    config: &'a Config,
+    provenance: &'a Provenance,
+}
+
+/// Where a run on these images comes from that begins now.
+pub(crate) fn provenance(data: &Data, kernel: chainrule_tensor::Isa) -> Provenance {
+    Provenance {
+        chainrule: env!("CARGO_PKG_VERSION").into(),
+        commit: env!("CHAINRULE_COMMIT").into(),
+        started: machine::time(SystemTime::now()),
+        processor: machine::processor(),
+        cores: machine::cores(),
+        kernel: kernel.to_string(),
+        data: data.source.clone(),
+        data_sha256: data.sha256(),
+        train_images: Some(data.dataset.train.len()),
+        test_images: Some(data.dataset.test.len()),
+    }
+}
