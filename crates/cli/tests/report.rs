@@ -49,7 +49,7 @@ fn a_finished_runs_page_tells_what_the_run_and_eval_measured() {
     let rows = counted.lines().skip(1).map(|line| line.split(',').skip(1));
     let counted: Vec<&str> = rows.flatten().collect();
     let cells = page
-        .split("taken for ")
+        .split("predicted as ")
         .skip(1)
         .filter_map(|cell| cell.split_once("\">").and_then(|(_, rest)| rest.split_once("<small>")));
     let shown: Vec<&str> = cells.map(|(count, _)| count).collect();
@@ -107,7 +107,7 @@ fn without_the_runs_images_the_page_says_so_and_shows_the_rest() {
     assert!(other.contains("the images at hand are not those of the run in"));
     for page in [gone, other] {
         // The matrix of confusion.csv, the curves and the weights are there all the same.
-        for part in ["200 test images", "taken for truck", "id=\"loss\"", "unit 8"] {
+        for part in ["200 test images", "predicted as truck", "id=\"loss\"", "unit 8"] {
             assert!(page.contains(part), "{part}");
         }
         assert!(!page.contains("id=\"calibration\""));

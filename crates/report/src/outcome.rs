@@ -73,14 +73,14 @@ mod tests {
         let mut runs = [run("all", Some(0.6)), run("less", Some(0.45)), run("more", Some(0.75))];
         runs[2].settings.insert("test_flips".into(), "true".into());
         let bars = outcomes(&runs).unwrap();
-        let told = bars.groups[0].bars.iter();
-        let told: Vec<_> = told.map(|b| (b.name.as_str(), b.label.as_str(), b.length)).collect();
+        let shown = bars.groups[0].bars.iter();
+        let shown: Vec<_> = shown.map(|b| (b.name.as_str(), b.label.as_str(), b.length)).collect();
         let expected = [
             ("more", "75.00 % with flips, +15.00", 1.0),
             ("all", "60.00 %", 0.6 / 0.75),
             ("less", "45.00 %, -15.00", 0.45 / 0.75),
         ];
-        assert_eq!(told, expected);
+        assert_eq!(shown, expected);
     }
 
     #[test]

@@ -97,3 +97,60 @@ pub(crate) fn save(svg: &str, path: &Path) -> Result<(), Error> {
     };
     file::write_whole(path, &bytes).map_err(Error::write(path))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Width, height and the pixels of a PNG.
+    fn decode(bytes: &[u8]) -> (usize, usize, Vec<[u8; 3]>) {
+        let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+        let mut rgb = vec![0; reader.output_buffer_size().unwrap()];
+        let info = reader.next_frame(&mut rgb).unwrap();
+        let pixels = rgb.chunks_exact(3).map(|p| [p[0], p[1], p[2]]).collect();
+        (info.width as usize, info.height as usize, pixels)
+    }
+
+    fn drawn(content: &str) -> (usize, usize, Vec<[u8; 3]>) {
+        let svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"40\" height=\"20\">{content}</svg>"
+        );
+        decode(&svg_to_png(&svg).unwrap())
+    }
+
+    #[test]
+    fn a_shape_fills_the_pixels_that_the_svg_says_on_white_paper() {
+        let (width, height, pixels) =
+            drawn("<rect x=\"2\" y=\"3\" width=\"4\" height=\"5\" fill=\"#D55E00\"/>");
+        assert_eq!((width, height), (80, 40));
+        for (i, pixel) in pixels.iter().enumerate() {
+            let inside = (4..12).contains(&(i % 80)) && (6..16).contains(&(i / 80));
+            assert_eq!(*pixel, if inside { [0xD5, 0x5E, 0] } else { [255; 3] }, "pixel {i}");
+        }
+    }
+
+    #[test]
+    fn letters_are_drawn_without_a_font_of_the_system_and_the_colors_are_those_for_light_paper() {
+        let dark =
+            "<style>@media (prefers-color-scheme:dark){[fill=\"#000000\"]{fill:#FFFFFF}}</style>";
+        for family in ["DejaVu Sans", "nowhere, sans-serif", "ui-monospace, monospace"] {
+            let text = format!(
+                "{dark}<text x=\"2\" y=\"16\" font-size=\"16\" font-family=\"{family}\" \
+                 fill=\"#000000\">Hi</text>"
+            );
+            let (.., pixels) = drawn(&text);
+            let black = pixels.iter().filter(|pixel| pixel[0] < 64).count();
+            assert!((50..600).contains(&black), "{family}: {black} black pixels");
+        }
+    }
+
+    #[test]
+    fn what_is_no_svg_or_too_large_is_refused() {
+        assert!(svg_to_png("<html>").is_err());
+        let error = svg_to_png(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"90000\" height=\"9000\"/>",
+        );
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("180000 x 18000 pixels"), "{error}");
+    }
+}

@@ -105,7 +105,7 @@ impl<'a> Predictions<'a> {
     }
 
     /// The `n` right predictions of least confidence, that first.
-    pub(crate) fn least_certain_hits(&self, n: usize) -> Vec<Prediction<'a>> {
+    pub(crate) fn least_confident_hits(&self, n: usize) -> Vec<Prediction<'a>> {
         let mut right: Vec<_> = self.iter().filter(Prediction::is_right).collect();
         right.sort_by(|a, b| a.confidence.total_cmp(&b.confidence));
         right.truncate(n);
@@ -131,12 +131,12 @@ mod tests {
     fn a_mistake_is_no_hit_and_the_extremes_come_first() {
         let images = images();
         let all = Predictions::new(&images, vec![0, 1, 2, 3], PROBABILITIES.to_vec());
-        let told = |predictions: Vec<Prediction<'_>>| {
-            let told = predictions.iter().map(|p| (p.image, p.class, p.confidence));
-            told.collect::<Vec<_>>()
+        let summary = |predictions: Vec<Prediction<'_>>| {
+            let summary = predictions.iter().map(|p| (p.image, p.class, p.confidence));
+            summary.collect::<Vec<_>>()
         };
-        assert_eq!(told(all.most_confident_mistakes(9)), [(2, 1, 0.875), (3, 0, 0.625)]);
-        assert_eq!(told(all.least_certain_hits(1)), [(1, 1, 0.625)]);
+        assert_eq!(summary(all.most_confident_mistakes(9)), [(2, 1, 0.875), (3, 0, 0.625)]);
+        assert_eq!(summary(all.least_confident_hits(1)), [(1, 1, 0.625)]);
         assert_eq!(all.accuracy(), 0.5);
         let confusion = all.confusion(&["a".into(), "b".into()]);
         assert_eq!(confusion.counts, [[1, 1], [1, 1]]);
@@ -146,7 +146,7 @@ mod tests {
     fn a_row_means_the_image_of_its_number_and_not_of_its_place() {
         let images = images();
         let two = Predictions::new(&images, vec![3, 0], PROBABILITIES[..4].to_vec());
-        let told: Vec<_> = two.iter().map(|p| (p.pixels[0], p.label, p.class)).collect();
-        assert_eq!(told, [(40, 1, 0), (10, 0, 1)]);
+        let summary: Vec<_> = two.iter().map(|p| (p.pixels[0], p.label, p.class)).collect();
+        assert_eq!(summary, [(40, 1, 0), (10, 0, 1)]);
     }
 }

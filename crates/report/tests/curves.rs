@@ -71,14 +71,14 @@ fn a_finished_run_gets_both_pictures_with_its_result_and_settings_in_the_title()
 
 #[test]
 fn the_title_tells_only_what_the_run_has_made_use_of() {
-    let told = |config: &str| {
+    let svg_with = |config: &str| {
         let folder = folder(TWO_EPOCHS, THREE_STEPS);
         fs::write(folder.path().join("config.toml"), config).unwrap();
         svg_of(&folder)
     };
     let all = "learning_rate = 0.01\nlr_decay = 0.7\nmomentum = 0.9\n";
-    assert!(told(all).contains("learning rate 0.01, decay 0.7, momentum 0.9"));
-    let others = told(&format!("{all}schedule = \"cosine\"\noptimizer = \"adam\"\n"));
+    assert!(svg_with(all).contains("learning rate 0.01, decay 0.7, momentum 0.9"));
+    let others = svg_with(&format!("{all}schedule = \"cosine\"\noptimizer = \"adam\"\n"));
     assert!(others.contains("learning rate 0.01, schedule cosine, optimizer adam"));
 }
 

@@ -119,8 +119,10 @@ impl Axis {
 fn texts(values: &[f64]) -> Vec<String> {
     let sizes = values.iter().map(|value| value.abs()).filter(|size| *size > 0.0);
     let (least, greatest) = extent(&sizes.collect::<Vec<_>>());
-    let factors = least < 0.1 * greatest;
-    if greatest >= 1e7 || greatest < 1e-3 || (factors && least < 1e-3) {
+    let plain = |size: f64| (1e-3..1e7).contains(&size);
+    // Numbers that are factors apart, such as 0.001 and 100, have no decimals in common.
+    let factors = least < 0.1 * greatest && values.iter().all(|value| *value > 0.0);
+    if !factors && !plain(greatest) {
         return values.iter().map(|value| scientific(*value)).collect();
     }
     let decimals = |value: f64| {
@@ -129,7 +131,9 @@ fn texts(values: &[f64]) -> Vec<String> {
     };
     let most = values.iter().map(|value| decimals(*value)).max().unwrap_or(0);
     let write = |&value: &f64| {
-        // Factors apart, 0.001 and 100 have no decimals in common.
+        if factors && !plain(value) {
+            return scientific(value);
+        }
         let text = format!("{value:.*}", if factors { decimals(value) } else { most });
         match text.split_once('.') {
             None if greatest >= 1e4 => grouped(&text),
@@ -174,7 +178,8 @@ mod tests {
         assert_eq!(texts(&[2000.0, 9000.0]), ["2000", "9000"]);
         assert_eq!(texts(&[-1_234_567.0, 0.0, 12_000.0]), ["-1,234,567", "0", "12,000"]);
         assert_eq!(texts(&[0.0, 5e8, 1.5e9]), ["0", "5e8", "1.5e9"]);
-        assert_eq!(texts(&[1e-5, 1e-4, 1e-3]), ["1e-5", "1e-4", "1e-3"]);
+        assert_eq!(texts(&[1e-5, 1e-4, 1e-3]), ["1e-5", "1e-4", "0.001"]);
+        assert_eq!(texts(&[0.0, 0.0005, 0.001]), ["0.0000", "0.0005", "0.0010"]);
         assert_eq!(texts(&[0.01, 0.1, 1.0, 10.0]), ["0.01", "0.1", "1", "10"]);
         assert_eq!(texts(&[]), Vec::<String>::new());
     }

@@ -9,7 +9,7 @@ use super::axis::{Axis, Tick};
 use super::letters::{cut, width, wrap};
 use super::series::{finite_segments, kept};
 use super::svg::{Anchor, Rect, Svg, Text, short};
-use super::theme::{AXIS, Dash, GRID, Look, QUIET, TEXT};
+use super::theme::{AXIS, Dash, GRID, Look, PAPER, QUIET, TEXT};
 
 /// One chart.
 #[derive(Clone, Debug)]
@@ -86,22 +86,32 @@ impl Panel {
         let right = place.left + place.width - 3.0 * EDGE;
         let room = right - left;
 
-        let wanted = (1..=7).rev().find(|&wanted| {
-            let ticks = self.x.ticks(wanted);
+        let fits = |ticks: &[Tick]| {
             let closest = ticks.windows(2).map(|pair| {
                 room * (self.x.fraction(pair[1].value) - self.x.fraction(pair[0].value))
             });
-            closest.fold(f64::INFINITY, f64::min) >= widest(&ticks) + APART
-        });
-        let mut x_ticks = self.x.ticks(wanted.unwrap_or(1));
-        let mut slanted = None;
-        if !self.x.labels.is_empty() && wanted.is_none() {
-            let down = SLANT.to_radians().sin();
-            for tick in &mut x_ticks {
-                tick.text = cut(&tick.text, MOST_SLANTED / down, |text| width(text, TICK_SIZE));
+            closest.fold(f64::INFINITY, f64::min) >= widest(ticks) + APART
+        };
+        let chosen = (1..=7).rev().map(|wanted| self.x.ticks(wanted)).find(|ticks| fits(ticks));
+        let (x_ticks, slanted) = match chosen {
+            Some(ticks) => (ticks, None),
+            // Each word must be there, of numbers some will do.
+            None if self.x.labels.is_empty() => {
+                let ticks = self.x.ticks(1);
+                let every = |stride| ticks.iter().step_by(stride).cloned().collect::<Vec<_>>();
+                let stride = (2..ticks.len()).find(|&stride| fits(&every(stride)));
+                (every(stride.unwrap_or(ticks.len().max(1))), None)
             }
-            slanted = Some(widest(&x_ticks) * down + TICK_SIZE);
-        }
+            None => {
+                let down = SLANT.to_radians().sin();
+                let mut ticks = self.x.ticks(1);
+                for tick in &mut ticks {
+                    tick.text = cut(&tick.text, MOST_SLANTED / down, |text| width(text, TICK_SIZE));
+                }
+                let depth = widest(&ticks) * down + TICK_SIZE;
+                (ticks, Some(depth))
+            }
+        };
         let x_name = wrap(&self.x.name, place.width - 2.0 * EDGE, |text| width(text, NAME_SIZE));
         let below = TICK_GAP
             + slanted.unwrap_or(TICK_SIZE)
@@ -136,10 +146,18 @@ impl Layout<'_> {
             svg.raw("</g>\n");
         }
         if let Some(note) = &self.panel.note {
-            let text = Text::new(NAME_SIZE, TEXT).anchor(Anchor::Middle).rim();
+            let text = Text::new(NAME_SIZE, TEXT).anchor(Anchor::Middle);
             let lines = wrap(note, plot.width - 2.0 * EDGE, |text| width(text, NAME_SIZE));
+            let widest = lines.iter().map(|line| width(line, NAME_SIZE)).fold(0.0, f64::max);
+            let paper = Rect {
+                left: plot.left + (plot.width - widest) / 2.0 - EDGE,
+                top: plot.top + 6.0,
+                width: widest + 2.0 * EDGE,
+                height: LINE_HEIGHT * lines.len() as f64 + EDGE,
+            };
+            svg.rect(paper, PAPER);
             for (i, line) in lines.iter().enumerate() {
-                let y = plot.top + 10.0 + text.ascent() + LINE_HEIGHT * i as f64;
+                let y = paper.top + EDGE / 2.0 + 1.0 + text.ascent() + LINE_HEIGHT * i as f64;
                 svg.text(line, (plot.left + plot.width / 2.0, y), text);
             }
         }
@@ -228,4 +246,67 @@ impl Layout<'_> {
 /// screen's.
 pub(crate) fn half_pixels(points: &[(f64, f64)]) -> Vec<(i32, i32)> {
     points.iter().map(|&(x, y)| ((2.0 * x).round() as i32, (2.0 * y).round() as i32)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLACE: Rect = Rect { left: 0.0, top: 0.0, width: 366.0, height: 400.0 };
+
+    #[test]
+    fn no_two_numbers_along_an_axis_touch() {
+        let ends = [(0.0, 1.0), (0.0, 70_400.0), (0.0, 7e6), (-1e-9, 1e-9), (0.98, 0.981)];
+        let linear = ends.map(|(from, to)| Axis::linear("x", from, to));
+        let logarithmic = ends.map(|(_, to)| Axis::logarithmic("x", to / 1e4, to));
+        let words = ["a", "relu", "leaky_relu_with_a_long_name"]
+            .map(|word| Axis::words("x", (0..6).map(|i| format!("{word}{i}")).collect()));
+        for axis in linear.into_iter().chain(logarithmic).chain(words) {
+            for width_of_place in [240.0, 366.0, 1120.0] {
+                let y = match axis.labels.is_empty() {
+                    true => axis.clone(),
+                    false => Axis::linear("y", 0.0, 1.0),
+                };
+                let panel = Panel::new(axis.clone(), y);
+                let layout = panel.lay_out(Rect { width: width_of_place, ..PLACE });
+                let ticks = &layout.x_ticks;
+                assert!(!ticks.is_empty(), "{axis:?}");
+                for pair in ticks.windows(2) {
+                    let apart = layout.x(pair[1].value) - layout.x(pair[0].value);
+                    let halves: f64 =
+                        pair.iter().map(|tick| width(&tick.text, TICK_SIZE) / 2.0).sum();
+                    // Slanted, they are lines of text below each other.
+                    let needed = match layout.slanted {
+                        Some(_) => TICK_SIZE / SLANT.to_radians().sin(),
+                        None => halves,
+                    };
+                    assert!(apart > needed, "{axis:?} at {width_of_place}: {apart} {needed}");
+                }
+                let widest = layout.y_ticks.iter().map(|tick| width(&tick.text, TICK_SIZE));
+                let widest = widest.fold(0.0, f64::max);
+                let name = EDGE + NAME_SIZE;
+                assert!(layout.plot.left - TICK_GAP - widest >= name, "the name lies over numbers");
+            }
+        }
+    }
+
+    #[test]
+    fn a_point_stands_where_its_axes_say() {
+        let mut panel =
+            Panel::new(Axis::linear("x", 0.0, 10.0), Axis::logarithmic("y", 1.0, 100.0));
+        let look = Look::nth(0);
+        panel
+            .lines
+            .push(Line { points: vec![(0.0, 1.0), (5.0, 10.0), (10.0, 100.0), (1.0, -1.0)], look });
+        let layout = panel.lay_out(PLACE);
+        let places = layout.places(&panel.lines[0]);
+        let Rect { left, top, width, height } = layout.plot;
+        let expected =
+            [(left, top + height), (left + width / 2.0, top + height / 2.0), (left + width, top)];
+        for (place, expected) in places.iter().zip(expected) {
+            assert!((place.0 - expected.0).abs() < 1e-9 && (place.1 - expected.1).abs() < 1e-9);
+        }
+        assert!(places[3].1.is_nan(), "a logarithm of a negative number");
+        assert!(left + width <= PLACE.width && top + height <= PLACE.height);
+    }
 }

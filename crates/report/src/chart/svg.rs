@@ -42,13 +42,11 @@ pub(crate) struct Text {
     pub(crate) bold: bool,
     /// Clockwise, in degrees, around its place.
     pub(crate) turn: f64,
-    /// With a rim in the color of the paper, for text that stands over lines.
-    pub(crate) rim: bool,
 }
 
 impl Text {
     pub(crate) fn new(size: f64, ink: Ink) -> Text {
-        Text { size, ink, anchor: Anchor::Start, bold: false, turn: 0.0, rim: false }
+        Text { size, ink, anchor: Anchor::Start, bold: false, turn: 0.0 }
     }
 
     pub(crate) fn bold(self) -> Text {
@@ -61,10 +59,6 @@ impl Text {
 
     pub(crate) fn turn(self, turn: f64) -> Text {
         Text { turn, ..self }
-    }
-
-    pub(crate) fn rim(self) -> Text {
-        Text { rim: true, ..self }
     }
 
     /// How far below the middle of its small letters a line of text has its baseline.
@@ -218,13 +212,6 @@ impl Svg {
         }
         if text.turn != 0.0 {
             let _ = write!(self.body, " transform=\"rotate({} {x} {y})\"", short(text.turn));
-        }
-        if text.rim {
-            let _ = write!(
-                self.body,
-                " stroke=\"{}\" stroke-width=\"4\" stroke-linejoin=\"round\" paint-order=\"stroke\"",
-                PAPER.hex()
-            );
         }
         let _ = writeln!(self.body, ">{}</text>", escape(line));
     }

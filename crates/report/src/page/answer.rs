@@ -52,24 +52,24 @@ fn lead(network: &str, settings: &str) -> String {
     if settings.is_empty() { network.to_owned() } else { format!("{network}, {settings}") }
 }
 
-/// What is known of a run that goes on, or was stopped.
+/// What is known of a run that is running, or was stopped.
 fn unfinished(run: &Run) -> String {
     let best = run.best_epoch().filter(|epoch| epoch.epoch > 0);
     let done = match (run.epochs.last(), run.setting("epochs")) {
-        (None, _) => "no epoch is over yet".to_owned(),
-        (Some(last), None) => format!("{} epochs are over", last.epoch),
-        (Some(last), Some(all)) => format!("{} of {} epochs are over", last.epoch, escape(all)),
+        (None, _) => "no epoch has finished yet".to_owned(),
+        (Some(last), None) => format!("{} epochs finished", last.epoch),
+        (Some(last), Some(all)) => format!("{} of {} epochs finished", last.epoch, escape(all)),
     };
     match best {
         Some(best) => format!(
             "<h1><b>{}</b> of the validation images right so far</h1>\n\
-             <p class=\"warning\">This run has not ended: {done}. It goes on still, or was \
+             <p class=\"warning\">This run has not ended: {done}. It is still running, or was \
              stopped.</p>\n",
             percent(best.validation_accuracy, 2)
         ),
         None => format!(
             "<h1>A run without a result</h1>\n<p class=\"warning\">This run has not ended: {done}. \
-             It goes on still, or was stopped.</p>\n"
+             It is still running, or was stopped.</p>\n"
         ),
     }
 }
@@ -98,7 +98,11 @@ fn facts(report: &Report<'_>) -> Vec<(String, String, String)> {
         );
     }
     if let Some(plain) = float(run, "test_accuracy_plain") {
-        add("Without flips", percent(plain, 2), "no mirror image beside the image".into());
+        add(
+            "Without flips",
+            percent(plain, 2),
+            "each image alone, without its mirror image".into(),
+        );
     }
     let best = run.best_epoch();
     if let (Some(best), true) = (best, run.test_accuracy.is_some()) {

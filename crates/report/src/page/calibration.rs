@@ -1,4 +1,4 @@
-//! Whether the network is right as often as it is sure: the reliability diagram.
+//! Calibration: the reliability diagram, and the histogram of confidences.
 
 use std::fmt::Write;
 
@@ -18,11 +18,11 @@ pub(super) fn calibration(report: &Report<'_>) -> Section {
     let accuracy = predictions.accuracy();
     let difference = calibration.confidence - accuracy;
     let mut html = format!(
-        "<p>On the mean the network is {} sure and {} right: it is {} by {} points. The expected \
-         calibration error over {} bins of confidence is <b>{}</b>.</p>\n",
+        "<p>Mean confidence {}, accuracy {}: {} by {} points. The expected calibration error over \
+         {} bins of confidence is <b>{}</b>.</p>\n",
         percent(calibration.confidence, 1),
         percent(accuracy, 1),
-        if difference > 0.0 { "too sure" } else { "too modest" },
+        if difference > 0.0 { "overconfident" } else { "underconfident" },
         format_args!("{:.1}", 100.0 * difference.abs()),
         calibration.bins.len(),
         percent(calibration.error, 2),
@@ -45,14 +45,15 @@ fn reliability(calibration: &Calibration) -> Chart {
     straight.push((100.0, 100.0));
     let diagonal = Line { points: straight, look: Look::line(PALE).dash(Dash::Dashed).width(1.5) };
     let network = Line { points, look: Look::line(SERIES[0]).marker(Marker::Circle) };
-    let lines = vec![Named::new("as sure as right", diagonal), Named::new("this network", network)];
+    let lines =
+        vec![Named::new("perfect calibration", diagonal), Named::new("this network", network)];
     let x = Axis::linear("confidence (%)", 0.0, 100.0);
     Chart {
         y: Axis::linear("accuracy (%)", 0.0, 100.0),
         logarithmic: None,
         unit: Unit::Percent,
         last_values: false,
-        ..Chart::new("reliability", "Right, by confidence", x, lines)
+        ..Chart::new("reliability", "Accuracy by confidence", x, lines)
     }
 }
 
@@ -75,7 +76,7 @@ fn spread(calibration: &Calibration, n: usize) -> Chart {
         last_values: false,
         ..Chart::new(
             "confidence",
-            "Images, by confidence",
+            "Confidence histogram",
             x,
             vec![Named::new("share of the images", line)],
         )

@@ -196,7 +196,7 @@ impl Chart {
         format!("{{\"from\":{},\"to\":{},\"lines\":[{}]}}", self.x.from, self.x.to, lines.join(","))
     }
 
-    /// What a reader who cannot see it is told.
+    /// The chart in words, for a screen reader.
     fn description(&self) -> String {
         let lines = self.lines.iter().map(|Named { name, line }| {
             let mut finite = line.points.iter().filter(|(_, y)| y.is_finite());

@@ -1,4 +1,4 @@
-//! Class by class: which are recognized, and which are taken for which.
+//! Class by class: the confusion matrix, the metrics of each class, the most frequent mistakes.
 
 use std::fmt::Write;
 
@@ -9,7 +9,7 @@ use crate::Confusion;
 /// More classes than this make a table that nobody can read; the most frequent mistakes remain.
 const MOST_CLASSES: usize = 20;
 
-/// How many of the most frequent mistakes are told.
+/// How many of the most frequent mistakes are shown.
 const MISTAKES: usize = 10;
 
 /// The confusion matrix, and the accuracy of each class.
@@ -21,16 +21,15 @@ pub(super) fn confusion(report: &Report<'_>) -> Section {
             if classes <= MOST_CLASSES {
                 let _ = writeln!(
                     html,
-                    "<p>{total} {} images: how many of each true class (rows) were taken for which \
-                     class (columns), and their share of the row.</p>",
+                    "<p>{total} {} images: how many of each true class (rows) were predicted as which \
+                     class (columns), with the share of the row.</p>",
                     report.set
                 );
                 matrix(&mut html, confusion);
             } else {
                 let _ = writeln!(
                     html,
-                    "<p>{total} {} images of {classes} classes. Which are taken for which stands in \
-                     full in confusion.csv.</p>",
+                    "<p>{total} {} images of {classes} classes. The confusion matrix is in confusion.csv.</p>",
                     report.set
                 );
             }
@@ -39,7 +38,7 @@ pub(super) fn confusion(report: &Report<'_>) -> Section {
             mistakes(&mut html, confusion);
             html.push_str("</div>\n");
         }
-        _ => html.push_str("<p>No images have been counted by class yet.</p>\n"),
+        _ => html.push_str("<p>No images have been classified yet.</p>\n"),
     }
     Section::new("classes", "Classes", html)
 }
@@ -60,14 +59,14 @@ fn matrix(html: &mut String, confusion: &Confusion) {
     html.push_str("</tr></thead>\n<tbody>\n");
     for (label, name) in classes.iter().enumerate() {
         let _ = write!(html, "<tr><th scope=\"row\">{name}</th>");
-        for (class, taken_for) in classes.iter().enumerate() {
+        for (class, prediction) in classes.iter().enumerate() {
             let (n, share) = (confusion.counts[label][class], share(label, class));
             let (kind, heat) =
                 if label == class { ("right", share) } else { ("wrong", share / worst) };
             let _ = write!(
                 html,
-                "<td class=\"{kind}\" style=\"--heat:{heat:.3}\" data-told=\"{} of {} {name} ({}) \
-                 taken for {taken_for}\">{n}<small>{}</small></td>",
+                "<td class=\"{kind}\" style=\"--heat:{heat:.3}\" data-text=\"{} of {} {name} ({}) \
+                 predicted as {prediction}\">{n}<small>{}</small></td>",
                 count(n),
                 count(confusion.images(label)),
                 percent(share, 1),
@@ -76,7 +75,7 @@ fn matrix(html: &mut String, confusion: &Confusion) {
         }
         html.push_str("</tr>\n");
     }
-    html.push_str("</tbody></table></div>\n<p class=\"told\" aria-live=\"polite\"></p>\n");
+    html.push_str("</tbody></table></div>\n<p class=\"cell\" aria-live=\"polite\"></p>\n");
 }
 
 fn accuracies(html: &mut String, confusion: &Confusion) {
@@ -105,7 +104,7 @@ fn accuracies(html: &mut String, confusion: &Confusion) {
 fn mistakes(html: &mut String, confusion: &Confusion) {
     html.push_str(
         "<div><h3>Most frequent mistakes</h3>\n<div class=\"scroll\"><table class=\"figures\"><thead><tr>\
-         <th scope=\"col\">true class</th><th scope=\"col\" class=\"name\">taken for</th>\
+         <th scope=\"col\">true class</th><th scope=\"col\" class=\"name\">predicted as</th>\
          <th scope=\"col\">images</th><th scope=\"col\">share</th></tr></thead>\n<tbody>\n",
     );
     for mixed in confusion.most_mixed(MISTAKES) {

@@ -182,7 +182,7 @@ fn settings(runs: &[Run], labels: &[String]) -> String {
     table("setting", runs, labels, &rows)
 }
 
-/// How many of each class each run recognizes, if all know the same classes.
+/// The recall of each class in each run, if all have the same classes.
 fn classes(reports: &[Report<'_>], labels: &[String]) -> String {
     let matrices: Option<Vec<_>> = reports.iter().map(|report| report.confusion.as_ref()).collect();
     let Some(matrices) = matrices else { return String::new() };
@@ -207,7 +207,7 @@ fn classes(reports: &[Report<'_>], labels: &[String]) -> String {
     }
     let runs: Vec<Run> = reports.iter().map(|report| report.run.clone()).collect();
     format!(
-        "<p>The share of each class that was recognized, of the {} images.</p>\n{}",
+        "<p>Recall of each class, on the {} images.</p>\n{}",
         reports[0].set,
         table("class", &runs, labels, &rows)
     )

@@ -1,4 +1,4 @@
-//! What can be looked at: the weights of the first layer, and images that were hard.
+//! Pictures: the weights of the first layer, and images that the network found hard.
 
 use std::fmt::Write;
 
@@ -18,7 +18,7 @@ const MOST_EXAMPLES: usize = 225 << 10;
 /// Most values of weights that are shown, in bytes: what keeps the page small.
 const MOST_WEIGHTS: usize = 600 << 10;
 
-/// What each unit of the first layer looks for.
+/// The weights of the first layer, a picture for each unit.
 pub(super) fn first_layer(report: &Report<'_>) -> Result<Section, Error> {
     let Some(FirstLayer { weights, shape }) = report.first_layer.filter(|l| is_picture(l.shape))
     else {
@@ -27,7 +27,7 @@ pub(super) fn first_layer(report: &Report<'_>) -> Result<Section, Error> {
     let all: Vec<(usize, &[f32])> = weights.chunks_exact(shape.dim()).enumerate().collect();
     let most = (MOST_WEIGHTS / shape.dim()).max(1);
     let mut shown = all.clone();
-    let mut html = String::from("<p>What each unit looks for: its weights as a picture");
+    let mut html = String::from("<p>The weights of each unit as a picture");
     if all.len() > most {
         // In their own order, but only those that weigh most.
         let weight = |tile: &[f32]| tile.iter().map(|&w| f64::from(w).powi(2)).sum::<f64>();
@@ -40,7 +40,10 @@ pub(super) fn first_layer(report: &Report<'_>) -> Result<Section, Error> {
             count(all.len() as u64)
         );
     }
-    html.push_str(". Each is scaled by itself, so that they cannot be compared in strength.</p>\n");
+    html.push_str(
+        ". Each is min-max scaled by itself, so brightness cannot be compared between \
+         units.</p>\n",
+    );
     let (wide, narrow) = (columns(shown.len(), 10..=20), columns(shown.len(), 5..=10));
     let _ = write!(html, "<ul class=\"tiles\" style=\"--wide:{wide};--narrow:{narrow}\">");
     // The units of a linear classifier are the classes.
@@ -82,14 +85,18 @@ pub(super) fn examples(report: &Report<'_>) -> Result<Section, Error> {
             let most = EXAMPLES.min(MOST_EXAMPLES / predictions.images().dim());
             let mistakes = predictions.most_confident_mistakes(most);
             show(&mut html, "Most confident mistakes", mistakes)?;
-            show(&mut html, "Least certain hits", predictions.least_certain_hits(most))?;
+            show(
+                &mut html,
+                "Least confident correct predictions",
+                predictions.least_confident_hits(most),
+            )?;
         }
         (Err(why), _) => {
             let _ = writeln!(html, "<p>Single images are not shown: {}</p>", escape(why));
         }
         _ => {}
     }
-    Ok(Section::new("images", "Mistakes and close calls", html))
+    Ok(Section::new("images", "Example predictions", html))
 }
 
 fn example(
@@ -99,11 +106,11 @@ fn example(
 ) -> Result<String, Error> {
     let Prediction { image, pixels, label, class, confidence, label_probability } = *prediction;
     let Ok(predictions) = &report.predictions else { return Ok(String::new()) };
-    let (said, truth) = (escape(&classes[class]), escape(&classes[label]));
+    let (predicted, truth) = (escape(&classes[class]), escape(&classes[label]));
     let alt = format!("{} image {image}", report.set);
     let img = picture(predictions.images().shape(), pixels, &alt)?;
     let mut html = format!(
-        "<li title=\"{alt}\">{img}<p><b>{said}</b> <span>{}</span></p>",
+        "<li title=\"{alt}\">{img}<p><b>{predicted}</b> <span>{}</span></p>",
         probability(confidence)
     );
     if !prediction.is_right() {

@@ -1,12 +1,12 @@
 "use strict";
-// The page of a run that goes on asks for itself anew and changes to what it is given.
+// The page of a running run asks for itself again and shows what has changed.
 (() => {
   const PAUSE = 2000; // milliseconds
-  const told = document.createElement("p");
-  told.className = "live";
-  told.setAttribute("role", "status");
-  told.textContent = "live";
-  document.body.append(told);
+  const notice = document.createElement("p");
+  notice.className = "live";
+  notice.setAttribute("role", "status");
+  notice.textContent = "live";
+  document.body.append(notice);
 
   // Switches by their charts, and whether each is on.
   const switches = () => {
@@ -22,7 +22,7 @@
     try {
       answer = await fetch(location.href, { headers: { "If-None-Match": tag }, cache: "no-store" });
     } catch {
-      told.textContent = "the run has ended, or was stopped; its folder has report.html";
+      notice.textContent = "the run has ended, or was stopped; its folder has report.html";
       return;
     }
     if (answer.ok) {
@@ -39,7 +39,7 @@
       }
       // The page of a run that has ended has no need to be asked for again.
       if (![...page.scripts].some((script) => script.text.includes("If-None-Match"))) {
-        told.textContent = "the run has ended";
+        notice.textContent = "the run has ended";
         return;
       }
     }

@@ -1,4 +1,4 @@
-//! A run told on one page of HTML, or several runs compared, in a file that needs nothing else.
+//! A run on one page of HTML, or several runs compared, in a file that needs nothing else.
 //!
 //! Everything stands in the page as it is written here, drawn and with its numbers: it can be read
 //! without scripts, printed and mailed. The script adds the values under pointer, finger or
@@ -100,8 +100,8 @@ pub fn page(reports: &[Report<'_>]) -> Result<String, Error> {
     }
 }
 
-/// Writes the page of a run that goes on: once a server gives it out, it asks for itself anew and
-/// changes as the run does.
+/// Writes the page of a run that is still running: opened from a server, it asks for itself again and
+/// shows what has changed.
 ///
 /// # Errors
 /// As [`page`].

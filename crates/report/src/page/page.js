@@ -92,9 +92,9 @@
           dot.setAttribute("cy", plot.y + plot.height * (1 - y));
         });
         const svg = drawing.querySelector(".plot");
-        const told = values.map((value, i) => shown[i] ? `${names[i]} ${value.textContent}` : "");
+        const texts = values.map((value, i) => shown[i] ? `${names[i]} ${value.textContent}` : "");
         svg.setAttribute("aria-valuenow", some ? place : to);
-        svg.setAttribute("aria-valuetext", [at.textContent, ...told].filter(Boolean).join(", "));
+        svg.setAttribute("aria-valuetext", [at.textContent, ...texts].filter(Boolean).join(", "));
       }
     };
     const names = entries.map((entry) => entry.querySelector(".name").textContent);
@@ -170,19 +170,19 @@
     show(null);
   };
 
-  // A cell of the confusion matrix is told in words.
-  const tell = (table) => {
-    const told = table.closest("section").querySelector(".told");
+  // What a cell of the confusion matrix says, in words.
+  const describeCells = (table) => {
+    const words = table.closest("section").querySelector(".cell");
     const rows = [...table.tBodies[0].rows].map((row) => [...row.querySelectorAll("td")]);
     let [row, column] = [0, 0], chosen = null;
     const choose = (cell) => {
       chosen?.classList.remove("chosen");
       chosen = cell;
       chosen?.classList.add("chosen");
-      told.textContent = chosen ? chosen.dataset.told : "";
+      words.textContent = chosen ? chosen.dataset.text : "";
     };
     table.tabIndex = 0;
-    table.addEventListener("pointerover", (event) => choose(event.target.closest("td[data-told]")));
+    table.addEventListener("pointerover", (event) => choose(event.target.closest("td[data-text]")));
     table.addEventListener("pointerleave", (event) => {
       if (event.pointerType === "mouse") choose(null);
     });
@@ -201,7 +201,7 @@
 
   const begin = () => {
     document.querySelectorAll(".chart").forEach(enliven);
-    document.querySelectorAll(".confusion").forEach(tell);
+    document.querySelectorAll(".confusion").forEach(describeCells);
   };
   begin();
   // A page that is watched while its run goes on says so when it has changed.

@@ -1,4 +1,4 @@
-//! The sizes of steps: learning rate, gradient norm, and how large a step is beside the weights.
+//! The sizes of steps: update ratio, gradient norm, learning rate.
 
 use super::chart::Chart;
 use super::{Section, charts};
@@ -6,7 +6,7 @@ use crate::Run;
 use crate::chart::{Line, Look, SERIES};
 use crate::curves::{Named, iteration_axis, step_lines};
 
-/// The charts of what a step was like.
+/// The charts of the step sizes.
 pub(super) fn sizes(run: &Run) -> Section {
     let axis = || iteration_axis(std::slice::from_ref(run));
     let ratios = run.update_ratios.iter().enumerate().map(|(i, layer)| {
@@ -20,19 +20,19 @@ pub(super) fn sizes(run: &Run) -> Section {
     });
     let mut ratios = Chart::new("update-ratios", "Update ratio", axis(), ratios.collect());
     ratios.note = Some(
-        "How large the last step of an epoch was beside the layer's weights; about 1e-3 is usual."
+        "Norm of the last update of an epoch over the norm of the layer's weights; about 1e-3 is usual."
             .into(),
     );
     let norm = step_lines(run, |step| step.gradient_norm);
     let mut norm = Chart::new("gradient-norm", "Gradient norm", axis(), norm);
-    norm.note = Some("Of the whole gradient, before it is clipped.".into());
+    norm.note = Some("Norm of the whole gradient, before clipping.".into());
     let rate = Named::new("learning rate", learning_rate(run, Look::line(SERIES[0])));
     let rate = learning_rate_chart(vec![rate], std::slice::from_ref(run));
     let html = charts([ratios, norm, rate]);
-    Section::new("sizes", "Sizes of the steps", html)
+    Section::new("sizes", "Step sizes", html)
 }
 
-/// The learning rate of each step, as many points as tell its course.
+/// The learning rate of each step, for a line.
 pub(super) fn learning_rate(run: &Run, look: Look) -> Line {
     let steps = run.iterations.iter();
     let points: Vec<_> =

@@ -21,14 +21,14 @@ fn open(browser: &Browser) {
     browser.open(&page, "html");
 }
 
-/// What the chart tells: where the pointer stands, then each line's value.
-fn told(browser: &Browser, chart: &str) -> Vec<String> {
-    let told = browser.script(&format!(
+/// The text of a chart: where the pointer stands, then each line's value.
+fn values(browser: &Browser, chart: &str) -> Vec<String> {
+    let values = browser.script(&format!(
         "const chart = document.querySelector('{chart}');
          return [chart.querySelector('.at'), ...chart.querySelectorAll('.value')]
            .map(e => e.textContent.replace(/\\s+/g, ' '));"
     ));
-    serde_json::from_value(told).expect("texts")
+    serde_json::from_value(values).expect("texts")
 }
 
 #[test]
@@ -51,10 +51,10 @@ fn the_pointer_reads_the_values_of_every_line() {
     let Some(browser) = Browser::start() else { return };
     open(&browser);
     let last = ["", "75.00 %", "56.25 %"];
-    assert_eq!(told(&browser, "#accuracy"), last);
+    assert_eq!(values(&browser, "#accuracy"), last);
     // Over the middle of 120 iterations lies the first epoch's end.
     browser.hover("#accuracy .area", 0.5, 0.5);
-    assert_eq!(told(&browser, "#accuracy"), ["iteration 60", "50.00 %", "43.75 %"]);
+    assert_eq!(values(&browser, "#accuracy"), ["iteration 60", "50.00 %", "43.75 %"]);
     let cross = browser.script(
         "const c = document.querySelector('#accuracy .cross');
          const area = document.querySelector('#accuracy .area').getBoundingClientRect();
@@ -70,12 +70,12 @@ fn the_pointer_reads_the_values_of_every_line() {
     // In thousandths of the plot; the axis goes to 80 %, and 50 and 43.75 are shown.
     assert_eq!(cross, json!([false, 500, [500, 625], [500, 547]]));
     browser.hover("#accuracy .area", 0.1, 0.5);
-    assert_eq!(told(&browser, "#accuracy"), ["iteration 0", "33.33 %", "34.00 %"]);
+    assert_eq!(values(&browser, "#accuracy"), ["iteration 0", "33.33 %", "34.00 %"]);
     browser.hover("h1", 0.5, 0.5);
-    assert_eq!(told(&browser, "#accuracy"), last);
+    assert_eq!(values(&browser, "#accuracy"), last);
     // The line of single minibatches is read between the epochs: 0.4 + 30 / (30 + 10).
     browser.hover("#loss .area", 0.25, 0.5);
-    let loss = told(&browser, "#loss");
+    let loss = values(&browser, "#loss");
     assert_eq!((loss[0].as_str(), loss[1].as_str()), ("iteration 30", "1.150"));
 }
 
@@ -85,29 +85,29 @@ fn the_keyboard_reads_them_too_and_tells_a_screen_reader() {
     open(&browser);
     browser.script("document.querySelector('#accuracy .plot').focus()");
     browser.press(ARROW_RIGHT);
-    assert_eq!(told(&browser, "#accuracy")[0], "iteration 0");
+    assert_eq!(values(&browser, "#accuracy")[0], "iteration 0");
     browser.press(ARROW_RIGHT);
-    assert_eq!(told(&browser, "#accuracy"), ["iteration 60", "50.00 %", "43.75 %"]);
+    assert_eq!(values(&browser, "#accuracy"), ["iteration 60", "50.00 %", "43.75 %"]);
     let said = browser.script(
         "return document.activeElement.getAttribute('aria-valuetext').replace(/\\s+/g, ' ')",
     );
     assert_eq!(said, "iteration 60, training set 50.00 %, validation set 43.75 %");
     browser.press(ARROW_LEFT);
     browser.press(ARROW_LEFT);
-    assert_eq!(told(&browser, "#accuracy")[0], "iteration 0");
+    assert_eq!(values(&browser, "#accuracy")[0], "iteration 0");
     browser.press(ESCAPE);
-    assert_eq!(told(&browser, "#accuracy")[0], "");
+    assert_eq!(values(&browser, "#accuracy")[0], "");
     browser.press(ARROW_LEFT);
-    assert_eq!(told(&browser, "#accuracy")[0], "iteration 120");
+    assert_eq!(values(&browser, "#accuracy")[0], "iteration 120");
     browser.press(HOME);
-    assert_eq!(told(&browser, "#accuracy")[0], "iteration 0");
+    assert_eq!(values(&browser, "#accuracy")[0], "iteration 0");
 
     browser.script("document.querySelector('.confusion').focus()");
     browser.press(ARROW_DOWN);
     browser.press(ARROW_RIGHT);
     browser.press(ARROW_RIGHT);
-    let told = browser.text(".told").replace('\u{a0}', " ");
-    assert_eq!(told, "1 of 3 cat & \"dog\" (33.3 %) taken for it's");
+    let words = browser.text(".cell").replace('\u{a0}', " ");
+    assert_eq!(words, "1 of 3 cat & \"dog\" (33.3 %) predicted as it's");
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn switches_change_the_scale_and_hide_lines() {
     browser.click("#accuracy li:first-child button");
     assert_eq!(browser.script(lines), json!([false, true]));
     browser.hover("#accuracy .area", 0.5, 0.5);
-    assert_eq!(told(&browser, "#accuracy"), ["iteration 60", "75.00 %", "43.75 %"]);
+    assert_eq!(values(&browser, "#accuracy"), ["iteration 60", "75.00 %", "43.75 %"]);
     browser.click("#accuracy li:first-child button");
     assert_eq!(browser.script(lines), json!([true, true]));
 }

@@ -41,9 +41,9 @@ fn the_answer_comes_first_and_every_part_is_there() {
         "Images a second 123,456 on 2 threads",
         "Accuracy training set 75.00 % validation set 56.25 %",
         "Loss log scale one minibatch 0.6308",
-        "First layer What each unit looks for",
+        "First layer The weights of each unit as a picture",
         "Most confident mistakes",
-        "Least certain hits",
+        "Least confident correct predictions",
         "Update ratio log scale fc1 0.001000 fc2 0.003000",
         "Gradient norm log scale one minibatch 1.262",
         "Learning rate log scale learning rate 0.05000",
@@ -58,7 +58,7 @@ fn the_answer_comes_first_and_every_part_is_there() {
 fn figures_of_eight_predictions_are_those_worked_out_by_hand() {
     let text = text_of(&whole());
     for part in [
-        // Of three images of the first class two are right, the third is taken for the second.
+        // Of three images of the first class two are right, the third is predicted as the second.
         "&lt;script&gt;alert(1)&lt;/script&gt; 2 67 % 1 33 % 0 0 %",
         "cat &amp; &quot;dog&quot; 0 0 % 2 67 % 1 33 %",
         "it&#39;s 1 50 % 0 0 % 1 50 %",
@@ -67,11 +67,11 @@ fn figures_of_eight_predictions_are_those_worked_out_by_hand() {
         "it&#39;s 50.0 % 50.0 %",
         // By confidence: 0.875 and 0.75 and 0.5 are wrong; of the right ones 0.5 is the least.
         "Most confident mistakes it&#39;s 87.5 % is cat &amp; &quot;dog&quot; 12.5 %",
-        "Least certain hits &lt;script&gt;alert(1)&lt;/script&gt; 50.0 %",
+        "Least confident correct predictions &lt;script&gt;alert(1)&lt;/script&gt; 50.0 %",
         // Confidences 0.75, 0.5, 0.75, 0.5, 1, 0.875, 0.5, 0.5: mean 5.375 / 8. By bins of 1/15:
         // 0.5 four times, three of them right: 4/8 (0.75 - 0.5); 0.75 twice, one right:
         // 2/8 (0.75 - 0.5); 0.875, wrong: 1/8 0.875; 1, right: 0.
-        "is 67.2 % sure and 62.5 % right: it is too sure by 4.7 points",
+        "Mean confidence 67.2 %, accuracy 62.5 %: overconfident by 4.7 points",
         "expected calibration error over 15 bins of confidence is 29.69 %",
         "46.7 to 53.3 % 4 50.0 % 50.0 % 75.0 %",
     ] {
@@ -129,9 +129,9 @@ fn a_wide_and_long_run_stays_below_two_megabytes() {
 }
 
 #[test]
-fn a_run_that_has_not_ended_is_told_by_what_is_there() {
+fn a_run_that_has_not_ended_shows_what_there_is() {
     let images = images();
-    let told = |run: Run| {
+    let text_with = |run: Run| {
         let report = Report {
             first_layer: None,
             predictions: Err("there are no weights <yet>".into()),
@@ -141,9 +141,9 @@ fn a_run_that_has_not_ended_is_told_by_what_is_there() {
         };
         text_of(&page(&[report]).unwrap())
     };
-    let text = told(run("run-001", 1, false));
+    let text = text_with(run("run-001", 1, false));
     assert!(text.contains("56.25 % of the validation images right so far"), "{text}");
-    assert!(text.contains("has not ended: 2 of 2 epochs are over"), "{text}");
+    assert!(text.contains("has not ended: 2 of 2 epochs finished"), "{text}");
     assert!(text.contains("are not shown: there are no weights &lt;yet&gt;"), "{text}");
     assert!(!text.contains("test images right") && text.contains("validation set 56.25 %"));
 
@@ -154,8 +154,8 @@ fn a_run_that_has_not_ended_is_told_by_what_is_there() {
         Some("epochs = 3\n"),
         None,
     );
-    let text = told(nothing.unwrap());
-    assert!(text.contains("no epoch is over yet"), "{text}");
+    let text = text_with(nothing.unwrap());
+    assert!(text.contains("no epoch has finished yet"), "{text}");
     assert!(text.contains("No step has been measured yet"), "{text}");
 }
 
