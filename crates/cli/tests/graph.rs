@@ -54,7 +54,27 @@ fn bad_input_gets_one_message_and_exit_code_1() {
         assert!(said.starts_with("error: ") && said.contains(message), "{said}");
         assert!(!said.contains("panicked"), "{said}");
     }
-    assert_eq!(chainrule(&["graph", "x", "--format", "png"]).status.code(), Some(2));
+    assert_eq!(chainrule(&["graph", "x", "--format", "bmp"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_graph_as_png_is_its_svg_with_two_pixels_for_each_on_white_paper() {
+    let formula = ["graph", "(x+y)*z", "--at", "x=-2,y=5,z=-4", "--format"];
+    let svg = stdout(&chainrule(&[&formula[..], &["svg"]].concat()));
+    let size = |name: &str| -> u32 {
+        let number = svg.split(&format!(" {name}=\"")).nth(1).unwrap();
+        number.split('"').next().unwrap().parse().unwrap()
+    };
+    let png = chainrule(&[&formula[..], &["png"]].concat()).stdout;
+    let picture = image::load_from_memory(&png).unwrap().into_rgb8();
+    assert_eq!(picture.dimensions(), (2 * size("width"), 2 * size("height")));
+    assert_eq!(picture.get_pixel(0, 0).0, [255; 3]);
+    // Values are green and gradients red, which nothing else in it is.
+    let strong = |of: usize| {
+        let others = [(of + 1) % 3, (of + 2) % 3];
+        picture.pixels().filter(|p| others.iter().all(|&o| p.0[of] > p.0[o] + 60)).count()
+    };
+    assert!(strong(1) > 100 && strong(0) > 100, "{} {}", strong(1), strong(0));
 }
 
 #[test]

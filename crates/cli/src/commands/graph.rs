@@ -63,6 +63,8 @@ enum Format {
     Text,
     /// A picture for a page
     Svg,
+    /// The same picture as pixels
+    Png,
     /// For Graphviz
     Dot,
     /// A page that steps through both passes, gate by gate
@@ -112,14 +114,18 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 let width = terminal.map_or(usize::MAX, |(width, _)| usize::from(width.0));
                 to_text(&circuit, &variables, &checked, width)
             }
-            Format::Svg => draw::svg::draw(&circuit)?,
+            Format::Svg | Format::Png => draw::svg::draw(&circuit)?,
             Format::Dot => draw::dot::draw(&circuit),
             Format::Html => draw::html::draw(&circuit)?,
         }
     };
+    let bytes = match args.format {
+        Format::Png if !args.json => chainrule_report::svg_to_png(&text)?,
+        _ => text.into_bytes(),
+    };
     match &args.output {
-        Some(file) => write_output(file, text.as_bytes())?,
-        None => print(&text)?,
+        Some(file) => write_output(file, &bytes)?,
+        None => print(&bytes)?,
     }
 
     // The text and the JSON hold these already.
@@ -141,8 +147,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 }
 
 /// To standard output; a reader that has seen enough (`| head`) is no error.
-fn print(text: &str) -> anyhow::Result<()> {
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
+fn print(bytes: &[u8]) -> anyhow::Result<()> {
+    match std::io::stdout().lock().write_all(bytes) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(error).context("the output could not be written")
         }

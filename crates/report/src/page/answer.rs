@@ -115,6 +115,9 @@ fn facts(report: &Report<'_>) -> Vec<(String, String, String)> {
     if let Some(best) = best {
         add("Training", percent(best.train_accuracy, 2), "with the same weights".into());
     }
+    if let Some(accuracy) = float(run, "top_5_accuracy") {
+        add("Top-5 accuracy", percent(accuracy, 2), "the class is among the five likeliest".into());
+    }
     if let Some(loss) = float(run, "test_loss") {
         add("Test loss", number(loss), "mean cross-entropy".into());
     }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use chainrule_runs::Metrics;
+
 use super::text::{count, escape, percent};
 use super::{Report, Section};
 use crate::Confusion;
@@ -12,7 +14,7 @@ const MOST_CLASSES: usize = 20;
 /// How many of the most frequent mistakes are shown.
 const MISTAKES: usize = 10;
 
-/// The confusion matrix, and the accuracy of each class.
+/// The confusion matrix, the metrics of each class, and the most frequent mistakes.
 pub(super) fn confusion(report: &Report<'_>) -> Section {
     let mut html = String::new();
     match &report.confusion {
@@ -34,7 +36,7 @@ pub(super) fn confusion(report: &Report<'_>) -> Section {
                 );
             }
             html.push_str("<div class=\"columns\">\n");
-            accuracies(&mut html, confusion);
+            metrics(&mut html, confusion);
             mistakes(&mut html, confusion);
             html.push_str("</div>\n");
         }
@@ -78,27 +80,38 @@ fn matrix(html: &mut String, confusion: &Confusion) {
     html.push_str("</tbody></table></div>\n<p class=\"cell\" aria-live=\"polite\"></p>\n");
 }
 
-fn accuracies(html: &mut String, confusion: &Confusion) {
-    let mut order: Vec<_> = (0..confusion.classes.len()).collect();
-    order.sort_by(|&a, &b| confusion.recall(b).total_cmp(&confusion.recall(a)));
+/// Precision, recall and F1 of each class, the best F1 first, and their means.
+fn metrics(html: &mut String, confusion: &Confusion) {
+    let metrics = Metrics::of(confusion);
+    let mut classes: Vec<_> = metrics.classes.iter().collect();
+    classes.sort_by(|a, b| b.f1.total_cmp(&a.f1));
     html.push_str(
-        "<div><h3>Accuracy of each class</h3>\n<div class=\"scroll\"><table class=\"figures\"><thead><tr>\
-         <th scope=\"col\">class</th><th scope=\"col\" colspan=\"2\">recognized</th>\
-         <th scope=\"col\">right when said</th></tr></thead>\n<tbody>\n",
+        "<div><h3>Metrics of each class</h3>\n<div class=\"scroll\"><table class=\"figures\"><thead><tr>\
+         <th scope=\"col\">class</th><th scope=\"col\">precision</th><th scope=\"col\">recall</th>\
+         <td class=\"bar\"></td><th scope=\"col\">F1</th><th scope=\"col\">images</th></tr></thead>\n<tbody>\n",
     );
-    for class in order {
-        let recall = confusion.recall(class);
+    for class in classes {
         let _ = writeln!(
             html,
-            "<tr><th scope=\"row\">{}</th><td class=\"bar\"><span style=\"width:{:.1}%\"></span></td>\
-             <td>{}</td><td>{}</td></tr>",
-            escape(&confusion.classes[class]),
-            if recall.is_finite() { 100.0 * recall } else { 0.0 },
-            percent(recall, 1),
-            percent(confusion.precision(class), 1),
+            "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td class=\"bar\">\
+             <span style=\"width:{:.1}%\"></span></td><td>{}</td><td>{}</td></tr>",
+            escape(&class.class),
+            percent(class.precision, 1),
+            percent(class.recall, 1),
+            100.0 * class.f1,
+            percent(class.f1, 1),
+            count(class.support),
         );
     }
-    html.push_str("</tbody></table></div></div>\n");
+    let _ = write!(
+        html,
+        "</tbody>\n<tfoot><tr><th scope=\"row\">macro mean</th><td>{}</td><td>{}</td><td class=\"bar\"></td>\
+         <td>{}</td><td>{}</td></tr></tfoot></table></div></div>\n",
+        percent(metrics.macro_precision, 1),
+        percent(metrics.macro_recall, 1),
+        percent(metrics.macro_f1, 1),
+        count(confusion.total()),
+    );
 }
 
 fn mistakes(html: &mut String, confusion: &Confusion) {

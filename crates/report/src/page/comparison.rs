@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use chainrule_runs::Metrics;
+
 use super::answer::float;
 use super::chart::Chart;
 use super::sizes::{learning_rate, learning_rate_chart};
@@ -57,11 +59,18 @@ fn results(reports: &[Report<'_>], labels: &[String]) -> String {
         |value: fn(&Epoch) -> f64| of(&|report: &Report<'_>| report.run.best_epoch().map(value));
     let share = |value: f64| percent(value, 2);
     let whole = |value: f64| if value.is_finite() { count(value as u64) } else { "–".into() };
-    let columns: [Column; 9] = [
+    let columns: [Column; 11] = [
         ("test", Some(true), share, of(&|report| report.run.test_accuracy)),
         ("validation", Some(true), share, epoch(|epoch| epoch.validation_accuracy)),
         ("training", None, share, epoch(|epoch| epoch.train_accuracy)),
         ("test loss", Some(false), number, of(&|report| float(&report.run, "test_loss"))),
+        ("top-5", Some(true), share, of(&|report| float(&report.run, "top_5_accuracy"))),
+        (
+            "macro F1",
+            Some(true),
+            share,
+            of(&|report| Some(Metrics::of(report.confusion.as_ref()?).macro_f1)),
+        ),
         ("best epoch", None, whole, epoch(|epoch| epoch.epoch as f64)),
         (
             "calibration error",

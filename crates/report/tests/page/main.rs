@@ -62,9 +62,9 @@ fn figures_of_eight_predictions_are_those_worked_out_by_hand() {
         "&lt;script&gt;alert(1)&lt;/script&gt; 2 67 % 1 33 % 0 0 %",
         "cat &amp; &quot;dog&quot; 0 0 % 2 67 % 1 33 %",
         "it&#39;s 1 50 % 0 0 % 1 50 %",
-        // Recognized, and right when said: 2/3 of 3, 2/3 of 3, 1/2 of 2.
-        "&lt;script&gt;alert(1)&lt;/script&gt; 66.7 % 66.7 %",
-        "it&#39;s 50.0 % 50.0 %",
+        // Precision, recall, F1, images: 2/3 twice, 1/2 once; mean 11/18.
+        "class precision recall F1 images &lt;script&gt;alert(1)&lt;/script&gt; 66.7 % 66.7 % 66.7 % 3",
+        "it&#39;s 50.0 % 50.0 % 50.0 % 2 macro mean 61.1 % 61.1 % 61.1 % 8",
         // By confidence: 0.875 and 0.75 and 0.5 are wrong; of the right ones 0.5 is the least.
         "Most confident mistakes it&#39;s 87.5 % is cat &amp; &quot;dog&quot; 12.5 %",
         "Least confident correct predictions &lt;script&gt;alert(1)&lt;/script&gt; 50.0 %",
@@ -170,7 +170,7 @@ fn several_runs_are_compared_by_results_curves_and_what_differs() {
     let text = text_of(&html);
     for part in [
         "75.00 % of the test images right: seed 2",
-        "seed 1 run-001 62.50 % 56.25 % 75.00 % 0.7500 2 29.69 % 120 2.6 s 123,456",
+        "seed 1 run-001 62.50 % 56.25 % 75.00 % 0.7500 61.11 % 2 29.69 % 120 2.6 s 123,456",
         "Accuracy on validation seed 1 56.25 % seed 2 56.25 %",
         "Settings that differ setting seed 1 run-001 seed 2 run-002 seed 1 2",
         "it&#39;s 50.0 % 50.0 %",
