@@ -133,6 +133,26 @@ fn matmul_is_its_definition_on_every_isa() {
 }
 
 #[test]
+fn the_vector_kernels_give_one_chain_of_fused_multiply_adds_in_the_order_of_k_to_the_bit() {
+    for isa in Isa::available().into_iter().filter(|&isa| isa != Isa::PORTABLE) {
+        // Rows and columns around each tile: 8 x 48, 6 x 16, and what is left of them.
+        for (m, n) in [(1, 1), (5, 15), (6, 16), (7, 17), (8, 48), (9, 49), (13, 95), (17, 31)] {
+            for k in [1, 2, 77] {
+                let (a, b) = (numbers::<f32>(m, k, 1), numbers::<f32>(k, n, 2));
+                let before = numbers::<f32>(m, n, 3);
+                let mut got = before.clone();
+                matmul(isa, a.view(), b.view(), got.view_mut(), true).unwrap();
+                let want = Tensor::from_fn(m, n, |i, j| {
+                    let fused = |sum, p: usize| a.row(i)[p].mul_add(b.row(p)[j], sum);
+                    before.row(i)[j] + (0..k).fold(0.0, fused)
+                });
+                assert_eq!(got.as_slice(), want.as_slice(), "{isa}: {m} x {k} x {n}");
+            }
+        }
+    }
+}
+
+#[test]
 fn an_element_of_a_product_has_the_same_bits_whatever_rows_stand_beside_it() {
     for isa in Isa::available().into_iter().filter(|&isa| isa != Isa::PORTABLE) {
         // 53 columns are 48 in vectors and 5 beside them.

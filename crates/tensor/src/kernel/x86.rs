@@ -145,15 +145,15 @@ fn operands(a: &View, b: &View, c: &mut ViewMut, accumulate: bool) -> Operands {
     Operands { k, a, rsa, csa, b, rsb, c, rsc, accumulate }
 }
 
-/// C (+)= A·B: sweeps tiles of MR x 3, 2 or 1 vectors over C, column after column, and what is left
-/// of the columns number by number.
+/// C (+)= A·B: sweeps tiles of MR x NV vectors over C, column after column, then of fewer vectors, and
+/// what is left of the columns number by number. NV is 2 or 3.
 ///
 /// # Safety
 /// The processor must have the vector's instructions, and FMA. The shapes must agree, and B and C
 /// must have unit column strides; none of them may be empty.
 #[allow(unsafe_code)]
 #[inline(always)]
-unsafe fn sweep<V: Vector, const MR: usize>(
+unsafe fn sweep<V: Vector, const MR: usize, const NV: usize>(
     a: View,
     b: View,
     mut c: ViewMut,
@@ -168,12 +168,12 @@ unsafe fn sweep<V: Vector, const MR: usize>(
         // columns j .. j + width are among them.
         unsafe {
             let from = Operands { b: at.b.add(j), c: at.c.add(j), ..at };
-            let vectors = ((n - j) / V::LANES).min(3);
+            let vectors = ((n - j) / V::LANES).min(NV);
             match vectors {
                 0 => edge(m, n - j, from),
                 1 => column_of_tiles::<V, MR, 1>(m, from, queue),
                 2 => column_of_tiles::<V, MR, 2>(m, from, queue),
-                _ => column_of_tiles::<V, MR, 3>(m, from, queue),
+                _ => column_of_tiles::<V, MR, NV>(m, from, queue),
             }
             j = if vectors == 0 { n } else { j + vectors * V::LANES };
         }
@@ -182,7 +182,7 @@ unsafe fn sweep<V: Vector, const MR: usize>(
 
 /// The two products, compiled for one set of instructions.
 macro_rules! compiled {
-    ($module:ident, $kind:ident, $features:literal, $vector:ident, $rows:literal) => {
+    ($module:ident, $kind:ident, $features:literal, $vector:ident, $mr:literal x $nv:literal) => {
         mod $module {
             use super::*;
 
@@ -192,7 +192,7 @@ macro_rules! compiled {
                 fn detected(a: View, b: View, c: ViewMut, accumulate: bool, queue: &mut Queue) {
                     // SAFETY: this function is compiled for the instructions, and its caller, below,
                     // has checked the shapes and the strides.
-                    unsafe { sweep::<$vector, $rows>(a, b, c, accumulate, queue) }
+                    unsafe { sweep::<$vector, $mr, $nv>(a, b, c, accumulate, queue) }
                 }
                 assert_eq!(isa.kind(), Kind::$kind);
                 check_shapes(&a, &b, &c).expect("shapes that fit");
@@ -234,8 +234,8 @@ macro_rules! compiled {
     };
 }
 
-compiled!(avx512, Avx512, "avx512f,avx512bw,avx512dq,avx512vl", F32x16, 8);
-compiled!(avx2, Avx2, "avx2,fma", F32x8, 4);
+compiled!(avx512, Avx512, "avx512f,avx512bw,avx512dq,avx512vl", F32x16, 8 x 3);
+compiled!(avx2, Avx2, "avx2,fma", F32x8, 6 x 2);
 
 /// C (+)= A·B, if `isa` has vectors and the operands lie as they need it; else nothing happens, and
 /// it returns false.
