@@ -7,10 +7,10 @@
 use std::ops::Range;
 
 use chainrule_bench::numbers;
-use chainrule_nn::layout::LinearLayout;
 use chainrule_nn::linear;
 use chainrule_nn::linear::Workspace;
-use chainrule_tensor::team::Board;
+use chainrule_nn::tiling::Tiling;
+use chainrule_tensor::exchange::Exchange;
 use chainrule_tensor::{Isa, Tensor, gemm};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
@@ -28,7 +28,7 @@ fn forward(c: &mut Criterion) {
             b.iter(|| gemm(1.0, x.view(), w.view(), 0.0, z.view_mut()));
         });
         for isa in Isa::available() {
-            let layout = LinearLayout::first(3072, hidden, isa);
+            let layout = Tiling::first(3072, hidden, isa);
             let blocks: Vec<_> = (layout.blocks.iter())
                 .map(|k| (numbers(batch, k.len(), 1), numbers(k.len(), layout.outputs, 2)))
                 .collect();
@@ -57,10 +57,14 @@ fn backward(c: &mut Criterion) {
             b.iter(|| gemm(1.0, x.view().t(), dz.view(), 0.0, dw.view_mut()));
         });
         for isa in Isa::available() {
-            let layout = LinearLayout::first(3072, hidden, isa);
+            let layout = Tiling::first(3072, hidden, isa);
             let blocks: Vec<_> = layout.blocks.iter().map(|k| numbers(batch, k.len(), 1)).collect();
             let tile = |t: &Range<usize>| numbers(batch, t.len(), 2).into_vec();
-            let dz = Board::new(layout.tiles.iter().map(tile).collect());
+            let dz = Exchange::new(
+                batch,
+                layout.tiles.iter().map(tile).collect(),
+                vec![0; layout.tiles.len()],
+            );
             let mut work = Workspace::new(isa, batch);
             let mut dw = vec![0.0; 128 * layout.outputs];
             group.bench_function(BenchmarkId::new(format!("blocks, {isa}"), &name), |b| {

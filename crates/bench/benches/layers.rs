@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use chainrule_bench::numbers;
-use chainrule_nn::layout::LinearLayout;
 use chainrule_nn::linear::Workspace;
+use chainrule_nn::tiling::Tiling;
 use chainrule_nn::{linear, relu, softmax};
 use chainrule_tensor::Isa;
-use chainrule_tensor::team::Board;
+use chainrule_tensor::exchange::Exchange;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 /// A hidden layer's neighbors: batch, inputs, outputs.
@@ -23,7 +23,7 @@ fn linear_layer(c: &mut Criterion) {
     for (name, batch, inputs, outputs) in LINEAR {
         group.throughput(Throughput::Elements(batch as u64));
         // The layer's inputs are the tiles of the layer before it.
-        let layout = LinearLayout::first(16, inputs, isa).next(outputs, isa);
+        let layout = Tiling::first(16, inputs, isa).next(outputs, isa);
         let columns = layout.outputs;
         let widths: Vec<usize> = layout.blocks.iter().map(|block| block.len()).collect();
         let x: Vec<_> = widths.iter().map(|&n| numbers(batch, n, 1).into_vec()).collect();
@@ -38,7 +38,11 @@ fn linear_layer(c: &mut Criterion) {
             });
         });
         let tile = |t: &Range<usize>| numbers(batch, t.len(), 3).into_vec();
-        let dz = Board::new(layout.tiles.iter().map(tile).collect());
+        let dz = Exchange::new(
+            batch,
+            layout.tiles.iter().map(tile).collect(),
+            vec![0; layout.tiles.len()],
+        );
         let mut dx: Vec<_> = widths.iter().map(|&n| vec![0.0; batch * n]).collect();
         group.bench_function(BenchmarkId::new("backward by the input", name), |b| {
             b.iter(|| {

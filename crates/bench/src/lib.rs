@@ -138,7 +138,7 @@ impl Work {
         let isa = Isa::from_environment().expect("an ISA of this machine");
         let mut engine = Engine::with_isa(&model, batch, threads, isa).expect("threads start");
         engine.set_regularization(with.regularization);
-        engine.set_average(with.average);
+        engine.set_ema_decay(with.average);
         engine.set_clip_norm(with.clip_norm);
         let method = with.method;
         Work {

@@ -6,22 +6,19 @@
 //! ```
 //!
 //! which is what PyTorch's `clip_grad_norm_` does before `SGD` adds its `weight_decay`. The norm is
-//! known only when the whole gradient is, so the update can't be made strip by strip while the
-//! backward pass goes on: each core keeps the gradient of what it owns, all meet once more, and
-//! then update. The squares are summed in `f64` and in the order of layers and blocks, so the norm
-//! is the same bits on any number of threads.
+//! known only when the whole gradient is, so the update can't be made panel by panel while the
+//! backward pass goes on: each rank keeps the gradient of what it owns, all exchange Σ g², and then
+//! update. The squares are summed in `f64` and in the order of layers and blocks, so the norm is the
+//! same bits on any number of ranks.
 
 use std::iter::once;
-use std::ops::Range;
-use std::sync::atomic::Ordering;
 
-use chainrule_tensor::ops::elementwise::{scale, sum_of_squares_in_f64};
-use chainrule_tensor::team::Member;
-use chainrule_tensor::{Isa, Scalar};
+use chainrule_tensor::Scalar;
+use chainrule_tensor::comm::Communicator;
 
-use crate::hidden::{Block, Owned};
-use crate::linear::{self, Strips};
-use crate::step::{Coefficients, Core, Layer, Learned, sum};
+use crate::layers::linear::panel_ranges;
+use crate::param::UpdateOptions;
+use crate::shard::{Net, Shared};
 
 /// What PyTorch adds to the norm so that it may be divided by.
 const EPSILON: f64 = 1e-6;
@@ -33,91 +30,66 @@ pub fn factor(norm: f64, max_norm: f64) -> f64 {
     if factor > 1.0 { 1.0 } else { factor }
 }
 
-impl<T: Scalar> Core<T> {
-    /// Makes room to keep the gradient of each step, or gives it back.
-    pub(crate) fn keep_gradients(&mut self, keep: bool) {
-        for part in self.learned_mut() {
-            part.gradient = keep.then(|| vec![T::ZERO; part.value.len()]);
-        }
-    }
-
-    /// The norm of the whole gradient, of which each core has kept its part. All meet on the way.
-    pub(crate) fn gradient_norm(&self, layers: &[Layer<T>], member: Member) -> f64 {
-        let isa = self.work.isa;
-        for (l, (share, layer)) in self.shares.iter().zip(layers).enumerate() {
-            for Block { number: k, features, .. } in share.own_blocks(&layer.layout, 0) {
-                let weights = layer.layout.weights(share.blocks.start, k);
-                let mut squares = sum_of_squares_in_f64(isa, &share.weights.kept()[weights]);
-                if l > 0 {
-                    let hidden = &share.hidden;
-                    squares += sum_of_squares_in_f64(isa, &hidden.bias.kept()[features.clone()]);
-                    if let Some(gamma) = hidden.gamma.kept().get(features) {
-                        squares += sum_of_squares_in_f64(isa, gamma);
-                    }
-                }
-                layer.gradient_squares[k].store(squares.to_bits(), Ordering::Relaxed);
-            }
-        }
-        member.meet();
-        let shared = sum(layers.iter().flat_map(|layer| &layer.gradient_squares));
-        (shared + sum_of_squares_in_f64(isa, self.output_bias.kept())).sqrt()
-    }
-
-    /// Updates everything that this core owns by `factor` times the gradient that it has kept.
-    pub(crate) fn update_clipped(
-        &mut self,
-        layers: &[Layer<T>],
-        coefficients: Coefficients<T>,
-        factor: f64,
-    ) {
-        let (isa, factor) = (self.work.isa, T::from_f64(factor));
-        let no_penalty = coefficients.without_penalty();
-        for (l, (share, Layer { layout, .. })) in self.shares.iter_mut().zip(layers).enumerate() {
-            for (own, Block { number: k, features, .. }) in share.own_blocks(layout, 0).enumerate()
-            {
-                let range = layout.weights(share.blocks.start, k);
-                let places = linear::places(isa, &layout.tiles, layout.blocks[k].len());
-                share.squares[own] =
-                    share.weights.update_clipped(isa, coefficients, range, places, factor);
-                if l > 0 {
-                    let Owned { bias, gamma, .. } = &mut share.hidden;
-                    for part in [bias, gamma].into_iter().filter(|part| !part.value.is_empty()) {
-                        let whole = once(0..features.len());
-                        part.update_clipped(isa, no_penalty, features.clone(), whole, factor);
-                    }
-                }
-            }
-        }
-        let all = 0..self.output_bias.value.len();
-        self.output_bias.update_clipped(isa, no_penalty, all.clone(), once(all), factor);
+/// Makes room to keep the gradient of each step, or gives it back.
+pub(crate) fn keep_gradients<T: Scalar>(net: &mut Net<T>, keep: bool) {
+    for parameter in net.parameters_mut() {
+        parameter.gradient = vec![T::ZERO; if keep { parameter.value.len() } else { 0 }];
     }
 }
 
-impl<T: Scalar> Learned<T> {
-    fn kept(&self) -> &[T] {
-        self.gradient.as_deref().expect("the backward pass has kept the gradient")
-    }
-
-    /// Updates the parameters at `range`, strip by strip, by `factor` times the gradient that was
-    /// kept for them. Returns their Σ w² if there is a penalty on it.
-    fn update_clipped(
-        &mut self,
-        isa: Isa,
-        coefficients: Coefficients<T>,
-        range: Range<usize>,
-        strips: impl Iterator<Item = Range<usize>>,
-        factor: T,
-    ) -> f64 {
-        // While the gradient is out, an update is made and not kept.
-        let mut gradient = self.gradient.take().expect("the backward pass has kept the gradient");
-        let clipped = &mut gradient[range.clone()];
-        scale(isa, clipped, factor);
-        let mut update = self.update(isa, coefficients, range);
-        for place in strips {
-            update.take(place.clone(), &clipped[place]);
+/// The norm of the whole gradient, of which each rank has kept its part. A collective call.
+pub(crate) fn gradient_norm<T: Scalar>(
+    net: &Net<T>,
+    shared: &Shared<T>,
+    comm: &impl Communicator,
+) -> f64 {
+    let isa = net.work.isa;
+    for (l, (linear, layer)) in net.linear.iter().zip(&shared.layers).enumerate() {
+        let mut slot = shared.gradient_squares.write(shared.slot(l, net.rank));
+        for (block, squares) in linear.blocks.iter().zip(slot.iter_mut()) {
+            *squares = linear.weight.gradient_squares(isa, layer.tiling.weights(block));
+            if let Some(below) = l.checked_sub(1) {
+                let (bias, scale) = (&net.linear[below].bias, &net.hidden[below].scale);
+                *squares += bias.gradient_squares(isa, block.features.clone());
+                *squares += scale.gradient_squares(isa, block.features.clone());
+            }
         }
-        let squares = update.squares;
-        self.gradient = Some(gradient);
-        squares
     }
+    comm.all_gather(&[shared.gradient_squares.all()]);
+    let output_bias = &net.linear[net.linear.len() - 1].bias;
+    let of_output_bias = output_bias.gradient_squares(isa, 0..output_bias.value.len());
+    (shared.sum(&shared.gradient_squares) + of_output_bias).sqrt()
+}
+
+/// Updates everything that this rank owns by `factor` times the gradient that it has kept.
+pub(crate) fn update_clipped<T: Scalar>(
+    net: &mut Net<T>,
+    shared: &Shared<T>,
+    options: &UpdateOptions<T>,
+    factor: f64,
+) {
+    let factor = T::from_f64(factor);
+    let no_penalty = &options.without_penalty();
+    for (l, layer) in shared.layers.iter().enumerate() {
+        let (below, from_here) = net.linear.split_at_mut(l);
+        let linear = &mut from_here[0];
+        for (block, squares) in linear.blocks.iter().zip(&mut linear.weight_squares) {
+            let (width, features) = (block.features.len(), block.features.clone());
+            let panels = panel_ranges(options.isa, &layer.tiling.tiles, width);
+            let weights = layer.tiling.weights(block);
+            *squares = linear.weight.update_from_kept(options, weights, panels, factor);
+            if let Some(below) = below.last_mut() {
+                let scale = &mut net.hidden[l - 1].scale;
+                for parameter in [&mut below.bias, scale] {
+                    if !parameter.value.is_empty() {
+                        let (features, whole) = (features.clone(), once(0..width));
+                        parameter.update_from_kept(no_penalty, features, whole, factor);
+                    }
+                }
+            }
+        }
+    }
+    let output_bias = &mut net.linear[shared.layers.len() - 1].bias;
+    let all = 0..output_bias.value.len();
+    output_bias.update_from_kept(no_penalty, all.clone(), once(all), factor);
 }

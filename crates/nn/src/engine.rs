@@ -1,30 +1,30 @@
-//! The team of cores that trains a classifier, and evaluates it.
+//! The threads that train a classifier.
 //!
-//! An [`Engine`] takes a [`SoftmaxClassifier`] apart into what each core owns, takes steps, and
-//! puts it together again when asked. The cores enter their pool once for all the steps of a call
+//! An [`Engine`] takes a [`SoftmaxClassifier`] apart into what each rank owns, takes steps, and
+//! puts it together again when asked. The threads enter their pool once for all the steps of a call
 //! to [`Engine::train`]. A result has the same bits for any number of threads.
 
 use std::ops::ControlFlow;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard};
 
+use chainrule_tensor::comm::{Communicator, ThreadError, ThreadGroup};
 use chainrule_tensor::gather::Rows;
-use chainrule_tensor::ops::rows::argmax;
-use chainrule_tensor::team::{Team, TeamError};
-use chainrule_tensor::{Isa, Scalar, Tensor};
+use chainrule_tensor::{Isa, Scalar};
 
-use crate::classifier::Ranges;
-use crate::finite::{Place, Watch};
-use crate::layout::{LinearLayout, is_narrow};
-use crate::noise::Noise;
-use crate::softmax::cross_entropy;
-use crate::step::{Batch, Coefficients, Core, Layer, Learned, Rule, meet_before_next_batch};
-use crate::{Hidden, Norm, Optimizer, Regularization, SoftmaxClassifier, Step};
+use crate::anomaly::TensorName;
+use crate::architecture::Architecture;
+use crate::layers::hidden::Hidden;
+use crate::optimizer::Optimizer;
+use crate::param::Parameter;
+use crate::regularize::Regularization;
+use crate::shard::{Net, Shared};
+use crate::step::{self, Batch, TrainOptions};
+use crate::{SoftmaxClassifier, clip, state};
 
 /// Rows that are evaluated at once.
-const EVALUATION_ROWS: usize = 256;
+pub(crate) const EVALUATION_ROWS: usize = 256;
 
-/// A classifier in training, spread over a team of threads.
+/// A classifier in training, spread over a group of threads.
 ///
 /// ```
 /// # use chainrule_nn::{Engine, Init, Sgd, SoftmaxClassifier};
@@ -42,51 +42,40 @@ const EVALUATION_ROWS: usize = 256;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Engine<T = f32> {
-    widths: Vec<usize>,
-    hidden: Hidden,
+    pub(crate) architecture: Architecture,
     isa: Isa,
-    team: Team,
-    layers: Vec<Layer<T>>,
-    cores: Vec<Mutex<Core<T>>>,
+    pub(crate) group: ThreadGroup,
+    pub(crate) shared: Shared<T>,
+    nets: Vec<Mutex<Net<T>>>,
     batch: usize,
     /// Steps taken in all.
     steps: u64,
-    regularization: Regularization,
-    average: Option<f64>,
-    clip_norm: Option<f64>,
-    watch: bool,
+    options: TrainOptions<T>,
 }
 
-/// A number is no longer finite, so that no further step makes sense.
+/// A step of training, reported before the next one begins.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// The number of the step, from 0.
+    pub number: usize,
+    /// The mean cross-entropy of the batch, as training sees it, plus the penalty ½ λ Σ W²,
+    /// before the update.
+    pub loss: f64,
+    /// Where [`Engine::set_clip_norm`] asked for it: the norm of the gradient before it was clipped,
+    /// without the penalty's share. A step whose loss is not finite has none.
+    pub gradient_norm: Option<f64>,
+}
+
+/// A tensor holds a NaN or an infinity, so that no further step makes sense.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-#[error("at step {step}, with loss {loss}, {place} was the first to leave the finite numbers")]
+#[error("diverged at step {step}: {tensor} is NaN or infinite (loss {loss})")]
 pub struct Diverged {
     /// The step at which it happened, from 0.
     pub step: usize,
-    /// The loss there: infinite or NaN, but for what only [`Engine::set_watch`] finds.
+    /// The loss there: infinite or NaN, but for what only [`Engine::set_detect_anomaly`] finds.
     pub loss: f64,
-    /// The first part of the step, in the order of the mathematics, that is not finite.
-    pub place: Place,
-}
-
-/// How a classifier did on some rows.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Evaluation {
-    /// The rows, as they were asked for.
-    pub rows: Vec<u32>,
-    /// The class with the highest score, for each of the rows.
-    pub predictions: Vec<u32>,
-    /// Mean cross-entropy over the rows, without the penalty on the weights; NaN for no rows.
-    pub loss: f64,
-}
-
-impl Evaluation {
-    /// The share of rows that were given the class of their label, from 0 to 1; NaN for no rows.
-    pub fn accuracy(&self, labels: &[u8]) -> f64 {
-        let pairs = self.rows.iter().zip(&self.predictions);
-        let hits = pairs.filter(|&(&row, &class)| u32::from(labels[row as usize]) == class).count();
-        hits as f64 / self.rows.len() as f64
-    }
+    /// The first tensor of the step, in the order of the mathematics, that is not finite.
+    pub tensor: TensorName,
 }
 
 impl<T: Scalar> Engine<T> {
@@ -99,7 +88,7 @@ impl<T: Scalar> Engine<T> {
         model: &SoftmaxClassifier<T>,
         batch: usize,
         threads: usize,
-    ) -> Result<Self, TeamError> {
+    ) -> Result<Self, ThreadError> {
         Self::with_isa(model, batch, threads, Isa::best())
     }
 
@@ -112,34 +101,15 @@ impl<T: Scalar> Engine<T> {
         batch: usize,
         threads: usize,
         isa: Isa,
-    ) -> Result<Self, TeamError> {
-        let team = Team::new(threads)?;
-        let widths = model.widths();
-        let mut layout = LinearLayout::first(widths[0], widths[1], isa);
-        let mut layers = vec![];
-        for l in 1..widths.len() {
-            let next = widths.get(l + 1).map(|&outputs| layout.next(outputs, isa));
-            let rows = batch.max(EVALUATION_ROWS);
-            layers.push(Layer::new(layout, model.hidden(), team.size(), rows, next.is_none()));
-            let Some(next) = next else { break };
-            layout = next;
-        }
-        let core = |rank| Mutex::new(Core::new(&layers, rank, batch, EVALUATION_ROWS, isa));
-        let cores = (0..team.size()).map(core).collect();
-        let mut engine = Self {
-            widths: widths.to_vec(),
-            hidden: model.hidden(),
-            isa,
-            team,
-            layers,
-            cores,
-            batch,
-            steps: 0,
-            regularization: Regularization::default(),
-            average: None,
-            clip_norm: None,
-            watch: false,
-        };
+    ) -> Result<Self, ThreadError> {
+        let group = ThreadGroup::new(threads)?;
+        let architecture = model.architecture().clone();
+        let shared = Shared::new(&architecture, isa, group.size(), batch.max(EVALUATION_ROWS));
+        let rows = (batch, EVALUATION_ROWS);
+        let net = |rank| Mutex::new(Net::new(&architecture, &shared, isa, rank, rows));
+        let nets = (0..group.size()).map(net).collect();
+        let (steps, options) = (0, TrainOptions::default());
+        let mut engine = Self { architecture, isa, group, shared, nets, batch, steps, options };
         engine.load(model);
         Ok(engine)
     }
@@ -149,18 +119,33 @@ impl<T: Scalar> Engine<T> {
         self.isa
     }
 
+    /// Widths, hidden units, and where each tensor lies.
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
     /// What stands between two layers.
     pub fn hidden(&self) -> Hidden {
-        self.hidden
+        self.architecture.hidden()
     }
 
     /// Number of threads.
     pub fn threads(&self) -> usize {
-        self.team.size()
+        self.group.size()
+    }
+
+    /// The part of the network that a rank owns.
+    pub(crate) fn net(&self, rank: usize) -> MutexGuard<'_, Net<T>> {
+        self.nets[rank].lock().expect("a panic in a step leaves no engine to go on with")
+    }
+
+    fn nets_mut(&mut self) -> impl Iterator<Item = &mut Net<T>> {
+        let intact = "a panic in a step leaves no engine to go on with";
+        self.nets.iter_mut().map(move |net| net.get_mut().expect(intact))
     }
 
     /// Clips the gradient of every step to a norm of at most `max_norm`, as [`crate::clip`] says,
-    /// and tells the norm in [`Step::gradient_norm`]; with an infinite `max_norm` it is told and
+    /// and reports the norm in [`Step::gradient_norm`]; with an infinite `max_norm` it is reported and
     /// nothing is clipped. Without one, the default, the norm is not even taken, which saves the
     /// room for a gradient and two passes over it.
     ///
@@ -168,10 +153,8 @@ impl<T: Scalar> Engine<T> {
     /// If `max_norm` is not positive.
     pub fn set_clip_norm(&mut self, max_norm: Option<f64>) {
         assert!(max_norm.is_none_or(|max| max > 0.0), "a positive norm, not {max_norm:?}");
-        self.clip_norm = max_norm;
-        for core in &self.cores {
-            core.lock().expect("no core has panicked").keep_gradients(max_norm.is_some());
-        }
+        self.options.clip_norm = max_norm;
+        self.nets_mut().for_each(|net| clip::keep_gradients(net, max_norm.is_some()));
     }
 
     /// What training does to each batch: dropout, mixup, smoothed labels. Nothing at first.
@@ -182,23 +165,48 @@ impl<T: Scalar> Engine<T> {
         let Regularization { dropout, mixup, label_smoothing, .. } = regularization;
         assert!([dropout, label_smoothing].iter().all(|share| (0.0..1.0).contains(share)));
         assert!(mixup >= 0.0, "mixup's α is positive, or 0 for none");
-        self.regularization = regularization;
+        self.options.regularization = regularization;
     }
 
-    /// Keeps a running mean of all parameters, an exponential one, of which a step leaves the share
-    /// `keep`, from 0 to below 1; of the first steps less, (1 + t) / (10 + t) at most, so that the
+    /// Weighs the classes in the training loss, as PyTorch's `CrossEntropyLoss(weight=...)` does: the
+    /// loss of a batch is the mean over its examples, each with the weight of its class; where mixup
+    /// mixes examples, the weights go with the classes' shares and the mean is over examples. With
+    /// none, the default, all classes weigh 1. Evaluation is never weighted.
+    ///
+    /// # Panics
+    /// If there is not one weight for each class, or one is not positive and finite.
+    pub fn set_class_weights(&mut self, weights: Option<&[f64]>) {
+        let usable = |weight: &f64| weight.is_finite() && *weight > 0.0;
+        assert!(
+            weights.is_none_or(|weights| {
+                weights.len() == self.architecture.classes() && weights.iter().all(usable)
+            }),
+            "a positive weight for each of {} classes, not {weights:?}",
+            self.architecture.classes()
+        );
+        self.options.class_weights =
+            weights.map(|weights| weights.iter().map(|&weight| T::from_f64(weight)).collect());
+    }
+
+    /// Keeps an exponential moving average of all parameters, of which a step leaves the share
+    /// `decay`, from 0 to below 1; of the first steps less, (1 + t) / (10 + t) at most, so that the
     /// first weights are soon forgotten. It starts from the parameters as they are.
     ///
     /// # Panics
-    /// If the share is not from 0 to below 1.
-    pub fn set_average(&mut self, keep: Option<f64>) {
-        assert!(keep.is_none_or(|keep| (0.0..1.0).contains(&keep)), "a share, not {keep:?}");
-        self.average = keep;
-        for core in &self.cores {
-            for part in core.lock().expect("no core has panicked").learned_mut() {
-                part.average = if keep.is_some() { part.value.clone() } else { vec![] };
-            }
+    /// If the decay is not from 0 to below 1.
+    pub fn set_ema_decay(&mut self, decay: Option<f64>) {
+        assert!(decay.is_none_or(|decay| (0.0..1.0).contains(&decay)), "a share, not {decay:?}");
+        self.options.ema_decay = decay;
+        for parameter in self.nets_mut().flat_map(Net::parameters_mut) {
+            parameter.ema = if decay.is_some() { parameter.value.clone() } else { vec![] };
         }
+    }
+
+    /// Whether every step looks at all its numbers, activations, gradients, velocity and new
+    /// parameters, and training ends at the first that is not finite even if the loss still is.
+    /// That costs a pass over all of them. Not so at first.
+    pub fn set_detect_anomaly(&mut self, detect: bool) {
+        self.options.detect_anomaly = detect;
     }
 
     /// Steps taken so far. The optimizers' corrections and the random numbers of a step depend on
@@ -212,113 +220,125 @@ impl<T: Scalar> Engine<T> {
         self.steps = steps;
     }
 
-    /// Whether every step looks at all its numbers, activations, gradients, velocity and new
-    /// parameters, and training ends at the first that is not finite even if the loss still is.
-    /// That costs a pass over all of them. Not so at first.
-    pub fn set_watch(&mut self, watch: bool) {
-        self.watch = watch;
-    }
-
     /// Takes over all parameters of `model`. The velocity, zero at first, stays as it is.
     ///
     /// # Panics
-    /// If its widths are not those that the engine was made for.
+    /// If its architecture is not the one that the engine was made for.
     pub fn load(&mut self, model: &SoftmaxClassifier<T>) {
-        self.set(model, |learned| &mut learned.value);
+        self.scatter(model, |parameter| &mut parameter.value);
     }
 
-    /// Sets one parameter, by its place in the buffer of a classifier's parameters.
+    /// Sets one parameter, by its place in the flat buffer of a classifier's parameters.
     ///
     /// # Panics
     /// If there is no such place.
     pub fn set_parameter(&mut self, place: usize, value: T) {
-        let model = SoftmaxClassifier::zeros_with(&self.widths, self.hidden);
-        let model = model.expect("widths of a model");
-        assert!(place < model.parameters().len(), "parameter {place}");
-        for rank in 0..self.cores.len() {
-            let mut core = self.cores[rank].lock().expect("no core has panicked");
-            self.places(&model, rank, |slot, at| {
-                if at == place {
-                    let (learned, i) = slot.of_mut(&mut core);
-                    learned.value[i] = value;
+        assert!(place < self.architecture.len(), "parameter {place}");
+        let Self { architecture, shared, isa, nets, .. } = self;
+        for (rank, net) in nets.iter_mut().enumerate() {
+            let net = net.get_mut().expect("a panic in a step leaves no engine to go on with");
+            for piece in state::pieces(architecture, shared, *isa, rank) {
+                if let Some(stored) = piece.find(place) {
+                    let parameter = net.parameter_mut(piece.layer, piece.kind);
+                    parameter.expect("the rank has its pieces").value[stored] = value;
                 }
-            });
+            }
         }
-    }
-
-    /// Takes over the optimizer's velocity, laid out as the parameters of a classifier.
-    ///
-    /// # Panics
-    /// If the widths are not those that the engine was made for.
-    pub fn set_velocity(&mut self, velocity: &SoftmaxClassifier<T>) {
-        self.set(velocity, |learned| &mut learned.velocity);
     }
 
     /// The parameters, put together.
     pub fn model(&self) -> SoftmaxClassifier<T> {
-        self.get(|learned| &learned.value)
-    }
-
-    /// The running mean of the gradient's squares that an optimizer has kept, laid out as the
-    /// parameters of a classifier; of one that keeps none, nothing.
-    pub fn squares(&self) -> Option<SoftmaxClassifier<T>> {
-        self.get_if_kept(|learned| &learned.squares)
-    }
-
-    /// Takes over the running mean of the gradient's squares.
-    ///
-    /// # Panics
-    /// If the widths are not those that the engine was made for.
-    pub fn set_squares(&mut self, squares: &SoftmaxClassifier<T>) {
-        self.make_room_for_squares();
-        self.set(squares, |learned| &mut learned.squares);
-    }
-
-    /// The running mean of the parameters, if [`Engine::set_average`] asked for it.
-    pub fn averaged(&self) -> Option<SoftmaxClassifier<T>> {
-        self.get_if_kept(|learned| &learned.average)
-    }
-
-    /// Takes over the running mean of the parameters, after [`Engine::set_average`].
-    ///
-    /// # Panics
-    /// If none was asked for, or the widths are not those that the engine was made for.
-    pub fn set_averaged(&mut self, average: &SoftmaxClassifier<T>) {
-        self.set(average, |learned| &mut learned.average);
-    }
-
-    /// Puts the running mean in the place of the parameters, and the parameters in its: to
-    /// evaluate it, and, done again, to go on. Without one nothing happens.
-    pub fn exchange_averaged(&mut self) {
-        for core in &self.cores {
-            for part in core.lock().expect("no core has panicked").learned_mut() {
-                if !part.average.is_empty() {
-                    std::mem::swap(&mut part.value, &mut part.average);
-                }
-            }
-        }
-    }
-
-    fn make_room_for_squares(&self) {
-        for core in &self.cores {
-            for part in core.lock().expect("no core has panicked").learned_mut() {
-                part.squares.resize(part.value.len(), T::ZERO);
-            }
-        }
-    }
-
-    fn get_if_kept(&self, part: impl Fn(&Learned<T>) -> &Vec<T>) -> Option<SoftmaxClassifier<T>> {
-        let first = self.cores[0].lock().expect("no core has panicked");
-        let kept = !part(&first.output_bias).is_empty();
-        drop(first);
-        kept.then(|| self.get(part))
+        self.gather(|parameter| &parameter.value)
     }
 
     /// The optimizer's velocity, laid out as the parameters of a classifier.
     ///
     /// After one step with a learning rate and a momentum of 0 it is the gradient.
     pub fn velocity(&self) -> SoftmaxClassifier<T> {
-        self.get(|learned| &learned.velocity)
+        self.gather(|parameter| &parameter.velocity)
+    }
+
+    /// Takes over the optimizer's velocity, laid out as the parameters of a classifier.
+    ///
+    /// # Panics
+    /// If the architecture is not the one that the engine was made for.
+    pub fn set_velocity(&mut self, velocity: &SoftmaxClassifier<T>) {
+        self.scatter(velocity, |parameter| &mut parameter.velocity);
+    }
+
+    /// The second moment that an optimizer has kept, the running mean of the gradient's squares, laid
+    /// out as the parameters of a classifier; of one that keeps none, nothing.
+    pub fn second_moment(&self) -> Option<SoftmaxClassifier<T>> {
+        self.gather_if_kept(|parameter| &parameter.second_moment)
+    }
+
+    /// Takes over the second moment.
+    ///
+    /// # Panics
+    /// If the architecture is not the one that the engine was made for.
+    pub fn set_second_moment(&mut self, second_moment: &SoftmaxClassifier<T>) {
+        self.make_room_for_second_moment();
+        self.scatter(second_moment, |parameter| &mut parameter.second_moment);
+    }
+
+    /// The moving average of the parameters, if [`Engine::set_ema_decay`] asked for it.
+    pub fn ema(&self) -> Option<SoftmaxClassifier<T>> {
+        self.gather_if_kept(|parameter| &parameter.ema)
+    }
+
+    /// Takes over the moving average of the parameters, after [`Engine::set_ema_decay`].
+    ///
+    /// # Panics
+    /// If none was asked for, or the architecture is not the one that the engine was made for.
+    pub fn set_ema(&mut self, ema: &SoftmaxClassifier<T>) {
+        self.scatter(ema, |parameter| &mut parameter.ema);
+    }
+
+    /// Puts the moving average in the place of the parameters, and the parameters in its: to
+    /// evaluate it, and, done again, to go on. Without one nothing happens.
+    pub fn swap_ema(&mut self) {
+        for Parameter { value, ema, .. } in self.nets_mut().flat_map(Net::parameters_mut) {
+            if !ema.is_empty() {
+                std::mem::swap(value, ema);
+            }
+        }
+    }
+
+    fn make_room_for_second_moment(&mut self) {
+        for Parameter { value, second_moment, .. } in self.nets_mut().flat_map(Net::parameters_mut)
+        {
+            second_moment.resize(value.len(), T::ZERO);
+        }
+    }
+
+    fn gather(&self, of: impl Fn(&Parameter<T>) -> &Vec<T>) -> SoftmaxClassifier<T> {
+        let mut flat = self.architecture.zeros();
+        for rank in 0..self.nets.len() {
+            state::gather(&self.architecture, &self.shared, &self.net(rank), &mut flat, &of);
+        }
+        SoftmaxClassifier::from_parameters(self.architecture.clone(), flat)
+    }
+
+    fn gather_if_kept(
+        &self,
+        of: impl Fn(&Parameter<T>) -> &Vec<T>,
+    ) -> Option<SoftmaxClassifier<T>> {
+        // Every rank has the bias of the last layer.
+        let kept = !of(&self.net(0).linear[self.architecture.depth() - 1].bias).is_empty();
+        kept.then(|| self.gather(of))
+    }
+
+    fn scatter(
+        &mut self,
+        from: &SoftmaxClassifier<T>,
+        of: impl Fn(&mut Parameter<T>) -> &mut Vec<T>,
+    ) {
+        let (theirs, own) = (from.architecture(), &self.architecture);
+        assert_eq!(theirs, own, "architectures of the model and of the engine");
+        for rank in 0..self.nets.len() {
+            let net = &mut self.net(rank);
+            state::scatter(&self.architecture, &self.shared, from.parameters(), net, &of);
+        }
     }
 
     /// Takes one step for each `batch` rows of `order`; the last batch may be short.
@@ -327,8 +347,8 @@ impl<T: Scalar> Engine<T> {
     ///
     /// # Errors
     /// [`Diverged`] as soon as a loss is not finite. That step changes no parameter, so that the
-    /// model is the one with that loss. What [`Engine::set_watch`] finds behind a finite loss is
-    /// found after the update.
+    /// model is the one with that loss. What [`Engine::set_detect_anomaly`] finds behind a finite
+    /// loss is found after the update.
     ///
     /// # Panics
     /// If a row or a label is out of range, or `batch` is 0 or larger than the engine was made for.
@@ -338,19 +358,19 @@ impl<T: Scalar> Engine<T> {
         labels: &[u8],
         order: &[u32],
         batch: usize,
-        rule: impl Into<Optimizer<T>>,
+        optimizer: impl Into<Optimizer<T>>,
     ) -> Result<(), Diverged> {
-        let rule = rule.into();
-        self.train_each(data, labels, order, batch, |_| rule, |_| ControlFlow::Continue(()))
+        let optimizer = optimizer.into();
+        self.train_each(data, labels, order, batch, |_| optimizer, |_| ControlFlow::Continue(()))
     }
 
-    /// [`Engine::train`] that asks `rule` for the coefficients of every step, by its number in this
-    /// call, and calls `each` with that number and the loss.
+    /// [`Engine::train`] with an optimizer for every step, by its number in this call, that calls
+    /// `each` with that number and the loss. All optimizers are asked for before the first step.
     ///
     /// When `each` answers [`ControlFlow::Break`], the step at hand is finished and is the last.
     /// Called again with the rest of `order`, by this engine or by another that was given the
-    /// parameters, the state and the number of steps of this one, training goes on with the same bits as if it had
-    /// not been interrupted.
+    /// parameters, the state and the number of steps of this one, training goes on with the same bits
+    /// as if it had not been interrupted.
     ///
     /// # Errors
     /// As [`Engine::train`].
@@ -363,260 +383,77 @@ impl<T: Scalar> Engine<T> {
         labels: &[u8],
         order: &[u32],
         batch: usize,
-        rule: impl Fn(usize) -> O + Sync,
+        optimizer: impl Fn(usize) -> O,
         each: impl FnMut(Step) -> ControlFlow<()> + Send,
     ) -> Result<(), Diverged> {
         assert!((1..=self.batch).contains(&batch), "a batch of 1 to {} rows", self.batch);
         self.check_rows(data, labels, order);
-        if rule(0).into().method.has_second_moment() {
-            self.make_room_for_squares();
+        let steps = order.len().div_ceil(batch);
+        let optimizers: Vec<Optimizer<T>> = (0..steps).map(|step| optimizer(step).into()).collect();
+        if optimizers.iter().any(|optimizer| optimizer.method.has_second_moment()) {
+            self.make_room_for_second_moment();
         }
-        let (each, stop) = (Mutex::new(each), AtomicBool::new(false));
-        let layers = &self.layers;
-        let watch = Watch::new(layers.len());
-        let (clip_norm, watching) = (self.clip_norm, self.watch.then_some(&watch));
-        let (taken, regularization) = (self.steps, self.regularization);
-        // Of early steps less is kept.
-        let average = |t: u64| {
-            let keep = self.average.map(|keep| keep.min((1 + t) as f64 / (10 + t) as f64));
-            T::from_f64(1.0 - keep.unwrap_or(1.0))
-        };
-        let results = self.team.run(|member| {
-            let mut core = self.cores[member.rank()].lock().expect("no core has panicked");
-            if rule(0).into().l2 > T::ZERO {
-                core.square_weights(layers);
+        let penalized = optimizers.iter().any(|optimizer| optimizer.l2 > T::ZERO);
+        let each = Mutex::new(each);
+        let (shared, options, taken) = (&self.shared, &self.options, self.steps);
+        let results = self.group.run(|comm| {
+            let net = &mut self.net(comm.rank());
+            if penalized {
+                net.square_weights(shared);
             }
-            let mut steps = 0;
             for (step, rows) in order.chunks(batch).enumerate() {
+                // One rank speaks for all: the last exchange of the step tells them to stop.
                 let report = |loss, gradient_norm| {
-                    // One core speaks for all, and all learn before the next barrier whether to
-                    // go on.
-                    if member.rank() == 0 {
-                        let mut each = each.lock().expect("only core 0 comes here");
-                        if each(Step { number: step, loss, gradient_norm }).is_break() {
-                            stop.store(true, Ordering::Relaxed);
-                        }
+                    if comm.rank() == 0 {
+                        let mut each = each.lock().expect("only rank 0 comes here");
+                        let end = each(Step { number: step, loss, gradient_norm }).is_break();
+                        shared.stop.write(0)[0] = u64::from(end);
                     }
                 };
                 let batch = Batch { data, labels, rows };
-                let t = taken + step as u64 + 1;
-                let coefficients =
-                    Coefficients { optimizer: rule(step).into(), t, average: average(t) };
-                let noise = Noise::new(regularization, t);
-                let rule = Rule { coefficients, noise, clip_norm, watch: watching };
-                let loss = core.step(layers, member, batch, rule, report);
-                // Every core has computed the same loss and sees the same findings, so all leave
+                let options = options.at(taken + step as u64 + 1, self.isa, optimizers[step]);
+                let outcome = step::step(net, shared, &comm, batch, &options, report);
+                // Every rank has computed the same loss and sees the same findings, so all leave
                 // together.
-                let unfit = if loss.is_finite() {
-                    watch.first()
+                let loss = outcome.loss;
+                let anomaly = if loss.is_finite() {
+                    outcome.anomaly
                 } else {
-                    Some(core.cause(layers, member, batch, rule, &watch))
+                    Some(step::find_anomaly(net, shared, &comm, batch, &options))
                 };
-                if let Some(place) = unfit {
-                    return Err(Diverged { step, loss, place });
+                if let Some(tensor) = anomaly {
+                    return Err(Diverged { step, loss, tensor });
                 }
-                steps += 1;
-                if stop.load(Ordering::Relaxed) {
-                    break;
+                if shared.stop.read(0)[0] != 0 {
+                    return Ok(step + 1);
                 }
             }
             Ok(steps)
         });
         for steps in results {
-            self.steps = taken + steps?;
+            self.steps = taken + steps? as u64;
         }
         Ok(())
-    }
-
-    /// Loss and predictions for some rows of `data`; nothing is learned.
-    ///
-    /// # Panics
-    /// If a row or a label is out of range.
-    pub fn evaluate(&mut self, data: &impl Rows<T>, labels: &[u8], rows: &[u32]) -> Evaluation {
-        self.check_rows(data, labels, rows);
-        let classes = self.widths[self.widths.len() - 1];
-        let layers = &self.layers;
-        let results = self.team.run(|member| {
-            let mut core = self.cores[member.rank()].lock().expect("no core has panicked");
-            let mut found = vec![];
-            for chunk in rows.chunks(EVALUATION_ROWS) {
-                core.forward(layers, member, Batch { data, labels, rows: chunk }, None);
-                // Every core has all scores; each looks at some of the rows.
-                let share = |core| core * chunk.len() / member.team_size();
-                let own = share(member.rank())..share(member.rank() + 1);
-                let scores = core.scores(layers, chunk.len());
-                for (i, scores) in own.clone().zip(scores.chunks(classes).skip(own.start)) {
-                    let loss = cross_entropy(scores, usize::from(labels[chunk[i] as usize]));
-                    found.push((argmax(scores) as u32, loss.to_f64()));
-                }
-                meet_before_next_batch(layers, member);
-            }
-            found
-        });
-        // Back in the order of the rows: chunk by chunk, core by core.
-        let mut parts: Vec<_> = results.into_iter().map(Vec::into_iter).collect();
-        let (mut predictions, mut loss) = (Vec::with_capacity(rows.len()), 0.0);
-        for chunk in rows.chunks(EVALUATION_ROWS) {
-            for (rank, part) in parts.iter_mut().enumerate() {
-                let share = |core| core * chunk.len() / self.team.size();
-                for (class, row_loss) in part.take(share(rank + 1) - share(rank)) {
-                    predictions.push(class);
-                    loss += row_loss;
-                }
-            }
-        }
-        Evaluation { rows: rows.to_vec(), predictions, loss: loss / rows.len() as f64 }
-    }
-
-    /// The scores Z_L, before the softmax, for some rows of `data`: (rows, classes).
-    ///
-    /// # Panics
-    /// If a row is out of range.
-    pub fn scores(&mut self, data: &impl Rows<T>, rows: &[u32]) -> Tensor<T> {
-        self.check_columns(data);
-        let layers = &self.layers;
-        let results = self.team.run(|member| {
-            let mut core = self.cores[member.rank()].lock().expect("no core has panicked");
-            let mut scores = vec![];
-            for chunk in rows.chunks(EVALUATION_ROWS) {
-                core.forward(layers, member, Batch { data, labels: &[], rows: chunk }, None);
-                if member.rank() == 0 {
-                    scores.extend_from_slice(core.scores(layers, chunk.len()));
-                }
-                meet_before_next_batch(layers, member);
-            }
-            scores
-        });
-        let classes = self.widths[self.widths.len() - 1];
-        let scores = results.into_iter().next().expect("a team has a first member");
-        Tensor::from_vec(scores, rows.len(), classes)
     }
 
     /// Which hidden units were active (above 0) in the last batch, of `rows` rows, of
     /// [`Engine::train`]: the gradient check asks this to see a ReLU change its mind.
     pub fn active(&self, rows: usize) -> Vec<bool> {
-        let core = |core: &Mutex<Core<T>>| {
-            let core = core.lock().expect("no core has panicked");
-            core.active(&self.layers, rows).collect::<Vec<_>>()
-        };
-        self.cores.iter().flat_map(core).collect()
+        let of_rank = |rank| self.net(rank).active(rows).collect::<Vec<_>>();
+        (0..self.nets.len()).flat_map(of_rank).collect()
     }
 
-    fn check_columns(&self, data: &impl Rows<T>) {
-        assert_eq!(data.columns(), self.widths[0], "columns of the data and inputs of the network");
+    pub(crate) fn check_columns(&self, data: &impl Rows<T>) {
+        let inputs = self.architecture.inputs();
+        assert_eq!(data.columns(), inputs, "columns of the data and inputs of the network");
     }
 
-    fn check_rows(&self, data: &impl Rows<T>, labels: &[u8], rows: &[u32]) {
+    pub(crate) fn check_rows(&self, data: &impl Rows<T>, labels: &[u8], rows: &[u32]) {
         self.check_columns(data);
-        let classes = self.widths[self.widths.len() - 1];
+        let classes = self.architecture.classes();
         for &row in rows {
             let label = usize::from(labels[row as usize]);
             assert!(label < classes, "row {row} has label {label}, of {classes} classes");
-        }
-    }
-
-    /// Calls `copy(core's storage, place in it, place in the classifier's parameters)` for every
-    /// parameter that core `rank` owns.
-    fn places(&self, model: &SoftmaxClassifier<T>, rank: usize, mut copy: impl FnMut(Slot, usize)) {
-        for (l, layer) in self.layers.iter().enumerate() {
-            let Ranges { weight, bias, gamma, mean, variance } = model.ranges(l);
-            let (layout, owned) = (&layer.layout, &layer.sharing.owned[rank]);
-            let (inputs, outputs) = (self.widths[l], self.widths[l + 1]);
-            for k in owned.clone() {
-                let block = layout.blocks[k].clone();
-                for tile in &layout.tiles {
-                    let stored = layout.weights_of_tile(owned.start, k, tile).start;
-                    for (row, i) in block.clone().enumerate() {
-                        for (column, o) in tile.clone().enumerate() {
-                            let at = if is_narrow(self.isa, tile) {
-                                column * block.len() + row
-                            } else {
-                                row * tile.len() + column
-                            };
-                            copy(Slot::Weight(l, stored + at), weight.start + o * inputs + i);
-                        }
-                    }
-                }
-            }
-            if let Some(next) = self.layers.get(l + 1) {
-                let owned = &next.sharing.owned[rank];
-                for k in owned.clone() {
-                    let first = next.layout.blocks[owned.start].start;
-                    for o in next.layout.blocks[k].clone() {
-                        copy(Slot::Bias(l + 1, o - first), bias.start + o);
-                        if self.hidden.norm != Norm::None {
-                            copy(Slot::Gamma(l + 1, o - first), gamma.start + o);
-                        }
-                        if self.hidden.norm == Norm::Batch {
-                            copy(Slot::Mean(l + 1, o - first), mean.start + o);
-                            copy(Slot::Variance(l + 1, o - first), variance.start + o);
-                        }
-                    }
-                }
-            } else {
-                (0..outputs).for_each(|o| copy(Slot::OutputBias(o), bias.start + o));
-            }
-        }
-    }
-
-    fn set(&mut self, model: &SoftmaxClassifier<T>, part: impl Fn(&mut Learned<T>) -> &mut Vec<T>) {
-        assert_eq!(model.widths(), self.widths, "widths of the model and of the engine");
-        assert_eq!(model.hidden(), self.hidden, "hidden units of the model and of the engine");
-        for rank in 0..self.cores.len() {
-            let mut core = self.cores[rank].lock().expect("no core has panicked");
-            self.places(model, rank, |slot, at| {
-                let (learned, i) = slot.of_mut(&mut core);
-                part(learned)[i] = model.parameters()[at];
-            });
-        }
-    }
-
-    fn get(&self, part: impl Fn(&Learned<T>) -> &Vec<T>) -> SoftmaxClassifier<T> {
-        let empty = SoftmaxClassifier::zeros_with(&self.widths, self.hidden);
-        let empty = empty.expect("widths of a model");
-        let mut model = empty.clone();
-        for (rank, core) in self.cores.iter().enumerate() {
-            let core = core.lock().expect("no core has panicked");
-            self.places(&empty, rank, |slot, at| {
-                let (learned, i) = slot.of(&core);
-                model.parameters_mut()[at] = part(learned)[i];
-            });
-        }
-        model
-    }
-}
-
-/// Where a core keeps a parameter.
-#[derive(Clone, Copy)]
-enum Slot {
-    Weight(usize, usize),
-    Bias(usize, usize),
-    Gamma(usize, usize),
-    Mean(usize, usize),
-    Variance(usize, usize),
-    OutputBias(usize),
-}
-
-impl Slot {
-    fn of<T>(self, core: &Core<T>) -> (&Learned<T>, usize) {
-        match self {
-            Slot::Weight(l, i) => (&core.shares[l].weights, i),
-            Slot::Bias(l, i) => (&core.shares[l].hidden.bias, i),
-            Slot::Gamma(l, i) => (&core.shares[l].hidden.gamma, i),
-            Slot::Mean(l, i) => (&core.shares[l].hidden.mean, i),
-            Slot::Variance(l, i) => (&core.shares[l].hidden.variance, i),
-            Slot::OutputBias(i) => (&core.output_bias, i),
-        }
-    }
-
-    fn of_mut<T>(self, core: &mut Core<T>) -> (&mut Learned<T>, usize) {
-        match self {
-            Slot::Weight(l, i) => (&mut core.shares[l].weights, i),
-            Slot::Bias(l, i) => (&mut core.shares[l].hidden.bias, i),
-            Slot::Gamma(l, i) => (&mut core.shares[l].hidden.gamma, i),
-            Slot::Mean(l, i) => (&mut core.shares[l].hidden.mean, i),
-            Slot::Variance(l, i) => (&mut core.shares[l].hidden.variance, i),
-            Slot::OutputBias(i) => (&mut core.output_bias, i),
         }
     }
 }

@@ -26,14 +26,15 @@
 
 use std::ops::Range;
 
+use chainrule_tensor::comm::ThreadError;
+use chainrule_tensor::exchange::Exchange;
 use chainrule_tensor::gather::Rows;
 use chainrule_tensor::ops::columns::scale_shift_columns;
-use chainrule_tensor::team::{Board, TeamError};
 use chainrule_tensor::{Isa, Tensor};
 
 use crate::classifier::Parameter;
-use crate::layout::LinearLayout;
 use crate::linear::Workspace;
+use crate::tiling::Tiling;
 use crate::{
     Activation, Engine, Hidden, Init, Norm, Regularization, Sgd, SoftmaxClassifier, Step, linear,
     norm, relu, softmax,
@@ -284,12 +285,13 @@ pub fn run(isa: Isa) -> Vec<Row> {
 fn linear_alone(isa: Isa) -> Vec<Row> {
     let (n, inputs, outputs) = (5, 23, 140);
     // One block of inputs, several tiles of outputs; on a vector ISA the last is narrow.
-    let layout = LinearLayout::first(inputs, outputs, isa);
-    let (tiles, columns) = (&layout.tiles, outputs);
+    let tiling = Tiling::first(inputs, outputs, isa);
+    let (tiles, columns) = (&tiling.tiles, outputs);
     let (x, w, b) = (normal(n * inputs, 1), normal(inputs * columns, 2), normal(columns, 3));
     let upstream = normal(n * columns, 4); // ∂L/∂Z, in tiles
 
-    let dz = Board::new(tiles.iter().map(|t| upstream[t.start * n..t.end * n].to_vec()).collect());
+    let of_tile = |t: &Range<usize>| upstream[t.start * n..t.end * n].to_vec();
+    let dz = Exchange::new(n, tiles.iter().map(of_tile).collect(), vec![0; tiles.len()]);
     let mut work = Workspace::new(isa, n);
     let (mut dx, mut dw, mut db) = (vec![0.0; x.len()], vec![0.0; w.len()], vec![0.0; b.len()]);
     linear::backward_input(&mut work, tiles, n, &dz, &w, &mut dx);
@@ -456,7 +458,7 @@ impl<R: Rows<f64>> Training<'_, R> {
         elements: Elements,
         isa: Isa,
         threads: usize,
-    ) -> Result<Vec<Row>, TeamError> {
+    ) -> Result<Vec<Row>, ThreadError> {
         let mut engine = Engine::with_isa(model, self.rows.len(), threads, isa)?;
         engine.set_regularization(self.regularization);
         let Value { sides, .. } = self.stand_still(&mut engine);

@@ -25,44 +25,54 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
-//! | [`classifier`] | `SoftmaxClassifier`: the parameters with their names and shapes, and how they start |
-//! | [`linear`] | Z = X W + b: forward, and the derivatives by X, W and b |
-//! | [`relu`] | A = max(Z + b, 0), and its derivative, in one pass each |
-//! | [`activation`] | leaky ReLU, GELU, tanh, sigmoid, and their derivatives |
-//! | [`norm`] | batch and layer normalization, and their derivatives |
-//! | [`noise`] | dropout, mixup, smoothed labels |
-//! | [`hidden`] | what happens to a hidden layer's sums before the next layer reads them |
-//! | [`softmax`] | softmax and cross-entropy as one function, and its derivative |
-//! | [`layout`] | how a layer is cut into blocks of inputs and tiles of outputs, and who owns which |
-//! | [`step`] | one step of training: forward, loss, backward, update |
-//! | [`optimizer`] | SGD, RMSProp, Adam: how a gradient becomes a step |
+//! | [`layers`] | linear, activation, normalization, and what stands between two linear layers |
+//! | [`loss`] | softmax and cross-entropy as one function, and its derivative |
+//! | [`regularize`] | dropout, mixup, smoothed labels |
+//! | [`architecture`] | names, shapes and ranges of all tensors, without their numbers |
+//! | [`init`] | how the weights start |
+//! | [`classifier`] | `SoftmaxClassifier`: an architecture with its parameters |
+//! | [`optimizer`] | SGD, RMSprop, Adam, AdamW: how a gradient becomes a step |
+//! | [`param`] | parameters beside their velocity, moments and moving average; gradient sinks |
+//! | [`tiling`] | how a linear layer is cut into blocks of inputs and tiles of outputs |
+//! | `shard` | which part of a network each rank owns, and what ranks exchange |
 //! | [`clip`] | clipping the gradient's norm between backward and update |
-//! | [`finite`] | who left the finite numbers first, when a loss is NaN |
-//! | [`engine`] | the threads that take the steps, and evaluation |
+//! | [`anomaly`] | which tensor was the first to hold a NaN or an infinity |
+//! | [`step`] | one step of training: forward, loss, backward, update |
+//! | `state` | between the flat buffer of a classifier and what each rank keeps of it |
+//! | [`engine`] | the threads that take the steps |
+//! | [`evaluate`] | scores, predictions and loss |
 //! | [`gradcheck`] | every derivative against a centered difference |
 
-pub mod activation;
+pub mod anomaly;
+pub mod architecture;
 pub mod classifier;
 pub mod clip;
 pub mod engine;
-pub mod finite;
+pub mod evaluate;
 pub mod gradcheck;
-pub mod hidden;
-pub mod layout;
-pub mod linear;
-pub mod noise;
-pub mod norm;
+pub mod init;
+pub mod layers;
+pub mod loss;
 pub mod optimizer;
-pub mod relu;
-pub mod softmax;
+pub mod param;
+pub mod regularize;
+mod shard;
+mod state;
 pub mod step;
+pub mod tiling;
 
-pub use activation::Activation;
-pub use classifier::{Init, SoftmaxClassifier};
-pub use engine::{Diverged, Engine, Evaluation};
-pub use finite::Place;
-pub use hidden::Hidden;
-pub use noise::Regularization;
-pub use norm::Norm;
+pub use anomaly::TensorName;
+pub use architecture::Architecture;
+pub use classifier::SoftmaxClassifier;
+pub use engine::{Diverged, Engine, Step};
+pub use evaluate::Evaluation;
+pub use init::Init;
+pub use layers::activation::Activation;
+pub use layers::hidden::Hidden;
+pub use layers::norm::Norm;
+#[doc(hidden)]
+pub use layers::{activation, hidden, linear, norm, relu}; // until the last caller is renamed
+#[doc(hidden)]
+pub use loss as softmax; // until the last caller is renamed
 pub use optimizer::{Method, Optimizer, Sgd};
-pub use step::Step;
+pub use regularize::Regularization;

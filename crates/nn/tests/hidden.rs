@@ -184,7 +184,7 @@ fn the_bits_depend_neither_on_the_number_of_threads_nor_on_an_interruption() {
                     let mut engine = Engine::with_isa(model, 8, threads, isa).unwrap();
                     engine.set_regularization(noise);
                     engine.set_clip_norm(max_norm);
-                    engine.set_average(Some(0.9));
+                    engine.set_ema_decay(Some(0.9));
                     engine
                 };
                 let run = |threads, piece: usize| -> Bits {
@@ -198,12 +198,12 @@ fn the_bits_depend_neither_on_the_number_of_threads_nor_on_an_interruption() {
                         engine.train_each(&x, &labels, piece, 8, |_| optimizer, each).unwrap();
                         let mut fresh = start(threads, &engine.model());
                         fresh.set_velocity(&engine.velocity());
-                        fresh.set_squares(&engine.squares().unwrap());
-                        fresh.set_averaged(&engine.averaged().unwrap());
+                        fresh.set_second_moment(&engine.second_moment().unwrap());
+                        fresh.set_ema(&engine.ema().unwrap());
                         fresh.set_steps(engine.steps());
                         engine = fresh;
                     }
-                    let (squares, average) = (engine.squares(), engine.averaged());
+                    let (squares, average) = (engine.second_moment(), engine.ema());
                     let state = [engine.model(), engine.velocity()];
                     let [model, velocity] = state;
                     (steps, [model, velocity, squares.unwrap(), average.unwrap()])
@@ -227,7 +227,7 @@ fn the_average_of_the_weights_is_what_its_definition_says() {
     let (model, x, labels) = problem_in_f32(&[20, 6, 3], 24);
     let order: Vec<u32> = (0..24).collect();
     let mut engine = Engine::new(&model, 4, 2).unwrap();
-    engine.set_average(Some(0.5));
+    engine.set_ema_decay(Some(0.5));
     let mut average: Vec<f64> = model.parameters().iter().map(|&w| w.into()).collect();
     let rule = Optimizer { learning_rate: 0.05, ..everything()[0].1 };
     for (t, batch) in order.chunks(4).enumerate() {
@@ -239,11 +239,11 @@ fn the_average_of_the_weights_is_what_its_definition_says() {
         }
     }
     let last = engine.model();
-    engine.exchange_averaged();
+    engine.swap_ema();
     for (got, want) in engine.model().parameters().iter().zip(&average) {
         assert!((f64::from(*got) - want).abs() < 1e-6, "{got}, {want}");
     }
     assert_ne!(engine.model(), last);
-    engine.exchange_averaged();
+    engine.swap_ema();
     assert_eq!(engine.model(), last, "and back");
 }

@@ -23,7 +23,8 @@
 //! | [`kernel`] | the products of the training step: C (+)= A·B for one tile of columns, and what they prefetch |
 //! | [`ops`] | loops over slices: elementwise, columns, rows, transposition, bytes, the optimizers' updates |
 //! | [`gather`] | where a batch of inputs comes from |
-//! | [`team`] | a team of threads that meets at barriers |
+//! | [`exchange`] | the buffers through which ranks exchange what they have computed |
+//! | [`comm`] | ranks that run one program together, and the threads that do |
 //! | [`linalg`] | symmetric products, Cholesky, the inverse square root: what whitening needs |
 //! | [`peak`] | what this machine can multiply and read at most, for the roofline |
 //!
@@ -34,6 +35,8 @@
 //! the compiler.
 
 pub mod buffer;
+pub mod comm;
+pub mod exchange;
 pub mod gather;
 pub mod gemm;
 pub mod isa;
@@ -43,7 +46,6 @@ pub mod matrix;
 pub mod ops;
 pub mod peak;
 pub mod scalar;
-pub mod team;
 
 pub use buffer::{Buffer, OutOfMemory};
 pub use gemm::{ShapeError, gemm};

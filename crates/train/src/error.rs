@@ -77,7 +77,7 @@ pub enum Error {
     Data(#[from] chainrule_data::Error),
     /// The threads could not be started.
     #[error(transparent)]
-    Team(#[from] chainrule_tensor::team::TeamError),
+    Team(#[from] chainrule_tensor::comm::ThreadError),
     /// `CHAINRULE_KERNEL` names no kernels that this machine has.
     #[error(transparent)]
     Path(#[from] chainrule_tensor::isa::IsaError),
@@ -102,7 +102,7 @@ pub enum Error {
         /// Infinite or NaN, but for what only a watch finds.
         loss: f64,
         /// The first that is not finite, as far as it is known.
-        place: Option<chainrule_nn::Place>,
+        place: Option<chainrule_nn::TensorName>,
         /// Where the files are.
         folder: PathBuf,
     },

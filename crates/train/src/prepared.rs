@@ -13,7 +13,7 @@ use chainrule_data::{
 };
 use chainrule_nn::{Diverged, Engine, Evaluation, Optimizer, SoftmaxClassifier, Step};
 use chainrule_tensor::Isa;
-use chainrule_tensor::team::Team;
+use chainrule_tensor::comm::ThreadGroup;
 
 use crate::config::{ConfigError, Normalize};
 use crate::schedule::LearningRates;
@@ -94,7 +94,7 @@ impl<'a> Prepared<'a> {
             ))));
         }
         let plain = self.train_rows();
-        let team = (isa, Team::new(config.threads)?);
+        let team = (isa, ThreadGroup::new(config.threads)?);
         let tell = |step: &str| progress(&format!("whitening the images: {step}"));
         let shape = images.shape();
         let whitening = Whitening::fit(&plain, shape, &self.split.train, regularizer, team, tell)?;

@@ -54,10 +54,10 @@ pub fn resume(
     let mut engine = engine(&config, &model, kernel)?;
     engine.set_velocity(&velocity);
     if let Some(squares) = squares {
-        engine.set_squares(&squares);
+        engine.set_second_moment(&squares);
     }
     if let Some(average) = average {
-        engine.set_averaged(&average);
+        engine.set_ema(&average);
     }
     engine.set_steps(state.at.iteration);
     let mut prepared = Prepared::new(&config, &data.dataset, Some(normalization))?;

@@ -301,7 +301,7 @@ impl Running<'_> {
             epoch,
             learning_rate: self.rates.at(self.at.iteration - 1),
             loss: diverged.loss,
-            place: Some(diverged.place),
+            place: Some(diverged.tensor),
             folder: self.out.to_owned(),
         })
     }
@@ -313,7 +313,7 @@ impl Running<'_> {
         let last = self.engine.model();
         let ratios = update_ratios(&self.engine, &last, &self.config.step(learning_rate));
         let engine = &mut self.engine;
-        engine.exchange_averaged();
+        engine.swap_ema();
         let split = &self.prepared.split;
         let measured = match self.config.train_sample {
             0 => &split.train[..],
@@ -321,8 +321,8 @@ impl Running<'_> {
         };
         let train = self.prepared.evaluate(engine, measured);
         let validation = self.prepared.evaluate(engine, &split.validation);
-        engine.exchange_averaged();
-        let model = engine.averaged().unwrap_or(last);
+        engine.swap_ema();
+        let model = engine.ema().unwrap_or(last);
         let epoch = Epoch {
             epoch: self.at.epoch,
             iteration: self.at.iteration,
@@ -399,8 +399,8 @@ impl Running<'_> {
             },
             model,
             velocity: self.engine.velocity(),
-            squares: self.engine.squares(),
-            average: self.engine.averaged(),
+            squares: self.engine.second_moment(),
+            average: self.engine.ema(),
             best: self.best().model.clone(),
             normalization: self.prepared.normalization.clone(),
         };
@@ -410,7 +410,7 @@ impl Running<'_> {
     /// The test, once, of the weights that were best on validation. The summary is written first:
     /// from then on the run is complete.
     fn finish(mut self) -> Result<Finished, Error> {
-        let last = self.engine.averaged().unwrap_or_else(|| self.engine.model());
+        let last = self.engine.ema().unwrap_or_else(|| self.engine.model());
         self.save(&last, LAST)?;
         let best = self.best.take().expect("the weights at iteration 0 were measured");
         let model = self.model_file(&best.model);

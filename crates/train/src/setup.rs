@@ -102,9 +102,9 @@ pub(crate) fn engine(
 ) -> Result<Engine, Error> {
     let mut engine = Engine::with_isa(model, config.batch_size, config.threads, kernel)?;
     engine.set_regularization(config.regularization());
-    engine.set_average(config.average);
+    engine.set_ema_decay(config.average);
     engine.set_clip_norm(config.clip_norm);
-    engine.set_watch(config.watch);
+    engine.set_detect_anomaly(config.watch);
     Ok(engine)
 }
 

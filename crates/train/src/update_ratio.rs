@@ -12,7 +12,7 @@ pub fn update_ratios(
     model: &SoftmaxClassifier,
     optimizer: &Optimizer<f32>,
 ) -> Vec<f64> {
-    let (velocity, squares) = (engine.velocity(), engine.squares());
+    let (velocity, squares) = (engine.velocity(), engine.second_moment());
     let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>().sqrt();
     let ratio = |layer| {
         let squares = squares.as_ref().map_or(&[][..], |squares| squares.weight(layer));

@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use chainrule_bench::{INPUTS, Work, threads, warn_if_busy};
-use chainrule_tensor::team::Team;
+use chainrule_tensor::comm::{Communicator, ThreadGroup};
 use chainrule_tensor::{Isa, peak};
 use clap::Parser;
 
@@ -36,7 +36,7 @@ fn main() -> anyhow::Result<()> {
 
     let mut peaks = vec![];
     for threads in threads() {
-        let team = Team::new(threads)?;
+        let team = ThreadGroup::new(threads)?;
         let operations = multiply_adds(&team, isa, args.seconds);
         print!("{threads} threads: {:6.0} GFLOP/s", operations / 1e9);
         for (name, bytes) in SIZES {
@@ -68,13 +68,13 @@ fn operations_of_an_image(hidden: usize) -> f64 {
 
 /// The best of three times of `seconds` in which `work`, done by every core at once, is repeated;
 /// `work` returns how much it did.
-fn best_speed(team: &Team, seconds: f64, work: impl Fn(usize) -> f64 + Sync) -> f64 {
+fn best_speed(team: &ThreadGroup, seconds: f64, work: impl Fn(usize) -> f64 + Sync) -> f64 {
     let once = || {
-        let speeds = team.run(|member| {
-            member.meet();
+        let speeds = team.run(|comm| {
+            comm.barrier();
             let (start, mut done) = (Instant::now(), 0.0);
             while start.elapsed().as_secs_f64() < seconds {
-                done += work(member.rank());
+                done += work(comm.rank());
             }
             done / start.elapsed().as_secs_f64()
         });
@@ -83,7 +83,7 @@ fn best_speed(team: &Team, seconds: f64, work: impl Fn(usize) -> f64 + Sync) -> 
     (0..3).map(|_| once()).fold(0.0, f64::max)
 }
 
-fn multiply_adds(team: &Team, isa: Isa, seconds: f64) -> f64 {
+fn multiply_adds(team: &ThreadGroup, isa: Isa, seconds: f64) -> f64 {
     best_speed(team, seconds, |_| {
         let (operations, sum) = peak::multiply_add(isa);
         black_box(sum);
@@ -91,7 +91,7 @@ fn multiply_adds(team: &Team, isa: Isa, seconds: f64) -> f64 {
     })
 }
 
-fn bandwidth(team: &Team, isa: Isa, bytes: usize, seconds: f64) -> f64 {
+fn bandwidth(team: &ThreadGroup, isa: Isa, bytes: usize, seconds: f64) -> f64 {
     let data: Vec<_> = (0..team.size()).map(|_| vec![1.0_f32; bytes / size_of::<f32>()]).collect();
     best_speed(team, seconds, |rank| {
         black_box(peak::read(isa, black_box(&data[rank])));

@@ -8,10 +8,10 @@
 //! As P is linear, a first layer W on whitened pixels is the layer W P on plain ones
 //! ([`Whitening::fold`]), and nobody who uses the network need know of it.
 
+use chainrule_tensor::comm::ThreadGroup;
 use chainrule_tensor::gather::Rows;
 use chainrule_tensor::linalg::inverse_root::inverse_root;
 use chainrule_tensor::linalg::symmetric::{lower_product, mirror};
-use chainrule_tensor::team::Team;
 use chainrule_tensor::{Isa, Tensor, View, ViewMut, gemm};
 
 use crate::{Error, FloatImages, Shape};
@@ -30,7 +30,7 @@ pub struct Whitening {
     matrix: Tensor<f32>,
     shape: Shape,
     isa: Isa,
-    team: Team,
+    team: ThreadGroup,
 }
 
 impl Whitening {
@@ -50,7 +50,7 @@ impl Whitening {
         shape: Shape,
         training: &[u32],
         regularizer: f64,
-        (isa, team): (Isa, Team),
+        (isa, team): (Isa, ThreadGroup),
         mut progress: impl FnMut(&str),
     ) -> Result<Self, Error> {
         assert!(regularizer >= LEAST_REGULARIZER, "a regularizer of {regularizer}");
@@ -115,7 +115,12 @@ impl Whitening {
 }
 
 /// Xᵀ X / n over the `training` rows X, whose mean is 0.
-fn covariance(images: &impl Rows<f64>, training: &[u32], isa: Isa, team: &Team) -> Tensor<f64> {
+fn covariance(
+    images: &impl Rows<f64>,
+    training: &[u32],
+    isa: Isa,
+    team: &ThreadGroup,
+) -> Tensor<f64> {
     let dim = images.columns();
     let mut sum = Tensor::zeros(dim, dim);
     let mut x = vec![0.0; SUMMED * dim];

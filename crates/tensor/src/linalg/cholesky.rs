@@ -4,8 +4,8 @@
 //! it by substitution, and then all that is to the right loses the product of what was found
 //! (Golub & Van Loan 2013, "Matrix Computations", section 4.2).
 
+use crate::comm::ThreadGroup;
 use crate::linalg::symmetric::lower_product;
-use crate::team::Team;
 use crate::{Tensor, View};
 
 /// Columns of a block.
@@ -17,7 +17,7 @@ const BLOCK: usize = 128;
 ///
 /// # Panics
 /// If `a` is not square.
-pub fn cholesky(mut a: Tensor<f64>, team: &Team) -> Option<Tensor<f64>> {
+pub fn cholesky(mut a: Tensor<f64>, team: &ThreadGroup) -> Option<Tensor<f64>> {
     let n = a.rows();
     assert_eq!(n, a.columns(), "a square matrix");
     for left in (0..n).step_by(BLOCK) {
@@ -77,18 +77,18 @@ mod tests {
             });
             let mut a = Tensor::zeros(n, n);
             gemm(1.0, want.view(), want.view().t(), 0.0, a.view_mut()).unwrap();
-            let one = cholesky(a.clone(), &Team::new(1).unwrap()).unwrap();
+            let one = cholesky(a.clone(), &ThreadGroup::new(1).unwrap()).unwrap();
             for (found, want) in one.as_slice().iter().zip(want.as_slice()) {
                 assert!((found - want).abs() < 1e-10, "{n}: {found}, {want}");
             }
-            let three = cholesky(a, &Team::new(3).unwrap()).unwrap();
+            let three = cholesky(a, &ThreadGroup::new(3).unwrap()).unwrap();
             assert_eq!(one.as_slice(), three.as_slice(), "{n}: three threads, other bits");
         }
     }
 
     #[test]
     fn a_matrix_that_is_not_positive_definite_has_none() {
-        let team = Team::new(1).unwrap();
+        let team = ThreadGroup::new(1).unwrap();
         for corner in [1.0, 0.5, f64::NAN] {
             let a = Tensor::from_rows(&[[1.0, 1.0], [1.0, corner]]);
             assert!(cholesky(a, &team).is_none(), "{corner}");

@@ -20,9 +20,9 @@
 
 use std::ops::Range;
 
+use crate::comm::ThreadGroup;
 use crate::linalg::cholesky::cholesky;
 use crate::linalg::symmetric::{lower_product, mirror};
-use crate::team::Team;
 use crate::{Tensor, ViewMut, gemm};
 
 /// Rows or columns of a block.
@@ -34,7 +34,7 @@ const BLOCK: usize = 128;
 ///
 /// # Panics
 /// If `a` is not square, or `smallest` is not positive.
-pub fn inverse_root(a: Tensor<f64>, smallest: f64, team: &Team) -> Option<Tensor<f64>> {
+pub fn inverse_root(a: Tensor<f64>, smallest: f64, team: &ThreadGroup) -> Option<Tensor<f64>> {
     let n = a.rows();
     assert_eq!(n, a.columns(), "a square matrix");
     assert!(smallest > 0.0, "a positive eigenvalue, not {smallest}");
@@ -79,7 +79,7 @@ fn scales(least: f64) -> Vec<f64> {
 }
 
 /// X := X L⁻¹ for a lower triangular L: z L = x is solved for each row, from its last value on.
-fn divide(x: &mut Tensor<f64>, l: &Tensor<f64>, team: &Team) {
+fn divide(x: &mut Tensor<f64>, l: &Tensor<f64>, team: &ThreadGroup) {
     let n = l.rows();
     share_rows(x, team, |_, mut x| {
         for left in (0..n).step_by(BLOCK).rev() {
@@ -103,7 +103,11 @@ fn divide(x: &mut Tensor<f64>, l: &Tensor<f64>, team: &Team) {
 }
 
 /// Calls `work` with each block of rows of a matrix: which rows they are, and the block.
-fn share_rows(of: &mut Tensor<f64>, team: &Team, work: impl Fn(Range<usize>, ViewMut<f64>) + Sync) {
+fn share_rows(
+    of: &mut Tensor<f64>,
+    team: &ThreadGroup,
+    work: impl Fn(Range<usize>, ViewMut<f64>) + Sync,
+) {
     let columns = of.columns();
     let blocks = of.as_mut_slice().chunks_mut((BLOCK * columns).max(1)).enumerate();
     team.share(blocks, |(block, part)| {
@@ -137,7 +141,7 @@ mod tests {
 
     #[test]
     fn the_root_has_the_inverse_roots_of_the_eigenvalues_over_ten_decades() {
-        let team = Team::new(2).unwrap();
+        let team = ThreadGroup::new(2).unwrap();
         for (n, decades, tolerance) in
             [(1, 0, 1e-15), (2, 1, 1e-14), (5, 4, 1e-11), (128, 4, 1e-11), (131, 10, 1e-5)]
         {
@@ -156,10 +160,10 @@ mod tests {
     fn the_root_is_symmetric_and_the_same_bits_on_any_number_of_threads() {
         let values: Vec<f64> = (1..=300).map(f64::from).collect();
         let a = with_eigenvalues(&values);
-        let one = inverse_root(a.clone(), 1.0, &Team::new(1).unwrap()).unwrap();
+        let one = inverse_root(a.clone(), 1.0, &ThreadGroup::new(1).unwrap()).unwrap();
         assert!((0..300).all(|i| (0..i).all(|j| one.row(i)[j] == one.row(j)[i])));
         for threads in [2, 3] {
-            let more = inverse_root(a.clone(), 1.0, &Team::new(threads).unwrap()).unwrap();
+            let more = inverse_root(a.clone(), 1.0, &ThreadGroup::new(threads).unwrap()).unwrap();
             assert_eq!(one.as_slice(), more.as_slice(), "{threads} threads");
         }
     }

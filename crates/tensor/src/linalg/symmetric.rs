@@ -3,7 +3,7 @@
 //! The rows are cut into blocks, the same on any number of threads, and a block is computed by one
 //! thread, so that the result is the same bits on any number of them.
 
-use crate::team::Team;
+use crate::comm::ThreadGroup;
 use crate::{Scalar, Tensor, View, ViewMut, gemm};
 
 /// Rows of a block.
@@ -13,7 +13,13 @@ const BLOCK: usize = 128;
 ///
 /// # Panics
 /// If C is not square, or the shapes do not fit together.
-pub fn lower_product<T: Scalar>(a: View<T>, b: View<T>, beta: T, c: &mut Tensor<T>, team: &Team) {
+pub fn lower_product<T: Scalar>(
+    a: View<T>,
+    b: View<T>,
+    beta: T,
+    c: &mut Tensor<T>,
+    team: &ThreadGroup,
+) {
     let n = c.columns();
     assert_eq!(c.rows(), n, "a square matrix");
     // The longest rows first, so that no thread is left alone with them at the end.
@@ -59,7 +65,7 @@ mod tests {
             let mut whole = Tensor::from_fn(n, n, |i, j| (i * j % 5) as f64);
             let mut half = whole.clone();
             gemm(1.0, x.view().t(), x.view(), 1.0, whole.view_mut()).unwrap();
-            lower_product(x.view().t(), x.view(), 1.0, &mut half, &Team::new(2).unwrap());
+            lower_product(x.view().t(), x.view(), 1.0, &mut half, &ThreadGroup::new(2).unwrap());
             mirror(&mut half);
             assert_eq!(half.as_slice(), whole.as_slice(), "{n}: integers are multiplied exactly");
         }

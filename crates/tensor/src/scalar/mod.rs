@@ -4,11 +4,14 @@
 //! rounding. The layers are therefore generic over [`Scalar`], and the gradient check runs the
 //! very code that trains, in `f64`, where a difference of 1e-8 stands out.
 
+mod bytes;
 mod functions;
 
 use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
+
+pub use bytes::Element;
 
 mod sealed {
     pub trait Sealed {}
@@ -19,6 +22,7 @@ mod sealed {
 /// `f32` or `f64`, and no other type.
 pub trait Scalar:
     sealed::Sealed
+    + Element
     + Copy
     + Default
     + Send

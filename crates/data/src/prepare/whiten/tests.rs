@@ -23,7 +23,7 @@ fn fit(images: &Images, n: u32, regularizer: f64, threads: usize) -> Result<Whit
     let training: Vec<u32> = (0..n).collect();
     let (scale, shift) = scaled(images, &training);
     let rows = ByteRows::new(images.pixels(), &scale, &shift);
-    let team = (Isa::best(), Team::new(threads).unwrap());
+    let team = (Isa::best(), ThreadGroup::new(threads).unwrap());
     Whitening::fit(&rows, images.shape(), &training, regularizer, team, |_| ())
 }
 
@@ -62,7 +62,7 @@ fn whitened_pixels_covary_as_the_regularizer_leaves_them_and_are_the_same_bits_o
     assert!(whitened[0] == whitened[1] && whitened[0] == whitened[2]);
 
     // Cov (C + εI) = C, where Cov is what is left of the covariance C.
-    let team = Team::new(1).unwrap();
+    let team = ThreadGroup::new(1).unwrap();
     let before = covariance(&rows, &training, Isa::best(), &team);
     let after = covariance(&whitened[0], &training, Isa::best(), &team);
     assert!(before.row(0)[1] > 0.5, "these pixels tell of each other");

@@ -16,7 +16,7 @@ use chainrule_tensor::Scalar;
 use rand_core::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
 
-use crate::softmax::Target;
+use crate::loss::Target;
 
 /// How much of it there is. The default is none.
 ///
@@ -89,9 +89,9 @@ impl Noise {
         (dropped > 0.0).then(|| T::from_f64(LEVELS / (LEVELS - dropped)))
     }
 
-    /// Drops some of the activations `a` of a block, and the same of their derivatives `slope`,
+    /// Drops some of the activations `a` of a block, and the same of their derivatives `derivative`,
     /// where those are kept.
-    pub fn drop<T: Scalar>(&self, layer: usize, block: usize, a: &mut [T], slope: &mut [T]) {
+    pub fn drop<T: Scalar>(&self, layer: usize, block: usize, a: &mut [T], derivative: &mut [T]) {
         let Some(factor) = self.factor::<T>() else { return };
         let limit = self.dropped_levels() as u64;
         let mut rng = generator([self.regularization.seed, self.step, layer as u64, block as u64]);
@@ -105,10 +105,15 @@ impl Noise {
                 }
             }
             *a *= draw[i % 4];
-            if let Some(slope) = slope.get_mut(i) {
-                *slope *= draw[i % 4];
+            if let Some(derivative) = derivative.get_mut(i) {
+                *derivative *= draw[i % 4];
             }
         }
+    }
+
+    /// Whether examples are mixed in pairs.
+    pub fn mixes(&self) -> bool {
+        self.share.is_some()
     }
 
     /// Mixes the rows of `x`, the input of a batch: (rows, columns).
@@ -169,13 +174,13 @@ mod tests {
     #[test]
     fn dropout_drops_its_share_and_keeps_the_mean() {
         let noise = noise(Regularization { dropout: 0.3, ..Regularization::default() });
-        let (mut a, mut slope) = (vec![1.0f64; 100_001], vec![2.0; 100_001]);
-        noise.drop(1, 0, &mut a, &mut slope);
+        let (mut a, mut derivative) = (vec![1.0f64; 100_001], vec![2.0; 100_001]);
+        noise.drop(1, 0, &mut a, &mut derivative);
         let dropped = a.iter().filter(|&&a| a == 0.0).count();
         // 100,001 draws of 0.3 deviate by 145; five times that is beyond chance.
         assert!(dropped.abs_diff(30_000) < 5 * 145, "{dropped}");
         assert!(a.iter().all(|&a| a == 0.0 || (a - 1.0 / 0.7).abs() < 1e-4));
-        assert!(a.iter().zip(&slope).all(|(a, slope)| 2.0 * a == *slope));
+        assert!(a.iter().zip(&derivative).all(|(a, derivative)| 2.0 * a == *derivative));
         // Neighbors are dropped independently: a pair with probability 0.09, ± 90.
         let pairs = a.windows(2).filter(|pair| pair == &[0.0, 0.0]).count();
         assert!(pairs.abs_diff(9_000) < 5 * 110, "{pairs} pairs");

@@ -46,37 +46,66 @@ impl<T: Scalar> From<usize> for Target<T> {
     }
 }
 
-/// Turns scores into `weight`·∂L/∂scores, in place, and returns Σ L, where L = -Σ `q_j` ln `p_j` of each
-/// example. `scores` is (examples, classes), `target(i)` what the i-th example asks for.
-///
-/// `weight` is 1/N for the mean over N examples.
+/// [`weighted_cross_entropy_backward`] with all classes alike: `factor` is 1/N for the mean over N
+/// examples.
 pub fn cross_entropy_backward<T: Scalar>(
     isa: Isa,
     scores: &mut [T],
     classes: usize,
     target: impl Fn(usize) -> Target<T>,
-    weight: T,
+    factor: T,
 ) -> f64 {
+    weighted_cross_entropy_backward(isa, scores, classes, target, None, factor)
+}
+
+/// Turns scores into `factor`·∂ΣL/∂scores, in place, and returns ΣL over the examples, where
+///
+/// ```text
+/// L = -Σ_j w_j q_j ln p_j        ∂L/∂s_j = p_j Σ_k w_k q_k - w_j q_j
+/// ```
+///
+/// with a weight w of each class, 1 where there are none. `scores` is (examples, classes),
+/// `target(i)` what the i-th example asks for. `factor` is 1 over what ΣL is divided by: for the
+/// weighted mean, Σ of the weights of the examples' classes, as in PyTorch's `CrossEntropyLoss`.
+pub fn weighted_cross_entropy_backward<T: Scalar>(
+    isa: Isa,
+    scores: &mut [T],
+    classes: usize,
+    target: impl Fn(usize) -> Target<T>,
+    class_weights: Option<&[T]>,
+    factor: T,
+) -> f64 {
+    let weight_of = |class: usize| class_weights.map_or(T::ONE, |weights| weights[class]);
+    let of_all = class_weights.map(|weights| weights.iter().copied().sum::<T>());
+    let count = T::from_f64(classes as f64);
     let mut expected = 0.0;
     for (i, row) in scores.chunks_exact_mut(classes).enumerate() {
         let maximum = row.iter().fold(T::NEG_INFINITY, |m, &s| m.max(s));
         row.iter_mut().for_each(|s| *s -= maximum);
         let Target { first, second, share, smoothing } = target(i);
-        let labels = share * row[first] + (T::ONE - share) * row[second];
-        let all = row.iter().copied().sum::<T>() / T::from_f64(classes as f64);
+        let labels = share * (weight_of(first) * row[first])
+            + (T::ONE - share) * (weight_of(second) * row[second]);
+        let all = row.iter().enumerate().map(|(j, &s)| weight_of(j) * s).sum::<T>() / count;
         expected += ((T::ONE - smoothing) * labels + smoothing * all).to_f64();
     }
     elementwise::exp(isa, scores);
     let mut logarithms = 0.0;
     for (i, row) in scores.chunks_exact_mut(classes).enumerate() {
         let sum: T = row.iter().copied().sum();
-        logarithms += sum.ln().to_f64();
         let Target { first, second, share, smoothing } = target(i);
-        let (factor, of_each) = (weight / sum, weight * smoothing / T::from_f64(classes as f64));
-        row.iter_mut().for_each(|p| *p = *p * factor - of_each);
-        let of_labels = weight * (T::ONE - smoothing);
-        row[first] -= of_labels * share;
-        row[second] -= of_labels * (T::ONE - share);
+        // Σ w_k q_k, which is 1 without weights.
+        let total = of_all.map_or(T::ONE, |of_all| {
+            let labels = share * weight_of(first) + (T::ONE - share) * weight_of(second);
+            (T::ONE - smoothing) * labels + smoothing * of_all / count
+        });
+        logarithms += (total * sum.ln()).to_f64();
+        let (to_probability, of_each) = (factor * total / sum, factor * smoothing / count);
+        for (j, p) in row.iter_mut().enumerate() {
+            *p = *p * to_probability - weight_of(j) * of_each;
+        }
+        let of_labels = factor * (T::ONE - smoothing);
+        row[first] -= of_labels * share * weight_of(first);
+        row[second] -= of_labels * (T::ONE - share) * weight_of(second);
     }
     logarithms - expected
 }
@@ -115,6 +144,18 @@ mod tests {
         for (got, want) in s.iter().zip(gradient) {
             assert!((got - want).abs() < 1e-15, "{got} {want}");
         }
+    }
+
+    #[test]
+    fn equal_weights_change_no_bit() {
+        let s: Vec<f32> = (0..30).map(|i| (i as f32 * 0.7).sin() * 3.0).collect();
+        let target = |i: usize| Target { first: i % 10, second: 9 - i, share: 1.0, smoothing: 0.0 };
+        let (mut plain, mut weighted) = (s.clone(), s);
+        let isa = Isa::best();
+        let a = cross_entropy_backward(isa, &mut plain, 10, target, 0.3);
+        let ones = Some(&[1.0; 10][..]);
+        let b = weighted_cross_entropy_backward(isa, &mut weighted, 10, target, ones, 0.3);
+        assert_eq!((a, plain), (b, weighted));
     }
 
     #[test]

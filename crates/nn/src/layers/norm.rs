@@ -14,7 +14,7 @@
 //! dγ = Σ dy x̂,  dβ = Σ dy                                           over the batch
 //! ```
 //!
-//! A core owns features, for all examples. So batch normalization is its own affair, while the
+//! A rank owns features, for all examples. So batch normalization is its own affair, while the
 //! means of layer normalization are put together from what each tile of features contributes,
 //! in the order of the tiles.
 //!
@@ -36,7 +36,7 @@ use chainrule_tensor::ops::rows::{
 use chainrule_tensor::ops::update::lerp;
 use chainrule_tensor::{Isa, Scalar};
 
-use crate::activation::{UnknownName, by_name};
+use super::activation::{UnknownName, by_name};
 
 /// Which normalization stands between a hidden layer's product and its activation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,7 +80,7 @@ pub const EPSILON: f64 = 1e-5;
 pub const RUNNING: f64 = 0.1;
 
 /// 1 / √(variance + ε).
-pub(crate) fn inverse_deviation<T: Scalar>(variance: T) -> T {
+pub(crate) fn reciprocal_std<T: Scalar>(variance: T) -> T {
     T::ONE / (variance + T::from_f64(EPSILON)).sqrt()
 }
 
@@ -91,15 +91,15 @@ pub(crate) struct Running<'a, T> {
 }
 
 /// x̂ over a batch, in place of z: (rows, features). Moves the running statistics, and writes
-/// 1 / √(variance + ε) of each feature to `inverse`.
+/// 1 / √(variance + ε) of each feature to `rstd`.
 pub(crate) fn batch_forward<T: Scalar>(
     isa: Isa,
     z: &mut [T],
-    inverse: &mut [T],
+    rstd: &mut [T],
     running: Running<T>,
     scratch: &mut [T],
 ) {
-    let width = inverse.len();
+    let width = rstd.len();
     let rows = z.len() / width;
     let n = T::from_f64(rows as f64);
     let (mean, squares) = scratch[..2 * width].split_at_mut(width);
@@ -110,18 +110,17 @@ pub(crate) fn batch_forward<T: Scalar>(
     add_column_squares(isa, z, mean, squares);
     let momentum = T::from_f64(RUNNING);
     lerp(isa, running.mean, mean, momentum);
-    for ((inverse, running), &mut squares) in inverse.iter_mut().zip(running.variance).zip(squares)
-    {
-        *inverse = inverse_deviation(squares / n);
+    for ((rstd, running), &mut squares) in rstd.iter_mut().zip(running.variance).zip(squares) {
+        *rstd = reciprocal_std(squares / n);
         // One example has no variance to learn from.
         if rows > 1 {
             *running += momentum * (squares / (n - T::ONE) - *running);
         }
     }
-    for (mean, &inverse) in mean.iter_mut().zip(&*inverse) {
-        *mean = -*mean * inverse;
+    for (mean, &rstd) in mean.iter_mut().zip(&*rstd) {
+        *mean = -*mean * rstd;
     }
-    scale_shift_columns(isa, z, inverse, mean);
+    scale_shift_columns(isa, z, rstd, mean);
 }
 
 /// y = γ x̂ + β by the running statistics, in place of z: (rows, features).
@@ -135,7 +134,7 @@ pub(crate) fn batch_evaluate<T: Scalar>(
     let width = mean.len();
     let (scale, shift) = scratch[..2 * width].split_at_mut(width);
     for i in 0..width {
-        scale[i] = gamma[i] * inverse_deviation(variance[i]);
+        scale[i] = gamma[i] * reciprocal_std(variance[i]);
         shift[i] = beta[i] - mean[i] * scale[i];
     }
     scale_shift_columns(isa, z, scale, shift);
@@ -146,19 +145,19 @@ pub(crate) fn batch_backward<T: Scalar>(
     isa: Isa,
     gradient: &mut [T],
     normed: &[T],
-    (gamma, inverse): (&[T], &[T]),
+    (gamma, rstd): (&[T], &[T]),
     (d_gamma, d_beta): (&[T], &[T]),
     scratch: &mut [T],
 ) {
     let width = gamma.len();
     let n = T::from_f64((gradient.len() / width) as f64);
     let (scale, means) = scratch[..3 * width].split_at_mut(width);
-    let (shift, slope) = means.split_at_mut(width);
+    let (mean_dx, mean_dx_x) = means.split_at_mut(width);
     for i in 0..width {
-        scale[i] = gamma[i] * inverse[i];
-        (shift[i], slope[i]) = (d_beta[i] / n, d_gamma[i] / n);
+        scale[i] = gamma[i] * rstd[i];
+        (mean_dx[i], mean_dx_x[i]) = (d_beta[i] / n, d_gamma[i] / n);
     }
-    normalize_backward_columns(isa, gradient, normed, shift, slope, scale);
+    normalize_backward_columns(isa, gradient, normed, mean_dx, mean_dx_x, scale);
 }
 
 /// dγ = Σ dy x̂ over the rows of a batch.
@@ -197,7 +196,7 @@ pub(crate) fn layer_statistics<
         }
     }
     for [_, sum] in statistics {
-        *sum = inverse_deviation(*sum / features);
+        *sum = reciprocal_std(*sum / features);
     }
 }
 
@@ -229,8 +228,8 @@ pub(crate) fn layer_means<T: Scalar, M: Deref<Target = Vec<[T; 2]>>>(
     means: &mut [[T; 3]],
 ) {
     let features = T::from_f64(features as f64);
-    for (mean, [_, inverse]) in means.iter_mut().zip(statistics) {
-        *mean = [T::ZERO, T::ZERO, *inverse];
+    for (mean, [_, rstd]) in means.iter_mut().zip(statistics) {
+        *mean = [T::ZERO, T::ZERO, *rstd];
     }
     for sums in tiles {
         for (mean, sums) in means.iter_mut().zip(sums.iter()) {

@@ -1,6 +1,6 @@
 //! The first place that leaves the finite numbers is found, whatever hides it.
 
-use chainrule_nn::{Diverged, Engine, Place, Sgd, SoftmaxClassifier};
+use chainrule_nn::{Diverged, Engine, Sgd, SoftmaxClassifier, TensorName};
 use chainrule_tensor::{Isa, Tensor};
 use common::problem_in_f32;
 
@@ -40,11 +40,11 @@ impl Case {
         let order: Vec<u32> = (0..self.x.rows() as u32).collect();
         let end = |isa, threads| {
             let mut engine = Engine::with_isa(&self.model, batch, threads, isa).unwrap();
-            engine.set_watch(watch);
+            engine.set_detect_anomaly(watch);
             engine.train(&self.x, &self.labels, &order, batch, self.rule)
         };
         let at =
-            |end: Result<(), Diverged>| end.map_err(|diverged| (diverged.step, diverged.place));
+            |end: Result<(), Diverged>| end.map_err(|diverged| (diverged.step, diverged.tensor));
         let portable = end(Isa::PORTABLE, 1);
         for isa in Isa::available() {
             let one = end(isa, 1);
@@ -59,23 +59,23 @@ impl Case {
     }
 
     /// The step and the place at which the loss is not finite, with and without a watch.
-    fn loss_leaves(&self) -> (usize, Place) {
+    fn loss_leaves(&self) -> (usize, TensorName) {
         let found = [false, true].map(|watch| {
             let diverged = self.train(watch, 2).unwrap_err();
             assert!(!diverged.loss.is_finite(), "{diverged}");
-            (diverged.step, diverged.place)
+            (diverged.step, diverged.tensor)
         });
         assert_eq!(found[0], found[1], "a watch sees what the loss shows");
         found[0]
     }
 
     /// The step and the place that only a watch sees: the loss is finite there.
-    fn hidden(&self, batch: usize) -> (usize, Place) {
+    fn hidden(&self, batch: usize) -> (usize, TensorName) {
         let first = self.train(false, batch).map_or_else(|diverged| diverged.step, |()| usize::MAX);
         let diverged = self.train(true, batch).unwrap_err();
         assert!(diverged.loss.is_finite(), "{diverged}");
         assert!(diverged.step < first, "the loss shows it at step {first}: {diverged}");
-        (diverged.step, diverged.place)
+        (diverged.step, diverged.tensor)
     }
 }
 
@@ -87,66 +87,66 @@ fn a_loss_that_is_not_finite_is_traced_to_its_cause() {
 
     let mut pixel = case();
     pixel.x = Tensor::from_fn(6, 300, |i, j| if (i, j) == (5, 299) { f32::NAN } else { 1.0 });
-    assert_eq!(pixel.loss_leaves(), (2, Place::Input), "row 5 is read in the third step");
+    assert_eq!(pixel.loss_leaves(), (2, TensorName::Input), "row 5 is read in the third step");
 
     for layer in 1..=3 {
         let mut weight = case();
         *weight.model.weight_mut(layer - 1).last_mut().unwrap() = f32::NAN;
-        assert_eq!(weight.loss_leaves(), (0, Place::Weight(layer)));
+        assert_eq!(weight.loss_leaves(), (0, TensorName::Weight(layer)));
         let mut bias = case();
         *bias.model.bias_mut(layer - 1).last_mut().unwrap() = f32::NAN;
-        assert_eq!(bias.loss_leaves(), (0, Place::Bias(layer)));
+        assert_eq!(bias.loss_leaves(), (0, TensorName::Bias(layer)));
     }
     // Of two causes the first, although other threads own it.
     let mut both = case();
     both.model.bias_mut(1)[0] = f32::NAN;
     *both.model.weight_mut(1).last_mut().unwrap() = INFINITE;
-    assert_eq!(both.loss_leaves(), (0, Place::Weight(2)));
+    assert_eq!(both.loss_leaves(), (0, TensorName::Weight(2)));
 
     let mut activation = case();
     activation.model.weight_mut(0)[..300].fill(1e38);
-    assert_eq!(activation.loss_leaves(), (0, Place::Activation(1)));
+    assert_eq!(activation.loss_leaves(), (0, TensorName::Activation(1)));
     let mut scores = case();
     scores.model.bias_mut(1).fill(100.0);
     scores.model.weight_mut(2)[..97].fill(1e38);
-    assert_eq!(scores.loss_leaves(), (0, Place::Activation(3)));
+    assert_eq!(scores.loss_leaves(), (0, TensorName::Activation(3)));
 
     // Minus infinity alone is gone from the scores when they have become a derivative.
     let mut lowest = case();
     lowest.model.bias_mut(1).fill(100.0);
     lowest.model.weight_mut(2)[..97].fill(-1e38);
-    assert_eq!(lowest.loss_leaves(), (0, Place::Activation(3)));
+    assert_eq!(lowest.loss_leaves(), (0, TensorName::Activation(3)));
 
     // 1e30 behind a dead unit reaches no activation, but its square is beyond f32.
     let mut penalty = case();
     penalty.model.bias_mut(0)[7] = -1e6;
     penalty.model.weight_mut(1)[7] = 1e30;
     penalty.rule.l2 = 0.01;
-    assert_eq!(penalty.loss_leaves(), (0, Place::Loss));
+    assert_eq!(penalty.loss_leaves(), (0, TensorName::Loss));
 }
 
 #[test]
 fn a_watch_finds_what_a_finite_loss_hides() {
     let mut dead = Case::new(&[300, 130, 97, 10]);
     dead.model.weight_mut(0)[299] = -INFINITE;
-    assert_eq!(dead.hidden(2), (0, Place::Weight(1)));
+    assert_eq!(dead.hidden(2), (0, TensorName::Weight(1)));
     let mut dead = Case::new(&[300, 130, 97, 10]);
     dead.model.bias_mut(1)[96] = -INFINITE;
-    assert_eq!(dead.hidden(2), (0, Place::Bias(2)));
+    assert_eq!(dead.hidden(2), (0, TensorName::Bias(2)));
 
     // The scores are -3 and 3, so ∂L/∂Z₂ is about (-1, 1), and ∂L/∂Z₁ = 2 · 3e38.
     let gradient = Case::tiny(1.0, 1e-38, 0.0, 3e38, 1);
-    assert_eq!(gradient.hidden(1), (0, Place::Gradient(1)));
+    assert_eq!(gradient.hidden(1), (0, TensorName::Gradient(1)));
     // Divided by four rows it is finite, and their sum, the bias's gradient, is not.
     let sum = Case::tiny(0.0, 0.0, 1e-38, 3e38, 4);
-    assert_eq!(sum.hidden(4), (0, Place::BiasVelocity(1)));
+    assert_eq!(sum.hidden(4), (0, TensorName::BiasVelocity(1)));
     // ∂L/∂Z₁ is about 20, times an input of 3e38.
     let product = Case::tiny(3e38, 0.0, 1.0, 10.0, 1);
-    assert_eq!(product.hidden(1), (0, Place::WeightVelocity(1)));
+    assert_eq!(product.hidden(1), (0, TensorName::WeightVelocity(1)));
     // A velocity of about 100, times a step size of 1e38.
     let mut step = Case::tiny(1.0, 100.0, 0.0, 1.0, 3);
     step.rule.learning_rate = 1e38;
-    assert_eq!(step.hidden(1), (0, Place::Weight(2)));
+    assert_eq!(step.hidden(1), (0, TensorName::Weight(2)));
 }
 
 #[test]
@@ -154,11 +154,11 @@ fn the_first_parameter_that_is_not_finite_is_named() {
     let Case { mut model, .. } = Case::new(&[40, 20, 5]);
     assert_eq!(model.first_not_finite(), None);
     model.bias_mut(1)[4] = f32::NAN;
-    assert_eq!(model.first_not_finite(), Some(Place::Bias(2)));
+    assert_eq!(model.first_not_finite(), Some(TensorName::Bias(2)));
     model.weight_mut(1)[99] = INFINITE;
-    assert_eq!(model.first_not_finite(), Some(Place::Weight(2)));
+    assert_eq!(model.first_not_finite(), Some(TensorName::Weight(2)));
     model.bias_mut(0)[0] = -INFINITE;
-    assert_eq!(model.first_not_finite(), Some(Place::Bias(1)));
+    assert_eq!(model.first_not_finite(), Some(TensorName::Bias(1)));
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn a_step_whose_loss_is_not_finite_leaves_the_model_as_it_was() {
         engine.set_clip_norm(max_norm);
         let diverged =
             engine.train(&case.x, &case.labels, &[0, 1, 2, 3], 2, case.rule).unwrap_err();
-        assert_eq!(diverged.place, Place::Activation(1));
+        assert_eq!(diverged.tensor, TensorName::Activation(1));
         assert_eq!(engine.model(), case.model);
     }
 }
@@ -183,7 +183,7 @@ fn a_watch_changes_no_bit_of_a_healthy_run() {
         let run = |watch| {
             let mut engine = Engine::new(&model, 8, 2).unwrap();
             engine.set_clip_norm(max_norm);
-            engine.set_watch(watch);
+            engine.set_detect_anomaly(watch);
             engine.train(&x, &labels, &order, 8, Sgd { l2: 0.01, ..RULE }).unwrap();
             (engine.model(), engine.velocity())
         };
@@ -193,9 +193,8 @@ fn a_watch_changes_no_bit_of_a_healthy_run() {
 
 #[test]
 fn the_place_is_named_as_the_parameters_are() {
-    let diverged = Diverged { step: 3, loss: f64::NAN, place: Place::Activation(2) };
-    let sentence = "at step 3, with loss NaN, the activation of fc2 was the first to leave the \
-                    finite numbers";
+    let diverged = Diverged { step: 3, loss: f64::NAN, tensor: TensorName::Activation(2) };
+    let sentence = "diverged at step 3: the activation of fc2 is NaN or infinite (loss NaN)";
     assert_eq!(diverged.to_string(), sentence);
-    assert_eq!(Place::WeightVelocity(1).to_string(), "the velocity of fc1.weight");
+    assert_eq!(TensorName::WeightVelocity(1).to_string(), "the velocity of fc1.weight");
 }

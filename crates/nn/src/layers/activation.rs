@@ -65,28 +65,28 @@ impl Activation {
     }
 
     /// Whether its values tell its derivative: then none is written down.
-    pub(crate) fn tells_slope(self) -> bool {
+    pub(crate) fn tells_derivative(self) -> bool {
         self == Self::Relu
     }
 
-    /// a = f(y), in place; in training the derivative goes to `slope`, which is empty otherwise
+    /// a = f(y), in place; in training the derivative goes to `derivative`, which is empty otherwise
     /// and for ReLU.
-    pub(crate) fn forward<T: Scalar>(self, isa: Isa, y: &mut [T], slope: &mut [T]) {
+    pub(crate) fn forward<T: Scalar>(self, isa: Isa, y: &mut [T], derivative: &mut [T]) {
         match self {
-            Self::Relu => apply(isa, Relu, y, slope),
-            Self::LeakyRelu => apply(isa, LeakyRelu, y, slope),
-            Self::Gelu => apply(isa, Gelu, y, slope),
-            Self::Tanh => apply(isa, Tanh, y, slope),
-            Self::Sigmoid => apply(isa, Sigmoid, y, slope),
+            Self::Relu => apply(isa, Relu, y, derivative),
+            Self::LeakyRelu => apply(isa, LeakyRelu, y, derivative),
+            Self::Gelu => apply(isa, Gelu, y, derivative),
+            Self::Tanh => apply(isa, Tanh, y, derivative),
+            Self::Sigmoid => apply(isa, Sigmoid, y, derivative),
         }
     }
 }
 
-fn apply<T: Scalar>(isa: Isa, f: impl Function, y: &mut [T], slope: &mut [T]) {
-    if slope.is_empty() {
+fn apply<T: Scalar>(isa: Isa, f: impl Function, y: &mut [T], derivative: &mut [T]) {
+    if derivative.is_empty() {
         elementwise::apply(isa, y, f);
     } else {
-        elementwise::apply_with_derivative(isa, y, slope, f);
+        elementwise::apply_with_derivative(isa, y, derivative, f);
     }
 }
 
@@ -127,8 +127,8 @@ struct LeakyRelu;
 impl Function for LeakyRelu {
     #[inline(always)]
     fn value_and_derivative<T: Scalar>(self, y: T) -> (T, T) {
-        let slope = if y <= T::ZERO { T::from_f64(0.01) } else { T::ONE };
-        (slope * y, slope)
+        let derivative = if y <= T::ZERO { T::from_f64(0.01) } else { T::ONE };
+        (derivative * y, derivative)
     }
 }
 
@@ -141,9 +141,9 @@ impl Function for Gelu {
         let twice = T::from_f64(2.0 * (2.0 / std::f64::consts::PI).sqrt());
         let cubic = T::from_f64(0.044715);
         let two_u = twice * (y + cubic * y * y * y);
-        let two_u_slope = twice * (T::ONE + T::from_f64(3.0) * cubic * y * y);
-        let (share, share_slope) = Sigmoid.value_and_derivative(two_u);
-        (y * share, share + y * two_u_slope * share_slope)
+        let two_u_derivative = twice * (T::ONE + T::from_f64(3.0) * cubic * y * y);
+        let (share, share_derivative) = Sigmoid.value_and_derivative(two_u);
+        (y * share, share + y * two_u_derivative * share_derivative)
     }
 }
 
@@ -180,7 +180,7 @@ mod tests {
     const AT: [f64; 5] = [-3.0, -0.5, 0.0, 0.25, 4.0];
 
     #[test]
-    fn values_and_slopes_are_pytorchs() {
+    fn values_and_derivatives_are_pytorchs() {
         let cases = [
             (Activation::Relu, [0.0, 0.0, 0.0, 0.25, 4.0], [0.0, 0.0, 0.0, 1.0, 1.0]),
             (Activation::LeakyRelu, [-0.03, -0.005, 0.0, 0.25, 4.0], [0.01, 0.01, 0.01, 1.0, 1.0]),
@@ -237,10 +237,10 @@ mod tests {
             ),
         ];
         for isa in Isa::available() {
-            for (activation, values, slopes) in cases {
-                let (mut y, mut slope) = (AT, [f64::NAN; 5]);
-                activation.forward(isa, &mut y, &mut slope);
-                for (got, want) in y.iter().zip(values).chain(slope.iter().zip(slopes)) {
+            for (activation, values, derivatives) in cases {
+                let (mut y, mut derivative) = (AT, [f64::NAN; 5]);
+                activation.forward(isa, &mut y, &mut derivative);
+                for (got, want) in y.iter().zip(values).chain(derivative.iter().zip(derivatives)) {
                     assert!((got - want).abs() < 1e-15, "{activation}: {got}, PyTorch {want}");
                 }
                 let mut in_f32 = AT.map(|y| y as f32);
@@ -255,8 +255,8 @@ mod tests {
     #[test]
     fn huge_sums_and_nans_stay_what_they_are() {
         for activation in Activation::ALL {
-            let (mut y, mut slope) = ([1e30f32, -1e30, f32::NAN], [f32::NAN; 3]);
-            activation.forward(Isa::best(), &mut y, &mut slope);
+            let (mut y, mut derivative) = ([1e30f32, -1e30, f32::NAN], [f32::NAN; 3]);
+            activation.forward(Isa::best(), &mut y, &mut derivative);
             assert!(y[2].is_nan(), "{activation} must not hide a NaN");
             assert!(!y[0].is_nan() && !y[1].is_nan(), "{activation}: {y:?}");
         }

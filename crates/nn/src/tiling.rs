@@ -1,4 +1,4 @@
-//! How a layer is cut into pieces, and who owns which.
+//! How a fully connected layer is cut into blocks and tiles.
 //!
 //! A layer's weight is the matrix W (inputs, outputs). Its rows are cut into *blocks* of input
 //! features and its columns into *tiles* of output features. The cuts depend on the shape and
@@ -7,7 +7,7 @@
 //! ```text
 //!                 tile 0   tile 1   tile 2
 //!               +--------+--------+------+
-//!      block 0  |        |        |      |    a core owns neighboring blocks:
+//!      block 0  |        |        |      |    a rank owns neighboring blocks:
 //!               +--------+--------+------+    these rows of W, these columns of X
 //!      block 1  |        |        |      |
 //!               +--------+--------+------+    stored block after block, tile after
@@ -17,8 +17,7 @@
 //!
 //! The product Z = X W is then a sum over blocks, and floating-point addition is not
 //! associative. So the order is fixed: blocks stand in [`GROUPS`] groups, within a group they are
-//! summed from the first to the last, and so are the groups. [`Sharing`] says how a given number
-//! of cores gets exactly that sum with as little traffic as it can.
+//! summed from the first to the last, and so are the groups.
 //!
 //! The tiles of one layer are the blocks of the next: whoever sums a column of Z owns that
 //! feature from there on.
@@ -37,6 +36,23 @@ pub(crate) const BLOCK: usize = 128;
 /// Block borders lie at multiples of this, so that a block is whole vectors wide.
 const LINE: usize = 16;
 
+/// Where a block of features lies in the storage of the rank that owns it.
+#[derive(Clone, Debug)]
+pub(crate) struct Block {
+    /// Of the blocks of the layer that reads it, and of the tiles of the one that writes it.
+    pub number: usize,
+    /// In what is kept for each feature.
+    pub features: Range<usize>,
+}
+
+impl Block {
+    /// In what is kept for each feature of each of `rows` examples, block after block, each
+    /// (rows, features).
+    pub fn values(&self, rows: usize) -> Range<usize> {
+        self.features.start * rows..self.features.end * rows
+    }
+}
+
 /// Cuts `0..n` at multiples of `unit` into as few nearly equal ranges as `most` allows.
 fn cut(n: usize, unit: usize, most: usize) -> Vec<Range<usize>> {
     let units = n.div_ceil(unit);
@@ -51,7 +67,7 @@ fn cut(n: usize, unit: usize, most: usize) -> Vec<Range<usize>> {
 /// *narrow* tile is stored transposed, (tile, block), so that vectors run along the inputs and
 /// none is filled up with zeros.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LinearLayout {
+pub struct Tiling {
     /// Number of output features.
     pub outputs: usize,
     /// Ranges of input features, in order.
@@ -65,7 +81,7 @@ pub fn is_narrow(isa: Isa, tile: &Range<usize>) -> bool {
     tile.len() < isa.lanes()
 }
 
-impl LinearLayout {
+impl Tiling {
     /// The first layer, which reads `inputs` features.
     pub fn first(inputs: usize, outputs: usize, isa: Isa) -> Self {
         Self::with_blocks(cut(inputs, LINE, BLOCK), outputs, isa)
@@ -85,51 +101,26 @@ impl LinearLayout {
         Self { outputs, blocks, tiles }
     }
 
-    /// Where the weights of a block lie in the storage of a core whose first block is `first`.
-    pub fn weights(&self, first: usize, block: usize) -> Range<usize> {
-        let rows = |k: usize| self.blocks[k].start - self.blocks[first].start;
-        rows(block) * self.outputs..(rows(block) + self.blocks[block].len()) * self.outputs
+    /// The blocks `owned` by a rank, in its storage.
+    pub(crate) fn own_blocks(&self, owned: &Range<usize>) -> Vec<Block> {
+        let first = self.blocks.get(owned.start).map_or(0, |block| block.start);
+        let block = |number: usize| {
+            let Range { start, end } = self.blocks[number];
+            Block { number, features: start - first..end - first }
+        };
+        owned.clone().map(block).collect()
+    }
+
+    /// Where the weights of a block lie in the storage of the rank that owns it.
+    pub(crate) fn weights(&self, block: &Block) -> Range<usize> {
+        block.values(self.outputs)
     }
 
     /// The part of [`Self::weights`] that is one tile: (block, tile) row-major, or, of a narrow
     /// tile, (tile, block).
-    pub fn weights_of_tile(&self, first: usize, block: usize, tile: &Range<usize>) -> Range<usize> {
-        let (start, rows) = (self.weights(first, block).start, self.blocks[block].len());
+    pub(crate) fn weights_of_tile(&self, block: &Block, tile: &Range<usize>) -> Range<usize> {
+        let (start, rows) = (self.weights(block).start, block.features.len());
         start + rows * tile.start..start + rows * tile.end
-    }
-}
-
-/// Who owns which blocks of a layer, and where the partial products go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sharing {
-    /// The blocks of each core.
-    pub owned: Vec<Range<usize>>,
-    /// The slot into which a block's product is summed: the first block of its group if its
-    /// owner also owns all between, else a slot of its own.
-    pub slot: Vec<usize>,
-    /// The groups, each as the slots that make it up, in the order of the sum.
-    pub groups: Vec<Vec<usize>>,
-}
-
-impl Sharing {
-    /// Shares `blocks` blocks among `cores` cores, neighbors to the same core.
-    pub fn new(blocks: usize, cores: usize) -> Self {
-        let owned: Vec<_> =
-            (0..cores).map(|core| core * blocks / cores..(core + 1) * blocks / cores).collect();
-        let mut slot: Vec<_> = (0..blocks).collect();
-        let mut groups = vec![];
-        let count = GROUPS.min(blocks);
-        for group in 0..count {
-            let group = group * blocks / count..(group + 1) * blocks / count;
-            let from_start = owned.iter().find(|owned| owned.contains(&group.start));
-            for block in group.clone() {
-                if from_start.is_some_and(|owned| owned.contains(&block)) {
-                    slot[block] = group.start;
-                }
-            }
-            groups.push(group.filter(|&block| slot[block] == block).collect());
-        }
-        Self { owned, slot, groups }
     }
 }
 
@@ -151,7 +142,7 @@ mod tests {
         for isa in Isa::available() {
             for inputs in [1, 2, 15, 16, 17, 127, 128, 129, 784, 3072, 3073] {
                 for outputs in [1, 10, 15, 16, 50, 100, 512, 1024, 1025] {
-                    let layer = LinearLayout::first(inputs, outputs, isa);
+                    let layer = Tiling::first(inputs, outputs, isa);
                     covers(&layer.blocks, inputs);
                     covers(&layer.tiles, outputs);
                     let last = layer.tiles.len() - 1;
@@ -167,40 +158,8 @@ mod tests {
 
     #[test]
     fn the_pixels_of_cifar_10_are_24_blocks_of_128() {
-        let blocks = LinearLayout::first(3072, 100, Isa::best()).blocks;
+        let blocks = Tiling::first(3072, 100, Isa::best()).blocks;
         assert_eq!(blocks.len(), 24);
         assert!(blocks.iter().all(|block| block.len() == 128));
-    }
-
-    #[test]
-    fn any_number_of_cores_sums_the_same_blocks_in_the_same_order() {
-        for blocks in 1..=30 {
-            let order = |sharing: &Sharing| -> Vec<Vec<usize>> {
-                let members = |slot: usize| (0..blocks).filter(move |&b| sharing.slot[b] == slot);
-                sharing
-                    .groups
-                    .iter()
-                    .map(|g| g.iter().copied().flat_map(members).collect())
-                    .collect()
-            };
-            let one = Sharing::new(blocks, 1);
-            for cores in 1..=40 {
-                let sharing = Sharing::new(blocks, cores);
-                covers(&sharing.owned, blocks);
-                assert_eq!(order(&sharing), order(&one), "{blocks} blocks, {cores} cores");
-                for owned in &sharing.owned {
-                    for block in owned.clone() {
-                        assert!(owned.contains(&sharing.slot[block]), "a slot has one writer");
-                    }
-                }
-                // Only a group's first slot may hold more than one block: (a + b) + c, never
-                // a + (b + c).
-                for group in &sharing.groups {
-                    for &slot in &group[1..] {
-                        assert_eq!(sharing.slot.iter().filter(|&&s| s == slot).count(), 1);
-                    }
-                }
-            }
-        }
     }
 }

@@ -5,30 +5,31 @@
 //! dX = dZ Wᵀ,  dW = Xᵀ dZ,  db = Σ over the rows of dZ.
 //!
 //! Each function here works on one *block* of input features, D of them, because that is what a
-//! core owns. A layer's Z is the sum of its blocks' products; dX and dW need no sum, for a block
+//! rank owns. A layer's Z is the sum of its blocks' products; dX and dW need no sum, for a block
 //! of features has its own columns of dX and its own rows of dW. M is cut into tiles
-//! ([`crate::layout`]): W holds a (D, tile) matrix for each tile, one after the other, and Z and
+//! ([`crate::tiling`]): W holds a (D, tile) matrix for each tile, one after the other, and Z and
 //! dZ an (N, tile) matrix for each. Of a narrow last tile W holds the transpose, (tile, D).
 
 use std::ops::Range;
 
+use chainrule_tensor::exchange::Exchange;
 use chainrule_tensor::kernel::prefetch::prefetch;
 use chainrule_tensor::kernel::{matmul, matmul_transposed};
 use chainrule_tensor::ops::columns::add_column_sums;
 use chainrule_tensor::ops::elementwise::add_assign;
 use chainrule_tensor::ops::transpose::transpose;
-use chainrule_tensor::team::Board;
 use chainrule_tensor::{Isa, Scalar, View, ViewMut};
 
-use crate::layout::{BLOCK, is_narrow};
+use crate::param::GradientSink;
+use crate::tiling::{BLOCK, is_narrow};
 
 /// Rows of dW that are computed before they are used up: few enough to stay in the first-level
 /// cache. matrixmultiply packs all of dZ at each call and wants more of them.
-fn strip_rows(isa: Isa) -> usize {
+fn panel_rows(isa: Isa) -> usize {
     if isa == Isa::PORTABLE { 128 } else { 16 }
 }
 
-/// What one core multiplies with.
+/// What one rank multiplies with.
 pub struct Workspace<T> {
     /// The kernels.
     pub isa: Isa,
@@ -84,7 +85,7 @@ pub fn backward_input<T: Scalar>(
     Workspace { isa, scratch }: &mut Workspace<T>,
     tiles: &[Range<usize>],
     rows: usize,
-    dz: &Board<T>,
+    dz: &Exchange<T>,
     w: &[T],
     dx: &mut [T],
 ) {
@@ -106,52 +107,36 @@ pub fn backward_input<T: Scalar>(
     }
 }
 
-/// What becomes of dW, a strip of some rows of a tile at a time. A closure that takes the place
-/// of a strip in the block's storage, and the gradient there, is the simplest.
-pub trait Strips<T> {
-    /// The gradient at `place`, as it has been computed.
-    fn take(&mut self, place: Range<usize>, dw: &[T]);
-
-    /// The gradient at `place` is about to be computed: notes for prefetching what `take` will want.
-    fn prefetch(&self, _place: Range<usize>) {}
-}
-
-impl<T, F: FnMut(Range<usize>, &[T])> Strips<T> for F {
-    fn take(&mut self, place: Range<usize>, dw: &[T]) {
-        self(place, dw);
-    }
-}
-
-/// A part of a block's weights whose gradient is made by one product.
-pub struct Strip {
+/// A panel of a tile: some rows of it, whose gradient is made by one product.
+pub(crate) struct Panel {
     /// Its inputs, counted from the block's first.
     pub inputs: Range<usize>,
     /// Where it lies in the block's storage.
-    pub place: Range<usize>,
+    pub range: Range<usize>,
 }
 
-/// The strips of one tile of a block that is `width` inputs wide, in the order of their making.
+/// The panels of one tile of a block that is `width` inputs wide, in the order of their making.
 ///
 /// Whatever is summed over the weights follows this order, so that it is the same bits wherever
 /// it is summed.
-pub fn strips(isa: Isa, tile: &Range<usize>, width: usize) -> impl Iterator<Item = Strip> {
+pub(crate) fn panels(isa: Isa, tile: &Range<usize>, width: usize) -> impl Iterator<Item = Panel> {
     let (start, columns) = (tile.start * width, tile.len());
     // A narrow tile is made at once: its inputs lie side by side.
-    let height = if is_narrow(isa, tile) { width } else { strip_rows(isa) };
+    let height = if is_narrow(isa, tile) { width } else { panel_rows(isa) };
     (0..width).step_by(height.max(1)).map(move |first| {
         let inputs = first..width.min(first + height);
-        let place = start + inputs.start * columns..start + inputs.end * columns;
-        Strip { inputs, place }
+        let range = start + inputs.start * columns..start + inputs.end * columns;
+        Panel { inputs, range }
     })
 }
 
-/// The places of all strips of a block, tile after tile.
-pub fn places(
+/// Where the panels of a block lie, tile after tile.
+pub(crate) fn panel_ranges(
     isa: Isa,
     tiles: &[Range<usize>],
     width: usize,
 ) -> impl Iterator<Item = Range<usize>> {
-    tiles.iter().flat_map(move |tile| strips(isa, tile, width)).map(|strip| strip.place)
+    tiles.iter().flat_map(move |tile| panels(isa, tile, width)).map(|panel| panel.range)
 }
 
 /// dW = Xᵀ dZ: the derivative of the loss by a block's weights, handed on as it is made.
@@ -160,17 +145,17 @@ pub fn backward_weight<T: Scalar>(
     tiles: &[Range<usize>],
     rows: usize,
     x: &[T],
-    dz: &Board<T>,
-    user: &mut impl Strips<T>,
+    dz: &Exchange<T>,
+    sink: &mut impl GradientSink<T>,
 ) {
     let isa = *isa;
     let width = x.len() / rows.max(1);
     for (number, tile) in tiles.iter().enumerate() {
         let dz = dz.read(number);
         let dz = View::new(&dz, rows, tile.len());
-        for Strip { inputs, place } in strips(isa, tile, width) {
-            let dw = &mut scratch[..place.len()];
-            user.prefetch(place.clone());
+        for Panel { inputs, range } in panels(isa, tile, width) {
+            let dw = &mut scratch[..range.len()];
+            sink.prefetch(range.clone());
             let x = View::strided(&x[inputs.start..], rows, inputs.len(), width, 1);
             if is_narrow(isa, tile) {
                 let dw = ViewMut::new(dw, tile.len(), inputs.len());
@@ -180,7 +165,7 @@ pub fn backward_weight<T: Scalar>(
                 matmul(isa, x.t(), dz, dw, false)
             }
             .expect("x is rows x width");
-            user.take(place, dw);
+            sink.take(range, dw);
         }
     }
 }
@@ -193,11 +178,11 @@ pub fn backward_bias<T: Scalar>(isa: Isa, dz: &[T], db: &mut [T]) {
 
 /// Z as the sum of its partial products: the part of Z at `range` of every slot.
 ///
-/// `groups` are the slots of `partials` in the order of [`crate::layout::Sharing`].
+/// `groups` are the slots of `partials` in the order of [`crate::shard::Sharding`].
 pub fn sum_partials<T: Scalar>(
     Workspace { isa, scratch }: &mut Workspace<T>,
     groups: &[Vec<usize>],
-    partials: &Board<T>,
+    partials: &Exchange<T>,
     range: Range<usize>,
     z: &mut [T],
 ) {

@@ -1,0 +1,168 @@
+//! Parameters beside what training keeps for each of them.
+
+use std::ops::Range;
+
+use chainrule_tensor::kernel::prefetch::prefetch;
+use chainrule_tensor::ops::elementwise::{scale, sum_of_squares, sum_of_squares_in_f64};
+use chainrule_tensor::ops::update::lerp;
+use chainrule_tensor::{Isa, Scalar};
+
+use crate::optimizer::{Optimizer, update};
+
+/// Parameters and what goes with them, side by side. What is not needed is empty.
+#[derive(Clone)]
+pub(crate) struct Parameter<T> {
+    pub value: Vec<T>,
+    /// v of the optimizer.
+    pub velocity: Vec<T>,
+    /// s of the optimizer, of those that keep it.
+    pub second_moment: Vec<T>,
+    /// The exponential moving average of the parameters.
+    pub ema: Vec<T>,
+    /// The gradient of the step at hand, where it is kept until its norm is known.
+    pub gradient: Vec<T>,
+}
+
+/// The constants of the update of one step.
+#[derive(Clone, Copy)]
+pub(crate) struct UpdateOptions<T> {
+    pub isa: Isa,
+    pub optimizer: Optimizer<T>,
+    /// The number of the step, from 1, over the whole of training.
+    pub t: u64,
+    /// How far the moving average goes toward the parameters, where there is one.
+    pub ema_weight: T,
+}
+
+impl<T: Scalar> UpdateOptions<T> {
+    /// The same for parameters that are not penalized.
+    pub fn without_penalty(&self) -> Self {
+        Self { optimizer: self.optimizer.without_penalty(), ..*self }
+    }
+}
+
+/// The part of some numbers that may not be kept at all.
+fn part<T>(all: &mut [T], range: Range<usize>) -> &mut [T] {
+    if all.is_empty() { all } else { &mut all[range] }
+}
+
+impl<T: Scalar> Parameter<T> {
+    pub fn zeros(len: usize) -> Self {
+        Self {
+            value: vec![T::ZERO; len],
+            velocity: vec![T::ZERO; len],
+            second_moment: vec![],
+            ema: vec![],
+            gradient: vec![],
+        }
+    }
+
+    /// The parameters at `range`, ready to take their gradient.
+    pub fn sink<'a>(
+        &'a mut self,
+        options: &'a UpdateOptions<T>,
+        range: Range<usize>,
+    ) -> ParameterSink<'a, T> {
+        ParameterSink {
+            options,
+            w: &mut self.value[range.clone()],
+            v: &mut self.velocity[range.clone()],
+            s: part(&mut self.second_moment, range.clone()),
+            ema: part(&mut self.ema, range.clone()),
+            gradient: part(&mut self.gradient, range),
+            squares: 0.0,
+        }
+    }
+
+    /// Moves the moving average of running statistics, which have no gradient.
+    pub fn move_ema(&mut self, options: &UpdateOptions<T>, range: Range<usize>) {
+        if let Some(ema) = self.ema.get_mut(range.clone()) {
+            lerp(options.isa, ema, &self.value[range], options.ema_weight);
+        }
+    }
+
+    /// Σ g² over the gradient at `range` that the backward pass has kept.
+    pub fn gradient_squares(&self, isa: Isa, range: Range<usize>) -> f64 {
+        self.gradient.get(range).map_or(0.0, |gradient| sum_of_squares_in_f64(isa, gradient))
+    }
+
+    /// Updates the parameters at `range`, panel by panel, by `factor` times the gradient that was
+    /// kept for them. Returns their Σ w² if there is a penalty on it.
+    pub fn update_from_kept(
+        &mut self,
+        options: &UpdateOptions<T>,
+        range: Range<usize>,
+        panels: impl Iterator<Item = Range<usize>>,
+        factor: T,
+    ) -> f64 {
+        // While the gradient is out, an update is made and not kept.
+        let mut gradient = std::mem::take(&mut self.gradient);
+        let clipped = &mut gradient[range.clone()];
+        scale(options.isa, clipped, factor);
+        let mut sink = self.sink(options, range);
+        for panel in panels {
+            sink.take(panel.clone(), &clipped[panel]);
+        }
+        let squares = sink.squares;
+        self.gradient = gradient;
+        squares
+    }
+}
+
+/// What becomes of a gradient: it is handed on panel by panel, while it is in the cache. A closure
+/// that takes the range of a panel in its tensor, and the gradient there, is the simplest.
+pub trait GradientSink<T> {
+    /// The gradient at `range`, as it has been computed.
+    fn take(&mut self, range: Range<usize>, gradient: &[T]);
+
+    /// The gradient at `range` is about to be computed: prefetches what `take` will want.
+    fn prefetch(&self, _range: Range<usize>) {}
+}
+
+impl<T, F: FnMut(Range<usize>, &[T])> GradientSink<T> for F {
+    fn take(&mut self, range: Range<usize>, gradient: &[T]) {
+        self(range, gradient);
+    }
+}
+
+/// The sink of training: it updates the parameters at once; or, where the gradient must be kept until
+/// its norm is known, it keeps it.
+pub(crate) struct ParameterSink<'a, T> {
+    options: &'a UpdateOptions<T>,
+    w: &'a mut [T],
+    v: &'a mut [T],
+    s: &'a mut [T],
+    ema: &'a mut [T],
+    gradient: &'a mut [T],
+    /// Σ w² of what has been updated, if there is a penalty on it.
+    pub squares: f64,
+}
+
+impl<T: Scalar> GradientSink<T> for ParameterSink<'_, T> {
+    fn take(&mut self, range: Range<usize>, gradient: &[T]) {
+        if !self.gradient.is_empty() {
+            self.gradient[range].copy_from_slice(gradient);
+            return;
+        }
+        let UpdateOptions { isa, optimizer, t, ema_weight } = self.options;
+        let (w, v) = (&mut self.w[range.clone()], &mut self.v[range.clone()]);
+        update(*isa, optimizer, *t, (w, v, part(self.s, range.clone())), gradient);
+        if let Some(ema) = self.ema.get_mut(range) {
+            lerp(*isa, ema, w, *ema_weight);
+        }
+        if optimizer.l2 > T::ZERO {
+            self.squares += sum_of_squares(*isa, w).to_f64();
+        }
+    }
+
+    fn prefetch(&self, range: Range<usize>) {
+        if let Some(gradient) = self.gradient.get(range.clone()) {
+            return prefetch(gradient);
+        }
+        for state in [&*self.w, self.v, self.s, self.ema] {
+            if let Some(state) = state.get(range.clone()) {
+                prefetch(state);
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Between the flat buffer of an architecture and what each rank keeps of it.
+//!
+//! A [`Piece`] is a rectangle of one tensor that a rank stores in one go. All ranks' pieces together
+//! are the whole network; only the bias of the last layer is in each of them.
+
+use std::ops::Range;
+
+use chainrule_tensor::{Isa, Scalar};
+
+use crate::architecture::{Architecture, Kind};
+use crate::param::Parameter;
+use crate::shard::{Net, Shared};
+use crate::tiling::is_narrow;
+
+/// A rectangle of a tensor.
+pub(crate) struct Piece {
+    pub layer: usize,
+    pub kind: Kind,
+    /// Its outputs and inputs; of what is no weight there is one output, and the features are inputs.
+    outputs: usize,
+    inputs: usize,
+    /// Where it begins in the rank's storage, and whether an output's inputs lie together there.
+    stored: usize,
+    output_major: bool,
+    /// Where it begins in the flat buffer, and how far apart two outputs lie there.
+    flat: usize,
+    row_length: usize,
+}
+
+impl Piece {
+    /// Of each element, where it is stored and where it lies in the flat buffer.
+    pub fn elements(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let outputs = (0..self.outputs).map(|o| (o, self.flat + o * self.row_length));
+        outputs.flat_map(move |(o, flat)| (0..self.inputs).map(move |i| (self.at(o, i), flat + i)))
+    }
+
+    /// Where the element that lies at `flat` in the flat buffer is stored, if it is part of this.
+    pub fn find(&self, flat: usize) -> Option<usize> {
+        let offset = flat.checked_sub(self.flat)?;
+        let (o, i) = (offset / self.row_length, offset % self.row_length);
+        (o < self.outputs && i < self.inputs).then(|| self.at(o, i))
+    }
+
+    fn at(&self, o: usize, i: usize) -> usize {
+        self.stored + if self.output_major { o * self.inputs + i } else { i * self.outputs + o }
+    }
+}
+
+/// The pieces of rank `rank`.
+pub(crate) fn pieces<T>(
+    architecture: &Architecture,
+    shared: &Shared<T>,
+    isa: Isa,
+    rank: usize,
+) -> Vec<Piece> {
+    let mut pieces = vec![];
+    for (l, layer) in shared.layers.iter().enumerate() {
+        let (tiling, weight) = (&layer.tiling, architecture.range(l, Kind::Weight));
+        let row_length = architecture.widths()[l];
+        for block in tiling.own_blocks(&layer.sharding.owned[rank]) {
+            for tile in &tiling.tiles {
+                pieces.push(Piece {
+                    layer: l,
+                    kind: Kind::Weight,
+                    outputs: tile.len(),
+                    inputs: block.features.len(),
+                    stored: tiling.weights_of_tile(&block, tile).start,
+                    output_major: is_narrow(isa, tile),
+                    flat: weight.start
+                        + tile.start * row_length
+                        + tiling.blocks[block.number].start,
+                    row_length,
+                });
+            }
+        }
+        for kind in Kind::ALL.into_iter().filter(|&kind| kind != Kind::Weight) {
+            let Range { start, end } = architecture.range(l, kind);
+            let features = &layer.readers[rank];
+            if start < end && !features.is_empty() {
+                pieces.push(Piece {
+                    layer: l,
+                    kind,
+                    outputs: 1,
+                    inputs: features.len(),
+                    stored: 0,
+                    output_major: true,
+                    flat: start + features.start,
+                    row_length: end - start,
+                });
+            }
+        }
+    }
+    pieces
+}
+
+/// Brings some numbers of each parameter of one rank, which `of` gives, into a flat buffer.
+pub(crate) fn gather<T: Scalar>(
+    architecture: &Architecture,
+    shared: &Shared<T>,
+    net: &Net<T>,
+    flat: &mut [T],
+    of: impl Fn(&Parameter<T>) -> &Vec<T>,
+) {
+    for piece in pieces(architecture, shared, net.work.isa, net.rank) {
+        let parameter = net.parameter(piece.layer, piece.kind).expect("the rank has its pieces");
+        let from = of(parameter);
+        for (stored, at) in piece.elements() {
+            flat[at] = from[stored];
+        }
+    }
+}
+
+/// Brings a flat buffer to where `of` says of the parameters of one rank.
+pub(crate) fn scatter<T: Scalar>(
+    architecture: &Architecture,
+    shared: &Shared<T>,
+    flat: &[T],
+    net: &mut Net<T>,
+    of: impl Fn(&mut Parameter<T>) -> &mut Vec<T>,
+) {
+    for piece in pieces(architecture, shared, net.work.isa, net.rank) {
+        let parameter =
+            net.parameter_mut(piece.layer, piece.kind).expect("the rank has its pieces");
+        let to = of(parameter);
+        for (stored, at) in piece.elements() {
+            to[stored] = flat[at];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::hidden::Hidden;
+    use crate::layers::norm::Norm;
+
+    #[test]
+    fn the_pieces_of_all_ranks_are_every_element_once_but_for_the_last_bias() {
+        let hidden = Hidden { norm: Norm::Batch, ..Hidden::default() };
+        let architecture = Architecture::new(&[300, 130, 47, 10], hidden).unwrap();
+        for isa in Isa::available() {
+            for ranks in [1, 2, 3, 7] {
+                let shared = Shared::<f32>::new(&architecture, isa, ranks, 4);
+                let mut seen = vec![0; architecture.len()];
+                for rank in 0..ranks {
+                    for piece in pieces(&architecture, &shared, isa, rank) {
+                        for (stored, at) in piece.elements() {
+                            seen[at] += 1;
+                            assert_eq!(piece.find(at), Some(stored));
+                        }
+                        assert_eq!(piece.find(architecture.len()), None);
+                    }
+                }
+                let last = architecture.range(2, Kind::Bias);
+                for (at, &times) in seen.iter().enumerate() {
+                    assert_eq!(times, if last.contains(&at) { ranks } else { 1 }, "{isa}, {at}");
+                }
+            }
+        }
+    }
+}

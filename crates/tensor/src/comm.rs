@@ -1,0 +1,312 @@
+//! Ranks that run one program together: what they may ask of each other, and the threads that do it.
+//!
+//! A rank works on what it owns, publishes results in the slots of an [`Exchange`], and makes a
+//! collective call of its [`Communicator`]; after that it may read what the others published. The
+//! terms are MPI's. Each call is one collective on bytes for an implementation over several
+//! machines; in a [`ThreadGroup`] the slots are shared memory, and every call is a barrier.
+//!
+//! Floating-point numbers are never summed by a communicator: another order of the sum has other
+//! bits. Numbers travel, and whoever reads them sums in a fixed order.
+//!
+//! Entering a thread pool costs more than a small layer's arithmetic, so a program enters it once
+//! for a whole epoch.
+
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use crate::exchange::{Exchange, Message};
+
+/// What a rank may ask of the others.
+///
+/// Every call is collective: all ranks make the same calls, in the same order, with the same
+/// messages. What a rank published before the call, those for whom it is meant can read after it,
+/// and a slot may be written again after the next call.
+///
+/// A call that cannot be completed does not return: it panics, because another rank has panicked or
+/// has left the program, or because a deadline that the implementation may have has passed. Whoever
+/// started the ranks gets the panic.
+pub trait Communicator {
+    /// This rank's number, from 0.
+    fn rank(&self) -> usize;
+
+    /// Number of ranks.
+    fn size(&self) -> usize;
+
+    /// Waits until every rank has come here.
+    fn barrier(&self);
+
+    /// Every rank gets every slot of the messages.
+    fn all_gather(&self, messages: &[Message]);
+
+    /// Rank r gets the columns `readers[r]` of every slot of `message`: with n rows, the values from
+    /// n times the first column to n times the last. All get every slot of the messages `along`,
+    /// which are small and save a call of their own.
+    fn exchange_columns(&self, message: Message, readers: &[Range<usize>], along: &[Message]);
+
+    /// The least of the numbers of all ranks. `numbers` has a slot for each.
+    fn min(&self, numbers: &Exchange<u64>, own: u64) -> u64 {
+        numbers.write(self.rank())[0] = own;
+        self.all_gather(&[numbers.all()]);
+        (0..self.size()).map(|rank| numbers.read(rank)[0]).min().expect("there is a rank")
+    }
+
+    /// The number of rank `root`, which gives it; the others give whatever they like.
+    fn broadcast(&self, numbers: &Exchange<u64>, root: usize, own: u64) -> u64 {
+        numbers.write(self.rank())[0] = own;
+        self.all_gather(&[numbers.all()]);
+        numbers.read(root)[0]
+    }
+}
+
+/// The threads of a group could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start {threads} threads: {source}")]
+pub struct ThreadError {
+    threads: usize,
+    source: rayon::ThreadPoolBuildError,
+}
+
+/// A fixed number of threads.
+///
+/// ```
+/// use chainrule_tensor::comm::ThreadGroup;
+///
+/// let mut halves = [[0u32; 4]; 2];
+/// let group = ThreadGroup::new(2)?;
+/// group.share(halves.iter_mut().enumerate(), |(i, half)| half.fill(i as u32));
+/// assert_eq!(halves, [[0; 4], [1; 4]]);
+/// # Ok::<(), chainrule_tensor::comm::ThreadError>(())
+/// ```
+#[derive(Debug)]
+pub struct ThreadGroup {
+    pool: rayon::ThreadPool,
+    size: usize,
+}
+
+impl ThreadGroup {
+    /// Starts `size` threads, one at least.
+    ///
+    /// # Errors
+    /// If the system refuses so many threads.
+    pub fn new(size: usize) -> Result<ThreadGroup, ThreadError> {
+        let size = size.max(1);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(size).build();
+        let pool = pool.map_err(|source| ThreadError { threads: size, source })?;
+        // A pool has an upper limit of its own, and a barrier must not wait for more than came.
+        Ok(ThreadGroup { size: pool.current_num_threads(), pool })
+    }
+
+    /// Number of threads.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Runs `program` on every thread at once and returns their results by rank.
+    ///
+    /// A rank may return before the others, but not while one of them waits for it in a collective
+    /// call, nor may it come to another.
+    ///
+    /// # Panics
+    /// If a rank panics, or returns while another waits for it: the others leave at their next
+    /// collective call. If the program of a rank runs another on the same group, which would never
+    /// begin.
+    pub fn run<R: Send>(&self, program: impl Fn(ThreadComm) -> R + Sync) -> Vec<R> {
+        assert!(
+            self.pool.current_thread_index().is_none(),
+            "a thread group runs one program at a time: this one was started by another's rank"
+        );
+        let barrier = Barrier::new(self.size);
+        self.pool.broadcast(|context| {
+            let _guard = LeaveOnDrop(&barrier);
+            program(ThreadComm { rank: context.index(), barrier: &barrier })
+        })
+    }
+
+    /// Hands each of the `items` to whichever thread is free, in their order.
+    ///
+    /// What becomes of an item must not depend on who works on it or when.
+    ///
+    /// # Panics
+    /// If a thread panics.
+    pub fn share<I: Iterator + Send>(&self, items: I, work: impl Fn(I::Item) + Sync) {
+        let items = Mutex::new(items);
+        let next = || items.lock().expect("no iterator has panicked").next();
+        self.run(|_| {
+            while let Some(item) = next() {
+                work(item);
+            }
+        });
+    }
+}
+
+/// The communicator of one thread of a [`ThreadGroup`].
+#[derive(Clone, Copy, Debug)]
+pub struct ThreadComm<'a> {
+    rank: usize,
+    barrier: &'a Barrier,
+}
+
+impl Communicator for ThreadComm<'_> {
+    fn rank(&self) -> usize {
+        self.rank
+    }
+
+    fn size(&self) -> usize {
+        self.barrier.size
+    }
+
+    fn barrier(&self) {
+        self.barrier.wait();
+    }
+
+    fn all_gather(&self, _: &[Message]) {
+        self.barrier.wait(); // the slots are shared memory
+    }
+
+    fn exchange_columns(&self, _: Message, _: &[Range<usize>], _: &[Message]) {
+        self.barrier.wait();
+    }
+}
+
+/// Rounds of spinning before a waiting thread offers its core to others.
+const SPINS: u32 = 20_000;
+
+/// A barrier that spins, then yields: threads arrive within microseconds of each other.
+#[derive(Debug)]
+struct Barrier {
+    size: usize,
+    spins: u32,
+    arrived: AtomicUsize,
+    generation: AtomicUsize,
+    /// A rank has panicked.
+    broken: AtomicBool,
+    /// A rank has returned, and will not come again.
+    left: AtomicBool,
+}
+
+impl Barrier {
+    fn new(size: usize) -> Barrier {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Barrier {
+            size,
+            // With more threads than cores, the one awaited may need this very core.
+            spins: if size > cores { 0 } else { SPINS },
+            arrived: AtomicUsize::new(0),
+            generation: AtomicUsize::new(0),
+            broken: AtomicBool::new(false),
+            left: AtomicBool::new(false),
+        }
+    }
+
+    fn wait(&self) {
+        let generation = self.generation.load(Ordering::Acquire);
+        // AcqRel: the last to arrive has seen the writes of all before it, and its store of the
+        // next generation hands them on to everyone who waits.
+        if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 == self.size {
+            self.arrived.store(0, Ordering::Relaxed);
+            self.generation.store(generation.wrapping_add(1), Ordering::Release);
+            return;
+        }
+        let mut spins = 0;
+        while self.generation.load(Ordering::Acquire) == generation {
+            assert!(!self.broken.load(Ordering::Relaxed), "another rank panicked");
+            // Who returns has passed the barriers before: look again whether this is one of them.
+            if self.left.load(Ordering::Acquire)
+                && self.generation.load(Ordering::Acquire) == generation
+            {
+                panic!("another rank has returned and will never come to this collective call");
+            }
+            if spins < self.spins {
+                spins += 1;
+                std::hint::spin_loop();
+            } else {
+                std::thread::yield_now();
+            }
+        }
+    }
+}
+
+/// Lets the others out of the barrier when a rank panics, or returns too early.
+struct LeaveOnDrop<'a>(&'a Barrier);
+
+impl Drop for LeaveOnDrop<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.broken.store(true, Ordering::Relaxed);
+        } else {
+            self.0.left.store(true, Ordering::Release);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    #[test]
+    fn nobody_passes_a_barrier_before_all_have_come() {
+        for size in [1, 2, 3, 7] {
+            let group = ThreadGroup::new(size).unwrap();
+            let rounds = Exchange::<u64>::one_each(size);
+            group.run(|comm| {
+                for round in 1..=200 {
+                    rounds.write(comm.rank())[0] = round;
+                    comm.all_gather(&[rounds.all()]);
+                    for other in 0..size {
+                        assert_eq!(rounds.read(other)[0], round, "{size} ranks");
+                    }
+                    comm.barrier();
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn the_least_number_and_that_of_the_root_reach_everybody() {
+        for size in [1, 2, 3] {
+            let (least, root) = (Exchange::one_each(size), Exchange::one_each(size));
+            let found = ThreadGroup::new(size).unwrap().run(|comm| {
+                let own = 10 - comm.rank() as u64;
+                (comm.min(&least, own), comm.broadcast(&root, 0, own))
+            });
+            assert!(found.iter().all(|found| *found == (11 - size as u64, 10)), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn every_shared_item_is_worked_on_once() {
+        for size in [1, 2, 7] {
+            let mut squares = vec![0; 1000];
+            let group = ThreadGroup::new(size).unwrap();
+            group.share(squares.iter_mut().enumerate(), |(i, x)| *x += i * i);
+            assert!(squares.iter().enumerate().all(|(i, &x)| x == i * i), "{size} threads");
+        }
+    }
+
+    #[test]
+    fn a_rank_that_panics_or_returns_early_does_not_leave_the_others_waiting() {
+        let group = ThreadGroup::new(2).unwrap();
+        for panics in [true, false] {
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                group.run(|comm| {
+                    assert!(!(panics && comm.rank() == 1), "on purpose");
+                    if comm.rank() == 0 {
+                        comm.barrier();
+                    }
+                })
+            }));
+            assert!(result.is_err(), "panics: {panics}");
+            assert_eq!(group.run(|comm| comm.rank()), [0, 1], "the group can be used again");
+        }
+    }
+
+    #[test]
+    fn a_program_within_a_program_is_refused_and_does_not_hang() {
+        let group = ThreadGroup::new(2).unwrap();
+        let nested = catch_unwind(AssertUnwindSafe(|| group.run(|_| group.run(|_| ()))));
+        assert!(nested.is_err());
+    }
+}
