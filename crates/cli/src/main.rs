@@ -3,16 +3,26 @@
 //! Each command has a file of its own under `commands/`, with its arguments and
 //! a `run` that calls one of the library crates. An error is printed once, here.
 
+#[macro_use]
+mod shell;
 mod commands;
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use shell::verbosity::Verbosity;
 
 /// Backpropagation by hand, and a neural network from scratch.
 #[derive(Parser)]
 #[command(name = "chainrule", version, max_term_width = 100)]
 struct Cli {
+    /// Print results, warnings and errors alone: no progress, no notes
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Print details too: where files come from, and how long things take
+    #[arg(short, long, global = true)]
+    verbose: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -51,7 +61,14 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = |result: anyhow::Result<()>| result.map(|()| ExitCode::SUCCESS);
-    let result = match Cli::parse().command {
+    let Cli { quiet, verbose, command } = Cli::parse();
+    shell::verbosity::set(match (quiet, verbose) {
+        (true, _) => Verbosity::Quiet,
+        (false, false) => Verbosity::Normal,
+        (false, true) => Verbosity::Verbose,
+    });
+    let began = Instant::now();
+    let result = match command {
         Command::Data(args) => done(commands::data::run(args)),
         Command::Train(args) => commands::train::run(*args),
         Command::Sweep(args) => commands::sweep::run(args),
@@ -67,6 +84,7 @@ fn main() -> ExitCode {
         Command::Completions(args) => done(commands::completions::run(args, Cli::command())),
         Command::Man(args) => done(commands::man::run(args, Cli::command())),
     };
+    detail!("time: {:.2} s", began.elapsed().as_secs_f64());
     match result {
         Ok(code) => code,
         // Whoever read our output has seen enough, as in `chainrule gradcheck | head`.

@@ -93,7 +93,7 @@ fn kills() -> u32 {
 /// Every setting that has a state of its own, or random numbers.
 const EVERYTHING: &str = "--norm batch --activation gelu --dropout 0.2 --mixup 0.3 \
                           --label-smoothing 0.1 --optimizer adam --weight-decay 0.01 \
-                          --learning-rate 0.003 --average 0.9 --schedule plateau --step-epochs 2 \
+                          --learning-rate 0.003 --ema-decay 0.9 --schedule plateau --step-epochs 2 \
                           --patience 5 --clip-norm 1 --flip --shift 2 --cutout 8";
 
 #[test]
@@ -147,8 +147,9 @@ fn killed_runs_end_with_the_same_bytes(flags: &str, kills: u32) {
 fn a_finished_run_goes_on_with_more_epochs_as_if_they_had_been_asked_for_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let (whole, grown) = (dir.path().join("whole"), dir.path().join("grown"));
-    succeeds(train(&whole, ""));
-    succeeds(train(&grown, "--epochs 5 --threads 3"));
+    // Without a schedule that depends on the number of epochs.
+    succeeds(train(&whole, "--lr-decay 0.7"));
+    succeeds(train(&grown, "--lr-decay 0.7 --epochs 5 --threads 3"));
     succeeds(resume(&grown, "--epochs 12 --threads 1"));
     same(&whole, &grown, "5 epochs, then 12");
     // Once more, with nothing left to do.
@@ -157,6 +158,73 @@ fn a_finished_run_goes_on_with_more_epochs_as_if_they_had_been_asked_for_at_once
     let output = resume(&grown, "--epochs 3");
     assert!(stderr(&output).contains("epochs is 3, and epoch 12 has begun"), "{}", stderr(&output));
     same(&whole, &grown, "refused");
+}
+
+/// Row 11 of the cases: a run with the default schedule, a cosine, was promised more epochs and then
+/// refused them.
+#[test]
+fn a_finished_cosine_run_is_given_a_new_cycle_and_says_that_it_is_not_the_longer_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let paths = ["once", "killed", "again", "longer"].map(|name| dir.path().join(name));
+    let [once, killed, again, longer] = &paths;
+    let rates = |out: &Path| {
+        let text = std::fs::read_to_string(out.join("iterations.csv")).unwrap();
+        let rate = |line: &str| line.split(',').nth(3).unwrap().parse::<f64>().unwrap();
+        text.lines().skip(1).map(rate).collect::<Vec<_>>()
+    };
+    succeeds(train(once, "--epochs 5"));
+    let first = rates(once);
+    let output = resume(once, "");
+    assert!(
+        stderr(&output).contains("more --epochs resume it with a new cycle"),
+        "{}",
+        stderr(&output)
+    );
+    let output = resume(once, "--epochs 12");
+    let said = "this is not the run that had 12 epochs from the beginning";
+    assert!(stderr(&output).contains(said), "{}", stderr(&output));
+    succeeds(output);
+    // What was trained stays, and the added epochs are a cosine of their own from the same rate.
+    let all = rates(once);
+    assert_eq!(all[..first.len()], first);
+    let steps = first.len() / 5;
+    let cosine = |p: f64| 0.01 * (1.0 + (std::f64::consts::PI * p).cos());
+    for (i, rate) in all[first.len()..].iter().enumerate() {
+        assert!((rate - cosine(i as f64 / (7 * steps) as f64)).abs() < 1e-12, "step {i}: {rate}");
+    }
+    let text = |out: &Path, name: &str| std::fs::read_to_string(out.join(name)).unwrap();
+    assert!(text(once, "config.toml").contains("cycles = [5]"));
+    assert!(text(once, "summary.json").replace(char::is_whitespace, "").contains("\"cycles\":[5]"));
+
+    // Killed in its first cycle and given more epochs only then, and killed again.
+    succeeds(train(killed, "--epochs 5"));
+    std::fs::remove_dir_all(killed).unwrap();
+    let run = chainrule(&format!("{FLAGS} --epochs 5")).arg("--out").arg(killed).spawn().unwrap();
+    while !killed.join("checkpoint.safetensors").exists() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    kill_after(run, Duration::from_millis(20));
+    let run = chainrule("--epochs 12").arg("--resume").arg(killed).spawn().unwrap();
+    while !text(killed, "config.toml").contains("cycles = [5]") {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    kill_after(run, Duration::from_millis(20));
+    succeeds(resume(killed, "--epochs 12"));
+    same(once, killed, "extended before its end, and killed twice");
+
+    // The file of settings repeats it from the beginning; 12 epochs at once are another run.
+    let recipe = once.join("config.toml");
+    let repeated = chainrule("--recipe").arg(&recipe).arg("--out").arg(again).output();
+    succeeds(repeated.unwrap());
+    same(once, again, "repeated by its file of settings");
+    succeeds(train(longer, ""));
+    assert_ne!(rates(longer), all);
+    let output = resume(longer, "--epochs 30 --schedule linear");
+    assert!(
+        stderr(&output).contains("schedule is \"linear\", and was \"cosine\""),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]

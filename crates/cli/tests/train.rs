@@ -42,7 +42,7 @@ fn column(path: &Path, name: &str) -> Vec<f64> {
 fn a_run_leaves_every_file_that_the_readme_promises() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
-    let output = train(&out, "--batch-size 64");
+    let output = train(&out, "--batch-size 64 --lr-decay 0.7");
     assert!(output.status.success(), "{}", stderr(&output));
     let said = String::from_utf8(output.stdout).unwrap();
     for part in ["Test accuracy", "run", "chainrule eval ", "SAMPLE"] {
@@ -115,13 +115,12 @@ fn settings_that_cannot_work_are_told_in_one_sentence_and_leave_nothing_behind()
     };
     for (flags, sentence) in [
         ("--batch-size 0".to_owned(), "batch_size is 0: a step needs at least one image"),
-        ("--batch-size 901".into(), "batch_size is 901: there are 900 images to train on"),
         ("--learning-rate -0.1".into(), "learning_rate is -0.1: it must be a positive number"),
         ("--learning-rate NaN".into(), "learning_rate is NaN: it must be a positive number"),
         ("--learning-rate inf".into(), "learning_rate is inf: it must be a positive number"),
         ("--hidden-dim 50,0,20".into(), "width 2 is 0"),
         ("--hidden-dim 40000000000".into(), "GB of memory"),
-        ("--hidden-dim 18446744073709551615".into(), "more memory than any machine has"),
+        ("--hidden-dim 9223372036854775807".into(), "more memory than any machine has"),
         ("--shift 32".into(), "shift is 32: it must be below the side of an image, 32"),
         ("--schedule cosine --lr-last 1".into(), "lr_last is 1: it must be from 0"),
         ("--warmup-epochs 2".into(), "warmup_epochs is 2: it must be from 0 to below epochs, 2"),
@@ -130,7 +129,7 @@ fn settings_that_cannot_work_are_told_in_one_sentence_and_leave_nothing_behind()
         ("--dropout 1".into(), "dropout is 1: it must be from 0 to below 1"),
         ("--label-smoothing -0.1".into(), "label_smoothing is -0.1: it must be from 0 to below 1"),
         ("--mixup -1".into(), "mixup is -1: it must be 0 or a positive number"),
-        ("--average 1".into(), "average is 1: it must be from 0 to below 1"),
+        ("--ema-decay 1".into(), "ema_decay is 1: it must be from 0 to below 1"),
         ("--norm batch --batch-size 1".into(), "needs a batch_size above 1"),
         ("--hidden-dim 0 --norm layer".into(), "hidden_dim says there are none"),
         ("--optimizer adam --nesterov".into(), "it goes with optimizer"),
@@ -142,7 +141,6 @@ fn settings_that_cannot_work_are_told_in_one_sentence_and_leave_nothing_behind()
         ("--reg -1".into(), "reg is -1: it must be 0 or a positive number"),
         ("--max-steps 0".into(), "max_steps is 0"),
         ("--epochs 0".into(), "epochs is 0"),
-        ("--seed 18446744073709551615".into(), "below 2^63"),
         ("--threads 5000".into(), "threads is 5000"),
         ("--init-from nowhere.safetensors".into(), "cannot read nowhere.safetensors"),
         ("--recipe nowhere.toml".into(), "cannot read nowhere.toml"),
@@ -227,8 +225,21 @@ fn the_help_names_the_defaults_that_are_used() {
 
 #[test]
 fn a_wrong_command_line_is_exit_code_2() {
-    for args in [&["train", "--hidden-dim", "ten"][..], &["train", "--no-such-flag"], &["trian"]] {
-        assert_eq!(chainrule().args(args).output().unwrap().status.code(), Some(2), "{args:?}");
+    for (args, part) in [
+        ("train --hidden-dim ten", "\"ten\" is not a width"),
+        ("train --no-such-flag", "--no-such-flag"),
+        ("trian", "trian"),
+        ("train --flip=perhaps", "perhaps"),
+        ("train --optimizer adan", "adam"),
+        // TOML's integers end at 2^63, and config.toml names every setting.
+        ("train --seed 18446744073709551615", "below 2^63"),
+        ("train --hidden-dim 18446744073709551615", "below 2^63"),
+        ("train --tta shifts", "shifts, which are not supported yet"),
+        ("train -q -v", "cannot be used with"),
+    ] {
+        let output = chainrule().args(args.split(' ')).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args}: {}", stderr(&output));
+        assert!(stderr(&output).contains(part), "{args}: {}", stderr(&output));
     }
 }
 
@@ -468,4 +479,145 @@ fn a_search_for_the_learning_rate_replaces_its_own_files_and_no_other() {
     assert!(std::fs::read(out.join("lr_finder.png")).unwrap().starts_with(b"\x89PNG"));
     assert_eq!(std::fs::read_to_string(out.join("notes.txt")).unwrap(), "mine");
     assert_eq!(std::fs::read_dir(&out).unwrap().count(), 4);
+}
+
+/// The settings of the recipe and flags, as `config.toml` records them.
+fn recorded(recipe: &str, flags: &str) -> Config {
+    let dir = tempfile::tempdir().unwrap();
+    let (out, path) = (dir.path().join("run"), dir.path().join("recipe.toml"));
+    std::fs::write(&path, recipe).unwrap();
+    let flags = format!("--max-steps 1 --recipe {} {flags}", path.display());
+    let output = train(&out, &flags);
+    assert!(output.status.success(), "{recipe} {flags}: {}", stderr(&output));
+    Config::from_file(&out.join("config.toml")).unwrap()
+}
+
+/// Row 21 of the cases: nothing undid a boolean or an option of a recipe.
+#[test]
+fn a_flag_undoes_whatever_a_recipe_sets() {
+    let recipe = "flip = true\nclip_norm = 1.0\nema_decay = 0.9\nshuffle = false\ntta = \"flips\"";
+    let as_it_is = recorded(recipe, "");
+    assert!(as_it_is.flip && !as_it_is.shuffle && as_it_is.tta.flips());
+    assert_eq!((as_it_is.clip_norm, as_it_is.ema_decay), (Some(1.0), Some(0.9)));
+    for flags in [
+        "--no-flip --clip-norm none --no-ema-decay --shuffle --tta none",
+        "--flip=false --no-clip-norm --ema-decay none --no-shuffle=false --no-tta",
+        "--flip --flip=false --clip-norm 3 --clip-norm none --average none --shuffle=true --tta=none",
+    ] {
+        let flags = flags.replace("--no-shuffle=false", "--no-shuffle --shuffle");
+        let undone = recorded(recipe, &flags);
+        assert!(!undone.flip && undone.shuffle && !undone.tta.flips(), "{flags}");
+        assert_eq!((undone.clip_norm, undone.ema_decay), (None, None), "{flags}");
+    }
+    // The last of two wins, and a flag that is not given changes nothing.
+    assert!(recorded(recipe, "--no-flip --flip").flip);
+    assert!(recorded("flip = true", "--nesterov").flip);
+}
+
+/// Issue 13, "Names that hands type".
+#[test]
+fn other_names_of_a_setting_mean_the_same_as_flags_and_in_a_recipe() {
+    let canonical = recorded(
+        "",
+        "--learning-rate 0.01 --reg 0.1 --clip-norm 2 --validation 50 --ema-decay 0.9 --tta flips \
+         --detect-anomaly --normalize channel --optimizer rmsprop",
+    );
+    let flags = "--lr 0.01 --l2 0.1 --max-grad-norm 2 --val-size 50 --average 0.9 --test-flips --watch \
+                 --normalise channel --optimiser rmsprop";
+    assert_eq!(recorded("", flags), canonical);
+    assert_eq!(recorded("", &flags.replace("--val-size", "--val")), canonical);
+    let recipe = "lr = 0.01\nl2 = 0.1\nmax_grad_norm = 2.0\nval_size = 50\naverage = 0.9\n\
+                  test_flips = true\nwatch = true\nnormalise = \"channel\"\noptimiser = \"rmsprop\"";
+    assert_eq!(recorded(recipe, ""), canonical);
+    let list = recipe.replace("test_flips = true", "tta = [\"flips\"]");
+    assert_eq!(recorded(&list, ""), canonical);
+    // --config is --recipe, and -o is --out.
+    let dir = tempfile::tempdir().unwrap();
+    let (out, path) = (dir.path().join("run"), dir.path().join("recipe.toml"));
+    std::fs::write(&path, recipe).unwrap();
+    let mut command = chainrule();
+    command.args([
+        "train",
+        "--data",
+        "sample",
+        "--hidden-dim",
+        "20",
+        "--max-steps",
+        "1",
+        "--epochs",
+    ]);
+    command.args(["2", "--config"]).arg(&path).arg("-o").arg(&out);
+    assert!(command.output().unwrap().status.success());
+    assert_eq!(Config::from_file(&out.join("config.toml")).unwrap(), canonical);
+}
+
+/// Row 15 of the cases: PyTorch's DataLoader gives one batch of all images.
+#[test]
+fn a_batch_larger_than_the_training_set_is_all_of_it_and_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let (large, all) = (dir.path().join("large"), dir.path().join("all"));
+    let output = train(&large, "--batch-size 64000");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let note = "there are 900 images to train on, and the batch size is 64000";
+    assert!(stderr(&output).contains(note), "{}", stderr(&output));
+    assert_eq!(column(&large.join("iterations.csv"), "iteration"), [1.0, 2.0], "a step an epoch");
+    assert!(train(&all, "--batch-size 900").status.success());
+    let weights = |out: &Path| std::fs::read(out.join("last.safetensors")).unwrap();
+    assert!(weights(&large) == weights(&all));
+    // One image has no variance.
+    let output = train(&dir.path().join("one"), "--norm batch --batch-size 64 --validation 499");
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+/// The defaults of torch.optim.Adam and torch.optim.RMSprop of PyTorch 2.15, from their signatures.
+#[test]
+fn an_optimizer_that_is_chosen_alone_has_the_defaults_of_pytorch() {
+    let adam = recorded("", "--optimizer adam");
+    let of = |c: &Config| [c.learning_rate, c.beta1, c.beta2, c.epsilon, c.reg, c.weight_decay];
+    assert_eq!(of(&adam), [1e-3, 0.9, 0.999, 1e-8, 0.0, 0.0]);
+    let rmsprop = recorded("optimizer = \"rmsprop\"", "");
+    assert_eq!(of(&rmsprop), [1e-2, 0.9, 0.99, 1e-8, 0.0, 0.0]);
+    assert_eq!(rmsprop.momentum, 0.0);
+    // What is given stays, in the recipe or by a flag, whichever names the optimizer.
+    let given = recorded("learning_rate = 0.3\nreg = 0.005", "--optimizer adam --beta1 0.5");
+    assert_eq!(of(&given), [0.3, 0.5, 0.999, 1e-8, 0.005, 0.0]);
+    assert_eq!(of(&recorded("", "--optimizer sgd")), of(&Config::default()));
+}
+
+/// Row 22 of the cases: the default decay left 1e-17 of the learning rate after 100 epochs.
+#[test]
+fn the_default_schedule_suits_any_number_of_epochs_and_a_decay_that_is_given_is_once_an_epoch() {
+    let dir = tempfile::tempdir().unwrap();
+    for epochs in [1, 10, 100] {
+        let out = dir.path().join(epochs.to_string());
+        let output = train(&out, &format!("--epochs {epochs} --hidden-dim 0 --batch-size 450"));
+        assert!(output.status.success(), "{}", stderr(&output));
+        let rates = column(&out.join("iterations.csv"), "learning_rate");
+        assert_eq!((rates.len(), rates[0]), (2 * epochs, 0.02));
+        assert!((rates[epochs] - 0.01).abs() < 1e-12, "half in the middle: {}", rates[epochs]);
+    }
+    let schedule = |recipe: &str, flags: &str| {
+        toml::Value::try_from(recorded(recipe, flags).schedule).unwrap().to_string()
+    };
+    assert_eq!(schedule("", "--lr-decay 0.9"), "\"exponential\"");
+    assert_eq!(schedule("lr_decay = 0.9", ""), "\"exponential\"");
+    assert_eq!(schedule("schedule = \"linear\"", "--lr-decay 0.9"), "\"exponential\"");
+    assert_eq!(schedule("schedule = \"step\"", "--lr-decay 0.9"), "\"step\"");
+    assert_eq!(schedule("lr_decay = 0.9", "--schedule linear"), "\"linear\"");
+}
+
+#[test]
+fn quiet_leaves_the_result_and_verbose_tells_where_the_images_came_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = train(&dir.path().join("quiet"), "-q --batch-size 64000");
+    assert!(output.status.success());
+    assert_eq!(stderr(&output), "");
+    assert!(String::from_utf8(output.stdout).unwrap().contains("Test accuracy"));
+    let output = train(&dir.path().join("verbose"), "-v");
+    let said = stderr(&output);
+    assert!(said.contains("images: sample, read in ") && said.contains("time: "), "{said}");
+    assert!(!stderr(&train(&dir.path().join("plain"), "")).contains("read in"));
+    // An error is no progress.
+    let output = train(&dir.path().join("bad"), "-q --dropout 1");
+    assert!(stderr(&output).starts_with("error: dropout is 1"), "{}", stderr(&output));
 }

@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn the_best_stands_at_the_top_and_each_says_how_far_it_is_from_the_first_that_was_named() {
         let mut runs = [run("all", Some(0.6)), run("less", Some(0.45)), run("more", Some(0.75))];
-        runs[2].settings.insert("test_flips".into(), "true".into());
+        runs[2].settings.insert("tta".into(), "flips".into());
         let bars = outcomes(&runs).unwrap();
         let shown = bars.groups[0].bars.iter();
         let shown: Vec<_> = shown.map(|b| (b.name.as_str(), b.label.as_str(), b.length)).collect();

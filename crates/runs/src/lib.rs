@@ -20,6 +20,7 @@
 //! | [`table`] | CSV tables: writer, reader, and cutting back to a checkpoint |
 //! | [`confusion`] | `confusion.csv`: how many images of each class were predicted as which |
 //! | [`metrics`] | `metrics.csv`: precision, recall and F1 of each class |
+//! | [`names`] | other and older names of settings |
 //! | [`folder`] | the folder of a run, and its files |
 //! | [`lock`] | which process writes to a folder |
 //! | [`run`] | a run's folder, read back |
@@ -29,6 +30,7 @@ mod error;
 pub mod folder;
 pub mod lock;
 pub mod metrics;
+pub mod names;
 pub mod provenance;
 pub mod records;
 pub mod run;

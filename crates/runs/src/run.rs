@@ -13,7 +13,7 @@ use crate::folder::CONFIG;
 use crate::records::{Epoch, Iteration, UpdateRatios};
 use crate::summary::{Figures, Summary, figures, read_optional, test_accuracy};
 use crate::table::{Progress, Rows, Table};
-use crate::{Error, shorten};
+use crate::{Error, names, shorten};
 
 /// A run as its folder tells it.
 ///
@@ -141,7 +141,7 @@ impl Run {
     /// What a test accuracy needs beside it if the test asked about each image and its mirror image.
     pub fn with_flips(&self) -> &'static str {
         let tta = self.setting("tta").is_some_and(|tta| tta != "none" && !tta.is_empty());
-        if self.setting("test_flips") == Some("true") || tta { " with flips" } else { "" }
+        if tta { " with flips" } else { "" }
     }
 
     /// The epoch with the best validation accuracy, the first of them on a tie:
@@ -194,13 +194,17 @@ fn parse_settings(path: &Path, text: &str) -> Result<BTreeMap<String, String>, E
 
 fn flatten(prefix: &str, table: &toml::Table, settings: &mut BTreeMap<String, String>) {
     for (key, value) in table {
-        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        let (key, value) = match prefix {
+            "" => names::canonical_entry(key, value.clone()),
+            _ => (key.as_str(), value.clone()),
+        };
+        let path = if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") };
         let text = match value {
             toml::Value::Table(inner) => {
-                flatten(&path, inner, settings);
+                flatten(&path, &inner, settings);
                 continue;
             }
-            toml::Value::String(text) => text.clone(),
+            toml::Value::String(text) => text,
             toml::Value::Array(items) => {
                 items.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
             }

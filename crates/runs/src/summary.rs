@@ -48,6 +48,10 @@ pub struct Summary {
     pub kernel: String,
     /// "CIFAR-10", "sample", or the name of the set.
     pub data: String,
+    /// Epochs after which the schedule began a new cycle: a run that was resumed with more epochs
+    /// is not the run that had so many from the beginning.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cycles: Vec<u32>,
     /// Mean of the classes' precision on the test images ([`crate::Metrics`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub macro_precision: Option<f64>,

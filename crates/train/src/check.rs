@@ -186,7 +186,7 @@ fn unbridled(config: &Config, batch_size: usize) -> Config {
         label_smoothing: 0.0,
         reg: 0.0,
         weight_decay: 0.0,
-        average: None,
+        ema_decay: None,
         ..config.clone()
     }
 }

@@ -13,7 +13,7 @@
 //! | `model.fc1.weight`, … | the weights and biases, named and shaped as in a model file |
 //! | `velocity.fc1.weight`, … | the optimizer's velocity |
 //! | `squares.fc1.weight`, … | its running mean of squares, of `rmsprop` and `adam` |
-//! | `average.fc1.weight`, … | the running mean of the weights, with `average` |
+//! | `average.fc1.weight`, … | the running mean of the weights, with `ema_decay` |
 //! | `best.fc1.weight`, … | the weights that were best on validation |
 //! | `input.mean`, `input.std` | the normalization; that of the contrast is a setting |
 //!
@@ -209,7 +209,7 @@ impl Checkpoint {
         let mut kept = |name, kept: bool| kept.then(|| classifier(name)).transpose();
         // Before the first step there are no squares yet.
         let squares = kept("squares", holds_squares)?;
-        let average = kept("average", state.config.average.is_some())?;
+        let average = kept("average", state.config.ema_decay.is_some())?;
         Ok(Checkpoint { state, model, velocity, squares, average, best, normalization })
     }
 }

@@ -27,6 +27,15 @@ impl Data {
         if is_usual && asked > n / 2 { (n / 10).max(1) } else { asked }
     }
 
+    /// How many images a step takes where `asked` were asked for and so many validate: no more
+    /// than there are to train on.
+    pub fn batch_size(&self, asked: usize, validation: usize) -> usize {
+        match self.dataset.train.len().saturating_sub(validation) {
+            0 => asked, // refused for its validation
+            training => asked.min(training),
+        }
+    }
+
     /// SHA-256 over labels and pixels of all training, then all test images, in hexadecimal.
     pub fn sha256(&self) -> String {
         let mut hash = Sha256::new();

@@ -20,7 +20,7 @@ use crate::{Error, config};
 const TIMES: [&str; 2] = ["seconds", "images_per_second"];
 
 /// Settings that say when a run ends, and nothing of how it gets there.
-const ENDS: [&str; 2] = ["epochs", "max_steps"];
+const ENDS: [&str; 3] = ["epochs", "cycles", "max_steps"];
 
 /// Longest text file that is read, in bytes: a table of some million iterations.
 const MOST_TEXT: u64 = 1 << 28;
@@ -257,6 +257,8 @@ fn settings(folder: &Path) -> Result<(Entries, Entries), Error> {
         Some(toml::Value::Table(table)) => pairs(table),
         _ => vec![],
     };
+    // Two runs may have written a setting by its names of different times.
+    let table = config::canonical(table).map_err(|error| damaged(&path, error))?;
     Ok((pairs(table), provenance))
 }
 

@@ -1,4 +1,4 @@
-//! Going on with a run from its checkpoint, to the bytes of an uninterrupted run.
+//! Resuming a run from its checkpoint, to the bytes of an uninterrupted run.
 
 use std::time::Instant;
 
@@ -27,7 +27,7 @@ pub fn resume(
     let Checkpoint { state, model, velocity, squares, average, best, normalization } = checkpoint;
     let out = folder.path();
     let refuse = |problem: String| Error::Resume { folder: out.to_owned(), problem };
-    let config = settle(config, data, None)?;
+    let config = settle(&config.resuming(&state.config), data, None)?;
     config.check_resumes(&state.config).map_err(|error| refuse(error.to_string()))?;
     let begun = state.at.epoch + u32::from(state.at.step > 0);
     if config.epochs < begun {
@@ -83,6 +83,9 @@ pub fn resume(
     // The file may hold the weights of an epoch of which this moment knows nothing.
     run.save(&best, MODEL)?;
     run.best = Some(Best { model: best, epoch: state.best });
+    if run.config != state.config {
+        run.save_checkpoint()?; // or a kill would lose what was asked for
+    }
     observer.start(&run.plan());
     run.go_on(observer)
 }

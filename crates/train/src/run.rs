@@ -381,7 +381,7 @@ impl Running<'_> {
         }
     }
 
-    fn save_checkpoint(&mut self) -> Result<(), Error> {
+    pub fn save_checkpoint(&mut self) -> Result<(), Error> {
         let (iterations_csv, epochs_csv) = (self.iterations.sync()?, self.epochs.sync()?);
         let model = self.engine.model();
         let checkpoint = Checkpoint {
@@ -417,7 +417,7 @@ impl Running<'_> {
         let (threads, isa) = (self.engine.threads(), self.engine.isa());
         let mut predictor = Predictor::with_isa(&model, threads, isa)?;
         let Prepared { dataset, .. } = self.prepared;
-        let (images, flips) = (&dataset.test, self.config.test_flips);
+        let (images, flips) = (&dataset.test, self.config.tta.flips());
         let (all, labels): (Vec<u32>, _) = ((0..images.len() as u32).collect(), images.labels());
         let plain = predictor.ask(images, &all, false)?;
         let (answers, test_accuracy_plain) = match flips {
@@ -450,6 +450,7 @@ impl Running<'_> {
             threads,
             kernel: isa.to_string(),
             data: self.provenance.data.clone(),
+            cycles: self.config.cycles.clone(),
             macro_precision: Some(metrics.macro_precision),
             macro_recall: Some(metrics.macro_recall),
             macro_f1: Some(metrics.macro_f1),

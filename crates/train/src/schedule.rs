@@ -1,7 +1,7 @@
 //! The learning rate of each step.
 //!
-//! With η₀ the first rate, η_T the last, T epochs, and p the share of the run (after the warm-up)
-//! that is over, from 0 to 1:
+//! With η₀ the initial rate, η_T the last, and p the share of the run (after the warm-up) that is
+//! over, from 0 to 1:
 //!
 //! | schedule | learning rate |
 //! | --- | --- |
@@ -10,11 +10,14 @@
 //! | `plateau` | η₀ γ^n after n times that `step_epochs` epochs brought no better validation accuracy |
 //! | `linear` | η_T + (η₀ - η_T) (1 - p) |
 //! | `polynomial` | η_T + (η₀ - η_T) (1 - p)^`power` |
-//! | `cosine` | η_T + (η₀ - η_T) (1 + cos π p) / 2 (Loshchilov & Hutter 2017, without restarts) |
+//! | `cosine` | η_T + (η₀ - η_T) (1 + cos π p) / 2 (Loshchilov & Hutter 2017) |
 //!
-//! The first two change after an epoch, the others after each step. In a warm-up of w steps
-//! (`warmup_epochs` times the steps of an epoch) step i, from 1, has i / w of the rate that the
-//! schedule starts with (Goyal et al. 2017).
+//! The first two change after an epoch, the last three after each step. In a warm-up of w steps
+//! (`warmup_epochs` times the steps of an epoch) step i, from 1, has i / w of η₀ (Goyal et al. 2017).
+//!
+//! The last three depend on the number of epochs. With `cycles` they begin anew after the epochs
+//! that it names, from η₀ and without a warm-up, and p is the share of the cycle: the warm restarts of
+//! Loshchilov & Hutter. That is what a run does that is resumed with more epochs than it had.
 
 use std::f64::consts::PI;
 
@@ -23,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::Config;
 
 /// How the learning rate falls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Schedule {
     /// `lr_decay` after each epoch.
@@ -107,6 +110,19 @@ impl LearningRates {
         }
     }
 
+    /// The first step of the schedule's cycle that this step is in, and the first after it.
+    fn cycle(&self, step: u64) -> (u64, u64) {
+        let mut begin = self.warmup;
+        for &epochs in &self.config.cycles {
+            let end = self.epoch * u64::from(epochs);
+            if step < end {
+                return (begin, end);
+            }
+            begin = end;
+        }
+        (begin, self.epoch * u64::from(self.config.epochs))
+    }
+
     /// The rate of a step, from 0. Of the schedule `plateau`, that of the steps of this epoch.
     pub fn at(&self, step: u64) -> f64 {
         if step < self.warmup {
@@ -114,9 +130,8 @@ impl LearningRates {
             return share * self.config.learning_rate;
         }
         let c = &self.config;
-        let total = self.epoch * u64::from(c.epochs);
-        let left = total.saturating_sub(self.warmup).max(1) as f64;
-        let p = ((step - self.warmup) as f64 / left).min(1.0);
+        let (begin, end) = self.cycle(step);
+        let p = ((step - begin) as f64 / end.saturating_sub(begin).max(1) as f64).min(1.0);
         let epochs = step / self.epoch;
         let decays = |n: u64| c.learning_rate * c.lr_decay.powf(n as f64);
         let between = |share: f64| c.lr_last + (c.learning_rate - c.lr_last) * share;
@@ -214,6 +229,26 @@ mod tests {
             rates.at(0)
         });
         close(&after, &[0.1, 0.1, 0.1, 0.05, 0.05, 0.05, 0.025, 0.025, 0.0125]);
+    }
+
+    /// PyTorch 2.15: CosineAnnealingWarmRestarts(T_0=2, T_mult=2, eta_min=0.01), which is
+    /// SGDR: cycles of 2, 4, ... epochs, each from the initial rate.
+    #[test]
+    fn added_epochs_are_a_cycle_of_their_own_as_in_a_schedule_with_warm_restarts() {
+        let config = Config {
+            schedule: Schedule::Cosine,
+            epochs: 6,
+            cycles: vec![2],
+            learning_rate: 0.1,
+            lr_last: 0.01,
+            ..Config::default()
+        };
+        let rates = LearningRates::new(&config, 1);
+        let found: Vec<_> = (0..6).map(|step| rates.at(step)).collect();
+        close(&found, &[0.1, 0.055, 0.1, 0.08681980515339463, 0.055, 0.023180194846605363]);
+        // What was trained before is what it was.
+        let before = LearningRates::new(&Config { epochs: 2, cycles: vec![], ..config }, 1);
+        close(&found[..2], &[before.at(0), before.at(1)]);
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub(crate) fn settle(
         config.data = crate::config::DataChoice::Sample;
     }
     config.threads = machine::threads(config.threads);
+    config.batch_size = data.batch_size(config.batch_size, config.validation);
     if let Some(start) = start {
         let widths = start.classifier.widths();
         let hidden = widths[1..widths.len() - 1].to_vec();
@@ -102,9 +103,9 @@ pub(crate) fn engine(
 ) -> Result<Engine, Error> {
     let mut engine = Engine::with_isa(model, config.batch_size, config.threads, kernel)?;
     engine.set_regularization(config.regularization());
-    engine.set_ema_decay(config.average);
+    engine.set_ema_decay(config.ema_decay);
     engine.set_clip_norm(config.clip_norm);
-    engine.set_detect_anomaly(config.watch);
+    engine.set_detect_anomaly(config.detect_anomaly);
     Ok(engine)
 }
 

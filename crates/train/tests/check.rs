@@ -54,7 +54,7 @@ fn a_network_with_every_ingredient_passes_whatever_its_optimizer() {
         shift: 1,
         cutout: 2,
         clip_norm: Some(1.0),
-        average: Some(0.99),
+        ema_decay: Some(0.99),
         warmup_epochs: 1.0,
         ..config()
     };

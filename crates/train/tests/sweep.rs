@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use chainrule_train::schedule::Schedule;
 use chainrule_train::{Config, Data, Sweep};
 
 fn sweep(text: &str) -> Sweep {
@@ -131,9 +132,9 @@ fn a_sweep_that_cannot_work_is_refused_in_one_sentence_that_says_where() {
 
 #[test]
 fn a_point_that_does_not_fit_the_images_is_refused_before_the_first_run() {
-    let sweep = sweep("[grid]\nbatch_size = [64, 2000]");
+    let sweep = sweep("[grid]\nvalidation = [100, 1000]");
     let error = sweep.check(&Data::sample()).unwrap_err().to_string();
-    let part = "point 1 (batch_size 2000): batch_size is 2000: there are 900 images to train on";
+    let part = "point 1 (validation 1000): validation is 1000: of 1000 images at least one";
     assert!(error.contains(part), "{error}");
 }
 
@@ -174,4 +175,29 @@ fn values_may_be_added_to_the_first_list_of_a_grid() {
     sweep("[grid]\nreg = [0, 0.1]\nnesterov = [false, true]").record(dir.path()).unwrap();
     let more = sweep("[grid]\nreg = [0, 0.1, 0.01]\nnesterov = [false, true]");
     more.check_continues(dir.path()).unwrap();
+}
+
+#[test]
+fn a_grid_of_optimizers_gives_each_its_own_defaults_and_goes_on_with_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "[grid]\noptimizer = [\"sgd\", \"adam\", \"rmsprop\"]\nlr_decay = [0.5, 0.9]";
+    let sweep = sweep(text);
+    let rates = of(&sweep, |config| config.learning_rate);
+    assert_eq!(rates, [0.02, 0.02, 0.001, 0.001, 0.01, 0.01]);
+    assert!(of(&sweep, |config| config.schedule).iter().all(|s| *s == Schedule::Exponential));
+    sweep.record(dir.path()).unwrap();
+    sweep.check_continues(dir.path()).unwrap();
+}
+
+#[test]
+fn a_sweep_reads_other_names_of_a_setting_and_none_for_one_that_is_left_out() {
+    let sweep = sweep("lr = 0.1\nzca = 0.1\n[grid]\naverage = [\"none\", 0.9]\n");
+    assert_eq!(of(&sweep, |config| config.ema_decay), [None, Some(0.9)]);
+    assert_eq!(of(&sweep, |config| (config.learning_rate, config.zca)), [(0.1, Some(0.1)); 2]);
+    let dir = tempfile::tempdir().unwrap();
+    sweep.record(dir.path()).unwrap();
+    sweep.check_continues(dir.path()).unwrap();
+    assert!(
+        refusal("lr = 0.1\nlearning_rate = 0.1\nseeds = 2").contains("learning_rate is set twice")
+    );
 }

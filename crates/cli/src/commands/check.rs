@@ -9,7 +9,7 @@ use super::gradcheck;
 
 /// Checks the network of these settings and prints the findings.
 pub fn run(config: &Config, data: &Data, json: bool) -> anyhow::Result<ExitCode> {
-    let findings = chainrule_train::check(config, data, |step| eprintln!("{step}"))?;
+    let findings = chainrule_train::check(config, data, |step| note!("{step}"))?;
     if json {
         say!("{}", serde_json::to_string_pretty(&as_json(&findings))?);
     } else {

@@ -10,6 +10,8 @@ use chainrule_data::{cifar10, sample, verify};
 use chainrule_train::config::DataChoice;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
+use crate::shell::verbosity::{Verbosity, shows};
+
 mod describe;
 
 /// Where CIFAR-10 lies unless told otherwise.
@@ -212,11 +214,11 @@ struct Stage {
 
 impl Progress for Terminal {
     fn say(&mut self, line: &str) {
-        eprintln!("{line}");
+        note!("{line}");
     }
 
     fn start(&mut self, what: &str, total: Option<u64>) {
-        let bar = if std::io::stderr().is_terminal() {
+        let bar = if std::io::stderr().is_terminal() && shows(Verbosity::Normal) {
             let template = match total {
                 Some(_) => {
                     "{msg}\n{wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left"
@@ -231,8 +233,8 @@ impl Progress for Terminal {
             bar
         } else {
             match total {
-                Some(total) => eprintln!("{what} ({})", HumanBytes(total)),
-                None => eprintln!("{what}"),
+                Some(total) => note!("{what} ({})", HumanBytes(total)),
+                None => note!("{what}"),
             }
             ProgressBar::hidden()
         };
@@ -252,7 +254,7 @@ impl Progress for Terminal {
         {
             bar.finish_and_clear();
             let size = if done > 0 { format!("{} in ", HumanBytes(done)) } else { String::new() };
-            eprintln!("{what}: {size}{:.1} s", began.elapsed().as_secs_f64());
+            note!("{what}: {size}{:.1} s", began.elapsed().as_secs_f64());
         }
     }
 }

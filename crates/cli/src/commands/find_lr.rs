@@ -22,7 +22,7 @@ pub fn run(
     json: bool,
 ) -> anyhow::Result<ExitCode> {
     let out = out.unwrap_or(Path::new(FOLDER));
-    let search = chainrule_train::find_lr(config, data, |step| eprintln!("{step}"))?;
+    let search = chainrule_train::find_lr(config, data, |step| note!("{step}"))?;
     std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
     write_output(&out.join("lr_finder.csv"), &table(&search.points)?)?;
     let figure = draw(config, &search);

@@ -12,6 +12,8 @@ use chainrule_train::config::DataChoice;
 use chainrule_train::{Config, Data};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::shell::verbosity::{Verbosity, shows};
+
 /// Most pictures that are named as broken; the others are counted.
 const MOST_NAMED: usize = 10;
 
@@ -41,7 +43,7 @@ impl Bar {
     pub fn tell(&self, stage: &str, done: usize, all: usize) {
         let began = self.began.get_or_init(Instant::now);
         let is_due = done.is_multiple_of(16) && began.elapsed().as_millis() > SOON;
-        if !(is_due && std::io::stderr().is_terminal()) {
+        if !(is_due && std::io::stderr().is_terminal() && shows(Verbosity::Normal)) {
             return;
         }
         let bar = self.bar.get_or_init(|| {
@@ -87,7 +89,7 @@ pub fn at_hand(config: &Config) -> anyhow::Result<Option<Data>> {
 
 /// The images that were read, after what a person should know of them was said.
 fn said(Loaded { dataset, notes, skipped }: Loaded) -> Data {
-    notes.iter().for_each(|note| eprintln!("note: {note}"));
+    notes.iter().for_each(|note| note!("note: {note}"));
     for error in skipped.iter().take(MOST_NAMED) {
         eprintln!("left out: {error}");
     }

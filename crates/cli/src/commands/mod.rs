@@ -34,13 +34,6 @@ pub mod serve;
 pub mod sweep;
 pub mod train;
 
-/// This program as it was called, for commands that a person is to copy: `chainrule` if it is
-/// installed, or the path of the build.
-fn program() -> String {
-    let called = std::env::args().next();
-    report::quoted(&called.unwrap_or_else(|| "chainrule".into()))
-}
-
 /// Ends the program as clap does at a wrong command line, with exit code 2.
 fn wrong_command_line(problem: &str) -> ! {
     clap::Error::raw(clap::error::ErrorKind::MissingRequiredArgument, format!("{problem}\n")).exit()

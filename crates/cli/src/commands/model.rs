@@ -9,9 +9,13 @@ use chainrule_train::{Data, ModelFile, Opened, Origin, Sameness};
 /// Reads a model file, or the best weights of a run's folder, and says what was assumed.
 pub fn open(model: &Path) -> anyhow::Result<Opened> {
     let opened = ModelFile::open(model)?;
+    detail!("model: {}", opened.path.display());
     for remark in &opened.remarks {
-        let kind = if remark.is_warning { "WARNING" } else { "note" };
-        eprintln!("{kind}: {}: {}", opened.path.display(), remark.text);
+        let (path, text) = (opened.path.display(), &remark.text);
+        match remark.is_warning {
+            true => eprintln!("WARNING: {path}: {text}"),
+            false => note!("note: {path}: {text}"),
+        }
     }
     Ok(opened)
 }
@@ -34,7 +38,7 @@ pub fn is_of_the_run(
         }
         Sameness::Other(what) => bail!("{}", with_remedy(&what)),
         Sameness::Unknown => {
-            eprintln!(
+            note!(
                 "note: {} does not say which images the run was on: whether these are the same is \
                  not known",
                 origin.folder.join("config.toml").display()

@@ -6,9 +6,9 @@ use chainrule_report::{
     Command, Confusion, FirstLayer, Predictions, Report, Run, curves, page, write_weight_tiles,
 };
 use chainrule_train::{Answers, Config, Data, Finished, ModelFile, Origin, Predictor, prepared};
-use clap::Args as _;
 
-use super::{images, program, train, write_output, write_whole};
+use super::{images, write_output, write_whole};
+use crate::shell::quoting::{program, quoted, train_with};
 
 /// The page in a run's folder.
 pub(super) const REPORT: &str = "report.html";
@@ -189,7 +189,7 @@ impl Subject {
     ) -> anyhow::Result<Report<'a>> {
         let predictions = data.clone().and_then(|data| self.predictions(data));
         if let Err(why) = &predictions {
-            eprintln!("note: the page of {} shows no single images: {why}", self.folder.display());
+            note!("note: the page of {} shows no single images: {why}", self.folder.display());
         }
         let confusion = match (&predictions, &data) {
             (Ok(predictions), Ok(data)) => Some(predictions.confusion(&data.dataset.classes)),
@@ -236,7 +236,7 @@ impl Subject {
         }
         // Of a run beside others no more threads than it had.
         let threads = chainrule_train::threads(0).min(config.threads.max(1));
-        let flips = config.test_flips && self.run.summary.is_some();
+        let flips = config.tta.flips() && self.run.summary.is_some();
         let answers = Predictor::new(model, threads)
             .and_then(|mut predictor| predictor.ask(images, &rows, flips))
             .map_err(|error| format!("{}: {error}", file.display()))?;
@@ -262,7 +262,7 @@ impl Subject {
             about: "The run again, to the bit, by its file of settings:".into(),
             line: format!("chainrule train --recipe {}", quoted(&recipe.to_string_lossy())),
         }];
-        if let Some(line) = flags(settings_of(&self.run)) {
+        if let Some(line) = train_with(settings_of(&self.run)) {
             commands.push(Command { about: "Or without that file:".into(), line });
         }
         commands
@@ -275,45 +275,12 @@ fn settings_of(run: &Run) -> impl Iterator<Item = (&str, &str)> {
     settings.map(|(key, value)| (key.as_str(), value.as_str()))
 }
 
-/// The settings of a run, if there is a flag of `chainrule train` for each, as a command.
-pub(super) fn flags<'a>(settings: impl Iterator<Item = (&'a str, &'a str)>) -> Option<String> {
-    let command = train::Args::augment_args(clap::Command::new("train"));
-    let find = |flag: &str| command.get_arguments().find(|arg| arg.get_long() == Some(flag));
-    let mut line = String::from("chainrule train");
-    for (key, value) in settings {
-        let flag = key.replace('_', "-");
-        match (find(&flag), value) {
-            (Some(arg), value) if arg.get_action().takes_values() => {
-                // No hidden layer is an empty list in the file.
-                let value = if value.is_empty() { "0" } else { value };
-                line.push_str(&format!(" --{flag} {}", quoted(value)));
-            }
-            (Some(_), "true") => line.push_str(&format!(" --{flag}")),
-            (Some(_), "false") => {}
-            (None, "true") if find(&format!("no-{flag}")).is_some() => {}
-            (None, "false") if find(&format!("no-{flag}")).is_some() => {
-                line.push_str(&format!(" --no-{flag}"));
-            }
-            _ => return None,
-        }
-    }
-    Some(line)
-}
-
-/// A word for a shell.
-pub(super) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./,+=:@%".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::commands::train;
 
     /// Whatever the settings, the flags that the page shows must say the same.
     #[test]
@@ -334,7 +301,7 @@ mod tests {
             let settings = toml::to_string(&config).unwrap();
             let provenance = "\n[provenance]\nchainrule = \"0.1.0\"\n";
             std::fs::write(dir.path().join("config.toml"), settings + provenance).unwrap();
-            let line = flags(settings_of(&Run::read(dir.path()).unwrap())).unwrap();
+            let line = train_with(settings_of(&Run::read(dir.path()).unwrap())).unwrap();
             let words = line.strip_prefix("chainrule ").unwrap();
             // A shell takes the words apart, and no other program would do.
             let script = format!("printf '%s\\n' {words}");
@@ -353,6 +320,6 @@ mod tests {
     fn a_setting_without_a_flag_leaves_only_the_file_to_repeat_the_run_by() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("config.toml"), "seed = 1\nof_tomorrow = 2\n").unwrap();
-        assert_eq!(flags(settings_of(&Run::read(dir.path()).unwrap())), None);
+        assert_eq!(train_with(settings_of(&Run::read(dir.path()).unwrap())), None);
     }
 }

@@ -67,7 +67,7 @@ impl Server {
         let shared = Arc::new(Mutex::new(Shared::default()));
         let mut pages = Pages { folder: folder.to_owned(), made: None, versions: 0 };
         let theirs = Arc::clone(&shared);
-        eprintln!("watch: http://{}/", self.address);
+        note!("watch: http://{}/", self.address);
         std::thread::Builder::new().name("serve".into()).spawn(move || {
             for stream in self.listener.incoming().flatten() {
                 // A browser that went away in the middle has no need of its answer.

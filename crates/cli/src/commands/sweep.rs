@@ -12,8 +12,9 @@ use chainrule_train::sweep::{Outcome, Point, Run, pool, shown};
 use chainrule_train::{RunFolder, Sweep};
 
 use super::images::load;
-use super::report::{REPORT, Subject, draw, flags, quoted};
-use super::train::Signals;
+use super::report::{REPORT, Subject, draw};
+use crate::shell::quoting::{program, quoted, train_with};
+use crate::shell::signals::Signals;
 use board::Board;
 
 /// Arguments of `chainrule sweep`.
@@ -44,7 +45,7 @@ pub struct Args {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The folder for the runs [default: results/ and the file's name]
-    #[arg(long, value_name = "DIR")]
+    #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Runs at a time [default: the cores, over the threads that the file gives each run, or 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -68,12 +69,10 @@ pub struct Args {
 
 /// Runs the command; a sweep that a signal stopped ends with the shell's usual code.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let sweep = Sweep::from_file(&args.file)?.with_base(|base| {
-        base.data = args.data.clone().unwrap_or_else(|| base.data.clone());
-        if let Some(dir) = &args.data_dir {
-            base.data_dir.clone_from(dir);
-        }
-    })?;
+    let data = args.data.as_ref().map(|data| ("data", data.to_string()));
+    let dir = args.data_dir.as_ref().map(|dir| ("data_dir", dir.to_string_lossy().into_owned()));
+    let settings = data.into_iter().chain(dir).map(|(key, value)| (key.into(), value.into()));
+    let sweep = Sweep::from_file(&args.file)?.with(settings.collect())?;
     let stem = args.file.file_stem().unwrap_or(args.file.as_os_str());
     let out = args.out.clone().unwrap_or_else(|| Path::new("results").join(stem));
     if args.commands {
@@ -182,16 +181,12 @@ fn train(
 }
 
 fn print_commands(sweep: &Sweep, out: &Path) -> anyhow::Result<()> {
-    let default = chainrule_train::Config::default().to_table();
     for run in sweep.runs() {
-        let settings = run.config.to_table().into_iter();
-        let settings: Vec<_> = settings
-            .filter(|(key, value)| default.get(key) != Some(value))
-            .map(|(key, value)| (key, shown(&value)))
-            .collect();
+        let settings = run.config.changed().into_iter();
+        let settings: Vec<_> = settings.map(|(key, value)| (key, shown(&value))).collect();
         let settings = settings.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-        let line = flags(settings).context("a setting has no flag")?;
-        let line = line.replacen("chainrule", &super::program(), 1);
+        let line = train_with(settings).context("a setting has no flag")?;
+        let line = line.replacen("chainrule", &program(), 1);
         let folder = Sweep::folder(out, &run);
         let Some(folder) = folder.to_str() else {
             bail!("{} is not UTF-8, and a command cannot name it", folder.display());

@@ -21,16 +21,17 @@ fn refuse<T>(why: impl Into<String>) -> Result<T, ConfigError> {
 
 /// Reads the text of a file that lies in `folder`.
 pub(super) fn read(text: &str, folder: &Path) -> Result<Sweep, Error> {
-    let mut table = config::table(text).map_err(config::told)?;
+    let mut table = config::table(text).map_err(config::message)?;
     let known = Config::keys();
     let [recipe, seeds, grid, random] = OWN_KEYS.map(|key| table.remove(key));
     // As in a recipe, which may be the `config.toml` of a run.
     table.remove(config::PROVENANCE);
+    let table = config::canonical(table)?;
     if let Some(key) = table.keys().find(|key| !known.contains(key)) {
         let all = known.iter().map(String::as_str).chain(OWN_KEYS);
         return Err(config::unknown_key(key, all).into());
     }
-    let base = base(recipe, &table, folder)?;
+    let given = given(recipe, &table, folder)?;
     let seeds = match seeds {
         None => 1,
         Some(Value::Integer(n @ 1..=1000)) => n as u64,
@@ -71,21 +72,21 @@ pub(super) fn read(text: &str, folder: &Path) -> Result<Sweep, Error> {
     });
     let points: Vec<Vec<Value>> = points.collect();
     let varied = varied(&grid, &random);
-    Ok(Sweep::of(base, varied, points, seeds)?)
+    Ok(Sweep::of(given, varied, points, seeds)?)
 }
 
-/// The settings of a recipe, if there is one, with the file's own laid over them.
-fn base(recipe: Option<Value>, own: &Table, folder: &Path) -> Result<Config, Error> {
-    let recipe = match recipe {
-        None => Config::default(),
-        Some(Value::String(path)) => Config::from_file(&folder.join(path))?,
+/// The settings that a recipe names, if there is one, with the file's own laid over them.
+fn given(recipe: Option<Value>, own: &Table, folder: &Path) -> Result<Table, Error> {
+    let mut given = match recipe {
+        None => Table::new(),
+        Some(Value::String(path)) => Config::given_in_file(&folder.join(path))?,
         Some(other) => {
             return Ok(refuse(format!("recipe is {other}: it must be the name of a file"))?);
         }
     };
-    let mut table = recipe.to_table();
-    table.extend(own.clone());
-    Ok(Config::from_table(table)?)
+    config::lay(&mut given, own.clone());
+    Config::from_table(given.clone())?;
+    Ok(given)
 }
 
 /// The keys of a table of the file and their values, in the order in which they stand there.
@@ -101,12 +102,15 @@ fn keys_of(
             return refuse(format!("{name} is {other}: it must be a table, [{name}], of keys"));
         }
     };
-    let document = toml::de::DeTable::parse(text).map_err(config::told)?;
+    let document = toml::de::DeTable::parse(text).map_err(config::message)?;
     let spans = document.get_ref().get(name).and_then(|value| value.get_ref().as_table());
     let start = |key: &str| spans?.get_key_value(key).map(|(key, _)| key.span().start);
     let mut keys: Vec<_> = table.into_iter().collect();
     keys.sort_by_key(|(key, _)| start(key));
-    Ok(keys)
+    Ok(keys
+        .into_iter()
+        .map(|(key, value)| (chainrule_runs::names::canonical(&key).into(), value))
+        .collect())
 }
 
 fn may_vary(key: &str, known: &[String]) -> Result<(), ConfigError> {

@@ -103,6 +103,8 @@ pub struct Run {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sweep {
+    /// What the file and its recipe name, without what varies.
+    given: Table,
     base: Config,
     varied: Vec<Varied>,
     points: Vec<Point>,
@@ -143,15 +145,16 @@ impl Sweep {
     }
 
     fn of(
-        base: Config,
+        given: Table,
         varied: Vec<Varied>,
         points: Vec<Vec<Value>>,
         seeds: u64,
     ) -> Result<Sweep, ConfigError> {
-        let table = base.to_table();
+        let base = Config::from_table(given.clone())?;
         let point = |(number, values): (usize, Vec<Value>)| {
-            let mut table = table.clone();
-            table.extend(varied.iter().map(|varied| varied.key.clone()).zip(values.clone()));
+            let mut table = given.clone();
+            let keys = varied.iter().map(|varied| varied.key.clone());
+            config::lay(&mut table, keys.zip(values.clone()).collect());
             let config = Config::from_table(table).map_err(|error| {
                 let error = error.to_string().replace('\n', " ");
                 ConfigError::new(format!("{}: {error}", told(number, &varied, &values)))
@@ -160,7 +163,7 @@ impl Sweep {
         };
         let points =
             points.into_iter().enumerate().map(point).collect::<Result<_, ConfigError>>()?;
-        Ok(Sweep { base, varied, points, seeds })
+        Ok(Sweep { given, base, varied, points, seeds })
     }
 
     /// The keys that vary.
@@ -187,11 +190,11 @@ impl Sweep {
     ///
     /// # Errors
     /// If the points cannot work with them.
-    pub fn with_base(self, change: impl FnOnce(&mut Config)) -> Result<Sweep, ConfigError> {
-        let mut base = self.base;
-        change(&mut base);
+    pub fn with(self, settings: Table) -> Result<Sweep, ConfigError> {
+        let mut given = self.given;
+        config::lay(&mut given, settings);
         let values = self.points.into_iter().map(|point| point.values).collect();
-        let sweep = Sweep::of(base, self.varied, values, self.seeds)?;
+        let sweep = Sweep::of(given, self.varied, values, self.seeds)?;
         sweep.check_alone()?;
         Ok(sweep)
     }
@@ -260,13 +263,17 @@ impl Sweep {
     /// # Errors
     /// If it cannot be written.
     pub fn record(&self, folder: &Path) -> Result<(), Error> {
-        let keys = || self.varied.iter().map(|varied| varied.key.clone());
-        let point = |point: &Point| keys().zip(point.values.iter().cloned()).collect();
-        let record = Record {
-            seeds: self.seeds,
-            base: self.base.to_table(),
-            points: self.points.iter().map(point).collect(),
+        let base = self.base.to_table();
+        // Not the values that vary alone: with an optimizer, others vary too.
+        let point = |point: &Point| {
+            let all = point.config.to_table();
+            let unset = base.keys().filter(|&key| !all.contains_key(key)).cloned();
+            let mut differs: Table = unset.map(|key| (key, "none".into())).collect();
+            differs.extend(all.into_iter().filter(|(key, value)| base.get(key) != Some(value)));
+            differs
         };
+        let points = self.points.iter().map(point).collect();
+        let record = Record { seeds: self.seeds, base: base.clone(), points };
         let text = toml::to_string(&record).expect("a record is a table");
         Ok(write_whole(&folder.join(RECORD), text.as_bytes())?)
     }
@@ -287,11 +294,11 @@ impl Sweep {
         let named = |error: ConfigError| {
             Error::Config(ConfigError::new(format!("{}: {error}", path.display())))
         };
-        let table: Table = text.parse().map_err(config::told).map_err(named)?;
-        let record: Record = table.try_into().map_err(config::told).map_err(named)?;
+        let table: Table = text.parse().map_err(config::message).map_err(named)?;
+        let record: Record = table.try_into().map_err(config::message).map_err(named)?;
         let begun = |point: &Table| {
-            let mut table = record.base.clone();
-            table.extend(point.clone());
+            let mut table = config::canonical(record.base.clone())?;
+            config::lay(&mut table, config::canonical(point.clone())?);
             Config::from_table(table)
         };
         let begun =

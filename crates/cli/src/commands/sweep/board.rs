@@ -11,7 +11,9 @@ use chainrule_train::{Data, Epoch, Error, Finished, Plan, Sweep};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::result::write_table;
-use super::{Known, Signals, Subject, draw, plural, settings};
+use super::{Known, Subject, draw, plural, settings};
+use crate::shell::signals::Signals;
+use crate::shell::verbosity::{Verbosity, shows};
 
 /// What is known of all runs, and shown: a bar on a terminal, a line a run elsewhere.
 pub struct Board<'a> {
@@ -59,7 +61,7 @@ impl<'a> Board<'a> {
             plural(threads),
             self.out.display()
         ));
-        if std::io::stderr().is_terminal() {
+        if std::io::stderr().is_terminal() && shows(Verbosity::Normal) {
             let total = state.runs.iter().map(|(run, _)| u64::from(run.config.epochs)).sum();
             self.bar.set_length(total);
             let template = "{prefix} {wide_bar} {msg}, {eta} left";
@@ -76,6 +78,9 @@ impl<'a> Board<'a> {
     }
 
     fn say(&self, line: String) {
+        if !shows(Verbosity::Normal) {
+            return;
+        }
         if self.bar.is_hidden() {
             // A sweep does not end because nobody reads about it any more.
             let _ = writeln!(std::io::stderr(), "{line}");

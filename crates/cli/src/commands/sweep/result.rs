@@ -8,9 +8,9 @@ use chainrule_train::sweep::{Outcome, Ranked, Ranking, Run, ranking, shown};
 use chainrule_train::{Summary, Sweep};
 use serde_json::{Value, json};
 
-use super::super::report::quoted;
-use super::super::{program, write_whole};
+use super::super::write_whole;
 use super::{Known, plural, settings};
+use crate::shell::quoting::{program, quoted};
 
 /// Writes `sweep.csv`: a run a line.
 pub fn write_table(sweep: &Sweep, out: &Path, runs: &[Known]) -> anyhow::Result<()> {

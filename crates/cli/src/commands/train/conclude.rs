@@ -1,0 +1,45 @@
+//! The last lines of a run: its result, and what to do next.
+
+use std::path::Path;
+
+use chainrule_train::Summary;
+
+use crate::shell::quoting::{program, quoted};
+
+/// Prints the result.
+pub fn conclude(summary: &Summary, out: &Path) -> anyhow::Result<()> {
+    let folder = out.display();
+    if summary.data == "sample" {
+        say!(
+            "\nTrained on the SAMPLE of 1,000 images, not on CIFAR-10: the accuracy means nothing."
+        );
+    }
+    say!(
+        "\nTest accuracy {:.2} %{} (loss {:.4}), of the weights after epoch {}{}.",
+        100.0 * summary.test_accuracy,
+        summary
+            .test_accuracy_plain
+            .map_or(String::new(), |plain| format!(" with flips, {:.2} % without", 100.0 * plain)),
+        summary.test_loss,
+        summary.best_epoch,
+        if summary.validation_accuracy.is_nan() {
+            String::new()
+        } else {
+            let validation = 100.0 * summary.validation_accuracy;
+            format!(", which were best on validation ({validation:.2} %)")
+        }
+    );
+    say!(
+        "{} iterations in {:.1} s, {:.0} images/s on {} thread{} ({}).",
+        summary.iterations,
+        summary.seconds,
+        summary.images_per_second,
+        summary.threads,
+        if summary.threads == 1 { "" } else { "s" },
+        summary.kernel
+    );
+    say!("Results: {folder}  (report.html, curves.svg, epochs.csv, model.safetensors, ...)");
+    let quoted = quoted(&out.to_string_lossy());
+    say!("Next:    open {folder}/report.html, or {} eval {quoted}", program());
+    Ok(())
+}

@@ -1,0 +1,6 @@
+//! What the commands share of a command line: words for a shell, signals, and how much is printed.
+
+#[macro_use]
+pub mod verbosity;
+pub mod quoting;
+pub mod signals;

@@ -1,0 +1,238 @@
+//! Ranges of the settings, and settings that do not go together.
+
+use chainrule_data::LEAST_REGULARIZER;
+use chainrule_nn::Norm;
+use toml::Value;
+
+use super::{Config, ConfigError, Normalize, OptimizerName};
+use crate::machine::available_memory;
+use crate::schedule::Schedule;
+
+/// What a number may be.
+enum Range {
+    /// Above 0.
+    Positive,
+    /// 0 or above.
+    NotNegative,
+    /// From 0 to below 1.
+    BelowOne,
+    /// A whole number of at least 1; what 0 would mean.
+    Count(&'static str),
+}
+
+use Range::*;
+
+/// The settings that have a range.
+const RANGES: [(&str, Range); 21] = [
+    ("learning_rate", Positive),
+    ("lr_decay", Positive),
+    ("power", Positive),
+    ("epsilon", Positive),
+    ("weight_scale", Positive),
+    ("contrast", Positive),
+    ("reg", NotNegative),
+    ("weight_decay", NotNegative),
+    ("mixup", NotNegative),
+    ("dropout", BelowOne),
+    ("label_smoothing", BelowOne),
+    ("momentum", BelowOne),
+    ("beta1", BelowOne),
+    ("beta2", BelowOne),
+    ("ema_decay", BelowOne),
+    ("epochs", Count("there is nothing to train")),
+    ("step_epochs", Count("it must be a number of epochs")),
+    ("batch_size", Count("a step needs at least one image")),
+    ("patience", Count("leave it out to train all epochs")),
+    ("max_steps", Count("leave it out to train all epochs")),
+    ("checkpoint_every", Count("leave it out for one checkpoint an epoch")),
+];
+
+/// Most hidden layers. Signals do not get through so many, and each costs memory of its own.
+const MOST_LAYERS: usize = 1000;
+
+impl Range {
+    /// The sentence on a number that is out of the range.
+    fn problem(&self, value: f64) -> Option<String> {
+        let (fits, rule) = match self {
+            Positive => (value.is_finite() && value > 0.0, "it must be a positive number"),
+            NotNegative => (value.is_finite() && value >= 0.0, "it must be 0 or a positive number"),
+            BelowOne => ((0.0..1.0).contains(&value), "it must be from 0 to below 1"),
+            Count(what) => (value >= 1.0, *what),
+        };
+        (!fits).then(|| format!("is {value}: {rule}"))
+    }
+}
+
+fn require(fits: bool, otherwise: impl FnOnce() -> String) -> Result<(), ConfigError> {
+    if fits { Ok(()) } else { Err(ConfigError::new(otherwise())) }
+}
+
+impl Config {
+    /// Checks what can be checked without the data.
+    ///
+    /// # Errors
+    /// The first setting that cannot work.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        // TOML's integers end there, and a run must be repeatable from its config.toml.
+        let counts = [Some(self.seed), self.max_steps, self.checkpoint_every];
+        require(counts.iter().all(|&count| count <= Some(i64::MAX as u64)), || {
+            "seed, max_steps and checkpoint_every must be below 2^63".into()
+        })?;
+        self.check_ranges()?;
+        self.check_network()?;
+        self.check_optimizer()?;
+        self.check_schedule()?;
+        self.check_images()
+    }
+
+    fn check_ranges(&self) -> Result<(), ConfigError> {
+        let table = self.to_table();
+        for (key, range) in &RANGES {
+            let number = match table.get(*key) {
+                Some(Value::Integer(n)) => *n as f64,
+                Some(Value::Float(x)) => *x,
+                _ => continue,
+            };
+            if let Some(problem) = range.problem(number) {
+                return Err(ConfigError::new(format!("{key} {problem}")));
+            }
+        }
+        require(self.threads <= 1024, || {
+            format!("threads is {}: it must be from 0 to 1024", self.threads)
+        })
+    }
+
+    fn check_network(&self) -> Result<(), ConfigError> {
+        require(self.hidden_dim.len() <= MOST_LAYERS, || {
+            let layers = self.hidden_dim.len();
+            format!("hidden_dim has {layers} layers: at most {MOST_LAYERS} can be trained")
+        })?;
+        if let Some(at) = self.hidden_dim.iter().position(|&width| width == 0) {
+            return Err(ConfigError::new(format!(
+                "hidden_dim is {:?}: width {} is 0, and every hidden layer needs at least one \
+                 unit (a single 0 means no hidden layer)",
+                self.hidden_dim,
+                at + 1
+            )));
+        }
+        let acts_on_hidden = self.norm != Norm::None || self.dropout > 0.0;
+        require(!(self.hidden_dim.is_empty() && acts_on_hidden), || {
+            "norm and dropout act on hidden layers, and hidden_dim says there are none".into()
+        })?;
+        let is_batch = self.norm == Norm::Batch;
+        require(!(is_batch && self.batch_size == 1), || {
+            "norm = \"batch\" needs a batch_size above 1: one image has no variance".into()
+        })?;
+        require(!(is_batch && self.init_from.is_some()), || {
+            "norm = \"batch\" and init_from do not go together: a model file has its batch \
+             normalization folded into the weights; leave one of them out"
+                .into()
+        })
+    }
+
+    fn check_optimizer(&self) -> Result<(), ConfigError> {
+        require(!self.nesterov || self.optimizer == OptimizerName::Sgd, || {
+            "nesterov is a form of momentum: it goes with optimizer = \"sgd\"".into()
+        })?;
+        require(!self.nesterov || self.momentum > 0.0, || {
+            "nesterov needs a momentum above 0 to look ahead along".into()
+        })?;
+        let share = self.weight_decay * self.learning_rate;
+        require(share < 1.0, || {
+            format!(
+                "weight_decay times learning_rate is {share}: each step would take all of the \
+                 weights; it must be below 1"
+            )
+        })?;
+        require(self.clip_norm.is_none_or(|norm| norm > 0.0), || {
+            "clip_norm must be a positive number, or inf to clip nothing".into()
+        })
+    }
+
+    fn check_schedule(&self) -> Result<(), ConfigError> {
+        let Config { epochs, lr_last, learning_rate, warmup_epochs, cycles, .. } = self;
+        require((0.0..=*learning_rate).contains(lr_last), || {
+            format!("lr_last is {lr_last}: it must be from 0 to learning_rate, {learning_rate}")
+        })?;
+        let first = cycles.first().unwrap_or(epochs);
+        require((0.0..f64::from(*first)).contains(warmup_epochs), || {
+            let all = if cycles.is_empty() { "epochs" } else { "the first of cycles" };
+            format!("warmup_epochs is {warmup_epochs}: it must be from 0 to below {all}, {first}")
+        })?;
+        let ends = || cycles.iter().chain([epochs]);
+        let rise = [&0].into_iter().chain(ends()).zip(ends()).all(|(before, end)| before < end);
+        require(rise, || {
+            format!(
+                "cycles is {cycles:?}: it must be rising numbers of epochs from 1 to below epochs, \
+                 {epochs}; leave it out for one cycle"
+            )
+        })?;
+        require(cycles.is_empty() || self.schedule.depends_on_epochs(), || {
+            "cycles are of the schedules cosine, linear and polynomial: leave it out".into()
+        })?;
+        let waits = self.schedule == Schedule::Plateau || self.patience.is_some();
+        require(!(waits && self.validation == 0), || {
+            "schedule = \"plateau\" and patience go by the validation accuracy, and validation is 0: \
+             set some images aside"
+                .into()
+        })
+    }
+
+    fn check_images(&self) -> Result<(), ConfigError> {
+        if let Some(zca) = self.zca {
+            require(zca.is_finite() && zca >= LEAST_REGULARIZER, || {
+                format!("zca is {zca}: it must be {LEAST_REGULARIZER} or larger; 0.1 is usual")
+            })?;
+            require(self.normalize == Normalize::Pixel, || {
+                "zca whitens pixels of variance 1: it needs normalize = \"pixel\"".into()
+            })?;
+            require(self.init_from.is_none(), || {
+                "zca and init_from do not go together: the weights of a model file are for plain \
+                 pixels, and these would be whitened; leave one of them out"
+                    .into()
+            })?;
+        }
+        let of_pictures = self.resize.is_some() || self.skip_broken;
+        require(!of_pictures || self.data.folder().is_some(), || {
+            format!(
+                "resize and skip_broken are for pictures of a folder, data = \"images:DIR\", and data \
+                 is {}: leave them out",
+                self.data
+            )
+        })
+    }
+
+    /// Checks what depends on the data: `images` to train on, of `inputs` values and `classes`
+    /// classes.
+    ///
+    /// # Errors
+    /// The first setting that cannot work.
+    pub fn check_with_data(
+        &self,
+        images: usize,
+        inputs: usize,
+        classes: usize,
+    ) -> Result<(), ConfigError> {
+        require(self.validation < images, || {
+            format!(
+                "validation is {}: of {images} images at least one must be left to train on",
+                self.validation
+            )
+        })?;
+        let widths = &self.hidden_dim;
+        let Some(bytes) = self.memory(inputs, classes) else {
+            return Err(ConfigError::new(format!(
+                "hidden_dim is {widths:?}: training it would take more memory than any machine has"
+            )));
+        };
+        let available = available_memory();
+        require(available.is_none_or(|available| bytes <= available), || {
+            format!(
+                "hidden_dim is {widths:?}: training it would take {:.1} GB of memory, and {:.1} GB \
+                 are free",
+                bytes as f64 / 1e9,
+                available.unwrap_or(0) as f64 / 1e9
+            )
+        })
+    }
+}
