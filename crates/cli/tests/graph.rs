@@ -72,7 +72,10 @@ fn a_graph_as_png_is_its_svg_with_two_pixels_for_each_on_white_paper() {
     // Values are green and gradients red, which nothing else in it is.
     let strong = |of: usize| {
         let others = [(of + 1) % 3, (of + 2) % 3];
-        picture.pixels().filter(|p| others.iter().all(|&o| p.0[of] > p.0[o] + 60)).count()
+        picture
+            .pixels()
+            .filter(|p| others.iter().all(|&o| p.0[of] > p.0[o].saturating_add(60)))
+            .count()
     };
     assert!(strong(1) > 100 && strong(0) > 100, "{} {}", strong(1), strong(0));
 }

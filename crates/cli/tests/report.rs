@@ -74,7 +74,7 @@ fn a_run_that_was_killed_has_a_page_of_what_is_there() {
         fs::write(run.join(name), &whole[..whole.len() - bytes]).unwrap();
     }
     let page = report(&[&run], &dir.path().join("page.html"));
-    assert!(page.contains("This run has not ended: 1 of 2 epochs are over"));
+    assert!(page.contains("This run has not ended: 1 of 2 epochs finished"));
     // The test set is not looked at before the end.
     assert!(page.contains("100 validation images") && !page.contains("test image"));
     let plot = chainrule(&["plot", path(&run), "-o", path(&dir.path().join("curves.svg"))]);

@@ -55,6 +55,9 @@ const APART: f64 = 22.0;
 const ROW: f64 = 44.0;
 /// Between two markers of a line, at least; the line shows all its points.
 const MARKER_PITCH: f64 = 14.0;
+/// The same where the points are too many for a marker each, so that the markers are not taken for
+/// the points: they only say whose line it is.
+const SPARSE_PITCH: f64 = 64.0;
 /// The angle of words that do not fit side by side, and the room below the axis that they may take.
 const SLANT: f64 = 35.0;
 const MOST_SLANTED: f64 = 84.0;
@@ -219,6 +222,8 @@ impl Layout<'_> {
     fn draw_line(&self, svg: &mut Svg, line: &Line) {
         let (mut path, mut markers) = (String::new(), Vec::new());
         let mut clear = f64::NEG_INFINITY;
+        let dense = line.points.len() as f64 * MARKER_PITCH > 1.5 * self.plot.width;
+        let pitch = if dense { SPARSE_PITCH } else { MARKER_PITCH };
         for segment in finite_segments(&self.places(line)) {
             for (i, index) in kept(&half_pixels(segment)).into_iter().enumerate() {
                 let (x, y) = segment[index];
@@ -231,7 +236,7 @@ impl Layout<'_> {
             for &(x, y) in segment {
                 if x >= clear {
                     markers.push((x, y));
-                    clear = x + MARKER_PITCH;
+                    clear = x + pitch;
                 }
             }
             // Across a gap markers may stand close.
@@ -308,5 +313,19 @@ mod tests {
         }
         assert!(places[3].1.is_nan(), "a logarithm of a negative number");
         assert!(left + width <= PLACE.width && top + height <= PLACE.height);
+    }
+
+    #[test]
+    fn a_line_of_thousands_of_points_is_not_buried_under_its_markers() {
+        let drawn = |points: u32| {
+            let mut panel = Panel::new(Axis::linear("x", 0.0, 1.0), Axis::linear("y", 0.0, 1.0));
+            let points = (0..points).map(|i| (f64::from(i) / f64::from(points), 0.5)).collect();
+            panel.lines.push(Line { points, look: Look::nth(0) });
+            let mut svg = Svg::default();
+            panel.lay_out(PLACE).draw(&mut svg);
+            svg.into_string().matches("<circle").count()
+        };
+        assert_eq!(drawn(10), 10);
+        assert!((2..8).contains(&drawn(7000)), "{}", drawn(7000));
     }
 }

@@ -4,7 +4,7 @@ mod browser;
 mod subject;
 
 use chainrule_data::Shape;
-use chainrule_report::{Error, FirstLayer, Report, Run, page};
+use chainrule_report::{Confusion, Error, FirstLayer, Report, Run, page};
 use subject::{images, report, run};
 
 /// The page of one run about which all is known.
@@ -77,6 +77,20 @@ fn figures_of_eight_predictions_are_those_worked_out_by_hand() {
     ] {
         assert!(text.contains(part), "`{part}` is not in {text}");
     }
+}
+
+#[test]
+fn precision_and_recall_stand_in_their_own_columns() {
+    let (images, run) = (images(), run("run-001", 1, true));
+    let counts = vec![vec![6, 3, 1], vec![0, 5, 0], vec![4, 2, 0]];
+    let confusion = Confusion { classes: ["a", "b", "c"].map(String::from).into(), counts };
+    let report = Report { confusion: Some(confusion), ..report(run, &images, &[0.5; 4 * 48]) };
+    let text = text_of(&page(&[report]).unwrap());
+    // By hand: of b all 5 were predicted as b, and so were 5 others; F1 = 2 5 / (5 + 10). The means
+    // are (6/10 + 5/10 + 0) / 3, (6/10 + 1 + 0) / 3 and (6/10 + 2/3 + 0) / 3.
+    let rows = "F1 images b 50.0 % 100.0 % 66.7 % 5 a 60.0 % 60.0 % 60.0 % 10 c 0.0 % 0.0 % 0.0 % 6 \
+                macro mean 36.7 % 53.3 % 42.2 % 21";
+    assert!(text.contains(rows), "{text}");
 }
 
 #[test]
