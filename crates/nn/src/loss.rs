@@ -147,6 +147,75 @@ mod tests {
     }
 
     #[test]
+    fn weighted_classes_are_pytorchs() {
+        // PyTorch 2.15 in f64: F.cross_entropy(s, y, weight=w, label_smoothing=e) with s and w below
+        // and y = [1, 3], its value and its gradient, for e = 0 and e = 0.1; then with the
+        // probabilities q of two mixed examples in place of y, where the mean is over examples.
+        let s = [0.5, -1.0, 2.0, 0.25, 1.5, 0.0, -0.75, 0.4];
+        let w = [2.0, 0.5, 1.0, 3.0];
+        let label = |smoothing: f64| {
+            move |i: usize| Target { first: [1, 3][i], second: [1, 3][i], share: 1.0, smoothing }
+        };
+        let mixed =
+            |i: usize| Target { first: [1, 3][i], second: [3, 1][i], share: 0.7, smoothing: 0.1 };
+        let check = |target: &dyn Fn(usize) -> Target<f64>, by: f64, loss: f64, want: [f64; 8]| {
+            let mut gradient = s;
+            let isa = Isa::best();
+            let sum =
+                weighted_cross_entropy_backward(isa, &mut gradient, 4, target, Some(&w), 1.0 / by);
+            assert!((sum / by - loss).abs() < 1e-14, "{sum} {loss}");
+            for (got, want) in gradient.iter().zip(want) {
+                assert!((got - want).abs() < 1e-15, "{gradient:?} {want}");
+            }
+        };
+        check(
+            &label(0.0),
+            3.5,
+            1.8593206303715244,
+            [
+                0.02203354646916603,
+                -0.13794079410483998,
+                0.09874750439164726,
+                0.01715974324402669,
+                0.5159158634185305,
+                0.11511638922769214,
+                0.05437713194347782,
+                -0.6854093845897005,
+            ],
+        );
+        check(
+            &label(0.1),
+            3.5,
+            1.8287464913004108,
+            [
+                0.012705380139014103,
+                -0.1261203299212861,
+                0.11382283573691075,
+                -0.0004078859546387305,
+                0.47798400539280034,
+                0.10626879281666105,
+                0.04474198958654463,
+                -0.628994787796006,
+            ],
+        );
+        check(
+            &mixed,
+            2.0,
+            3.315602467205931,
+            [
+                0.07428866877667943,
+                -0.14159570343493513,
+                0.43248094166486045,
+                -0.3651739070066048,
+                0.633330138216354,
+                0.073143309170753,
+                0.05688748607370868,
+                -0.7633609334608158,
+            ],
+        );
+    }
+
+    #[test]
     fn equal_weights_change_no_bit() {
         let s: Vec<f32> = (0..30).map(|i| (i as f32 * 0.7).sin() * 3.0).collect();
         let target = |i: usize| Target { first: i % 10, second: 9 - i, share: 1.0, smoothing: 0.0 };

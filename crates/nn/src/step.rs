@@ -341,3 +341,6 @@ pub(crate) fn find_anomaly<T: Scalar>(
     let found = comm.min(&shared.anomalies, found);
     anomaly::name(net.linear.len(), found).unwrap_or(TensorName::Loss)
 }
+
+#[cfg(test)]
+mod tests;

@@ -247,3 +247,60 @@ fn the_average_of_the_weights_is_what_its_definition_says() {
     engine.swap_ema();
     assert_eq!(engine.model(), last, "and back");
 }
+
+#[test]
+fn the_gradient_of_a_weighted_loss_is_its_difference_and_its_divisor_that_of_the_batch() {
+    use chainrule_nn::Sgd;
+
+    let weights = [3.0, 0.25, 1.5];
+    let x = Tensor::from_fn(6, 5, |i, j| (1.7 * i as f64 + 0.9 * j as f64).sin());
+    let labels: Vec<u8> = vec![0, 0, 1, 2, 1, 2];
+    let model = SoftmaxClassifier::<f64>::new(&[5, 4, 3], Init::He, 4).unwrap();
+    let still = Sgd { learning_rate: 0.0, momentum: 0.0, l2: 0.0, nesterov: false };
+    let smooth = Regularization { label_smoothing: 0.1, ..Default::default() };
+    let mixed = Regularization { mixup: 0.5, ..smooth };
+    for (regularization, rows) in [
+        (Regularization::default(), &[0, 1, 2, 3, 5][..]),
+        (smooth, &[4, 0, 3]),
+        (mixed, &[0, 2, 3, 5]),
+    ] {
+        let mut engine = Engine::new(&model, 6, 2).unwrap();
+        engine.set_regularization(regularization);
+        engine.set_class_weights(Some(&weights));
+        let loss = |engine: &mut Engine<f64>| {
+            let mut loss = f64::NAN;
+            engine.set_steps(0);
+            let each = |step: Step| {
+                loss = step.loss;
+                ControlFlow::Continue(())
+            };
+            engine.train_each(&x, &labels, rows, 6, |_| still, each).unwrap();
+            loss
+        };
+        let at_first = loss(&mut engine);
+        let gradient = engine.velocity();
+        for place in 0..model.parameters().len() {
+            let (at, h) = (model.parameters()[place], 1e-5);
+            let mut value = |x: f64| {
+                engine.set_parameter(place, x);
+                loss(&mut engine)
+            };
+            let numeric = (value(at + h) - value(at - h)) / (2.0 * h);
+            let analytic = gradient.parameters()[place];
+            assert!((numeric - analytic).abs() < 1e-8, "{place}: {analytic}, {numeric}");
+            engine.set_parameter(place, at);
+        }
+        if regularization == Regularization::default() {
+            // -Σ w_y ln p_y / Σ w_y, from the scores.
+            let scores = engine.scores(&x, rows);
+            let (mut sum, mut divisor) = (0.0, 0.0);
+            for (i, &row) in rows.iter().enumerate() {
+                let label = usize::from(labels[row as usize]);
+                let total: f64 = scores.row(i).iter().map(|s| s.exp()).sum();
+                sum -= weights[label] * (scores.row(i)[label].exp() / total).ln();
+                divisor += weights[label];
+            }
+            assert!((at_first - sum / divisor).abs() < 1e-14, "{at_first} {}", sum / divisor);
+        }
+    }
+}
