@@ -1,27 +1,13 @@
 //! What lies in a folder, by its names alone: parts, classes, pictures.
 
-use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 
+use super::entries::{Entry, count, entries, folders, pictures, place, some};
+use super::parts::{Part, Parts, note_of_siblings};
 use crate::{Error, picture};
 
 /// Labels are bytes.
 const MOST_CLASSES: usize = 256;
-
-/// Names of folders that hold a part of the set.
-const TRAIN: &str = "train";
-const TEST: &str = "test";
-const VALIDATION: [&str; 3] = ["val", "valid", "validation"];
-
-/// What a folder says a picture is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    /// The split decides.
-    Either,
-    Train,
-    Test,
-}
 
 /// A picture of the folder.
 #[derive(Clone, Debug)]
@@ -45,96 +31,20 @@ pub(super) struct Listing {
     pub notes: Vec<String>,
 }
 
-/// An entry of a folder.
-struct Entry {
-    path: PathBuf,
-    is_folder: bool,
-    is_link: bool,
-}
-
-impl Entry {
-    fn name(&self) -> &std::ffi::OsStr {
-        self.path.file_name().unwrap_or_default()
-    }
-}
-
-/// What a folder holds, by name, without what begins with a dot.
-fn entries(dir: &Path) -> Result<Vec<Entry>, Error> {
-    let refuse = |reason| Error::Read { path: dir.to_owned(), reason };
-    let mut entries = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(refuse)? {
-        let entry = entry.map_err(refuse)?;
-        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
-            let is_link = entry.file_type().map_err(refuse)?.is_symlink();
-            let path = entry.path();
-            entries.push(Entry { is_folder: path.is_dir(), is_link, path });
-        }
-    }
-    entries.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(entries)
-}
-
-/// The folders of a folder by their names.
-fn folders(dir: &Path) -> Result<BTreeMap<String, PathBuf>, Error> {
-    let mut folders = BTreeMap::new();
-    for entry in entries(dir)?.into_iter().filter(|entry| entry.is_folder) {
-        let name = entry.name().to_str().filter(|name| !name.chars().any(char::is_control));
-        let Some(name) = name else {
-            return Err(place(
-                dir,
-                format!(
-                    "holds a folder {:?}: rename it in plain UTF-8, for that is the name of a class",
-                    entry.name()
-                ),
-            ));
-        };
-        folders.insert(name.to_owned(), entry.path.clone());
-    }
-    Ok(folders)
-}
-
-pub(super) fn place(path: &Path, problem: String) -> Error {
-    Error::Place { path: path.to_owned(), problem }
-}
-
-/// A list of names for a sentence, cut short if it is long.
-fn some<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> String {
-    let more = names.len().saturating_sub(5);
-    let first: Vec<&str> = names.take(5).map(String::as_str).collect();
-    let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
-    first.join(", ") + &tail
-}
-
 impl Listing {
     pub fn of(dir: &Path) -> Result<Listing, Error> {
         let top = folders(dir)?;
-        let test = [TEST].iter().chain(&VALIDATION).find(|name| top.contains_key(**name));
-        let has_parts = match (top.get(TRAIN), test) {
-            // Or these are two classes, of those names.
-            (Some(train), Some(_)) => !folders(train)?.is_empty(),
-            _ => false,
-        };
-        let mut notes = Vec::new();
-        let mut parts = vec![(dir.to_owned(), Part::Either)];
-        if let (true, Some(&test)) = (has_parts, test) {
-            parts = vec![(dir.join(TRAIN), Part::Train), (dir.join(test), Part::Test)];
-            let named = |name: &String| name == TRAIN || name == test;
-            for name in top.keys().filter(|name| !named(name)) {
-                if !VALIDATION.contains(&name.as_str()) {
-                    return Err(place(
-                        dir,
-                        format!("holds {name} beside {TRAIN} and {test}: expected those two alone"),
-                    ));
-                }
-                parts.push((dir.join(name), Part::Train));
-                notes.push(format!(
-                    "the pictures of {name} join those of {TRAIN}: --validation sets some of both aside"
-                ));
-            }
+        let Parts { folders: parts, mut notes } = Parts::of(dir, &top)?;
+        if let [(_, Part::Either)] = parts[..] {
+            notes.extend(note_of_siblings(dir));
         }
         let classes = classes(dir, &parts)?;
         let mut listing =
             Listing { dir: dir.to_owned(), classes, pictures: vec![], others: vec![], notes };
+        let part_folders: Vec<PathBuf> = match &parts[..] {
+            [(_, Part::Either)] => vec![],
+            parts => parts.iter().map(|(folder, _)| folder.clone()).collect(),
+        };
         for (folder, part) in parts {
             for class in 0..listing.classes.len() {
                 let name = &listing.classes[class];
@@ -142,22 +52,21 @@ impl Listing {
                 let before = listing.pictures.len();
                 listing.walk(&within, class as u8, part)?;
                 if listing.pictures.len() == before {
-                    return Err(place(
-                        &within,
-                        "holds no PNG and no JPEG: fill it, or remove it".into(),
-                    ));
+                    return Err(empty_class(&within)?);
                 }
             }
         }
-        if !listing.others.is_empty() {
-            listing.notes.push(format!(
-                "{} file{} no picture and left aside: {}{}",
-                listing.others.len(),
-                if listing.others.len() == 1 { " is" } else { "s are" },
-                listing.others[0].display(),
-                if listing.others.len() > 1 { ", ..." } else { "" }
-            ));
+        listing.notes.extend(left_aside(&listing.others, "is no picture", "are no pictures"));
+        let mut stray = vec![];
+        for folder in std::iter::once(&listing.dir).chain(part_folders.iter()) {
+            stray.extend(pictures(folder)?);
         }
+        stray.dedup();
+        listing.notes.extend(left_aside(
+            &stray,
+            "is a picture that lies beside the folders of the classes, has no class",
+            "are pictures that lie beside the folders of the classes, have no class",
+        ));
         Ok(listing)
     }
 
@@ -205,21 +114,8 @@ fn classes(dir: &Path, parts: &[(PathBuf, Part)]) -> Result<Vec<String>, Error> 
         }
     }
     match classes.len() {
-        0 => {
-            let files = entries(dir)?;
-            let pictures = files.iter().filter(|entry| picture::is_meant(&entry.path)).count();
-            Err(place(
-                dir,
-                format!(
-                    "holds {pictures} pictures and no folder: put those of each class into a folder that \
-                     is named after it"
-                ),
-            ))
-        }
-        1 => Err(place(
-            dir,
-            format!("holds one class, {}: expected at least two to tell apart", classes[0]),
-        )),
+        0 => Err(no_classes(dir)?),
+        1 => Err(one_class(dir, &classes[0])?),
         n if n > MOST_CLASSES => Err(place(
             dir,
             format!(
@@ -231,16 +127,51 @@ fn classes(dir: &Path, parts: &[(PathBuf, Part)]) -> Result<Vec<String>, Error> 
     }
 }
 
-/// Whether a folder may be one of classes: there are folders in it.
-///
-/// # Errors
-/// If it cannot be read.
-pub(crate) fn may_be(dir: &Path) -> io::Result<bool> {
-    for entry in std::fs::read_dir(dir)? {
-        let entry = entry?;
-        if !entry.file_name().as_encoded_bytes().starts_with(b".") && entry.path().is_dir() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+/// A note on files that are left aside, if there are any.
+fn left_aside(files: &[PathBuf], one: &str, several: &str) -> Option<String> {
+    let first = files.first()?.display();
+    Some(match files.len() {
+        1 => format!("1 file {one} and is left aside: {first}"),
+        n => format!("{n} files {several} and are left aside: {first}, ..."),
+    })
+}
+
+/// Why a folder without folders is none of classes; it may be one class, of a set that lies above.
+fn no_classes(dir: &Path) -> Result<Error, Error> {
+    let found = pictures(dir)?.len();
+    let absolute = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    let above =
+        absolute.parent().filter(|above| found > 0 && folders(above).is_ok_and(|f| f.len() > 1));
+    let remedy = match above {
+        Some(above) => format!(
+            "if it is one class of several, name the folder above it, {}; else put the pictures of each \
+             class into a folder that is named after it",
+            above.display()
+        ),
+        None => "put those of each class into a folder that is named after it".into(),
+    };
+    Ok(place(dir, format!("holds {} and no folder: {remedy}", count(found))))
+}
+
+/// Why a folder with a single folder in it is none of classes; the classes may lie one level lower.
+fn one_class(dir: &Path, name: &str) -> Result<Error, Error> {
+    let within = dir.join(name);
+    let below = folders(&within)?;
+    Ok(place(
+        dir,
+        match below.len() {
+            0 | 1 => format!("holds one class, {name}: expected at least two to tell apart"),
+            _ => format!(
+                "holds one folder, {name}, in which lie {}: name {}",
+                some(below.keys()),
+                within.display()
+            ),
+        },
+    ))
+}
+
+/// What is wrong with a class without pictures.
+fn empty_class(dir: &Path) -> Result<Error, Error> {
+    let files = entries(dir)?.into_iter().filter(|entry| !entry.is_folder).count();
+    Ok(place(dir, format!("holds no picture ({files} other files): fill it, or remove it")))
 }

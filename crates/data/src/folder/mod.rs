@@ -12,13 +12,15 @@
 //! in this order images stand in the set, so that classes are mixed. So the parts are the same on
 //! every machine, and a picture more or less leaves the others where they were.
 
+mod entries;
 mod listing;
+mod parts;
 mod read;
 mod split;
 mod survey;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use listing::may_be;
+pub(crate) use entries::may_be;
 pub use read::read;
 pub use survey::{Survey, survey};

@@ -3,7 +3,8 @@
 use std::ops::Range;
 use std::path::Path;
 
-use super::listing::{Listing, Picture, place};
+use super::entries::place;
+use super::listing::{Listing, Picture};
 use crate::parallel::in_order;
 use crate::picture::{self, Header};
 use crate::reading::{Counted, Loaded, Progress, Reading};

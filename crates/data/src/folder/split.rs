@@ -2,7 +2,9 @@
 
 use md5::{Digest, Md5};
 
-use super::listing::{Listing, Part, Picture, place};
+use super::entries::place;
+use super::listing::{Listing, Picture};
+use super::parts::Part;
 use crate::Error;
 
 /// Of how many pictures of a class one is for the test.

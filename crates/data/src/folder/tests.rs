@@ -123,12 +123,6 @@ fn folders_of_parts_are_kept_apart_and_validation_joins_training() {
         problem(dir.path()),
         "DIR/train has a class y, and DIR/val has not: expected the same classes"
     );
-    // Two classes may have these names.
-    let classes = of(&[("train", 0..5), ("test", 5..10)]);
-    assert_eq!(
-        read(classes.path(), &reading(), &silent).unwrap().dataset.classes,
-        ["test", "train"]
-    );
 }
 
 #[test]
@@ -201,12 +195,12 @@ fn what_is_no_picture_is_left_aside_and_folders_within_a_class_count() {
     let Loaded { dataset, notes, .. } = read(dir.path(), &reading(), &silent).unwrap();
     assert_eq!(dataset.train.len() + dataset.test.len(), 8);
     assert_eq!(dataset.classes, ["a", "b"]);
-    assert!(notes[0].starts_with("2 files are no picture"), "{notes:?}");
+    assert!(notes[0].starts_with("2 files are no pictures"), "{notes:?}");
 }
 
 #[test]
 fn folders_that_cannot_be_learned_from_are_refused_with_the_reason() {
-    assert!(problem(of(&[]).path()).starts_with("DIR holds 0 pictures and no folder: put"));
+    assert!(problem(of(&[]).path()).starts_with("DIR holds 0 pictures and no folder: put those"));
     assert_eq!(
         problem(of(&[("a", 0..3)]).path()),
         "DIR holds one class, a: expected at least two to tell apart"
@@ -215,7 +209,7 @@ fn folders_that_cannot_be_learned_from_are_refused_with_the_reason() {
     assert!(told.starts_with("DIR/b holds one picture: expected at least two"), "{told}");
     let dir = of(&[("a", 0..3)]);
     fs::create_dir(dir.path().join("b")).unwrap();
-    assert!(problem(dir.path()).starts_with("DIR/b holds no PNG and no JPEG"));
+    assert!(problem(dir.path()).starts_with("DIR/b holds no picture (0 other files)"));
     (0..256).for_each(|i| fs::create_dir(dir.path().join(format!("class {i}"))).unwrap());
     assert!(problem(dir.path()).contains("at most 256 classes"), "{}", problem(dir.path()));
     let two = of(&[("a\nb", 0..3), ("c", 3..5)]);
@@ -252,4 +246,115 @@ fn names_that_are_not_utf8_are_no_class_and_no_hindrance_to_a_picture() {
     assert_eq!(data.train.len() + data.test.len(), 6);
     fs::create_dir(dir.path().join(OsStr::from_bytes(b"cl\xffss"))).unwrap();
     assert!(problem(dir.path()).contains("rename it in plain UTF-8"));
+}
+
+#[test]
+fn parts_are_found_under_the_names_that_torchvision_and_keras_users_give_them() {
+    // torchvision.datasets.ImageFolder and keras.utils.image_dataset_from_directory are pointed at
+    // one part each; these are the names of the parts in their documentation and on Kaggle.
+    for (train, test) in [
+        ("train", "test"),
+        ("Train", "Test"),
+        ("TRAIN", "TEST"),
+        ("training", "testing"),
+        ("Training", "Testing"),
+        ("train", "val"),
+        ("train", "valid"),
+        ("Training", "Validation"),
+        ("training_set", "test_set"),
+        ("seg_train", "seg_test"),
+        ("Train-Images", "test images"),
+    ] {
+        let [a, b, c] = ["glioma", "meningioma", "notumor"];
+        let dir = of(&[
+            (&format!("{train}/{a}"), 0..4),
+            (&format!("{train}/{b}"), 4..8),
+            (&format!("{train}/{c}"), 8..12),
+            (&format!("{test}/{a}"), 20..21),
+            (&format!("{test}/{b}"), 21..22),
+            (&format!("{test}/{c}"), 22..24),
+        ]);
+        let data = read(dir.path(), &reading(), &silent).unwrap().dataset;
+        assert_eq!(data.classes, [a, b, c], "{train}, {test}");
+        assert_eq!((data.train.len(), data.test.len()), (12, 4), "{train}, {test}");
+        assert!(reds(&data.test).iter().all(|red| *red >= 20), "{train}, {test}");
+        let found = survey(dir.path(), &reading(), &silent).unwrap();
+        assert_eq!(found.classes[2], ("notumor".to_owned(), [4, 2]));
+    }
+}
+
+#[test]
+fn parts_without_classes_are_never_taken_for_classes() {
+    for (train, test) in [("train", "test"), ("Training", "Testing"), ("train", "Val")] {
+        let told = problem(of(&[(train, 0..5), (test, 5..10)]).path());
+        assert!(told.contains("which are names of parts, and no folder of a class"), "{told}");
+        assert!(told.contains("if they are classes, rename them"), "{told}");
+        let told = problem(of(&[(train, 0..5), (test, 5..10), ("other", 10..15)]).path());
+        assert!(told.contains("which are names of parts"), "{told}");
+    }
+    // Test pictures that nobody has sorted: only the training part has classes.
+    let dir = of(&[("train/cat", 0..5), ("train/dog", 5..10), ("test", 10..13)]);
+    let told = problem(dir.path());
+    assert!(
+        told.starts_with("DIR/test holds 3 pictures and no folder of a class, and train holds the"),
+        "{told}"
+    );
+    assert!(told.contains("or name DIR/train alone"), "{told}");
+    let told = problem(
+        of(&[("train/a", 0..2), ("train/b", 2..4), ("Training/a", 4..6), ("test/a", 6..8)]).path(),
+    );
+    assert!(told.starts_with("DIR holds Training and train, which both name the same"), "{told}");
+    let told = problem(
+        of(&[("train/a", 0..2), ("train/b", 2..4), ("test/a", 4..6), ("extra/a", 6..8)]).path(),
+    );
+    assert!(told.starts_with("DIR holds extra beside train, test: expected those alone"), "{told}");
+}
+
+#[test]
+fn a_class_may_be_called_train() {
+    // As in CIFAR-100, whose class 90 is "train".
+    let dir = of(&[("train", 0..5), ("tram", 5..10), ("bus", 10..15)]);
+    let data = read(dir.path(), &reading(), &silent).unwrap().dataset;
+    assert_eq!(data.classes, ["bus", "train", "tram"]);
+    let dir = of(&[("train/steam", 0..3), ("train/diesel", 3..5), ("test tube", 5..10)]);
+    let told = problem(dir.path());
+    assert!(told.starts_with("DIR/test tube holds 5 pictures and no folder"), "{told}");
+}
+
+#[test]
+fn a_folder_one_level_too_high_or_too_low_is_told_with_the_right_one() {
+    let dir = of(&[("set/cat", 0..5), ("set/dog", 5..10)]);
+    assert_eq!(
+        problem(dir.path()),
+        "DIR holds one folder, set, in which lie cat, dog: name DIR/set"
+    );
+    let told = problem(&dir.path().join("set/cat"));
+    assert!(
+        told.starts_with("DIR holds 5 pictures and no folder: if it is one class of"),
+        "{told}"
+    );
+    assert!(told.contains(&format!("the folder above it, {}", dir.path().join("set").display())));
+    // What macOS leaves in an archive is no class.
+    fs::create_dir(dir.path().join("set/__MACOSX")).unwrap();
+    let data = read(&dir.path().join("set"), &reading(), &silent).unwrap().dataset;
+    assert_eq!(data.classes, ["cat", "dog"]);
+    // A part alone is read, and it is said that there is another.
+    let dir = of(&[("Train/a", 0..5), ("Train/b", 5..10), ("Test/a", 10..12), ("Test/b", 12..14)]);
+    let notes = read(&dir.path().join("Train"), &reading(), &silent).unwrap().notes;
+    assert!(notes[0].contains("beside it lies Test, and "), "{notes:?}");
+}
+
+#[test]
+fn pictures_beside_the_folders_of_the_classes_are_mentioned() {
+    let dir = of(&[("a", 0..4), ("b", 4..8)]);
+    save(dir.path(), "stray.png", plain(90));
+    let notes = read(dir.path(), &reading(), &silent).unwrap().notes;
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert!(notes[0].starts_with("1 file is a picture that lies beside the folders"), "{notes:?}");
+    assert!(notes[0].ends_with("stray.png"), "{notes:?}");
+    let parts = of(&[("train/a", 0..4), ("train/b", 4..8), ("test/a", 8..9), ("test/b", 9..10)]);
+    save(parts.path(), "train/one.png", plain(90));
+    save(parts.path(), "two.png", plain(91));
+    let notes = survey(parts.path(), &reading(), &silent).unwrap().notes;
+    assert!(notes[0].starts_with("2 files are pictures that lie beside"), "{notes:?}");
 }
