@@ -140,6 +140,16 @@ pub enum Error {
         /// What stands there, and what was expected.
         problem: String,
     },
+    /// A pickle of Python that is no file of CIFAR's.
+    #[error("{}, byte {byte}: {problem}", path.display())]
+    Pickle {
+        /// The file.
+        path: PathBuf,
+        /// Where, counted from 0.
+        byte: u64,
+        /// What stands there, and what was expected.
+        problem: String,
+    },
     /// Pictures of a folder that cannot be read.
     #[error("{first} ({count} of {all} pictures broken); --skip-broken leaves broken pictures out")]
     Broken {

@@ -83,6 +83,11 @@ impl Images {
         Ok(Self { pixels, labels, shape, classes })
     }
 
+    /// Labels (n) and pixels (n, dim).
+    pub(crate) fn into_parts(self) -> (Vec<u8>, Vec<u8>) {
+        (self.labels, self.pixels)
+    }
+
     /// The number of images, n.
     pub fn len(&self) -> usize {
         self.labels.len()

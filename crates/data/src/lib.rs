@@ -30,6 +30,7 @@
 
 mod augment;
 mod digest;
+mod duplicates;
 mod error;
 #[cfg(feature = "fetch")]
 pub mod fetch;
@@ -57,6 +58,7 @@ mod testing;
 pub use augment::{Augmentation, Augmented, Changes};
 pub use cifar10::CLASSES as CIFAR10_CLASSES;
 pub use cifar10::{FileReport, verify};
+pub use duplicates::{Duplicates, Spot};
 pub use error::Error;
 #[cfg(feature = "photo")]
 pub use formats::picture;

@@ -31,6 +31,8 @@ pub struct Loaded {
     pub notes: Vec<String>,
     /// The pictures that were left out, each with the reason.
     pub skipped: Vec<Error>,
+    /// The files of the images to train on and of those to test with; none where an image is no file.
+    pub names: [Vec<String>; 2],
 }
 
 /// Tells how many of many are done.

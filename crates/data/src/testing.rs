@@ -58,3 +58,20 @@ pub(crate) fn whole() -> Option<Dataset> {
     eprintln!("passed over: CIFAR-10 is not here (`chainrule data fetch` gets it)");
     None
 }
+
+/// The bytes that Python 2 pickles for a batch of CIFAR-10, as `pickletools` shows the official
+/// files: protocol 2, texts that are bytes, numpy 1.
+pub(crate) fn python2(labels: &[u8], pixels: &[u8]) -> Vec<u8> {
+    let mut out = b"\x80\x02}q\x01(U\x0bbatch_labelq\x02U\x15training batch 1 of 5q\x03U\x06labelsq\x04]q\x05("
+        .to_vec();
+    labels.iter().for_each(|label| out.extend([b'K', *label]));
+    out.extend(b"eU\x04dataq\x06cnumpy.core.multiarray\n_reconstruct\nq\x07cnumpy\nndarray\nq\x08K\x00\x85q\x09");
+    out.extend(b"U\x01bq\x0a\x87q\x0bRq\x0c(K\x01M");
+    out.extend(((pixels.len() / 3072) as u16).to_le_bytes());
+    out.extend(b"M\x00\x0c\x86cnumpy\ndtype\nq\x0dU\x02u1K\x00K\x01\x87q\x0eRq\x0f(K\x03U\x01|NNNJ\xff\xff\xff\xff");
+    out.extend(b"J\xff\xff\xff\xffK\x00tb\x89T");
+    out.extend((pixels.len() as u32).to_le_bytes());
+    out.extend(pixels);
+    out.extend(b"tbU\x09filenamesq\x10]q\x11(U\x05a.pngq\x12eu.");
+    out
+}

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
+use crate::formats::archive;
+
 /// Where a dataset came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -89,7 +91,27 @@ pub(super) enum Failure {
     Fatal(Error),
 }
 
+impl From<archive::Refusal<Failure>> for Failure {
+    fn from(refusal: archive::Refusal<Failure>) -> Self {
+        match refusal {
+            archive::Refusal::Broken(error) => Failure::broken(error),
+            archive::Refusal::Hostile(why) => Failure::refused(why),
+            archive::Refusal::Visitor(failure) => failure,
+        }
+    }
+}
+
 impl Failure {
+    /// The archive cannot be unpacked.
+    pub fn broken(error: io::Error) -> Self {
+        Self::Source(format!("its archive is damaged: {error}"))
+    }
+
+    /// The archive can be unpacked and should not be.
+    pub fn refused(why: String) -> Self {
+        Self::Source(format!("its archive is refused: {why}"))
+    }
+
     pub fn write(path: &Path, reason: io::Error) -> Self {
         Self::Fatal(Error::Write { path: path.to_owned(), reason })
     }

@@ -4,7 +4,7 @@
 use std::io::{self, Cursor};
 
 use super::error::Failure;
-use super::{archive, npm, official};
+use super::{npm, official};
 use crate::cifar10::{FILES, Set};
 
 fn why(failure: Failure) -> String {
@@ -23,7 +23,7 @@ pub fn official_archive(bytes: &[u8], records: usize) -> Result<u64, String> {
     let set = Set { files: &FILES, records };
     let mut read = 0;
     official::visit_files(bytes, set, &mut |_, from| {
-        read += io::copy(from, &mut io::sink()).map_err(archive::broken)?;
+        read += io::copy(from, &mut io::sink()).map_err(Failure::broken)?;
         Ok(())
     })
     .map_err(why)?;

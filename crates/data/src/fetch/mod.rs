@@ -15,7 +15,6 @@
 //! machine (a full disk, a folder that may not be written) ends the matter instead: every source
 //! would meet it.
 
-mod archive;
 mod error;
 #[doc(hidden)]
 pub mod hostile;

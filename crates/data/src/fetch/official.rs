@@ -5,19 +5,19 @@
 //! one, and never before; a complete download of another MD5 is thrown away.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
 use ureq::Agent;
 use ureq::http::{Response, StatusCode, header};
 
-use super::archive;
 use super::error::Failure;
 use super::progress::Progress;
 use super::staging::Staging;
 use crate::cifar10::{self, Set};
 use crate::digest;
+use crate::formats::archive;
 
 /// How the author's archive is reached.
 ///
@@ -245,7 +245,7 @@ pub(super) fn unpack(
             let mut left = set.file_len();
             while left > 0 {
                 let n = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-                from.read_exact(&mut buffer[..n]).map_err(archive::broken)?;
+                from.read_exact(&mut buffer[..n]).map_err(Failure::broken)?;
                 to.write(&buffer[..n])?;
                 progress.advance(n as u64);
                 left -= n as u64;
@@ -262,7 +262,7 @@ type VisitFile<'a> = dyn FnMut(&cifar10::Official, &mut dyn Read) -> Result<(), 
 
 /// Shows each file of `set` in `archive` to `visit`; all must be there, of the right length.
 pub(super) fn visit_files(
-    archive: impl Read,
+    archive: impl BufRead,
     set: Set,
     visit: &mut VisitFile,
 ) -> Result<(), Failure> {
@@ -274,7 +274,7 @@ pub(super) fn visit_files(
         let Some(at) = missing.iter().position(|file| file.name == name) else { return Ok(()) };
         let file = missing.remove(at);
         if length != set.file_len() {
-            return Err(archive::refused(format!(
+            return Err(Failure::refused(format!(
                 "{name} is {length} bytes long, expected {}",
                 set.file_len()
             )));
@@ -283,7 +283,7 @@ pub(super) fn visit_files(
     })?;
     match missing.first() {
         None => Ok(()),
-        Some(file) => Err(archive::refused(format!("it has no {}", file.name))),
+        Some(file) => Err(Failure::refused(format!("it has no {}", file.name))),
     }
 }
 

@@ -20,7 +20,7 @@ impl Listing {
     }
 
     /// The name of a picture within the folder.
-    fn within<'a>(&self, picture: &'a Picture) -> std::path::Display<'a> {
+    pub(super) fn within<'a>(&self, picture: &'a Picture) -> std::path::Display<'a> {
         picture.path.strip_prefix(&self.dir).unwrap_or(&picture.path).display()
     }
 
@@ -99,19 +99,20 @@ pub fn read(dir: &Path, reading: &Reading, progress: Progress) -> Result<Loaded,
             let values = picture::read(&picture.path, shape);
             counted.after(values.map(|values| row.copy_from_slice(&values)))
         });
-        let mut labels = Vec::new();
+        let (mut labels, mut names) = (Vec::new(), Vec::new());
         for (at, (result, picture)) in results.into_iter().zip(pictures).enumerate() {
             match result {
                 Ok(()) => {
                     let from: Range<usize> = at * shape.dim()..(at + 1) * shape.dim();
                     pixels.copy_within(from, labels.len() * shape.dim());
                     labels.push(picture.class);
+                    names.push(listing.within(picture).to_string());
                 }
                 Err(error) => skipped.push((&picture.name, error)),
             }
         }
         pixels.truncate(labels.len() * shape.dim());
-        (pixels, labels)
+        (pixels, labels, names)
     });
     skipped.sort_by_key(|(name, _)| *name);
     let mut skipped: Vec<Error> = skipped.into_iter().map(|(_, error)| error).collect();
@@ -119,7 +120,7 @@ pub fn read(dir: &Path, reading: &Reading, progress: Progress) -> Result<Loaded,
         let count = skipped.len();
         return Err(Error::Broken { first: Box::new(skipped.swap_remove(0)), count, all });
     }
-    for (what, (_, labels)) in [("train on", &train), ("test with", &test)] {
+    for (what, (_, labels, _)) in [("train on", &train), ("test with", &test)] {
         let lacks = |class: &usize| !labels.iter().any(|&label| usize::from(label) == *class);
         if let Some(class) = (0..listing.classes.len()).find(lacks) {
             let class = &listing.classes[class];
@@ -132,10 +133,11 @@ pub fn read(dir: &Path, reading: &Reading, progress: Progress) -> Result<Loaded,
         }
     }
     let classes = listing.classes.len();
-    let images = |(pixels, labels)| Images::new(pixels, labels, shape, classes);
-    let (train, test) = (images(train)?, images(test)?);
+    let images = |pixels, labels| Images::new(pixels, labels, shape, classes);
+    let names = [train.2, test.2];
+    let (train, test) = (images(train.0, train.1)?, images(test.0, test.1)?);
     let name = dir.file_name().map_or_else(|| dir.to_string_lossy(), |name| name.to_string_lossy());
     let dataset =
         Dataset { name: format!("images of {name}"), classes: listing.classes, train, test };
-    Ok(Loaded { dataset, notes: listing.notes, skipped })
+    Ok(Loaded { dataset, notes: listing.notes, skipped, names })
 }

@@ -1,13 +1,13 @@
 //! How a folder of pictures stands: classes, sizes, broken pictures.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use super::listing::{Listing, Picture};
-use crate::Error;
 use crate::parallel::in_order;
 use crate::picture::{self, Header};
 use crate::reading::{Counted, Progress, Reading};
+use crate::{Duplicates, Error, Spot};
 
 /// How a folder of pictures stands.
 #[derive(Debug)]
@@ -18,6 +18,9 @@ pub struct Survey {
     pub sizes: BTreeMap<(u32, u32), usize>,
     /// How many of the pictures have no colors.
     pub gray: usize,
+    /// Pictures that are there more than once, pixel for pixel, in the size that they have; what
+    /// should be known of it, a sentence each.
+    pub duplicates: Vec<String>,
     /// Pictures that cannot be read, by name.
     pub broken: Vec<Error>,
     /// What a person should know of how the folder is taken.
@@ -32,8 +35,9 @@ pub fn survey(dir: &Path, reading: &Reading, progress: Progress) -> Result<Surve
     let listing = Listing::of(dir)?;
     let counted = Counted::new("reading the pictures", listing.pictures.len(), progress);
     let found = in_order(reading.threads, listing.pictures.iter(), |picture| {
-        let checked = picture::check(&picture.path);
-        counted.after(checked.and_then(|()| picture::header(&picture.path)))
+        let checked = picture::fingerprint(&picture.path);
+        let both = checked.and_then(|key| Ok((key, picture::header(&picture.path)?)));
+        counted.after(both)
     });
     let parts = listing.split(reading.seed)?;
     let count = |pictures: &[&Picture], class: usize| {
@@ -44,14 +48,28 @@ pub fn survey(dir: &Path, reading: &Reading, progress: Progress) -> Result<Surve
     };
     let classes = listing.classes.iter().enumerate().map(of).collect();
     let (mut sizes, mut gray, mut broken) = (BTreeMap::new(), 0, Vec::new());
-    for result in found {
+    // The place of each picture among those of its part.
+    let spots: HashMap<&Path, Spot> = parts
+        .iter()
+        .zip([false, true])
+        .flat_map(|(pictures, is_test)| {
+            let each = pictures.iter().enumerate();
+            each.map(move |(index, picture)| (picture.path.as_path(), Spot { is_test, index }))
+        })
+        .collect();
+    let mut keys = Vec::new();
+    for (result, picture) in found.into_iter().zip(&listing.pictures) {
         match result {
-            Ok(Header { width, height, is_gray }) => {
+            Ok((key, Header { width, height, is_gray })) => {
+                keys.push((key, spots[picture.path.as_path()], picture.class));
                 *sizes.entry((width, height)).or_default() += 1;
                 gray += usize::from(is_gray);
             }
             Err(error) => broken.push(error),
         }
     }
-    Ok(Survey { classes, sizes, gray, broken, notes: listing.notes })
+    let name =
+        |spot: Spot| listing.within(parts[usize::from(spot.is_test)][spot.index]).to_string();
+    let duplicates = Duplicates::count(keys).sentences(name);
+    Ok(Survey { classes, sizes, gray, duplicates, broken, notes: listing.notes })
 }

@@ -141,7 +141,9 @@ fn a_broken_picture_is_named_and_only_on_request_left_out() {
     let skip = Reading { skip_broken: true, ..reading() };
     let Loaded { dataset, skipped, .. } = read(dir.path(), &skip, &silent).unwrap();
     assert_eq!(skipped.len(), 2);
-    assert!(skipped[1].to_string().ends_with("b/0.jpg: it is neither a PNG nor a JPEG"));
+    assert!(
+        skipped[1].to_string().ends_with("b/0.jpg: it is no PNG, JPEG, WebP, BMP, GIF or TIFF")
+    );
     let mut all = [reds(&dataset.train), reds(&dataset.test)].concat();
     all.sort_unstable();
     assert!(all.into_iter().eq((0..20).filter(|red| *red != 3)));

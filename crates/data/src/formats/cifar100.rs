@@ -70,12 +70,13 @@ fn read_of(files: &[PathBuf], records: [usize; 2]) -> Result<Dataset, Error> {
         let test = read_file(test);
         (train.join().expect("a reader never panics"), test)
     });
-    Ok(Dataset {
-        name: "CIFAR-100".into(),
-        classes: CLASSES.map(str::to_owned).to_vec(),
-        train: train?,
-        test: test?,
-    })
+    Ok(dataset(train?, test?))
+}
+
+/// A dataset of CIFAR-100's classes.
+pub(crate) fn dataset(train: Images, test: Images) -> Dataset {
+    let classes = CLASSES.map(str::to_owned).to_vec();
+    Dataset { name: "CIFAR-100".into(), classes, train, test }
 }
 
 fn read_file(path: &Path) -> Result<Images, Error> {

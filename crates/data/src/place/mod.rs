@@ -9,6 +9,7 @@
 //!
 //! Which of the files is to train on is told by their sizes or checksums.
 
+mod archive;
 mod read;
 mod recognize;
 #[cfg(test)]

@@ -1,15 +1,13 @@
-//! What lies in a folder, by the content of its files.
+//! What lies in a place, by the content of its files.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
+use crate::formats::sniff::{Kind, hint_of_level, is_named_officially, kind};
+use crate::{Error, folder, picture};
 
-use crate::{Error, cifar10, cifar100, file, folder, idx};
-
-/// Records of a file whose labels are looked at to tell what it is.
-const LOOKED_AT: u64 = 16;
+/// What is said of the MATLAB version.
+pub(super) const MATLAB: &str = "holds MATLAB files (.mat), which are not read: take the binary or the Python version of the set";
 
 /// What lies in a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,120 +16,121 @@ pub enum Contents {
     Cifar10(Vec<PathBuf>),
     /// Files of CIFAR-100.
     Cifar100(Vec<PathBuf>),
+    /// Files of either set in the Python version.
+    CifarPython(Vec<PathBuf>),
+    /// The archive of either set, in either version.
+    Archive,
     /// IDX files.
     Idx(Vec<PathBuf>),
     /// Folders, of pictures it must be.
     Folder,
 }
 
-/// Looks what lies in a folder.
+/// Looks what lies in a folder, or what a file is.
 ///
 /// # Errors
-/// If it is no folder, or holds nothing that is known, or two kinds at once.
-pub fn recognize(dir: &Path) -> Result<Contents, Error> {
-    let refuse = |problem: String| Error::Place { path: dir.to_owned(), problem };
-    let failed = |reason: std::io::Error| match reason.kind() {
+/// If it holds nothing that is known, or several kinds at once.
+pub fn recognize(place: &Path) -> Result<Contents, Error> {
+    let refuse = |problem: String| Error::Place { path: place.to_owned(), problem };
+    let failed = |reason: io::Error| match reason.kind() {
         ErrorKind::NotFound => refuse("is not there: expected a folder of images".into()),
         ErrorKind::NotADirectory => refuse("is no folder: name the one that it lies in".into()),
-        _ => Error::Read { path: dir.to_owned(), reason },
+        _ => Error::Read { path: place.to_owned(), reason },
     };
+    if place.is_file() {
+        return file(place);
+    }
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(failed)? {
+    for entry in std::fs::read_dir(place).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         if path.is_file() {
             files.push(path);
         }
     }
     files.sort();
-    let (mut cifar10, mut cifar100, mut idx) = (vec![], vec![], vec![]);
+    let mut kinds = Vec::new();
     for path in &files {
-        match kind(path)? {
-            Some(Kind::Cifar10) => cifar10.push(path.clone()),
-            Some(Kind::Cifar100) => cifar100.push(path.clone()),
-            Some(Kind::Idx) => idx.push(path.clone()),
-            None => {}
-        }
+        kinds.push(kind(path)?);
     }
-    match [cifar10.len(), cifar100.len(), idx.len()] {
+    let of = |kind: Kind| -> Vec<PathBuf> {
+        let both = files.iter().zip(&kinds);
+        both.filter(|(_, of)| **of == Some(kind)).map(|(path, _)| path.clone()).collect()
+    };
+    let sets =
+        [Kind::Cifar10, Kind::Cifar100, Kind::Python, Kind::Idx].map(|kind| (kind, of(kind)));
+    let mut found = sets.into_iter().filter(|(_, files)| !files.is_empty());
+    match (found.next(), found.next()) {
+        (Some((Kind::Cifar10, files)), None) => Ok(Contents::Cifar10(files)),
+        (Some((Kind::Cifar100, files)), None) => Ok(Contents::Cifar100(files)),
+        (Some((Kind::Python, files)), None) => Ok(Contents::CifarPython(files)),
+        (Some((_, files)), None) => Ok(Contents::Idx(files)),
+        (Some((first, ones)), Some((second, others))) => Err(refuse(format!(
+            "holds files of several sets, {} of {} and {} of {}: give each set a folder of its own",
+            ones.len(),
+            first.name(),
+            others.len(),
+            second.name()
+        ))),
         // A damaged file is still meant, and its reader says what is wrong with it.
-        [0, 0, 0] if files.iter().any(|path| is_named_officially(path)) => {
+        (None, _) if files.iter().any(|path| is_named_officially(path)) => {
             Ok(Contents::Cifar10(files))
         }
-        [0, 0, 0] if folder::may_be(dir).map_err(failed)? => Ok(Contents::Folder),
-        [0, 0, 0] => Err(refuse(format!(
-            "holds {} and no folder: expected the binary files of CIFAR-10 or CIFAR-100, the IDX files of \
-             MNIST or Fashion-MNIST, or a folder of pictures for each class",
-            match files.len() {
-                0 => "nothing".to_owned(),
-                1 => "one file".to_owned(),
-                n => format!("{n} files"),
-            }
+        (None, _) if kinds.contains(&Some(Kind::Matlab)) => Err(refuse(MATLAB.into())),
+        (None, _) => match hint_of_level(place) {
+            Some(hint) => Err(refuse(format!("holds no images itself, and {hint}"))),
+            None if folder::may_be(place).map_err(failed)? => Ok(Contents::Folder),
+            None => Err(refuse(nothing(place, &files, &of(Kind::Archive)))),
+        },
+    }
+}
+
+/// What a file is that was named in the place of a folder.
+fn file(path: &Path) -> Result<Contents, Error> {
+    let refuse = |problem: String| Error::Place { path: path.to_owned(), problem };
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.display().to_string(),
+        _ => ".".into(),
+    };
+    match kind(path)? {
+        Some(Kind::Archive) => Ok(Contents::Archive),
+        Some(Kind::Matlab) => Err(refuse(MATLAB.replace("holds MATLAB files (.mat), which are", "is a MATLAB file, which is"))),
+        Some(Kind::Zip) => Err(refuse("is a zip archive: unpack it, and name the folder".into())),
+        Some(kind) => Err(refuse(format!(
+            "is one of {}: name the folder that it lies in, {folder}",
+            kind.name()
         ))),
-        [_, 0, 0] => Ok(Contents::Cifar10(cifar10)),
-        [0, _, 0] => Ok(Contents::Cifar100(cifar100)),
-        [0, 0, _] => Ok(Contents::Idx(idx)),
-        [tens, hundreds, arrays] => Err(refuse(format!(
-            "holds files of several sets, {tens} of CIFAR-10, {hundreds} of CIFAR-100 and {arrays} of IDX: \
-             give each set a folder of its own"
-        ))),
+        None if picture::is_meant(path) => Err(refuse(
+            "is a picture: name the folder in which those of the classes lie".into(),
+        )),
+        None => Err(refuse(
+            "is neither a folder nor an archive of CIFAR-10 or CIFAR-100: name the folder that it lies in"
+                .into(),
+        )),
     }
 }
 
-/// The formats of single files.
-enum Kind {
-    Cifar10,
-    Cifar100,
-    Idx,
-}
-
-/// What a file is by its first bytes and its length, if it is known.
-fn kind(path: &Path) -> Result<Option<Kind>, Error> {
-    let failed = |reason| Error::Read { path: path.to_owned(), reason };
-    let (mut file, length) = file::open(path).map_err(failed)?;
-    let mut start = Vec::new();
-    file.by_ref().take(4).read_to_end(&mut start).map_err(failed)?;
-    if is_gzip(&start) {
-        file.rewind().map_err(failed)?;
-        let mut unpacked = Vec::new();
-        // What cannot be unpacked is none of ours.
-        let _ = MultiGzDecoder::new(file).take(4).read_to_end(&mut unpacked);
-        return Ok(idx::is_array(&unpacked).then_some(Kind::Idx));
+/// What is said of a folder without images.
+fn nothing(place: &Path, files: &[PathBuf], archives: &[PathBuf]) -> String {
+    if let [archive] = archives {
+        return format!("holds an archive and no folder: name {}", archive.display());
     }
-    if idx::is_array(&start) {
-        return Ok(Some(Kind::Idx));
+    let pictures = files.iter().filter(|path| picture::is_meant(path)).count();
+    let absolute = std::path::absolute(place).unwrap_or_else(|_| place.to_owned());
+    if let (true, Some(above)) = (pictures > 0, absolute.parent()) {
+        return format!(
+            "holds {pictures} pictures and no folder: if it is one class of several, name the folder above \
+             it, {}; else put the pictures of each class into a folder that is named after it",
+            above.display()
+        );
     }
-    let official = (cifar10::RECORDS * cifar10::RECORD) as u64;
-    let is_cifar10 =
-        length == official && are_records(&mut file, length, &cifar10::LIMITS).map_err(failed)?;
-    let is_cifar100 = !is_cifar10
-        && length > 0
-        && length.is_multiple_of(cifar100::RECORD as u64)
-        && are_records(&mut file, length, &cifar100::LIMITS).map_err(failed)?;
-    Ok(match (is_cifar10, is_cifar100) {
-        (true, _) => Some(Kind::Cifar10),
-        (_, true) => Some(Kind::Cifar100),
-        _ => None,
-    })
-}
-
-pub(super) fn is_gzip(start: &[u8]) -> bool {
-    start.starts_with(&[0x1f, 0x8b])
-}
-
-/// Whether the first records of a file have labels below `limits`.
-fn are_records(file: &mut File, length: u64, limits: &[usize]) -> std::io::Result<bool> {
-    let record = (limits.len() + cifar10::SHAPE.dim()) as u64;
-    for at in (0..length).step_by(record as usize).take(LOOKED_AT as usize) {
-        file.seek(SeekFrom::Start(at))?;
-        let mut labels = vec![0; limits.len()];
-        file.read_exact(&mut labels)?;
-        if labels.iter().zip(limits).any(|(&label, &limit)| usize::from(label) >= limit) {
-            return Ok(false);
+    format!(
+        "holds {} and no folder: expected the files of CIFAR-10 or CIFAR-100 (the binary or the Python \
+         version, or its archive), the IDX files of MNIST or Fashion-MNIST, or a folder of pictures for \
+         each class",
+        match files.len() {
+            0 => "nothing".to_owned(),
+            1 => "one file".to_owned(),
+            n => format!("{n} files"),
         }
-    }
-    Ok(true)
-}
-
-pub(super) fn is_named_officially(path: &Path) -> bool {
-    cifar10::FILES.iter().any(|file| path.file_name().is_some_and(|name| name == file.name))
+    )
 }

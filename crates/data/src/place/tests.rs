@@ -1,5 +1,5 @@
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
@@ -8,11 +8,15 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::cifar10;
+use crate::cifar10::read_set;
+use crate::formats::batch::assemble_cifar10;
 use crate::reading::Reading;
+use crate::testing::{Synthetic, python2};
 
 fn refusal(dir: &Path) -> String {
     let error = recognize(dir).unwrap_err().to_string();
-    error.replace(&dir.display().to_string(), "DIR")
+    let above = if dir.is_file() { dir.parent().unwrap() } else { dir };
+    error.replace(&above.display().to_string(), "DIR")
 }
 
 fn packed(bytes: &[u8]) -> Vec<u8> {
@@ -79,17 +83,22 @@ fn a_place_of_nothing_known_says_what_there_could_have_been() {
     let dir = TempDir::new().unwrap();
     let told = refusal(dir.path());
     assert!(
-        told.starts_with("DIR holds nothing and no folder: expected the binary files"),
+        told.starts_with("DIR holds nothing and no folder: expected the files of CIFAR-10"),
         "{told}"
     );
     fs::write(dir.path().join("text"), "text").unwrap();
     assert!(refusal(dir.path()).starts_with("DIR holds one file and no folder"));
     assert_eq!(refusal(&dir.path().join("none")), "DIR is not there: expected a folder of images");
-    assert_eq!(refusal(&dir.path().join("text")), "DIR is no folder: name the one that it lies in");
+    assert_eq!(
+        refusal(&dir.path().join("text")),
+        "DIR/text is neither a folder nor an archive of CIFAR-10 or CIFAR-100: name the folder that it \
+         lies in"
+    );
     fs::write(dir.path().join("labels"), array(&[1], &[1])).unwrap();
     fs::write(dir.path().join("train"), [0; 3074]).unwrap();
     assert!(
-        refusal(dir.path()).starts_with("DIR holds files of several sets, 0 of CIFAR-10, 1 of")
+        refusal(dir.path())
+            .starts_with("DIR holds files of several sets, 1 of the files of CIFAR-100")
     );
 }
 
@@ -110,4 +119,138 @@ fn cifar10_under_other_names_is_found_by_its_checksums() {
     fs::remove_file(dir.path().join("2")).unwrap();
     let error = read(dir.path(), &Reading::default(), &|_, _, _| {}).unwrap_err().to_string();
     assert!(error.contains("data_batch_4.bin is missing"), "{error}");
+}
+
+/// An archive of these files, gzipped.
+fn archive(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(vec![]);
+    for (name, bytes) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, name, &bytes[..]).unwrap();
+    }
+    packed(&builder.into_inner().unwrap())
+}
+
+#[test]
+fn the_official_archives_of_either_version_are_read_without_unpacking_them() {
+    let synthetic = Synthetic::new(3);
+    let files = synthetic.files();
+    let set = synthetic.set(&files);
+    let dir = TempDir::new().unwrap();
+    synthetic.write(dir.path());
+    let binary = read_set(dir.path(), set).unwrap();
+    let named = |folder: &str, ending: &str, content: &dyn Fn(&[u8]) -> Vec<u8>| {
+        let files = cifar10::FILES.iter().zip(&synthetic.contents);
+        let files = files.map(|(file, bytes)| {
+            let stem = file.name.trim_end_matches(".bin");
+            (format!("{folder}/{stem}{ending}"), content(bytes))
+        });
+        files.collect::<Vec<_>>()
+    };
+    let pickled = |records: &[u8]| {
+        let (labels, pixels): (Vec<u8>, Vec<Vec<u8>>) =
+            records.chunks(3073).map(|record| (record[0], record[1..].to_vec())).unzip();
+        python2(&labels, &pixels.concat())
+    };
+    for files in [
+        named("cifar-10-batches-bin", ".bin", &<[u8]>::to_vec),
+        named("cifar-10-batches-py", "", &pickled),
+    ] {
+        let mut files: Vec<(&str, Vec<u8>)> =
+            files.iter().map(|(name, bytes)| (name.as_str(), bytes.clone())).collect();
+        files.push(("cifar-10-batches-py/readme.html", b"text".to_vec()));
+        for name in ["cifar.tar.gz", "anything"] {
+            let path = dir.path().join(name);
+            fs::write(&path, archive(&files)).unwrap();
+            assert_eq!(recognize(&path).unwrap(), Contents::Archive, "{name}");
+            let batches = archive::batches(&path).unwrap();
+            assert!(assemble_cifar10(&path, &batches, set).unwrap() == binary);
+        }
+        // Unpacked by a browser: a plain tar.
+        let mut plain = vec![];
+        flate2::read::GzDecoder::new(&archive(&files)[..]).read_to_end(&mut plain).unwrap();
+        let path = dir.path().join("cifar.tar");
+        fs::write(&path, plain).unwrap();
+        assert_eq!(archive::batches(&path).unwrap().len(), 6);
+        // Cut short, as a download that broke off.
+        let whole = archive(&files);
+        fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+        let told = archive::batches(&path).unwrap_err().to_string();
+        assert!(told.contains("cifar.tar"), "{told}");
+    }
+    let hundred = [&[19u8, 99][..], &[7; 3072]].concat();
+    fs::write(dir.path().join("c"), archive(&[("cifar-100-binary/train.bin", hundred)])).unwrap();
+    let batches = archive::batches(&dir.path().join("c")).unwrap();
+    assert_eq!((batches[0].labels[0], batches.len()), (99, 1));
+}
+
+#[test]
+fn archives_of_something_else_are_refused_with_what_to_do() {
+    let dir = TempDir::new().unwrap();
+    let told = |name: &str, bytes: Vec<u8>| {
+        let path = dir.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        let error = read(&path, &Reading::default(), &|_, _, _| {}).unwrap_err().to_string();
+        error.replace(&dir.path().display().to_string(), "DIR")
+    };
+    assert_eq!(
+        told("x.tar.gz", archive(&[("photos/cat.png", vec![1])])),
+        "DIR/x.tar.gz holds no file of CIFAR-10 or CIFAR-100 (but photos/cat.png): unpack it, and name \
+         the folder"
+    );
+    let matlab = "holds MATLAB files (.mat), which are not read: take the binary or the Python version of \
+                  the set";
+    assert_eq!(
+        told("m.tar.gz", archive(&[("cifar-10-batches-mat/data_batch_1.mat", vec![1])])),
+        format!("DIR/m.tar.gz {matlab}")
+    );
+    assert!(told("x.zip", b"PK\x03\x04rest".to_vec()).ends_with("unpack it, and name the folder"));
+    let images = array(&[2, 1, 1], &[1, 2]);
+    assert_eq!(
+        told("train-images-idx3-ubyte", images.clone()),
+        "DIR/train-images-idx3-ubyte is one of IDX files: name the folder that it lies in, DIR"
+    );
+    assert!(told("train-images-idx3-ubyte.gz", packed(&images)).contains("is one of IDX files"));
+    // MATLAB 5.0 files begin with these words (MathWorks, MAT-File Format).
+    let folder = dir.path().join("cifar-10-batches-mat");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("data_batch_1.mat"), b"MATLAB 5.0 MAT-file, Platform: GLNXA64").unwrap();
+    assert_eq!(refusal(&folder), format!("DIR {matlab}"));
+}
+
+#[test]
+fn a_folder_one_level_too_high_is_told_with_the_right_one() {
+    let dir = TempDir::new().unwrap();
+    let write = |name: &str, bytes: Vec<u8>| {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    };
+    // As torchvision's root=DIR leaves them.
+    write("MNIST/raw/train-images-idx3-ubyte", array(&[2, 1, 1], &[1, 2]));
+    assert_eq!(
+        refusal(dir.path()),
+        "DIR holds no images itself, and DIR/MNIST/raw holds IDX files: name that folder"
+    );
+    write("cifar-10-batches-py/data_batch_1", python2(&[1], &[0; 3072]));
+    write("cifar-10-batches-py/batches.meta", b"meta".to_vec());
+    write("cifar-10-python.tar.gz", b"\x1f\x8b".to_vec());
+    assert_eq!(
+        refusal(dir.path()),
+        "DIR holds no images itself, and DIR/MNIST/raw holds IDX files, DIR/cifar-10-batches-py holds \
+         CIFAR's Python version: name one of them"
+    );
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("cifar-10-binary.tar.gz"), packed(&[0; 600])).unwrap();
+    assert_eq!(
+        refusal(dir.path()),
+        "DIR holds an archive and no folder: name DIR/cifar-10-binary.tar.gz"
+    );
+    for i in 0..3 {
+        image::RgbImage::new(2, 2).save(dir.path().join(format!("{i}.png"))).unwrap();
+    }
+    fs::remove_file(dir.path().join("cifar-10-binary.tar.gz")).unwrap();
+    assert!(refusal(dir.path()).starts_with("DIR holds 3 pictures and no folder: if it is one"));
 }

@@ -3,33 +3,85 @@
 use std::path::{Path, PathBuf};
 
 use super::array::Array;
+use super::names::{Known, known};
 use crate::{Dataset, Error, Images, Shape};
 
 /// Images, or labels, and the file that they came from.
 pub(super) type Named = (PathBuf, Array);
 
-/// The set that these arrays make.
+/// The files of a set that are read: of one that lies there packed and unpacked, the unpacked one.
+/// The others are told.
+pub fn without_packed(files: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<String>) {
+    let is_copy = |path: &PathBuf| {
+        path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"))
+            && files.contains(&path.with_extension(""))
+    };
+    let (copies, kept): (Vec<_>, Vec<_>) = files.iter().cloned().partition(is_copy);
+    let notes = copies.first().map(|first| {
+        let more = if copies.len() > 1 {
+            format!(" and {} more", copies.len() - 1)
+        } else {
+            String::new()
+        };
+        format!(
+            "{}{more} are packed copies of what lies beside them, which is read",
+            first.display()
+        )
+    });
+    (kept, notes.into_iter().collect())
+}
+
+/// The set that these arrays make, and what a person should know of it.
 ///
 /// # Errors
 /// [`Error::Place`] for `dir` if they are not two pairs of images and labels, of different numbers
-/// and one shape; [`Error::Idx`] if a label is above those to train on.
-pub fn dataset(dir: &Path, arrays: Vec<Named>) -> Result<Dataset, Error> {
+/// and one shape; [`Error::Label`] if a label to test with is above those to train on.
+pub fn dataset(dir: &Path, arrays: Vec<Named>) -> Result<(Dataset, Vec<String>), Error> {
     let refuse = |problem: String| Error::Place { path: dir.to_owned(), problem };
+    let mut notes: Vec<String> = arrays
+        .iter()
+        .filter_map(|(path, array)| {
+            Some(format!("{} holds {}", path.display(), array.change.as_ref()?))
+        })
+        .collect();
     let (mut images, mut labels): (Vec<Named>, Vec<Named>) =
-        arrays.into_iter().partition(|(_, array)| array.dims.len() == 3);
+        arrays.into_iter().partition(|(_, array)| array.dims.len() > 1);
     for files in [&mut images, &mut labels] {
         files.sort_by_key(|(path, array)| (array.dims[0], path.clone()));
+        // The same array under two names.
+        files.dedup_by(|(copy, a), (kept, b)| {
+            let is_copy = (&a.dims, &a.values) == (&b.dims, &b.values);
+            if is_copy {
+                notes.push(format!(
+                    "{} holds what {} holds, and is left out",
+                    copy.display(),
+                    kept.display()
+                ));
+            }
+            is_copy
+        });
     }
     let counts = |files: &[Named]| files.iter().map(|(_, array)| array.dims[0]).collect::<Vec<_>>();
     let (of_images, of_labels) = (counts(&images), counts(&labels));
     if of_images != of_labels || of_images.len() != 2 || of_images[0] == of_images[1] {
+        let names = |files: &[Named]| {
+            let each = files.iter().map(|(path, array)| {
+                format!("{} of {}", path.file_name().unwrap_or_default().display(), array.dims[0])
+            });
+            let each: Vec<String> = each.collect();
+            if each.is_empty() { "none".to_owned() } else { each.join(", ") }
+        };
         return Err(refuse(format!(
-            "holds IDX files of {of_images:?} images and {of_labels:?} labels: expected two of images, \
-             the larger one to train on and the smaller one to test with, and the labels of each"
+            "holds IDX files of images ({}) and of labels ({}): expected two of images, the larger one to \
+             train on and the smaller one to test with, and the labels of each",
+            names(&images),
+            names(&labels)
         )));
     }
-    let shape =
-        |(_, array): &Named| Shape { channels: 1, height: array.dims[1], width: array.dims[2] };
+    let shape = |(_, array): &Named| match array.dims[..] {
+        [_, channels, height, width] => Shape { channels, height, width },
+        _ => Shape { channels: 1, height: array.dims[1], width: array.dims[2] },
+    };
     if shape(&images[0]) != shape(&images[1]) {
         return Err(refuse(format!(
             "holds IDX images of {} x {} and of {} x {} pixels: expected those to train on and those \
@@ -41,66 +93,52 @@ pub fn dataset(dir: &Path, arrays: Vec<Named>) -> Result<Dataset, Error> {
         )));
     }
     let shape = shape(&images[0]);
+    let all = || labels.iter().flat_map(|(_, array)| array.values.iter().copied());
+    // EMNIST's letters are counted from 1, as MATLAB counts.
+    let first = all().min().unwrap_or(0).min(1);
     let greatest = |labels: &Named| labels.1.values.iter().copied().max().unwrap_or(0);
-    let classes = usize::from(greatest(&labels[1])) + 1;
-    let (test_labels, train_labels) = (&labels[0], &labels[1]);
-    if let Some(record) = test_labels.1.values.iter().position(|&l| usize::from(l) >= classes) {
+    let classes = usize::from(greatest(&labels[1]).saturating_sub(first)) + 1;
+    let test_labels = &labels[0];
+    let is_above = |label: u8| usize::from(label - first) >= classes;
+    if let Some(record) = test_labels.1.values.iter().position(|&label| is_above(label)) {
         return Err(Error::Label {
             path: test_labels.0.clone(),
             record,
-            byte: 8 + record as u64,
+            byte: (8 + record * test_labels.1.width) as u64,
             label: test_labels.1.values[record],
-            classes,
+            classes: classes + usize::from(first),
         });
     }
-    let (name, names) = what(shape, &train_labels.1.values, &test_labels.1.values, classes);
+    let is_emnist = |(path, _): &Named| {
+        path.file_name()
+            .is_some_and(|name| name.to_string_lossy().to_lowercase().contains("emnist"))
+    };
+    let found = known(
+        shape,
+        [&labels[1].1.values, &labels[0].1.values],
+        (first, classes),
+        images.iter().chain(&labels).any(is_emnist),
+    );
+    let Known { name, classes: names, is_transposed } = found;
+    if first == 1 {
+        notes.push(format!(
+            "its labels are 1 to {classes}, and are read as {classes} classes, of which the first is {}",
+            names[0]
+        ));
+    }
+    if is_transposed {
+        notes.push(
+            "the images of EMNIST are stored with rows and columns exchanged, against those of MNIST, and \
+             are read as they are stored: a picture to predict must be transposed, too"
+                .into(),
+        );
+    }
     let mut pairs = images.into_iter().zip(labels);
     let mut part = || {
-        let ((_, images), (_, labels)) = pairs.next().expect("there are two pairs");
+        let ((_, images), (_, mut labels)) = pairs.next().expect("there are two pairs");
+        labels.values.iter_mut().for_each(|label| *label -= first);
         Images::new(images.values, labels.values, shape, classes)
     };
     let (test, train) = (part()?, part()?);
-    Ok(Dataset { name: name.into(), classes: names, train, test })
-}
-
-/// A known set: its name, its first labels to train on and to test with, its classes.
-pub(super) type Known = (&'static str, [u8; 10], [u8; 10], [&'static str; 10]);
-
-/// The sets that are known, of 60,000 and 10,000 images of 28 × 28.
-#[rustfmt::skip]
-pub(super) const KNOWN: [Known; 2] = [
-    (
-        "MNIST",
-        [5, 0, 4, 1, 9, 2, 1, 3, 1, 4],
-        [7, 2, 1, 0, 4, 1, 4, 9, 5, 9],
-        ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
-    ),
-    (
-        "Fashion-MNIST",
-        [9, 0, 0, 3, 0, 2, 7, 2, 5, 5],
-        [9, 2, 1, 1, 6, 1, 4, 6, 5, 7],
-        [
-            "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker",
-            "Bag", "Ankle boot",
-        ],
-    ),
-];
-
-/// What the set is called, and the names of its classes: their numbers, if it is not known.
-pub(super) fn what(
-    shape: Shape,
-    train: &[u8],
-    test: &[u8],
-    classes: usize,
-) -> (&'static str, Vec<String>) {
-    let sizes = (shape.height, shape.width, train.len(), test.len(), classes);
-    let known = KNOWN.iter().find(|(_, of_train, of_test, _)| {
-        sizes == (28, 28, 60_000, 10_000, 10)
-            && train.starts_with(of_train)
-            && test.starts_with(of_test)
-    });
-    match known {
-        Some((name, _, _, names)) => (name, names.map(str::to_owned).to_vec()),
-        None => ("IDX", (0..classes).map(|class| class.to_string()).collect()),
-    }
+    Ok((Dataset { name, classes: names, train, test }, notes))
 }

@@ -4,9 +4,12 @@ use std::io::{Cursor, Read};
 use std::path::Path;
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
+use md5::{Digest, Md5};
 
-use super::fit::values;
+use super::endings::{FORMATS, begins_as_picture, is_named_as_picture, is_read};
+use super::fit::{opaque, values};
 use super::jpeg;
+use super::orientation::orientation;
 use crate::{Error, Shape, file};
 
 /// Largest file that is read, in bytes.
@@ -14,10 +17,6 @@ const MOST_BYTES: u64 = 1 << 28;
 
 /// Most memory that the pixels of a picture may take, in bytes: 178 million pixels of 3 bytes.
 const MOST_DECODED: u64 = 1 << 29;
-
-/// Endings of the names that pictures have, those that cannot be read among them.
-const ENDINGS: [&str; 12] =
-    ["png", "jpg", "jpeg", "jpe", "jfif", "gif", "bmp", "webp", "tif", "tiff", "avif", "heic"];
 
 /// What a picture says of itself before its pixels are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,17 +29,15 @@ pub struct Header {
     pub is_gray: bool,
 }
 
-/// Whether a file is meant to be a picture: it begins as PNG or JPEG do, or its name ends as those
-/// of pictures do. A file that cannot be opened has only its name.
+/// Whether a file is meant to be a picture: it begins as one does, or its name ends as those of
+/// pictures do. A file that cannot be opened has only its name.
 pub fn is_meant(path: &Path) -> bool {
-    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    if ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)) {
+    if is_named_as_picture(path) {
         return true;
     }
     let mut start = Vec::new();
     let read = file::open(path).and_then(|(file, _)| file.take(16).read_to_end(&mut start));
-    let format = image::guess_format(&start);
-    read.is_ok() && matches!(format, Ok(ImageFormat::Png | ImageFormat::Jpeg))
+    read.is_ok() && begins_as_picture(&start)
 }
 
 /// Reads the header of a picture.
@@ -50,13 +47,13 @@ pub fn is_meant(path: &Path) -> bool {
 pub fn header(path: &Path) -> Result<Header, Error> {
     let header = || {
         let bytes = bytes(path)?;
-        let mut decoder = decoder(&bytes)?;
+        let (mut decoder, format) = decoder(&bytes)?;
         let (width, height) = decoder.dimensions();
         let is_turned = {
             use image::metadata::Orientation::{
                 Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH,
             };
-            let orientation = decoder.orientation().map_err(damaged)?;
+            let orientation = orientation(&bytes, format, &mut decoder);
             matches!(orientation, Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH)
         };
         let (width, height) = if is_turned { (height, width) } else { (width, height) };
@@ -69,7 +66,7 @@ pub fn header(path: &Path) -> Result<Header, Error> {
 /// in [`Images`](crate::Images).
 ///
 /// # Errors
-/// [`Error::Photo`] if the file cannot be read, is neither PNG nor JPEG, is damaged or cut short,
+/// [`Error::Photo`] if the file cannot be read, is in no format that is read, is damaged or cut short,
 /// or is too large.
 ///
 /// # Panics
@@ -85,12 +82,19 @@ pub fn parse(bytes: &[u8], shape: Shape) -> Result<Vec<u8>, String> {
     decode(bytes).map(|picture| values(picture, shape))
 }
 
-/// Decodes a picture to its last pixel, and forgets it.
+/// Decodes a picture to its last pixel; the MD5 of its width, its height and its colors over white.
 ///
 /// # Errors
 /// As [`read`].
-pub fn check(path: &Path) -> Result<(), Error> {
-    bytes(path).and_then(|bytes| decode(&bytes)).map(drop).map_err(refusal(path))
+pub(crate) fn fingerprint(path: &Path) -> Result<[u8; 16], Error> {
+    let picture = bytes(path).and_then(|bytes| decode(&bytes)).map_err(refusal(path))?;
+    let picture = opaque(picture);
+    let size = [picture.width(), picture.height()].map(u32::to_le_bytes);
+    Ok(Md5::new()
+        .chain_update(size.as_flattened())
+        .chain_update(picture.as_raw())
+        .finalize()
+        .into())
 }
 
 fn refusal(path: &Path) -> impl FnOnce(String) -> Error {
@@ -111,21 +115,21 @@ fn decode(bytes: &[u8]) -> Result<DynamicImage, String> {
     if matches!(image::guess_format(bytes), Ok(ImageFormat::Jpeg)) && !jpeg::is_whole(bytes) {
         return Err("it is a JPEG that ends too early".into());
     }
-    let mut decoder = decoder(bytes)?;
-    let orientation = decoder.orientation().map_err(damaged)?;
+    let (mut decoder, format) = decoder(bytes)?;
+    let orientation = orientation(bytes, format, &mut decoder);
     let mut picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
     picture.apply_orientation(orientation);
     Ok(picture)
 }
 
 /// A decoder that has read the header, of a picture that is not too large.
-fn decoder(bytes: &[u8]) -> Result<impl ImageDecoder + '_, String> {
-    match image::guess_format(bytes).ok() {
-        Some(ImageFormat::Png | ImageFormat::Jpeg) => {}
+fn decoder(bytes: &[u8]) -> Result<(impl ImageDecoder + '_, ImageFormat), String> {
+    let format = match image::guess_format(bytes).ok() {
+        Some(format) if is_read(format) => format,
         _ if bytes.is_empty() => return Err("it is empty".into()),
-        Some(other) => return Err(format!("it is {other:?}: expected a PNG or a JPEG")),
-        None => return Err("it is neither a PNG nor a JPEG".into()),
-    }
+        Some(other) => return Err(format!("it is {other:?}: expected {FORMATS}")),
+        None => return Err(format!("it is no {FORMATS}")),
+    };
     let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
     let decoder = reader.map_err(|error| error.to_string())?.into_decoder().map_err(damaged)?;
     let ((width, height), needed) = (decoder.dimensions(), decoder.total_bytes());
@@ -140,5 +144,5 @@ fn decoder(bytes: &[u8]) -> Result<impl ImageDecoder + '_, String> {
             MOST_DECODED / 1_000_000
         ));
     }
-    Ok(decoder)
+    Ok((decoder, format))
 }

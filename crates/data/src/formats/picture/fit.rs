@@ -24,7 +24,7 @@ fn over_white(value: u16, alpha: u16) -> u8 {
 }
 
 /// The picture in three channels of a byte, over white.
-fn opaque(picture: DynamicImage) -> RgbImage {
+pub(super) fn opaque(picture: DynamicImage) -> RgbImage {
     if !picture.color().has_alpha() {
         return picture.into_rgb8();
     }
@@ -37,14 +37,28 @@ fn opaque(picture: DynamicImage) -> RgbImage {
 
 /// The picture in one channel of a byte, over white.
 fn gray(picture: DynamicImage) -> GrayImage {
-    if !picture.color().has_alpha() {
-        return picture.into_luma8();
+    match (picture.color().has_color(), picture.color().has_alpha()) {
+        (true, _) => {
+            let colors = opaque(picture);
+            GrayImage::from_fn(colors.width(), colors.height(), |x, y| {
+                image::Luma([luma(colors.get_pixel(x, y).0)])
+            })
+        }
+        (false, false) => picture.into_luma8(),
+        (false, true) => {
+            let picture = picture.into_luma_alpha8();
+            GrayImage::from_fn(picture.width(), picture.height(), |x, y| {
+                let [value, alpha] = picture.get_pixel(x, y).0.map(u16::from);
+                image::Luma([over_white(value, alpha)])
+            })
+        }
     }
-    let picture = picture.into_luma_alpha8();
-    GrayImage::from_fn(picture.width(), picture.height(), |x, y| {
-        let [value, alpha] = picture.get_pixel(x, y).0.map(u16::from);
-        image::Luma([over_white(value, alpha)])
-    })
+}
+
+/// The luma of Rec. 601 in sixteen bits behind the point, rounded: Pillow's `L`.
+fn luma(rgb: [u8; 3]) -> u8 {
+    let [red, green, blue] = rgb.map(u32::from);
+    ((19_595 * red + 38_470 * green + 7_471 * blue + 0x8000) >> 16) as u8
 }
 
 /// The largest part in the middle that has the proportions of `wide` × `high`, brought to that size.

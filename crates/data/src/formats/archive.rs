@@ -1,40 +1,58 @@
-//! Members of a gzipped tar archive from a stranger.
+//! Members of a tar archive, gzipped as a rule, from a stranger.
 //!
 //! Nothing is unpacked by the names that stand in the archive: the caller is shown each regular
 //! file's name and bytes, and writes what it was looking for under a name of its own. An archive
 //! with a path that leads out, a link or a device is refused altogether, since no honest one has
 //! any. The unpacked size is bounded, so a small archive cannot fill the memory or the day.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::path::{Component, Path};
 
-use flate2::read::GzDecoder;
+use flate2::bufread::GzDecoder;
 use tar::{Archive, EntryType};
 
-use super::error::Failure;
+/// Why an archive is not read to its end.
+#[derive(Debug)]
+pub(crate) enum Refusal<E> {
+    /// It cannot be unpacked.
+    Broken(io::Error),
+    /// It can be unpacked and should not be.
+    Hostile(String),
+    /// The visitor has had enough.
+    Visitor(E),
+}
 
 /// Takes a member's path, its length in bytes, and its bytes.
-pub(super) type Visit<'a> = dyn FnMut(&str, u64, &mut dyn Read) -> Result<(), Failure> + 'a;
+pub(crate) type Visit<'a, E> = dyn FnMut(&str, u64, &mut dyn Read) -> Result<(), E> + 'a;
 
-/// Shows each regular file of `archive` to `visit`.
+/// Shows each regular file of `archive`, gzipped or not, to `visit`.
 ///
 /// `limit` bounds the unpacked size of the whole in bytes.
-pub(super) fn visit(archive: impl Read, limit: u64, visit: &mut Visit) -> Result<(), Failure> {
-    let mut archive = Archive::new(Bounded { from: GzDecoder::new(archive), left: limit });
-    for entry in archive.entries().map_err(broken)? {
-        let mut entry = entry.map_err(broken)?;
-        let path = entry.path().map_err(broken)?.into_owned();
+pub(crate) fn visit<E>(
+    archive: impl BufRead,
+    limit: u64,
+    visit: &mut Visit<E>,
+) -> Result<(), Refusal<E>> {
+    let mut archive = archive;
+    let is_plain = archive.fill_buf().map_err(Refusal::Broken)?.get(257..262) == Some(b"ustar");
+    let from: Box<dyn Read + '_> =
+        if is_plain { Box::new(archive) } else { Box::new(GzDecoder::new(archive)) };
+    let mut archive = Archive::new(Bounded { from, left: limit });
+    for entry in archive.entries().map_err(Refusal::Broken)? {
+        let mut entry = entry.map_err(Refusal::Broken)?;
+        let path = entry.path().map_err(Refusal::Broken)?.into_owned();
         let shown = shown(&path);
         if !stays_inside(&path) {
-            return Err(refused(format!("the path {shown} leads out of the folder")));
+            return Err(Refusal::Hostile(format!("the path {shown} leads out of the folder")));
         }
         match entry.header().entry_type() {
             EntryType::Directory | EntryType::XGlobalHeader => {}
             EntryType::Regular => {
                 let length = entry.size();
-                visit(path.to_str().unwrap_or_default(), length, &mut entry)?;
+                visit(path.to_str().unwrap_or_default(), length, &mut entry)
+                    .map_err(Refusal::Visitor)?;
             }
-            _ => return Err(refused(format!("{shown} is neither a file nor a folder"))),
+            _ => return Err(Refusal::Hostile(format!("{shown} is neither a file nor a folder"))),
         }
     }
     Ok(())
@@ -53,16 +71,6 @@ fn shown(path: &Path) -> String {
 
 fn stays_inside(path: &Path) -> bool {
     path.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir))
-}
-
-/// The archive cannot be unpacked.
-pub(super) fn broken(error: io::Error) -> Failure {
-    Failure::Source(format!("its archive is damaged: {error}"))
-}
-
-/// The archive can be unpacked and should not be.
-pub(super) fn refused(why: String) -> Failure {
-    Failure::Source(format!("its archive is refused: {why}"))
 }
 
 /// A reader that fails, rather than ends, after so many bytes.
