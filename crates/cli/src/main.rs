@@ -10,8 +10,13 @@ mod commands;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use chainrule_tensor::allocator::OrExit;
 use clap::{CommandFactory, Parser, Subcommand};
 use shell::verbosity::Verbosity;
+
+/// A sentence and not an abort where the system gives no memory.
+#[global_allocator]
+static ALLOCATOR: OrExit = OrExit;
 
 /// Backpropagation by hand, and a neural network from scratch.
 #[derive(Parser)]
@@ -90,7 +95,7 @@ fn main() -> ExitCode {
         // Whoever read our output has seen enough, as in `chainrule gradcheck | head`.
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {error:#}{}", commands::hint::of(&error));
             ExitCode::FAILURE
         }
     }

@@ -275,3 +275,104 @@ fn what_is_no_set_of_images_is_told_in_a_sentence_and_leaves_nothing_behind() {
     }
     assert_eq!(train("images:", &out, "").status.code(), Some(2));
 }
+
+#[test]
+fn parts_of_a_set_are_never_classes_in_any_command() {
+    let dir = TempDir::new().unwrap();
+    let folder = photos(dir.path());
+    // As on Kaggle: brain/Training/glioma/..., brain/Testing/glioma/...
+    for (part, numbers) in [("Training", 0..15), ("Testing", 15..20)] {
+        for class in ["red leaf", "green leaf", "blüte"] {
+            fs::create_dir_all(folder.join(part).join(class)).unwrap();
+            for i in numbers.clone() {
+                let name = format!("{class}/{i}.png");
+                fs::rename(folder.join(&name), folder.join(part).join(name)).unwrap();
+            }
+        }
+    }
+    ["red leaf", "green leaf", "blüte"].map(|class| fs::remove_dir(folder.join(class)).unwrap());
+    let output = chainrule("data describe --json").arg(images(&folder)).output().unwrap();
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&found["train"], &found["test"]), (&45.into(), &15.into()), "{found}");
+    assert_eq!(found["classes"].as_array().unwrap().len(), 3, "{found}");
+    let out = dir.path().join("run");
+    let output = train(folder.to_str().unwrap(), &out, "");
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("-> 10 -> 3, "), "{}", stderr(&output));
+    assert!(stderr(&output).contains("15 to test"), "{}", stderr(&output));
+    // Without classes in them, they are refused by every command.
+    let flat = dir.path().join("flat");
+    for part in ["Training", "Testing"] {
+        fs::create_dir_all(flat.join(part)).unwrap();
+        let from = folder.join(part).join("blüte");
+        for entry in fs::read_dir(from).unwrap() {
+            let path = entry.unwrap().path();
+            fs::copy(&path, flat.join(part).join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    for flags in ["", "--check"] {
+        let output = train(&images(&flat), &dir.path().join("none"), flags);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains("which are names of parts"), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn the_same_pictures_in_two_classes_or_two_parts_are_told_by_every_command() {
+    let dir = TempDir::new().unwrap();
+    let folder = photos(dir.path());
+    for i in 0..20 {
+        let [from, to] =
+            ["red leaf", "green leaf"].map(|class| folder.join(class).join(format!("{i}.png")));
+        fs::copy(from, to).unwrap();
+    }
+    let output = chainrule("data describe --json").arg(images(&folder)).output().unwrap();
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let told = found["duplicates"].to_string();
+    assert!(told.contains("40 images have a copy of another class"), "{told}");
+    assert!(told.contains("test images are also in the training set, pixel for pixel"), "{told}");
+    let output = chainrule("data describe").arg(images(&folder)).output().unwrap();
+    assert!(stdout(&output).contains("duplicates: 40 images have a copy"), "{}", stdout(&output));
+    for flags in ["", "--check"] {
+        let output = train(&images(&folder), &dir.path().join("run"), flags);
+        let said = stderr(&output);
+        assert!(said.contains("WARNING: 40 images have a copy of another class ("), "{said}");
+        assert!(said.contains("green leaf/") && said.contains("red leaf/"), "{said}");
+    }
+    let output = chainrule("data describe").arg("sample").output().unwrap();
+    assert!(stdout(&output).contains("no image is there twice"), "{}", stdout(&output));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_limit_of_memory_ends_in_a_sentence_and_never_in_an_abort() {
+    let dir = TempDir::new().unwrap();
+    let program = assert_cmd::cargo::cargo_bin("chainrule");
+    let mut refused = 0;
+    for (i, kibibytes) in [16_000, 30_000, 45_000, 60_000, 80_000].into_iter().enumerate() {
+        let out = dir.path().join(i.to_string());
+        let script = format!(
+            "ulimit -v {kibibytes}; exec '{}' train --data sample --hidden-dim 300 --epochs 1 --threads 2 \
+             --max-steps 2 --out '{}'",
+            program.display(),
+            out.display()
+        );
+        let output = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .env("RUST_BACKTRACE", "1")
+            .output()
+            .unwrap();
+        let said = stderr(&output);
+        // Where not even the program fits, the loader of the system says so, with code 127.
+        if output.status.code() == Some(127) {
+            continue;
+        }
+        assert!(matches!(output.status.code(), Some(0 | 1)), "{kibibytes}: {said}");
+        assert!(!said.contains("panicked") && !said.contains("backtrace"), "{kibibytes}: {said}");
+        if output.status.code() == Some(1) {
+            assert!(said.contains("error: ") && said.contains("memory"), "{kibibytes}: {said}");
+            refused += 1;
+        }
+    }
+    assert!(refused > 0, "no limit was low enough");
+}

@@ -6,6 +6,7 @@
 
 use std::hash::{DefaultHasher, Hasher};
 
+use crate::parallel::in_order;
 use crate::{Dataset, Images};
 
 /// An image of a dataset.
@@ -138,23 +139,17 @@ impl Duplicates {
 
 /// A hash of each image's pixels.
 fn hashes(images: &Images) -> Vec<u64> {
-    let mut hashes = vec![0; images.len()];
+    /// Images that a thread takes at a time.
+    const AT_ONCE: usize = 256;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let share = images.len().div_ceil(threads).max(1);
-    std::thread::scope(|scope| {
-        for (hashes, pixels) in
-            hashes.chunks_mut(share).zip(images.pixels().chunks(share * images.dim()))
-        {
-            scope.spawn(move || {
-                for (hash, pixels) in hashes.iter_mut().zip(pixels.chunks_exact(images.dim())) {
-                    let mut hasher = DefaultHasher::new();
-                    hasher.write(pixels);
-                    *hash = hasher.finish();
-                }
-            });
-        }
-    });
-    hashes
+    let blocks = images.pixels().chunks(AT_ONCE * images.dim());
+    let hash = |pixels: &[u8]| {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(pixels);
+        hasher.finish()
+    };
+    let of_block = |block: &[u8]| block.chunks_exact(images.dim()).map(hash).collect::<Vec<_>>();
+    in_order(threads, blocks, of_block).concat()
 }
 
 #[cfg(test)]

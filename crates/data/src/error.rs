@@ -13,7 +13,7 @@ pub enum Error {
     #[error("{0}")]
     Augmentation(String),
     /// A file of the set is not there.
-    #[error("{} is missing: `chainrule data fetch` gets it", path.display())]
+    #[error("{} is missing", path.display())]
     Missing {
         /// The file that was looked for.
         path: PathBuf,
@@ -28,8 +28,8 @@ pub enum Error {
     },
     /// The file is shorter or longer than its format says.
     #[error(
-        "{} is {found} bytes long, expected {expected} ({records} records of {record} bytes): \
-         `chainrule data fetch` replaces it", path.display()
+        "{} is {found} bytes long, expected {expected} ({records} records of {record} bytes)",
+        path.display()
     )]
     Length {
         /// The file.
@@ -85,8 +85,8 @@ pub enum Error {
     },
     /// The file has the right form and the wrong content.
     #[error(
-        "{} is damaged: its MD5 is {found}, the official file's is {expected}: \
-         `chainrule data fetch` replaces it", path.display()
+        "{} is damaged: its MD5 is {found}, the official file's is {expected}",
+        path.display()
     )]
     Checksum {
         /// The file.
@@ -151,7 +151,7 @@ pub enum Error {
         problem: String,
     },
     /// Pictures of a folder that cannot be read.
-    #[error("{first} ({count} of {all} pictures broken); --skip-broken leaves broken pictures out")]
+    #[error("{first} ({count} of {all} pictures broken)")]
     Broken {
         /// What is wrong with the first.
         first: Box<Error>,
@@ -159,6 +159,46 @@ pub enum Error {
         count: usize,
         /// How many pictures there are in all.
         all: usize,
+    },
+    /// Pictures of different sizes, and none to bring them to.
+    #[error(
+        "{} holds pictures of different sizes, {} of {} x {} pixels and {} of {} x {}",
+        path.display(), first.0, first.1, first.2, second.0, second.1, second.2
+    )]
+    Sizes {
+        /// The folder.
+        path: PathBuf,
+        /// A picture, its width and its height.
+        first: (String, u32, u32),
+        /// Another one.
+        second: (String, u32, u32),
+    },
+    /// Images that the memory does not hold.
+    #[error(
+        "{} holds {count} pictures that take {:.1} GB as {width} x {height} pixels, and {:.1} GB of \
+         memory are free", path.display(), *bytes as f64 / 1e9, *free as f64 / 1e9
+    )]
+    Memory {
+        /// The folder.
+        path: PathBuf,
+        /// How many pictures.
+        count: usize,
+        /// Of each image.
+        width: usize,
+        /// Of each image.
+        height: usize,
+        /// Bytes that they would take.
+        bytes: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
+    /// A size was asked for, of a set whose images have one.
+    #[error("{} holds {name}, whose images have one size", path.display())]
+    OneSize {
+        /// The folder.
+        path: PathBuf,
+        /// What it holds.
+        name: String,
     },
     /// Images that cannot be whitened.
     #[error("{0}")]

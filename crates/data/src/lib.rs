@@ -40,7 +40,6 @@ pub mod folder;
 pub(crate) mod formats;
 mod images;
 mod order;
-#[cfg(feature = "places")]
 mod parallel;
 mod pixels;
 #[cfg(feature = "places")]

@@ -20,11 +20,14 @@ pub(crate) fn in_order<T: Send, R: Send>(
         done
     };
     let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(worker)).collect();
+        // The system may refuse a thread, where memory is short: this one does the work then.
+        let spawn = |_| std::thread::Builder::new().spawn_scoped(scope, worker).ok();
+        let workers: Vec<_> = (1..threads).map_while(spawn).collect();
+        let own = worker();
         let join = |worker: std::thread::ScopedJoinHandle<'_, _>| {
             worker.join().unwrap_or_else(|panic| resume_unwind(panic))
         };
-        workers.into_iter().flat_map(join).collect()
+        own.into_iter().chain(workers.into_iter().flat_map(join)).collect()
     });
     done.sort_unstable_by_key(|(at, _)| *at);
     done.into_iter().map(|(_, result)| result).collect()

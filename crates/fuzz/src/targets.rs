@@ -5,7 +5,7 @@ use std::{fs, io};
 
 use chainrule_data::cifar10::{self, RECORD};
 use chainrule_data::fetch::hostile;
-use chainrule_data::{Shape, cifar100, idx, picture};
+use chainrule_data::{Shape, cifar100, idx, picture, place};
 use chainrule_graph::{Formula, Gates, draw, values};
 use chainrule_report::{Report, Run, curves, page};
 use chainrule_train::{Config, ModelFile};
@@ -25,7 +25,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     Target {
         name: "model",
         run: model,
@@ -46,6 +46,13 @@ pub const TARGETS: [Target; 11] = [
     },
     Target { name: "cifar", run: cifar, layers: &[], words: "" },
     Target { name: "cifar100", run: fine_cifar, layers: &[], words: "" },
+    Target {
+        name: "python",
+        run: python,
+        layers: &[],
+        words: "data|labels|fine_labels|coarse_labels|cnumpy\nndarray\n|c_codecs\nencode\n|cposix\nsystem\n|\
+                u1|<i8|(|)|]|}|.|R|b|e|u|t|q\0|h\0|N|\u{2}",
+    },
     Target {
         name: "idx",
         run: arrays,
@@ -170,6 +177,12 @@ fn fine_cifar(bytes: &[u8]) -> bool {
         assert_eq!(images.len() * cifar100::RECORD, bytes.len());
     }
     taken(read)
+}
+
+/// A file of CIFAR's Python version.
+fn python(bytes: &[u8]) -> bool {
+    let read = place::parse_python(bytes);
+    read.as_ref().is_ok_and(|images| *images > 0) && taken(read)
 }
 
 /// The IDX files of a set, with a line `%%` between them.

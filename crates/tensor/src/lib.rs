@@ -16,6 +16,7 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`scalar`] | the two number types, `f32` and `f64`, and nothing but numbers |
+//! | [`allocator`] | what a program does where the system gives it no memory |
 //! | [`buffer`] | `Buffer`: memory that kernels work on, aligned, in huge pages where it is large |
 //! | [`matrix`] | `Tensor`, `View`, `ViewMut`: a `Vec`, a shape, two strides |
 //! | [`isa`] | which vector instructions this processor has, and which kernels are used |
@@ -28,12 +29,14 @@
 //! | [`linalg`] | symmetric products, Cholesky, the inverse square root: what whitening needs |
 //! | [`peak`] | what this machine can multiply and read at most, for the roofline |
 //!
-//! A module uses only those above it in this table. `unsafe` stands in few places: `buffer.rs` (zeroed
+//! A module uses only those above it in this table. `unsafe` stands in few places: `allocator.rs` (a global
+//! allocator is an unsafe trait), `buffer.rs` (zeroed
 //! memory that may be refused, and the call for huge pages), `gemm.rs` (the call into
 //! matrixmultiply), `kernel/` (vector instructions), and `isa.rs` and `peak.rs` (the call of a function
 //! that was compiled for instructions that were detected at run time). Everything else is checked by
 //! the compiler.
 
+pub mod allocator;
 pub mod buffer;
 pub mod comm;
 pub mod exchange;

@@ -1,11 +1,14 @@
-//! What the run's files say about the machine that it ran on.
+//! What the run's files say about the machine that it ran on, and how much memory it has left.
 
-/// Bytes of memory that are free for use, where the system tells.
+use std::path::Path;
+
+mod memory;
+
+/// Bytes of memory that this process may still take, where the system tells: the least of what is
+/// free on the machine, in its cgroup and those around it (a container's limit), and below its own
+/// limit of address space (`ulimit -v`).
 pub fn available_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
-    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    kib.checked_mul(1024)
+    memory::available(Path::new("/"))
 }
 
 /// The processor's name where the system tells, else its architecture.

@@ -10,6 +10,7 @@ use chainrule_data::{cifar10, sample, verify};
 use chainrule_train::config::DataChoice;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
+use super::hint;
 use crate::shell::verbosity::{Verbosity, shows};
 
 mod describe;
@@ -56,7 +57,7 @@ Examples:
         #[arg(long)]
         json: bool,
     },
-    /// Tell what lies in a folder of images: classes, sizes, broken pictures
+    /// Tell what lies in a folder of images: classes, sizes, duplicates, broken pictures
     ///
     /// Takes what --data of `train` takes. Every picture of a folder is read to its last pixel, and
     /// those that cannot be read are named; the exit code is 1 if there are any.
@@ -65,14 +66,14 @@ Examples:
   chainrule data describe images:photos
   chainrule data describe datasets/mnist --json")]
     Describe {
-        /// cifar10, sample, images:DIR, or the folder of CIFAR-100, MNIST or Fashion-MNIST
-        #[arg(value_name = "cifar10|sample|images:DIR|DIR")]
+        /// cifar10, sample, images:DIR, or the folder or archive of CIFAR-10, CIFAR-100 or MNIST
+        #[arg(value_name = "cifar10|sample|images:DIR|DIR|FILE.tar.gz")]
         data: DataChoice,
         /// Decides, as in training, which pictures test where the folder does not
         #[arg(long, value_name = "N", default_value_t = 0)]
         seed: u64,
         /// Print {"name", "train", "test", "classes": [{"class", "train", "test"}], "sizes",
-        /// "broken", ...}
+        /// "duplicates", "broken", ...}
         #[arg(long)]
         json: bool,
     },
@@ -161,7 +162,7 @@ fn run_verify(dir: &Path, json: bool) -> anyhow::Result<()> {
             let md5 = file.md5.as_deref().unwrap_or("-");
             let verdict = match &file.problem {
                 None => "ok".to_owned(),
-                Some(problem) => format!("NOT ok: {problem}"),
+                Some(problem) => format!("NOT ok: {problem}{}", hint::of_data(problem)),
             };
             say!("{:<16}  {md5:<32}  {verdict}", file.name);
         }

@@ -3,11 +3,11 @@
 use std::io::IsTerminal;
 use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use chainrule_data::fetch::{self, Choice, Source};
-use chainrule_data::place;
-use chainrule_data::reading::{Loaded, Reading};
-use chainrule_data::{cifar10, folder};
+use chainrule_data::place::{self, Contents};
+use chainrule_data::reading::{Loaded, Progress, Reading};
+use chainrule_data::{Dataset, Duplicates, Spot, cifar10, folder};
 use chainrule_train::config::DataChoice;
 use chainrule_train::{Config, Data};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -65,30 +65,75 @@ impl Drop for Bar {
     }
 }
 
-/// The images that the settings ask for, if they are here.
+/// The images that the settings ask for, if they are here; what there is to say of them is said.
 pub fn at_hand(config: &Config) -> anyhow::Result<Option<Data>> {
+    if config.data == DataChoice::Sample {
+        return Ok(Some(Data::sample()));
+    }
+    Ok(read(config)?.map(said))
+}
+
+/// The images that the settings ask for, if they are here, and what there is to say of them.
+pub fn read(config: &Config) -> anyhow::Result<Option<Loaded>> {
     let bar = Bar::default();
     let tell = |stage: &str, done, all| bar.tell(stage, done, all);
-    let loaded = match &config.data {
-        DataChoice::Sample => return Ok(Some(Data::sample())),
-        DataChoice::Cifar10 => {
-            return match cifar10::read(&config.data_dir) {
-                Ok(dataset) => Ok(Some(Data { source: dataset.name.clone(), dataset })),
-                Err(chainrule_data::Error::Missing { .. }) => Ok(None),
-                Err(error) => Err(error).context(
-                    "the images cannot be used as they are; `chainrule data fetch` replaces them",
+    let reading = reading(config);
+    Ok(Some(match &config.data {
+        DataChoice::Sample => unnamed(Data::sample().dataset),
+        DataChoice::Cifar10 => return read_cifar10(config, &tell),
+        DataChoice::Images(dir) => folder::read(dir, &reading, &tell)?,
+        DataChoice::Place(dir) => place::read(dir, &reading, &tell)?,
+    }))
+}
+
+/// CIFAR-10 in its own folder, in either version.
+fn read_cifar10(config: &Config, tell: Progress) -> anyhow::Result<Option<Loaded>> {
+    let dir = &config.data_dir;
+    match cifar10::read(dir) {
+        Ok(dataset) => Ok(Some(unnamed(dataset))),
+        Err(chainrule_data::Error::Missing { .. }) => match place::recognize(dir) {
+            Ok(Contents::CifarPython(_) | Contents::Archive) => {
+                let loaded = place::read(dir, &reading(config), tell)?;
+                if loaded.dataset.name != "CIFAR-10" {
+                    let name = &loaded.dataset.name;
+                    bail!("{} holds {name}: name it with --data", dir.display());
+                }
+                Ok(Some(loaded))
+            }
+            _ => match place::cifar10_below(dir) {
+                Some(below) => bail!(
+                    "{} holds no CIFAR-10 itself, and {} does: --data-dir {}",
+                    dir.display(),
+                    below.display(),
+                    below.display()
                 ),
-            };
+                None => Ok(None),
+            },
+        },
+        Err(error) => Err(error).context("the images cannot be used as they are"),
+    }
+}
+
+/// Images that are no files, and of which there is nothing to say.
+fn unnamed(dataset: Dataset) -> Loaded {
+    Loaded { dataset, notes: vec![], skipped: vec![], names: Default::default() }
+}
+
+/// What there is to say of images that are there more than once, a sentence each.
+pub fn duplicates(Loaded { dataset, names, .. }: &Loaded) -> Vec<String> {
+    Duplicates::of(dataset).sentences(|Spot { is_test, index }| {
+        match names[usize::from(is_test)].get(index) {
+            Some(name) => name.clone(),
+            None => {
+                format!("image {index} of {}", if is_test { "the test set" } else { "training" })
+            }
         }
-        DataChoice::Images(dir) => folder::read(dir, &reading(config), &tell)?,
-        DataChoice::Place(dir) => place::read(dir, &reading(config), &tell)?,
-    };
-    drop(bar);
-    Ok(Some(said(loaded)))
+    })
 }
 
 /// The images that were read, after what a person should know of them was said.
-fn said(Loaded { dataset, notes, skipped }: Loaded) -> Data {
+fn said(loaded: Loaded) -> Data {
+    let Loaded { notes, skipped, .. } = &loaded;
     notes.iter().for_each(|note| note!("note: {note}"));
     for error in skipped.iter().take(MOST_NAMED) {
         eprintln!("left out: {error}");
@@ -96,7 +141,8 @@ fn said(Loaded { dataset, notes, skipped }: Loaded) -> Data {
     if skipped.len() > MOST_NAMED {
         eprintln!("left out: {} more", skipped.len() - MOST_NAMED);
     }
-    Data { source: dataset.name.clone(), dataset }
+    duplicates(&loaded).iter().for_each(|sentence| eprintln!("WARNING: {sentence}"));
+    Data { source: loaded.dataset.name.clone(), dataset: loaded.dataset }
 }
 
 /// The images that the settings ask for; if no source has CIFAR-10, the sample, said aloud.

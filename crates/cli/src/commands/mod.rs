@@ -24,6 +24,7 @@ pub mod export;
 pub mod find_lr;
 pub mod gradcheck;
 pub mod graph;
+pub mod hint;
 pub mod images;
 pub mod man;
 pub mod model;

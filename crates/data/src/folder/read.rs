@@ -43,19 +43,14 @@ impl Listing {
             None => match whole().find(|(_, other)| size(other) != size(header)) {
                 None => size(header),
                 Some((second, other)) => {
-                    return Err(place(
-                        &self.dir,
-                        format!(
-                            "holds pictures of different sizes, {} of {} x {} pixels and {} of {} x {}: \
-                             --resize 32 makes all of them 32 x 32, and --resize 64x48 wider than high",
-                            self.within(first),
-                            header.width,
-                            header.height,
-                            self.within(second),
-                            other.width,
-                            other.height
-                        ),
-                    ));
+                    let named = |picture: &Picture, of: &Header| {
+                        (self.within(picture).to_string(), of.width, of.height)
+                    };
+                    return Err(Error::Sizes {
+                        path: self.dir.clone(),
+                        first: named(first, header),
+                        second: named(second, other),
+                    });
                 }
             },
         };
@@ -77,17 +72,8 @@ pub fn read(dir: &Path, reading: &Reading, progress: Progress) -> Result<Loaded,
     let all = listing.pictures.len();
     let bytes = (all as u64).saturating_mul(shape.dim() as u64);
     if let Some(free) = reading.memory.filter(|&free| bytes > free) {
-        return Err(place(
-            dir,
-            format!(
-                "holds {all} pictures that take {:.1} GB as {} x {} pixels, and {:.1} GB of memory are \
-                 free: --resize brings them to a smaller size",
-                bytes as f64 / 1e9,
-                shape.width,
-                shape.height,
-                free as f64 / 1e9
-            ),
-        ));
+        let Shape { width, height, .. } = shape;
+        return Err(Error::Memory { path: dir.to_owned(), count: all, width, height, bytes, free });
     }
     let parts = listing.split(reading.seed)?;
     let counted = Counted::new("reading the pictures", all, progress);

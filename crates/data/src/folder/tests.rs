@@ -134,10 +134,7 @@ fn a_broken_picture_is_named_and_only_on_request_left_out() {
     fs::write(dir.path().join("b/0.jpg"), "no picture").unwrap();
     let told = problem(dir.path());
     assert!(told.starts_with("cannot read DIR/a/3.png: it is damaged: "), "{told}");
-    assert!(
-        told.ends_with("(2 of 21 pictures broken); --skip-broken leaves broken pictures out"),
-        "{told}"
-    );
+    assert!(told.ends_with("(2 of 21 pictures broken)"), "{told}");
     let skip = Reading { skip_broken: true, ..reading() };
     let Loaded { dataset, skipped, .. } = read(dir.path(), &skip, &silent).unwrap();
     assert_eq!(skipped.len(), 2);
@@ -160,8 +157,8 @@ fn pictures_of_different_sizes_need_a_size() {
     let dir = of(&[("a", 0..3), ("b", 3..6)]);
     save(dir.path(), "b/9.png", RgbImage::new(5, 6));
     let told = problem(dir.path());
-    let start = "DIR holds pictures of different sizes, a/0.png of 4 x 3 pixels and b/9.png of 5 x 6: \
-                 --resize 32";
+    let start =
+        "DIR holds pictures of different sizes, a/0.png of 4 x 3 pixels and b/9.png of 5 x 6";
     assert!(told.starts_with(start), "{told}");
     let size = Some(Size { width: 8, height: 2 });
     let data = read(dir.path(), &Reading { resize: size, ..reading() }, &silent).unwrap().dataset;

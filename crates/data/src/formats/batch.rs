@@ -7,6 +7,7 @@ use md5::{Digest, Md5};
 use super::records::{Part, SHAPE};
 use super::{cifar10, cifar100};
 use crate::digest::hex;
+use crate::parallel::in_order;
 use crate::{Dataset, Error, Images};
 
 /// Which of the two sets.
@@ -61,10 +62,7 @@ pub(crate) fn assemble_cifar10(
     batches: &[Batch],
     set: cifar10::Set,
 ) -> Result<Dataset, Error> {
-    let digests: Vec<String> = std::thread::scope(|scope| {
-        let threads: Vec<_> = batches.iter().map(|batch| scope.spawn(|| batch.md5())).collect();
-        threads.into_iter().map(|thread| thread.join().expect("a checksum never panics")).collect()
-    });
+    let digests = in_order(batches.len(), batches.iter(), Batch::md5);
     let (test, train) = set.files.split_last().expect("a set has a test file");
     let find = |file: &cifar10::Official| {
         let at = digests.iter().position(|md5| md5 == file.md5);

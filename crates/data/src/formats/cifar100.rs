@@ -8,6 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use super::records::{SHAPE, read_file_of};
+use crate::parallel::in_order;
 use crate::{Dataset, Error, Images, file};
 
 /// Bytes of one record: two labels and 3072 pixel values.
@@ -65,11 +66,8 @@ fn read_of(files: &[PathBuf], records: [usize; 2]) -> Result<Dataset, Error> {
         }
     };
     let [train, test] = [find(records[0])?, find(records[1])?];
-    let (train, test) = std::thread::scope(|scope| {
-        let train = scope.spawn(|| read_file(train));
-        let test = read_file(test);
-        (train.join().expect("a reader never panics"), test)
-    });
+    let mut parts = in_order(2, [train, test].into_iter(), |path| read_file(path)).into_iter();
+    let (train, test) = (parts.next().expect("two files"), parts.next().expect("two files"));
     Ok(dataset(train?, test?))
 }
 

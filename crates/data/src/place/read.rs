@@ -38,13 +38,7 @@ pub fn read(dir: &Path, reading: &Reading, progress: Progress) -> Result<Loaded,
         }
     };
     if reading.resize.is_some() {
-        return Err(Error::Place {
-            path: dir.to_owned(),
-            problem: format!(
-                "holds {}, whose images have one size: leave --resize out",
-                dataset.name
-            ),
-        });
+        return Err(Error::OneSize { path: dir.to_owned(), name: dataset.name });
     }
     Ok(Loaded { dataset, notes, skipped: vec![], names: Default::default() })
 }

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use crate::formats::sniff::{Kind, hint_of_level, is_named_officially, kind};
+use crate::formats::sniff::{Kind, below, hint_of_level, is_named_officially, kind};
 use crate::{Error, folder, picture};
 
 /// What is said of the MATLAB version.
@@ -82,6 +82,12 @@ pub fn recognize(place: &Path) -> Result<Contents, Error> {
             None => Err(refuse(nothing(place, &files, &of(Kind::Archive)))),
         },
     }
+}
+
+/// A folder below this one that holds CIFAR-10 in either version, if there is one.
+pub fn cifar10_below(dir: &Path) -> Option<PathBuf> {
+    let is_set = |kind: &Kind| matches!(kind, Kind::Cifar10 | Kind::Python);
+    below(dir).into_iter().find(|(_, kind)| is_set(kind)).map(|(path, _)| path)
 }
 
 /// What a file is that was named in the place of a folder.

@@ -1,14 +1,15 @@
 //! `chainrule data describe`: what lies in a folder of images.
 
 use anyhow::bail;
+use chainrule_data::Images;
 use chainrule_data::folder::{self, Survey};
 use chainrule_data::place::{self, Contents};
-use chainrule_data::{Dataset, Images};
+use chainrule_data::reading::Loaded;
 use chainrule_train::Config;
 use chainrule_train::config::DataChoice;
 use serde_json::{Value, json};
 
-use crate::commands::images::{Bar, at_hand, reading};
+use crate::commands::images::{Bar, duplicates, read, reading};
 
 /// Most sizes of pictures that are told.
 const MOST_SIZES: usize = 10;
@@ -24,6 +25,8 @@ struct Description {
     gray: usize,
     broken: Vec<String>,
     notes: Vec<String>,
+    /// What there is to say of images that are there more than once.
+    duplicates: Vec<String>,
 }
 
 /// Runs the command.
@@ -40,8 +43,8 @@ pub fn run(data: DataChoice, seed: u64, json: bool) -> anyhow::Result<()> {
             let tell = |stage: &str, done, all| bar.tell(stage, done, all);
             of_survey(dir.display().to_string(), folder::survey(dir, &reading(&config), &tell)?)
         }
-        None => match at_hand(&config)? {
-            Some(data) => of_dataset(&data.dataset),
+        None => match read(&config)? {
+            Some(loaded) => of_loaded(&loaded),
             None => bail!(
                 "CIFAR-10 is not in {}: `chainrule data fetch` gets it",
                 config.data_dir.display()
@@ -75,10 +78,12 @@ fn of_survey(name: String, survey: Survey) -> Description {
         gray: survey.gray,
         broken: survey.broken.iter().map(ToString::to_string).collect(),
         notes: survey.notes,
+        duplicates: survey.duplicates,
     }
 }
 
-fn of_dataset(dataset: &Dataset) -> Description {
+fn of_loaded(loaded: &Loaded) -> Description {
+    let dataset = &loaded.dataset;
     let count = |images: &Images, class: usize| {
         images.labels().iter().filter(|&&label| usize::from(label) == class).count()
     };
@@ -92,7 +97,8 @@ fn of_dataset(dataset: &Dataset) -> Description {
         sizes: vec![((shape.width as u32, shape.height as u32), all)],
         gray: if shape.channels == 1 { all } else { 0 },
         broken: vec![],
-        notes: vec![],
+        notes: loaded.notes.clone(),
+        duplicates: duplicates(loaded),
     }
 }
 
@@ -116,6 +122,7 @@ fn as_json(found: &Description) -> Value {
         "sizes": found.sizes.iter().map(size).collect::<Vec<_>>(),
         "broken": found.broken,
         "notes": found.notes,
+        "duplicates": found.duplicates,
     })
 }
 
@@ -146,6 +153,13 @@ fn print(found: &Description) -> anyhow::Result<()> {
     }
     for note in &found.notes {
         say!("note: {note}");
+    }
+    match &found.duplicates[..] {
+        [] => say!("no image is there twice"),
+        sentences => sentences.iter().try_for_each(|sentence| {
+            say!("duplicates: {sentence}");
+            anyhow::Ok(())
+        })?,
     }
     for problem in &found.broken {
         say!("broken: {problem}");

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::official::{CLASSES, FILES, LIMITS, OFFICIAL, Official, RECORD, RECORDS, Set};
 use crate::formats::records::{Part, read_file_of, read_records};
+use crate::parallel::in_order;
 use crate::{Dataset, Error, Images, digest, file};
 
 /// Reads the six official files of `dir`, each proved by its checksum: 50,000 images to train
@@ -75,17 +76,12 @@ pub(crate) fn read_set(dir: &Path, set: Set) -> Result<Dataset, Error> {
         }
         Ok(())
     };
-    std::thread::scope(|scope| {
-        let parts = train.chunks(records).chain(test.chunks(records));
-        let readers: Vec<_> = train_files
-            .iter()
-            .chain([test_file])
-            .zip(parts)
-            .map(|(file, (labels, pixels))| scope.spawn(move || read_one(file, labels, pixels)))
-            .collect();
-        // Joined in the order of the files, so that of several errors the same one is told.
-        readers.into_iter().try_for_each(|reader| reader.join().expect("a reader never panics"))
-    })?;
+    let parts = train.chunks(records).chain(test.chunks(records));
+    let work = train_files.iter().chain([test_file]).zip(parts);
+    // In the order of the files, so that of several errors the same one is reported.
+    let results =
+        in_order(files.len(), work, |(file, (labels, pixels))| read_one(file, labels, pixels));
+    results.into_iter().collect::<Result<(), Error>>()?;
     Ok(dataset("CIFAR-10", train.into_images(CLASSES.len())?, test.into_images(CLASSES.len())?))
 }
 

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use super::official::{OFFICIAL, RECORD, Set};
+use crate::parallel::in_order;
 use crate::{Error, digest};
 
 /// How one official file stands.
@@ -34,41 +35,25 @@ pub fn verify(dir: &Path) -> Vec<FileReport> {
 }
 
 pub(crate) fn verify_set(dir: &Path, set: Set) -> Vec<FileReport> {
-    std::thread::scope(|scope| {
-        let readers: Vec<_> = set
-            .files
-            .iter()
-            .map(|file| {
-                scope.spawn(move || {
-                    let path = dir.join(file.name);
-                    let (md5, problem) = match digest::md5(&path) {
-                        Err(error) => (None, Some(error)),
-                        Ok((md5, found)) => {
-                            let expected = set.file_len();
-                            let problem = if found != expected {
-                                let records = set.records;
-                                Some(Error::Length {
-                                    path,
-                                    found,
-                                    expected,
-                                    records,
-                                    record: RECORD,
-                                })
-                            } else if md5 != file.md5 {
-                                let expected = file.md5.to_owned();
-                                Some(Error::Checksum { path, found: md5.clone(), expected })
-                            } else {
-                                None
-                            };
-                            (Some(md5), problem)
-                        }
-                    };
-                    let (name, expected) = (file.name.to_owned(), file.md5.to_owned());
-                    FileReport { name, expected, md5, problem }
-                })
-            })
-            .collect();
-        readers.into_iter().map(|reader| reader.join().expect("a reader never panics")).collect()
+    in_order(set.files.len(), set.files.iter(), |file| {
+        let path = dir.join(file.name);
+        let (md5, problem) = match digest::md5(&path) {
+            Err(error) => (None, Some(error)),
+            Ok((md5, found)) => {
+                let expected = set.file_len();
+                let problem = if found != expected {
+                    let records = set.records;
+                    Some(Error::Length { path, found, expected, records, record: RECORD })
+                } else if md5 != file.md5 {
+                    let expected = file.md5.to_owned();
+                    Some(Error::Checksum { path, found: md5.clone(), expected })
+                } else {
+                    None
+                };
+                (Some(md5), problem)
+            }
+        };
+        FileReport { name: file.name.to_owned(), expected: file.md5.to_owned(), md5, problem }
     })
 }
 

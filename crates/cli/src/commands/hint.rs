@@ -1,0 +1,28 @@
+//! What a person can do about an error of a library: these state facts, and only here are flags named.
+
+use chainrule_data::Error;
+
+/// What helps against an error, as its sentence goes on; nothing, if nothing is known to.
+pub fn of(error: &anyhow::Error) -> &'static str {
+    let found =
+        error.chain().find_map(|cause| match cause.downcast_ref::<chainrule_train::Error>() {
+            Some(chainrule_train::Error::Data(error)) => Some(error),
+            _ => cause.downcast_ref::<Error>(),
+        });
+    found.map_or("", of_data)
+}
+
+/// What helps against an error of the images.
+pub fn of_data(error: &Error) -> &'static str {
+    match error {
+        Error::Missing { .. } => ": `chainrule data fetch` gets it",
+        Error::Length { .. } | Error::Checksum { .. } => ": `chainrule data fetch` replaces it",
+        Error::Broken { .. } => "; --skip-broken leaves broken pictures out",
+        Error::Sizes { .. } => {
+            ": --resize 32 makes all of them 32 x 32, and --resize 64x48 wider than high"
+        }
+        Error::Memory { .. } => ": --resize brings them to a smaller size",
+        Error::OneSize { .. } => ": leave --resize out",
+        _ => "",
+    }
+}

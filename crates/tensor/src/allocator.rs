@@ -1,0 +1,52 @@
+//! The allocator of a program whose user should read a sentence when the memory is used up.
+//!
+//! Rust ends a process that gets no memory by an abort, with a backtrace if one is asked for. A limit
+//! of the shell (`ulimit -v`) makes that likely, and no check beforehand can know of every small
+//! request of every library. A program that sets [`OrExit`] as its `#[global_allocator]` ends with one
+//! sentence and exit code 1 in its place.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::io::Write;
+
+/// The system's allocator, which ends the process where there is no memory.
+#[derive(Debug)]
+pub struct OrExit;
+
+/// Says it, without taking memory, and ends the process.
+#[cold]
+fn exit(bytes: usize) -> ! {
+    let _ = writeln!(
+        std::io::stderr(),
+        "error: out of memory: {bytes} more bytes were asked for, and the system gives none: is there a \
+         limit, of the shell (ulimit -v) or of the container?"
+    );
+    std::process::exit(1)
+}
+
+// SAFETY: each method hands its arguments to the system's allocator, whose contract is the same, and
+// returns what that returned. It does not unwind: `exit` ends the process.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for OrExit {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as the caller promises.
+        let memory = unsafe { System.alloc(layout) };
+        if memory.is_null() { exit(layout.size()) } else { memory }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as the caller promises.
+        let memory = unsafe { System.alloc_zeroed(layout) };
+        if memory.is_null() { exit(layout.size()) } else { memory }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: as the caller promises.
+        let moved = unsafe { System.realloc(memory, layout, size) };
+        if moved.is_null() { exit(size) } else { moved }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
