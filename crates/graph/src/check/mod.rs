@@ -163,28 +163,32 @@ pub fn check_gradient(circuit: &Circuit, variable: NodeId, gradient: f64) -> Che
 
     let error = (gradient - checked.difference).abs();
     let close = checked.relative_error() <= TOLERANCE;
+    let named = |gate: NodeId| {
+        format!("{} ({})", circuit.name(gate), circuit.graph().node(gate).gate().symbol())
+    };
+    let kink = |gate: NodeId| {
+        let reason = format!(
+            "{} has a kink at this point, where there is no derivative; the gradient follows \
+             PyTorch's convention",
+            named(gate)
+        );
+        (Verdict::Kink, reason)
+    };
     (checked.verdict, checked.reason) = match obstacle {
-        Some(Obstacle::Kink(gate)) if checked.difference.is_nan() => {
-            let symbol = circuit.graph().node(gate).gate().symbol();
-            let name = circuit.name(gate);
-            let reason = format!(
-                "{name} ({symbol}) has a kink at this point, where there is no derivative; the \
-                 gradient follows PyTorch's convention"
-            );
-            (Verdict::Kink, reason)
-        }
+        Some(Obstacle::Kink(gate)) if checked.difference.is_nan() => kink(gate),
         Some(Obstacle::Bend(gate)) if checked.difference.is_nan() => {
-            let symbol = circuit.graph().node(gate).gate().symbol();
-            let name = circuit.name(gate);
             let reason = format!(
-                "{name} ({symbol}) changes too fast here for two 64-bit numbers beside {} to be \
-                 compared",
+                "{} changes too fast here for two 64-bit numbers beside {} to be compared",
+                named(gate),
                 short(x)
             );
             (Verdict::Unresolved, reason)
         }
         _ if close => (Verdict::Agrees, String::new()),
-        _ if error > checked.resolution => (Verdict::Differs, String::new()),
+        _ if error > checked.resolution => match probe.on_a_kink() {
+            Some(gate) => kink(gate),
+            None => (Verdict::Differs, String::new()),
+        },
         _ => {
             let reason = if checked.resolution.is_finite() {
                 format!(

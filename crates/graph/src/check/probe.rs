@@ -131,6 +131,12 @@ impl<'a> Probe<'a> {
         gates.find(|((_, above), below)| above != below).map(|((&gate, _), _)| gate)
     }
 
+    /// The first gate on whose kink the point stands, so that its gradient is a
+    /// convention.
+    pub fn on_a_kink(&self) -> Option<NodeId> {
+        self.kinks.iter().zip(&self.sides).find(|(_, side)| side.is_none()).map(|(&gate, _)| gate)
+    }
+
     /// What rounding can have done to the gradient at the point: an error analysis
     /// of the backward pass.
     pub fn gradient_error(&self) -> f64 {
