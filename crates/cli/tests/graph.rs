@@ -38,6 +38,74 @@ fn wrt_leaves_out_the_other_gradients_and_check_tells_what_was_compared() {
 }
 
 #[test]
+fn every_node_has_a_name_of_its_own_and_inputs_resolve() {
+    for (formula, at) in [
+        ("g1*x+g2", "g1=3,g2=4,x=5"),
+        ("max(3,x)*max(3,g1)+max(0.3,f)", "x=1,g1=2,f=3"),
+        ("g01+g3*g3-f+g1000", "g01=1,g3=2,f=3,g1000=4"),
+    ] {
+        let answer = chainrule(&["graph", formula, "--at", at, "--json"]);
+        let answer: Value = serde_json::from_str(&stdout(&answer)).unwrap();
+        let names = |list: &str| -> Vec<String> {
+            let nodes = answer[list].as_array().unwrap().iter();
+            nodes.map(|node| node["name"].as_str().unwrap().to_owned()).collect()
+        };
+        let all = [names("inputs"), names("gates")].concat();
+        let own: std::collections::HashSet<_> = all.iter().collect();
+        assert_eq!(own.len(), all.len(), "{formula}: {all:?}");
+        for gate in answer["gates"].as_array().unwrap() {
+            for input in gate["inputs"].as_array().unwrap() {
+                assert!(all.iter().any(|name| name == input), "{formula}: {input}");
+            }
+        }
+    }
+    // Gates take the next free number; the output isn't called f where a variable is.
+    let text = stdout(&chainrule(&["graph", "g1*f+g2", "--at", "g1=3,g2=4,f=5"]));
+    assert!(text.contains("g3    g1 × f") && text.contains("df1/df = 3"), "{text}");
+}
+
+#[test]
+fn what_people_type_and_paste_is_read() {
+    let value = |args: &[&str]| -> Value {
+        let output = chainrule(&[&["graph"], args, &["--json"]].concat());
+        assert!(output.status.success(), "{args:?}: {}", stderr(&output));
+        serde_json::from_str(&stdout(&output)).unwrap()
+    };
+    for wrt in ["x, y", "x,y", "x y", " x ; y "] {
+        let answer = value(&["x*y*z", "--at", "x=1,y=2,z=3", "--wrt", wrt]);
+        assert_eq!(answer["gradients"], serde_json::json!({"x": 6.0, "y": 3.0}), "{wrt}");
+    }
+    for at in ["x=\u{2212}3 y=4", "x = \u{2212}3; y = 4", "x=-3,\n y=4\n", "y=4,x=-3"] {
+        let answer = value(&["2\u{d7}x \u{2212} y\u{b7}y \u{f7} 2", "--at", at]);
+        assert_eq!(answer["value"], -14.0, "{at:?}");
+    }
+    assert_eq!(value(&["x*y", "--at", "x=2", "--at", "y=3"])["value"], 6.0);
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::cargo_bin("chainrule").unwrap();
+    let args = ["graph", "x*x", "--at", "x=3", "-o", "-", "--format", "dot"];
+    let output = command.args(args).current_dir(&folder).output().unwrap();
+    assert!(stdout(&output).contains("digraph"), "{}", stdout(&output));
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "no file is called -");
+}
+
+#[test]
+fn the_check_agrees_or_says_why_it_cannot_tell_and_exits_with_0() {
+    // Derivatives by mpmath.
+    for (formula, at, told) in [
+        ("sin(x)", "x=1e6", "0.936752127533"),
+        ("sin(1/x)", "x=1e-5", "agrees"),
+        ("exp(x)", "x=700", "agrees"),
+        ("1/x", "x=1e-300", "cannot tell: the gradient is -inf"),
+        ("relu(x)", "x=0", "cannot tell: g1 (relu) has a kink at this point"),
+        ("max(x,y,z)", "x=1,y=1,z=1", "cannot tell: g1 (max) has a kink at this point"),
+    ] {
+        let output = chainrule(&["graph", formula, "--at", at, "--check"]);
+        assert_eq!(output.status.code(), Some(0), "{formula}: {}", stderr(&output));
+        assert!(stdout(&output).contains(told), "{formula}: {}", stdout(&output));
+    }
+}
+
+#[test]
 fn bad_input_gets_one_message_and_exit_code_1() {
     for (args, message) in [
         (&["graph", "x+$"][..], "  x+$\n    ^"),
@@ -45,6 +113,7 @@ fn bad_input_gets_one_message_and_exit_code_1() {
         (&["graph", "x*y", "--at", "x=1"], "no value was given for y"),
         (&["graph", "x", "--at", "x=1,q=2"], "no variable q"),
         (&["graph", "x", "--at", "x=1", "--wrt", "q"], "--wrt names q"),
+        (&["graph", "x", "--at", "x=1", "--wrt", ","], "--wrt names no variable"),
         (&["graph", "x", "--at", "x=1", "-o", "/no/such/folder/f.svg"], "could not be written"),
         (&["assignment", "--run", "/no/such/run"], "summary.json could not be read"),
     ] {

@@ -1,5 +1,5 @@
-//! Scalar computation graphs: build one or parse a formula, run it forward and
-//! backward, and draw it the way a teacher would on the board.
+//! Computation graphs: build one or parse a formula, run it forward and backward,
+//! check its gradients, and draw it the way a teacher would on the board.
 //!
 //! Two ways in. By hand, gate by gate, with [`Graph`]:
 //!
@@ -13,10 +13,24 @@
 //! assert_eq!((g.value(y), g.gradient(x)), (4.0, 4.0));
 //! ```
 //!
-//! The gates are `add`, `sub`, `mul`, `div`, `pow`, `max`, `min`, `neg`,
-//! `scale`, `shift`, `reciprocal`, `exp`, `log`, `relu`, `sigmoid`, `tanh`, and
-//! any other [`Gate`] by [`Graph::unary`] and [`Graph::binary`]. Everything is
-//! f64, and nothing recurses: a million gates are a `Vec` of a million nodes.
+//! or from a formula, with [`Formula::circuit`].
+//!
+//! A gate is one row of the table in [`op`]: its names, its value, its derivative
+//! (written in gates) and how it looks. A value has a shape, and a scalar is 1x1.
+//! Everything is f64, and nothing recurses: a million gates are a `Vec` of a
+//! million nodes.
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | [`value`] | numbers with a shape |
+//! | [`op`] | the table of operations |
+//! | [`derivative`] | how a row writes its derivative; as a number and as gates |
+//! | [`tape`] | the gates in order, and both passes |
+//! | [`formula`] | the notation, its reader, and from a formula to gates |
+//! | [`circuit`] | a graph with its output, and the names of its nodes |
+//! | [`check`] | gradients against differences that know their own error |
+//! | [`draw`] | text, SVG, DOT and the page to step through |
+//! | [`assignment`] | the assignment, worked |
 
 pub mod assignment;
 pub mod check;
