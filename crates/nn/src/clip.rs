@@ -13,8 +13,8 @@
 
 use std::iter::once;
 
-use chainrule_tensor::Scalar;
 use chainrule_tensor::comm::Communicator;
+use chainrule_tensor::{Buffer, Scalar};
 
 use crate::layers::linear::panel_ranges;
 use crate::param::UpdateOptions;
@@ -33,7 +33,7 @@ pub fn factor(norm: f64, max_norm: f64) -> f64 {
 /// Makes room to keep the gradient of each step, or gives it back.
 pub(crate) fn keep_gradients<T: Scalar>(net: &mut Net<T>, keep: bool) {
     for parameter in net.parameters_mut() {
-        parameter.gradient = vec![T::ZERO; if keep { parameter.value.len() } else { 0 }];
+        parameter.gradient = Buffer::zeros(if keep { parameter.value.len() } else { 0 });
     }
 }
 

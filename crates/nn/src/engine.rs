@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use chainrule_tensor::comm::{Communicator, ThreadError, ThreadGroup};
 use chainrule_tensor::gather::Rows;
-use chainrule_tensor::{Isa, Scalar};
+use chainrule_tensor::{Buffer, Isa, Scalar};
 
 use crate::anomaly::TensorName;
 use crate::architecture::Architecture;
@@ -198,7 +198,8 @@ impl<T: Scalar> Engine<T> {
         assert!(decay.is_none_or(|decay| (0.0..1.0).contains(&decay)), "a share, not {decay:?}");
         self.options.ema_decay = decay;
         for parameter in self.nets_mut().flat_map(Net::parameters_mut) {
-            parameter.ema = if decay.is_some() { parameter.value.clone() } else { vec![] };
+            parameter.ema =
+                if decay.is_some() { parameter.value.clone() } else { Buffer::default() };
         }
     }
 
@@ -307,11 +308,13 @@ impl<T: Scalar> Engine<T> {
     fn make_room_for_second_moment(&mut self) {
         for Parameter { value, second_moment, .. } in self.nets_mut().flat_map(Net::parameters_mut)
         {
-            second_moment.resize(value.len(), T::ZERO);
+            if second_moment.len() != value.len() {
+                *second_moment = Buffer::zeros(value.len());
+            }
         }
     }
 
-    fn gather(&self, of: impl Fn(&Parameter<T>) -> &Vec<T>) -> SoftmaxClassifier<T> {
+    fn gather(&self, of: impl Fn(&Parameter<T>) -> &Buffer<T>) -> SoftmaxClassifier<T> {
         let mut flat = self.architecture.zeros();
         for rank in 0..self.nets.len() {
             state::gather(&self.architecture, &self.shared, &self.net(rank), &mut flat, &of);
@@ -321,7 +324,7 @@ impl<T: Scalar> Engine<T> {
 
     fn gather_if_kept(
         &self,
-        of: impl Fn(&Parameter<T>) -> &Vec<T>,
+        of: impl Fn(&Parameter<T>) -> &Buffer<T>,
     ) -> Option<SoftmaxClassifier<T>> {
         // Every rank has the bias of the last layer.
         let kept = !of(&self.net(0).linear[self.architecture.depth() - 1].bias).is_empty();
@@ -331,7 +334,7 @@ impl<T: Scalar> Engine<T> {
     fn scatter(
         &mut self,
         from: &SoftmaxClassifier<T>,
-        of: impl Fn(&mut Parameter<T>) -> &mut Vec<T>,
+        of: impl Fn(&mut Parameter<T>) -> &mut Buffer<T>,
     ) {
         let (theirs, own) = (from.architecture(), &self.architecture);
         assert_eq!(theirs, own, "architectures of the model and of the engine");

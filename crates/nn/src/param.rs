@@ -5,22 +5,21 @@ use std::ops::Range;
 use chainrule_tensor::kernel::prefetch::prefetch;
 use chainrule_tensor::ops::elementwise::{scale, sum_of_squares, sum_of_squares_in_f64};
 use chainrule_tensor::ops::update::lerp;
-use chainrule_tensor::{Isa, Scalar};
+use chainrule_tensor::{Buffer, Isa, Scalar};
 
 use crate::optimizer::{Optimizer, update};
 
 /// Parameters and what goes with them, side by side. What is not needed is empty.
-#[derive(Clone)]
 pub(crate) struct Parameter<T> {
-    pub value: Vec<T>,
+    pub value: Buffer<T>,
     /// v of the optimizer.
-    pub velocity: Vec<T>,
+    pub velocity: Buffer<T>,
     /// s of the optimizer, of those that keep it.
-    pub second_moment: Vec<T>,
+    pub second_moment: Buffer<T>,
     /// The exponential moving average of the parameters.
-    pub ema: Vec<T>,
+    pub ema: Buffer<T>,
     /// The gradient of the step at hand, where it is kept until its norm is known.
-    pub gradient: Vec<T>,
+    pub gradient: Buffer<T>,
 }
 
 /// The constants of the update of one step.
@@ -49,11 +48,11 @@ fn part<T>(all: &mut [T], range: Range<usize>) -> &mut [T] {
 impl<T: Scalar> Parameter<T> {
     pub fn zeros(len: usize) -> Self {
         Self {
-            value: vec![T::ZERO; len],
-            velocity: vec![T::ZERO; len],
-            second_moment: vec![],
-            ema: vec![],
-            gradient: vec![],
+            value: Buffer::zeros(len),
+            velocity: Buffer::zeros(len),
+            second_moment: Buffer::default(),
+            ema: Buffer::default(),
+            gradient: Buffer::default(),
         }
     }
 

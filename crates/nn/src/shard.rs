@@ -12,7 +12,7 @@ use std::ops::Range;
 use chainrule_tensor::comm::Communicator;
 use chainrule_tensor::exchange::Exchange;
 use chainrule_tensor::ops::elementwise::sum_of_squares;
-use chainrule_tensor::{Isa, Scalar};
+use chainrule_tensor::{Buffer, Isa, Scalar};
 
 use crate::architecture::{Architecture, Kind};
 use crate::layers::hidden::{HiddenUnits, Statistics};
@@ -93,7 +93,7 @@ impl<T: Scalar> Layer<T> {
         let sharding = Sharding::new(tiling.blocks.len(), ranks);
         let slots = 0..tiling.blocks.len();
         let used = |slot: usize| sharding.slot[slot] == slot;
-        let partial = |k: usize| vec![T::ZERO; if used(k) { rows * tiling.outputs } else { 0 }];
+        let partial = |k: usize| Buffer::zeros(if used(k) { rows * tiling.outputs } else { 0 });
         let owners = slots.clone().map(|k| sharding.owner(k)).collect();
         let partials = Exchange::new(rows, slots.map(partial).collect(), owners);
         let (readers, owners) = match next {
@@ -116,8 +116,8 @@ impl<T: Scalar> Layer<T> {
 }
 
 /// A (rows, tile) matrix for each tile of a layer's outputs.
-fn tile_buffers<T: Scalar>(tiles: &[Range<usize>], rows: usize) -> Vec<Vec<T>> {
-    tiles.iter().map(|tile| vec![T::ZERO; rows * tile.len()]).collect()
+fn tile_buffers<T: Scalar>(tiles: &[Range<usize>], rows: usize) -> Vec<Buffer<T>> {
+    tiles.iter().map(|tile| Buffer::zeros(rows * tile.len())).collect()
 }
 
 impl<T: Scalar> Shared<T> {
@@ -191,7 +191,7 @@ pub(crate) struct Linear<T> {
     /// b: of the outputs that the rank owns as inputs of the next layer; of the last layer all.
     pub bias: Parameter<T>,
     /// A: the activations of its input features, block after block, each (rows, width).
-    pub input: Vec<T>,
+    pub input: Buffer<T>,
     /// Σ w² of each block after the last update.
     pub weight_squares: Vec<f64>,
 }
@@ -205,7 +205,7 @@ pub(crate) struct Net<T> {
     /// Z_L, which becomes ∂L/∂Z_L: a (rows, tile) matrix for each tile.
     pub logits: Exchange<T>,
     /// The same, (rows, classes).
-    table: Vec<T>,
+    table: Buffer<T>,
     pub work: Workspace<T>,
 }
 
@@ -227,7 +227,7 @@ impl<T: Scalar> Net<T> {
             Linear {
                 weight: Parameter::zeros(width * layer.tiling.outputs),
                 bias: Parameter::zeros(layer.readers[rank].len()),
-                input: vec![T::ZERO; forward.max(rows * width)],
+                input: Buffer::zeros(forward.max(rows * width)),
                 weight_squares: vec![0.0; blocks.len()],
                 blocks,
             }
@@ -245,7 +245,7 @@ impl<T: Scalar> Net<T> {
             linear: shared.layers.iter().enumerate().map(linear).collect(),
             hidden: below.iter().enumerate().map(hidden).collect(),
             logits: Exchange::new(rows, tiles, owners),
-            table: vec![T::ZERO; rows * last.tiling.outputs],
+            table: Buffer::zeros(rows * last.tiling.outputs),
             work: Workspace::new(isa, rows),
         }
     }

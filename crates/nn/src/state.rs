@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use chainrule_tensor::{Isa, Scalar};
+use chainrule_tensor::{Buffer, Isa, Scalar};
 
 use crate::architecture::{Architecture, Kind};
 use crate::param::Parameter;
@@ -99,7 +99,7 @@ pub(crate) fn gather<T: Scalar>(
     shared: &Shared<T>,
     net: &Net<T>,
     flat: &mut [T],
-    of: impl Fn(&Parameter<T>) -> &Vec<T>,
+    of: impl Fn(&Parameter<T>) -> &Buffer<T>,
 ) {
     for piece in pieces(architecture, shared, net.work.isa, net.rank) {
         let parameter = net.parameter(piece.layer, piece.kind).expect("the rank has its pieces");
@@ -116,7 +116,7 @@ pub(crate) fn scatter<T: Scalar>(
     shared: &Shared<T>,
     flat: &[T],
     net: &mut Net<T>,
-    of: impl Fn(&mut Parameter<T>) -> &mut Vec<T>,
+    of: impl Fn(&mut Parameter<T>) -> &mut Buffer<T>,
 ) {
     for piece in pieces(architecture, shared, net.work.isa, net.rank) {
         let parameter =

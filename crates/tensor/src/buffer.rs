@@ -6,8 +6,9 @@
 //! the border of a huge page, and on Linux the system is asked for huge pages, of which a core can
 //! remember where 512 times as much memory lies.
 //!
-//! Where the system gives no memory the answer is an error and not an abort.
+//! Where the system gives no memory, [`Buffer::try_zeros`] says so.
 
+use std::alloc::Layout;
 use std::ops::{Deref, DerefMut};
 
 use crate::scalar::Scalar;
@@ -39,11 +40,18 @@ pub struct Buffer<T> {
 }
 
 impl<T: Scalar> Buffer<T> {
+    /// So many zeros. Where there is no memory the program ends, as it does at a `Vec`.
+    pub fn zeros(len: usize) -> Self {
+        Self::try_zeros(len).unwrap_or_else(|_| {
+            std::alloc::handle_alloc_error(Layout::array::<T>(len).unwrap_or(Layout::new::<T>()))
+        })
+    }
+
     /// So many zeros.
     ///
     /// # Errors
     /// [`OutOfMemory`] if the system does not give the memory.
-    pub fn zeros(len: usize) -> Result<Self, OutOfMemory> {
+    pub fn try_zeros(len: usize) -> Result<Self, OutOfMemory> {
         if len == 0 {
             return Ok(Self::default());
         }
@@ -62,15 +70,20 @@ impl<T: Scalar> Buffer<T> {
         }
         Ok(Self { storage, start, len })
     }
+}
 
-    /// A copy of `numbers`.
-    ///
-    /// # Errors
-    /// As [`Buffer::zeros`].
-    pub fn copy_of(numbers: &[T]) -> Result<Self, OutOfMemory> {
-        let mut copy = Self::zeros(numbers.len())?;
-        copy.copy_from_slice(numbers);
-        Ok(copy)
+impl<T: Scalar> Clone for Buffer<T> {
+    fn clone(&self) -> Self {
+        let mut copy = Self::zeros(self.len);
+        copy.copy_from_slice(self);
+        copy
+    }
+}
+
+impl<T> From<Vec<T>> for Buffer<T> {
+    /// The numbers where they lie: for the few that no kernel works on.
+    fn from(storage: Vec<T>) -> Self {
+        Self { start: 0, len: storage.len(), storage }
     }
 }
 
@@ -106,7 +119,7 @@ impl<T: PartialEq> PartialEq for Buffer<T> {
 /// A `Vec` of zeros whose pages the system has not handed out yet, or nothing where there is no
 /// memory. `len` is not 0.
 fn zeros<T: Scalar>(len: usize) -> Option<Vec<T>> {
-    let layout = std::alloc::Layout::array::<T>(len).ok().filter(|layout| layout.size() > 0)?;
+    let layout = Layout::array::<T>(len).ok().filter(|layout| layout.size() > 0)?;
     // SAFETY: the layout is not of size 0. The memory is then that of a `Vec` of this capacity, from
     // the same allocator with the same layout, and zero bytes are the number 0 in `f32` and `f64`,
     // the only types that are `Scalar`.
@@ -138,7 +151,7 @@ mod tests {
     use super::*;
 
     fn check<T: Scalar>(len: usize) {
-        let mut buffer = Buffer::<T>::zeros(len).unwrap();
+        let mut buffer = Buffer::<T>::zeros(len);
         assert_eq!(buffer.len(), len);
         assert!(buffer.iter().all(|&x| x == T::ZERO), "{len} zeros");
         if len > 0 {
@@ -146,7 +159,7 @@ mod tests {
             assert_eq!(buffer.as_ptr().addr() % border, 0, "{len} numbers begin at a border");
         }
         buffer.fill(T::ONE);
-        let copy = Buffer::copy_of(&buffer).unwrap();
+        let copy = buffer.clone();
         assert!(copy == buffer && copy.iter().all(|&x| x == T::ONE), "{len} ones");
     }
 
@@ -163,10 +176,10 @@ mod tests {
     #[test]
     fn memory_that_does_not_exist_is_an_error_and_no_abort() {
         for len in [usize::MAX, usize::MAX / 4, isize::MAX as usize / 4, 1 << 58] {
-            let error = Buffer::<f32>::zeros(len).unwrap_err();
+            let error = Buffer::<f32>::try_zeros(len).unwrap_err();
             assert_eq!(error.bytes, len.saturating_mul(4));
         }
-        let error = Buffer::<f64>::zeros(1 << 58).unwrap_err().to_string();
+        let error = Buffer::<f64>::try_zeros(1 << 58).unwrap_err().to_string();
         assert_eq!(error, "2305843009213693952 bytes of memory are needed and not available");
     }
 }

@@ -9,6 +9,7 @@
 use std::ops::Range;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
+use crate::buffer::Buffer;
 use crate::scalar::Element;
 
 /// Numbered buffers, each written by its owner before a collective and read by others after it.
@@ -18,7 +19,7 @@ use crate::scalar::Element;
 /// collective too few stops instead of computing with half-written numbers.
 #[derive(Debug)]
 pub struct Exchange<T> {
-    slots: Vec<RwLock<Vec<T>>>,
+    slots: Vec<RwLock<Buffer<T>>>,
     owners: Vec<usize>,
     rows: usize,
 }
@@ -29,7 +30,8 @@ impl<T> Exchange<T> {
     ///
     /// # Panics
     /// If there are not as many owners as slots, or a slot is not made of whole rows.
-    pub fn new(rows: usize, slots: Vec<Vec<T>>, owners: Vec<usize>) -> Exchange<T> {
+    pub fn new(rows: usize, slots: Vec<impl Into<Buffer<T>>>, owners: Vec<usize>) -> Exchange<T> {
+        let slots: Vec<Buffer<T>> = slots.into_iter().map(Into::into).collect();
         assert_eq!(slots.len(), owners.len(), "a slot has an owner");
         assert!(slots.iter().all(|slot| slot.len().is_multiple_of(rows.max(1))), "whole rows");
         Exchange { slots: slots.into_iter().map(RwLock::new).collect(), owners, rows: rows.max(1) }
@@ -47,7 +49,7 @@ impl<T> Exchange<T> {
     ///
     /// # Panics
     /// If someone still reads it, or a rank panicked while it wrote it.
-    pub fn write(&self, i: usize) -> RwLockWriteGuard<'_, Vec<T>> {
+    pub fn write(&self, i: usize) -> RwLockWriteGuard<'_, Buffer<T>> {
         self.slots[i].try_write().unwrap_or_else(|error| refuse(i, "writes", &error))
     }
 
@@ -55,7 +57,7 @@ impl<T> Exchange<T> {
     ///
     /// # Panics
     /// If its owner still writes it, or panicked while it did.
-    pub fn read(&self, i: usize) -> RwLockReadGuard<'_, Vec<T>> {
+    pub fn read(&self, i: usize) -> RwLockReadGuard<'_, Buffer<T>> {
         self.slots[i].try_read().unwrap_or_else(|error| refuse(i, "reads", &error))
     }
 }
@@ -171,7 +173,7 @@ mod tests {
         assert!(panicked.is_err());
         let late = catch_unwind(AssertUnwindSafe(|| drop(exchange.read(1)))).unwrap_err();
         assert!(message_of(late).contains("another panicked while it wrote it"));
-        assert_eq!(*exchange.read(0), [0.0], "the other slot is whole");
+        assert_eq!(exchange.read(0)[..], [0.0], "the other slot is whole");
     }
 
     #[test]

@@ -12,7 +12,7 @@
 use chainrule_tensor::exchange::Exchange;
 use chainrule_tensor::ops::columns::{add_to_rows, scale_shift_columns};
 use chainrule_tensor::ops::elementwise::{multiply, scale};
-use chainrule_tensor::{Isa, Scalar};
+use chainrule_tensor::{Buffer, Isa, Scalar};
 
 use super::activation::Activation;
 use super::norm::{self, Norm};
@@ -68,11 +68,11 @@ pub(crate) struct HiddenUnits<T> {
     /// Of a batch normalization.
     pub running_variance: Parameter<T>,
     /// x̂ of the last batch, as the activations.
-    normalized: Vec<T>,
+    normalized: Buffer<T>,
     /// ∂a/∂y of the last batch, times dropout's mask.
-    derivative: Vec<T>,
+    derivative: Buffer<T>,
     /// 1 / √(variance + ε) of each feature, of a batch normalization.
-    rstd: Vec<T>,
+    rstd: Buffer<T>,
     /// Mean and 1 / √(variance + ε) of each example, of a layer normalization.
     row_statistics: Vec<[T; 2]>,
     /// What the backward pass of a layer normalization needs of each example.
@@ -107,9 +107,9 @@ impl<T: Scalar> HiddenUnits<T> {
             scale: Parameter::zeros(if_so(norm, width)),
             running_mean: Parameter::zeros(running),
             running_variance: Parameter::zeros(running),
-            normalized: vec![T::ZERO; if_so(norm, rows * width)],
-            derivative: vec![T::ZERO; if_so(!hidden.activation.tells_derivative(), rows * width)],
-            rstd: vec![T::ZERO; running],
+            normalized: Buffer::zeros(if_so(norm, rows * width)),
+            derivative: Buffer::zeros(if_so(!hidden.activation.tells_derivative(), rows * width)),
+            rstd: Buffer::zeros(running),
             row_statistics: vec![[T::ZERO; 2]; if_so(of_layer, rows.max(forward_rows))],
             row_means: vec![[T::ZERO; 3]; if_so(of_layer, rows)],
         }

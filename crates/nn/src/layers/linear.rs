@@ -18,7 +18,7 @@ use chainrule_tensor::kernel::{matmul, matmul_transposed};
 use chainrule_tensor::ops::columns::add_column_sums;
 use chainrule_tensor::ops::elementwise::add_assign;
 use chainrule_tensor::ops::transpose::transpose;
-use chainrule_tensor::{Isa, Scalar, View, ViewMut};
+use chainrule_tensor::{Buffer, Isa, Scalar, View, ViewMut};
 
 use crate::param::GradientSink;
 use crate::tiling::{BLOCK, is_narrow};
@@ -34,14 +34,14 @@ pub struct Workspace<T> {
     /// The kernels.
     pub isa: Isa,
     /// Room for a tile of anything.
-    pub scratch: Vec<T>,
+    pub scratch: Buffer<T>,
 }
 
 impl<T: Scalar> Workspace<T> {
     /// Room for batches of at most `rows`.
     pub fn new(isa: Isa, rows: usize) -> Self {
         let scratch = isa.tile_columns() * isa.tile_columns().max(BLOCK).max(rows);
-        Self { isa, scratch: vec![T::ZERO; scratch] }
+        Self { isa, scratch: Buffer::zeros(scratch) }
     }
 }
 

@@ -34,7 +34,7 @@ use chainrule_tensor::ops::rows::{
     normalize_backward_rows, row_moments, row_sums, standardize_rows,
 };
 use chainrule_tensor::ops::update::lerp;
-use chainrule_tensor::{Isa, Scalar};
+use chainrule_tensor::{Buffer, Isa, Scalar};
 
 use super::activation::{UnknownName, by_name};
 
@@ -177,7 +177,7 @@ pub(crate) fn layer_moments<T: Scalar>(isa: Isa, z: &[T], rows: usize, own: &mut
 pub(crate) fn layer_statistics<
     T: Scalar,
     I: Iterator<Item = (usize, M)>,
-    M: Deref<Target = Vec<[T; 2]>>,
+    M: Deref<Target = Buffer<[T; 2]>>,
 >(
     tiles: impl Fn() -> I,
     statistics: &mut [[T; 2]],
@@ -221,7 +221,7 @@ pub(crate) fn layer_backward_sums<T: Scalar>(
 
 /// Of each example what [`layer_backward`] needs: [mean(dx̂), mean(dx̂ x̂), 1 / √(variance + ε)], from
 /// what all tiles of `features` features contribute.
-pub(crate) fn layer_means<T: Scalar, M: Deref<Target = Vec<[T; 2]>>>(
+pub(crate) fn layer_means<T: Scalar, M: Deref<Target = Buffer<[T; 2]>>>(
     tiles: impl Iterator<Item = M>,
     features: usize,
     statistics: &[[T; 2]],
