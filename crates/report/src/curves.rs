@@ -77,7 +77,7 @@ pub(crate) fn loss_lines(run: &Run) -> Vec<Named> {
     lines
 }
 
-/// What each step measured, pale, and its moving mean.
+/// A value of each step, pale, and its moving mean.
 pub(crate) fn step_lines(run: &Run, value: impl Fn(&Iteration) -> Option<f64>) -> Vec<Named> {
     let steps = run.iterations.iter();
     let points: Vec<_> =
@@ -147,7 +147,7 @@ fn several_runs(runs: &[Run]) -> Figure {
     }
 }
 
-/// What was measured after each epoch.
+/// A value of each epoch.
 pub(crate) fn epoch_line(run: &Run, look: Look, value: impl Fn(&Epoch) -> f64) -> Line {
     let points = run.epochs.iter().map(|epoch| (epoch.iteration as f64, value(epoch))).collect();
     Line { points, look }
@@ -238,7 +238,7 @@ pub(crate) fn title(run: &Run) -> String {
     }
 }
 
-/// What kind of network, by its hidden layers; else the run's name.
+/// The network by its hidden layers, or the run's name.
 pub(crate) fn network(run: &Run) -> String {
     match run.setting("hidden_dim") {
         Some("" | "0") => "linear classifier".to_owned(),
@@ -284,7 +284,7 @@ pub(crate) fn differing(runs: &[Run]) -> Vec<&String> {
     keys
 }
 
-/// What says nothing about the learning, or too much to be a name.
+/// Keys that say nothing about the learning, or are too long for a name.
 const NOT_A_NAME: [&str; 3] = ["provenance", "data_dir", "threads"];
 
 /// A name for each run: the settings in which they differ, or the folder's name where

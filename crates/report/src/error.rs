@@ -1,4 +1,4 @@
-//! What can go wrong, said so that the reader knows where to look.
+//! The errors of this crate.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ pub enum Error {
     #[error("there is no run to draw")]
     NoRuns,
     /// A run among those that are compared was killed, or goes on still.
-    #[error("run {run} has no test accuracy yet: it must end first (chainrule train --resume)")]
+    #[error("run {run} has no test accuracy: it has not ended")]
     NoResult {
         /// Its name.
         run: String,

@@ -48,8 +48,7 @@ pub fn lr_finder(trials: &[Trial], marks: &[(String, f64)], subtitle: Vec<String
     Figure { title: "Learning-rate finder".into(), subtitle, keys, panels: vec![panel] }
 }
 
-/// What counts is how the loss falls: of the rise behind it the chart shows as much as shows that
-/// there is one.
+/// The axis shows the whole fall of the loss, and of the rise after it only the beginning.
 fn loss_axis(trials: &[Trial]) -> Axis {
     let smoothed: Vec<_> = trials.iter().map(|trial| trial.smoothed_loss).collect();
     let least = (0..smoothed.len()).min_by(|&a, &b| smoothed[a].total_cmp(&smoothed[b]));

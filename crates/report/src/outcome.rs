@@ -1,4 +1,4 @@
-//! What several runs reached: a bar for each, the best at the top.
+//! The test accuracy of several runs: a bar for each, the best at the top.
 
 use crate::chart::{Bar, BarGroup, Bars, SERIES};
 use crate::{Error, Run};
@@ -86,10 +86,7 @@ mod tests {
     #[test]
     fn a_run_that_has_not_ended_is_named() {
         let error = outcomes(&[run("done", Some(0.5)), run("cut", None)]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "run cut has no test accuracy yet: it must end first (chainrule train --resume)"
-        );
+        assert_eq!(error.to_string(), "run cut has no test accuracy: it has not ended");
         assert!(matches!(outcomes(&[]), Err(Error::NoRuns)));
     }
 }

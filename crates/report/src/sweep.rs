@@ -1,4 +1,4 @@
-//! What mattered in a sweep: for each key that varied, the validation accuracy over its values.
+//! The chart of a sweep: for each key that varied, the validation accuracy over its values.
 
 use crate::chart::{Axis, Figure, Key, Line, Look, Marker, PALE, Panel, SERIES};
 

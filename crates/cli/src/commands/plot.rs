@@ -39,10 +39,20 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     for file in files {
         match args.bars {
-            true => outcomes(&runs)?.save(&file)?,
+            true => outcomes(&runs).map_err(with_remedy)?.save(&file)?,
             false => curves(&runs)?.save(&file)?,
         }
         say!("{}", file.display());
     }
     Ok(())
+}
+
+/// The error, and what to do about a run that has not ended.
+fn with_remedy(error: chainrule_report::Error) -> anyhow::Error {
+    match error {
+        chainrule_report::Error::NoResult { .. } => {
+            anyhow::anyhow!("{error}; `chainrule train --resume` goes on with it")
+        }
+        _ => error.into(),
+    }
 }

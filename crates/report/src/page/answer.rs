@@ -52,7 +52,7 @@ fn lead(network: &str, settings: &str) -> String {
     if settings.is_empty() { network.to_owned() } else { format!("{network}, {settings}") }
 }
 
-/// What is known of a run that is running, or was stopped.
+/// The head of the page of a run that has no summary: it is running, or was stopped.
 fn unfinished(run: &Run) -> String {
     let best = run.best_epoch().filter(|epoch| epoch.epoch > 0);
     let done = match (run.epochs.last(), run.setting("epochs")) {

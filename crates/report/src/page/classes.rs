@@ -8,7 +8,8 @@ use super::text::{count, escape, percent};
 use super::{Report, Section};
 use crate::Confusion;
 
-/// More classes than this make a table that nobody can read; the most frequent mistakes remain.
+/// With more classes than this there is no matrix, which could not be read; the most frequent mistakes
+/// remain.
 const MOST_CLASSES: usize = 20;
 
 /// How many of the most frequent mistakes are shown.
