@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use chainrule_bench::numbers;
-use chainrule_nn::linear::Workspace;
+use chainrule_nn::layers::linear::Workspace;
 use chainrule_nn::tiling::Tiling;
 use chainrule_nn::{linear, relu, softmax};
 use chainrule_tensor::Isa;

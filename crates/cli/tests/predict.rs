@@ -5,7 +5,7 @@ use std::process::Output;
 
 use assert_cmd::Command;
 use chainrule_data::{CIFAR10_CLASSES, Gain, Images, Normalization, Pixels, sample};
-use chainrule_nn::softmax::softmax;
+use chainrule_nn::loss::softmax;
 use chainrule_nn::{Engine, Init, SoftmaxClassifier};
 use chainrule_train::ModelFile;
 use image::{Rgb, RgbImage};

@@ -14,7 +14,7 @@ use chainrule_tensor::{Isa, Scalar};
 ///
 /// ```
 /// // Ten equal scores: every class has a probability of 1/10.
-/// let loss = chainrule_nn::softmax::cross_entropy(&[0.5f64; 10], 3);
+/// let loss = chainrule_nn::loss::cross_entropy(&[0.5f64; 10], 3);
 /// assert!((loss - 10.0f64.ln()).abs() < 1e-15);
 /// ```
 pub fn cross_entropy<T: Scalar>(scores: &[T], label: usize) -> T {

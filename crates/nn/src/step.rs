@@ -23,6 +23,7 @@
 use std::ops::Range;
 
 use chainrule_tensor::comm::Communicator;
+use chainrule_tensor::exchange::Exchange;
 use chainrule_tensor::gather::Rows;
 use chainrule_tensor::kernel::prefetch;
 use chainrule_tensor::ops::columns::add_to_rows;
@@ -30,8 +31,8 @@ use chainrule_tensor::{Isa, Scalar};
 
 use crate::anomaly::{self, TensorName};
 use crate::clip;
-use crate::layers::hidden::Pass;
-use crate::layers::linear;
+use crate::layers::hidden::{HiddenUnits, Pass};
+use crate::layers::linear::{self, Workspace};
 use crate::loss::weighted_cross_entropy_backward;
 use crate::optimizer::Optimizer;
 use crate::param::{GradientSink, UpdateOptions};
@@ -62,11 +63,7 @@ pub(crate) fn step<T: Scalar>(
 ) -> Outcome {
     let rows = batch.rows.len();
     forward(net, shared, comm, batch, Some(&options.noise));
-    let mut found = if options.detect_anomaly {
-        anomaly::look_forward(net, shared, rows)
-    } else {
-        anomaly::NONE
-    };
+    let found = options.detect_anomaly.then(|| anomaly::look_forward(net, shared, rows));
     let loss = mean_cross_entropy(net, shared, batch, options)
         + shared.penalty(options.update.optimizer.l2);
     if options.clip_norm.is_none() || !loss.is_finite() {
@@ -85,11 +82,11 @@ pub(crate) fn step<T: Scalar>(
         shared.barrier_between_batches(comm);
     }
     net.publish_squares(shared);
-    if options.detect_anomaly {
-        found = found.min(anomaly::look_backward(net, shared, rows));
-        found = comm.min(&shared.anomalies, found);
-    }
-    Outcome { loss, anomaly: anomaly::name(net.linear.len(), found) }
+    let anomaly = found.and_then(|forward| {
+        let found = forward.min(anomaly::look_backward(net, shared, rows));
+        anomaly::name(net.linear.len(), comm.min(&shared.anomalies, found))
+    });
+    Outcome { loss, anomaly }
 }
 
 /// The logits of a batch. With `noise` it is training, and the whole input stays for the backward
@@ -193,22 +190,12 @@ pub(crate) fn backward<T: Scalar>(
             *squares = sink.squares;
         }
         if last {
-            // db_L = Σ rows dZ_L; of a hidden layer `units.backward` has made it
-            for (t, tile) in tiles.iter().enumerate() {
-                let db = &mut work.scratch[..tile.len()];
-                linear::backward_bias(pass.isa, &dz.read(t)[..rows * tile.len()], db);
-                this.bias.sink(&update.without_penalty(), tile.clone()).take(0..db.len(), db);
-            }
+            output_bias_backward(this, tiles, work, pass, dz, update); // db_L = Σ rows dZ_L
         }
         if let Some(lower) = l.checked_sub(1).map(|below| &shared.layers[below]) {
-            let units = &mut hidden[l - 1];
-            if units.normalizes_over_features() {
+            if hidden[l - 1].normalizes_over_features() {
                 comm.all_gather(&[lower.statistics.backward.rows(rows)]);
-                units.take_means(&lower.statistics, &lower.tiling, rows);
-                for block in &this.blocks {
-                    let dz = &mut lower.dz.write(block.number)[..block.values(rows).len()];
-                    units.finish_backward(pass, block, dz);
-                }
+                finish_normalization(&mut hidden[l - 1], this, lower, pass);
             }
             comm.all_gather(&[lower.dz.rows(rows), shared.stop.all()]);
         }
@@ -297,6 +284,36 @@ fn prefetch_next<T: Scalar>(
             batch.data.prefetch(batch.rows, tiling.blocks[next.number].clone());
         }
         prefetch::prefetch(&this.weight.value[tiling.weights_of_tile(next, &tiling.tiles[0])]);
+    }
+}
+
+/// db_L = Σ over the rows of dZ_L. Of a hidden layer `HiddenUnits::backward` makes it.
+fn output_bias_backward<T: Scalar>(
+    this: &mut Linear<T>,
+    tiles: &[Range<usize>],
+    work: &mut Workspace<T>,
+    pass: Pass,
+    dz: &Exchange<T>,
+    update: &UpdateOptions<T>,
+) {
+    for (t, tile) in tiles.iter().enumerate() {
+        let db = &mut work.scratch[..tile.len()];
+        linear::backward_bias(pass.isa, &dz.read(t)[..pass.rows * tile.len()], db);
+        this.bias.sink(&update.without_penalty(), tile.clone()).take(0..db.len(), db);
+    }
+}
+
+/// dZ of a layer that is normalized over its features, from the sums that all ranks have published.
+fn finish_normalization<T: Scalar>(
+    units: &mut HiddenUnits<T>,
+    above: &Linear<T>,
+    layer: &Layer<T>,
+    pass: Pass,
+) {
+    units.take_means(&layer.statistics, &layer.tiling, pass.rows);
+    for block in &above.blocks {
+        let dz = &mut layer.dz.write(block.number)[..block.values(pass.rows).len()];
+        units.finish_backward(pass, block, dz);
     }
 }
 

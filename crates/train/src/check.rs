@@ -228,11 +228,8 @@ fn by_heart(ready: &Ready) -> Result<ByHeart, Error> {
 }
 
 fn gradient(Ready { config, model, engine, prepared }: &Ready) -> Result<Vec<Row>, Error> {
-    let mut exact = SoftmaxClassifier::<f64>::zeros_with(model.widths(), model.hidden())
-        .expect("widths of a model");
-    for (exact, &value) in exact.parameters_mut().iter_mut().zip(model.parameters()) {
-        *exact = value.into();
-    }
+    let exact = model.parameters().iter().map(|&value| value.into()).collect();
+    let exact = SoftmaxClassifier::<f64>::from_parameters(model.architecture().clone(), exact);
     let batch = config.batch_size.min(GRADIENT_IMAGES);
     let training = Training {
         data: &prepared.pixels(),

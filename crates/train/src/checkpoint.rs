@@ -26,7 +26,7 @@
 use std::path::{Path, PathBuf};
 
 use chainrule_data::Normalization;
-use chainrule_nn::SoftmaxClassifier;
+use chainrule_nn::{Architecture, SoftmaxClassifier};
 use chainrule_runs::folder::replace;
 use chainrule_runs::{Epoch, Provenance};
 use serde::{Deserialize, Serialize};
@@ -176,9 +176,10 @@ impl Checkpoint {
             return Err("it has lost its checksum: it is damaged, or was rewritten".into());
         }
         let state: State = state.try_into().map_err(|error| format!("its state: {error}"))?;
-        let count = chainrule_nn::classifier::parameter_count(&state.widths);
+        let architecture = Architecture::new(&state.widths, state.config.hidden())
+            .map_err(|error| error.to_string())?;
         let held: usize = file.tensors.values().map(|(_, values)| values.len()).sum();
-        if count.is_none_or(|count| count > held) {
+        if architecture.len() > held {
             return Err(format!("it is too short for a network of widths {:?}", state.widths));
         }
         let holds_squares = file.tensors.keys().any(|name| name.starts_with("squares."));
@@ -195,14 +196,12 @@ impl Checkpoint {
             .map_err(|error| error.to_string())?;
         normalization.scale_shift(state.widths[0]).map_err(|error| error.to_string())?;
         let mut classifier = |name: &str| -> Result<SoftmaxClassifier, String> {
-            let made = SoftmaxClassifier::zeros_with(&state.widths, state.config.hidden());
-            let mut made = made.map_err(|error| error.to_string())?;
-            for parameter in made.layout() {
-                let name = format!("{name}.{}", parameter.name);
-                let values = take(&name, Some(&parameter.shape))?;
-                made.parameters_mut()[parameter.range].copy_from_slice(&values);
+            let mut flat = Vec::with_capacity(architecture.len());
+            for tensor in architecture.tensors() {
+                let name = format!("{name}.{}", tensor.name);
+                flat.extend(take(&name, Some(&tensor.shape))?);
             }
-            Ok(made)
+            Ok(SoftmaxClassifier::from_parameters(architecture.clone(), flat))
         };
         let (model, velocity) = (classifier("model")?, classifier("velocity")?);
         let best = classifier("best")?;

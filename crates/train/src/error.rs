@@ -86,7 +86,7 @@ pub enum Error {
         "the loss is {loss} at iteration {iteration} (epoch {epoch}) with learning rate \
          {learning_rate}{}: try a smaller {}; what was written until then is in {}",
         place.map_or(String::new(), |place| format!(
-            ", and {place} was the first to leave the finite numbers"
+            ", and {place} is NaN or infinite"
         )),
         // Before the first step it is not the step's size.
         if *iteration == 0 { "--weight-scale" } else { "--learning-rate" },

@@ -10,7 +10,7 @@
 //! are no answer: the first image with one is named.
 
 use chainrule_data::{Augmented, Changes, Gain, Images, Pixels};
-use chainrule_nn::softmax::{cross_entropy, softmax};
+use chainrule_nn::loss::{cross_entropy, softmax};
 use chainrule_nn::{Engine, Evaluation};
 use chainrule_tensor::Isa;
 use chainrule_tensor::ops::rows::argmax;

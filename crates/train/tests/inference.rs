@@ -1,7 +1,7 @@
 //! What a saved network answers, alone and together with mirror images.
 
 use chainrule_data::{Images, Normalization, Pixels, sample};
-use chainrule_nn::softmax::softmax;
+use chainrule_nn::loss::softmax;
 use chainrule_nn::{Engine, Init, SoftmaxClassifier};
 use chainrule_train::{Error, ModelFile, Predictor};
 

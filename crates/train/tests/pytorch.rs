@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use chainrule_data::{Images, Shape};
-use chainrule_nn::softmax::softmax;
+use chainrule_nn::loss::softmax;
 use chainrule_train::{ModelFile, Opened, Predictor};
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::Value;

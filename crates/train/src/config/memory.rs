@@ -1,6 +1,6 @@
 //! An estimate of the memory that training takes beside the images.
 
-use chainrule_nn::classifier::parameter_count;
+use chainrule_nn::architecture::parameter_count;
 
 use super::{Config, OptimizerName};
 

@@ -12,7 +12,7 @@
 //! The names and numbers of the fields are those of `onnx.proto` in the ONNX repository, and stand
 //! beside each.
 
-use chainrule_nn::norm::EPSILON;
+use chainrule_nn::layers::norm::EPSILON;
 use chainrule_nn::{Activation, Norm};
 
 use super::protobuf::Message;

@@ -26,7 +26,7 @@
 use std::path::{Path, PathBuf};
 
 use chainrule_data::{CIFAR10_CLASSES, Dataset, Images, Normalization, Shape, cifar10};
-use chainrule_nn::classifier::Parameter;
+use chainrule_nn::architecture::TensorSpec;
 use chainrule_nn::{Activation, SoftmaxClassifier};
 use chainrule_runs::folder::write_whole;
 
@@ -159,7 +159,7 @@ type Named<'a> = (String, Vec<usize>, &'a [f32]);
 
 /// All parameters of a classifier.
 pub(crate) fn parameters(classifier: &SoftmaxClassifier) -> impl Iterator<Item = Named<'_>> {
-    let named = |p: Parameter| (p.name, p.shape, &classifier.parameters()[p.range]);
+    let named = |p: TensorSpec| (p.name, p.shape, &classifier.parameters()[p.range]);
     classifier.layout().into_iter().map(named)
 }
 

@@ -15,7 +15,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chainrule_nn::norm::EPSILON;
+use chainrule_nn::layers::norm::EPSILON;
 use chainrule_nn::{Activation, Hidden, Norm, SoftmaxClassifier};
 
 use super::order::{Name, in_order};
