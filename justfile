@@ -51,12 +51,17 @@ eval MODEL *FLAGS: built
 # What a model sees in your own pictures: just predict results/run-001 photo.jpg
 [group('train')]
 predict MODEL +IMAGES: built
-    @{{chainrule}} predict --model "$@"
+    @{{chainrule}} predict "$@"
 
 # A saved model for other programs: just export results/run-001 onnx model.onnx
 [group('train')]
-export MODEL FORMAT FILE: built
-    @{{chainrule}} export --model "$1" --format "$2" -o "$3"
+export MODEL FORMAT FILE *FLAGS: built
+    @{{chainrule}} export "$@"
+
+# A model layer by layer, or what a set of images holds: just describe results/run-001; just describe images:photos
+[group('train')]
+describe WHAT *FLAGS: built
+    @{{chainrule}} describe "$@"
 
 # Whether two runs are the same, and if not, where they part
 [group('train')]
@@ -99,11 +104,6 @@ data *FLAGS: built
 verify *FLAGS: built
     @{{chainrule}} data verify "$@"
 
-# What lies in a folder of images: just describe images:photos
-[group('data')]
-describe *ARGS: built
-    @{{chainrule}} data describe "$@"
-
 # Every test
 [group('test')]
 test *FLAGS:
@@ -115,12 +115,15 @@ test-paths:
     CHAINRULE_KERNEL=portable cargo test --package chainrule-nn --package chainrule-train
     if grep -q avx2 /proc/cpuinfo; then CHAINRULE_KERNEL=avx2 cargo test --package chainrule-nn --package chainrule-train; fi
 
-# Every kind of model, exported, in onnxruntime and numpy: the same probabilities to 1e-5
+# Every kind of model, exported, in the oldest and the newest onnxruntime and in numpy: the same probabilities to 1e-5
 [group('test')]
 export-check:
+    test -x target/export-old/bin/python || python3 -m venv target/export-old
+    target/export-old/bin/python -m pip install --quiet 'onnxruntime==1.17.3' 'onnx==1.16.2' 'numpy<2' safetensors
     test -x target/export/bin/python || python3 -m venv target/export
-    target/export/bin/python -m pip install --quiet onnx onnxruntime safetensors
+    target/export/bin/python -m pip install --quiet --upgrade onnx onnxruntime numpy safetensors
     cargo build --release --quiet --package chainrule-cli
+    target/export-old/bin/python crates/cli/tests/reference/export_check.py target/release/chainrule
     target/export/bin/python crates/cli/tests/reference/export_check.py target/release/chainrule
 
 # A hundred runs killed at random moments, a third of them twice, and resumed: all must be equal

@@ -46,6 +46,8 @@ enum Command {
     Predict(commands::predict::Args),
     /// A saved model in the format of other programs: ONNX, npz, safetensors
     Export(commands::export::Args),
+    /// A saved model, layer by layer: shapes, parameters, multiply-adds, memory; or a set of images
+    Describe(commands::describe::Args),
     /// Whether two runs are the same, and if not, where they part
     Diff(commands::diff::Args),
     /// Check every derivative against centered differences, in f64
@@ -80,6 +82,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => done(commands::eval::run(args)),
         Command::Predict(args) => commands::predict::run(args),
         Command::Export(args) => done(commands::export::run(args)),
+        Command::Describe(args) => done(commands::describe::run(args)),
         Command::Diff(args) => commands::diff::run(args),
         Command::Gradcheck(args) => done(commands::gradcheck::run(args)),
         Command::Graph(args) => done(commands::graph::run(args)),

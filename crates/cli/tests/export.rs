@@ -46,3 +46,45 @@ fn a_damaged_model_is_not_exported() {
     let sentence = String::from_utf8(output.stderr).unwrap();
     assert!(sentence.contains("not a safetensors file") && !to.exists(), "{sentence}");
 }
+
+#[test]
+fn model_format_and_file_may_stand_in_their_places_and_dash_is_standard_output() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.safetensors");
+    let classifier = SoftmaxClassifier::new(&[12, 5, 3], Init::He, 3).unwrap();
+    let normalization = Normalization::new(vec![120.0], vec![60.0]).unwrap();
+    ModelFile { classifier, normalization, task: None }.save(&path).unwrap();
+    let model = path.to_str().unwrap();
+    let run = |args: &[&str]| {
+        let mut command = Command::cargo_bin("chainrule").unwrap();
+        command.arg("export").args(args).current_dir(dir.path()).output().unwrap()
+    };
+    let wanted = run(&["--model", model, "--format", "onnx", "-o", "named.onnx"]);
+    assert!(wanted.status.success(), "{wanted:?}");
+    let wanted = std::fs::read(dir.path().join("named.onnx")).unwrap();
+    for args in [
+        &[model, "onnx", "a.onnx"][..],
+        &[model, "onnx", "-o", "a.onnx"],
+        &[model, "a.onnx", "--format", "onnx"],
+        &["--model", model, "ONNX", "a.onnx"],
+    ] {
+        let output = run(args);
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        assert!(std::fs::read(dir.path().join("a.onnx")).unwrap() == wanted, "{args:?}");
+        std::fs::remove_file(dir.path().join("a.onnx")).unwrap();
+    }
+    let output = run(&[model, "onnx", "-o", "-"]);
+    assert!(output.status.success() && output.stdout == wanted, "nothing but the file");
+    assert!(!dir.path().join("-").exists());
+    for args in [
+        &[][..],
+        &[model],
+        &[model, "onnx"],
+        &[model, "tflite", "a"],
+        &[model, "onnx", "a", "b"],
+        &[model, "npz", "a", "--opset", "17"],
+        &[model, "onnx", "a", "--opset", "12"],
+    ] {
+        assert_eq!(run(args).status.code(), Some(2), "{args:?}: a wrong command line");
+    }
+}

@@ -26,6 +26,7 @@
 //! | [`update_ratio`] | how large a step is beside the weights |
 //! | [`checkpoint`] | the state of a run between two steps, from which it goes on |
 //! | [`weights`] | a model file: safetensors with PyTorch's names, and the input's normalization |
+//! | [`description`] | what a network consists of, layer by layer |
 //! | [`export`] | the model in the formats of other programs: ONNX, npz |
 //! | [`sweep`] | many runs that differ in some settings, side by side, and ranked |
 //! | [`diff`](mod@diff) | whether two runs are the same, and if not, where they part |
@@ -34,6 +35,7 @@ pub mod check;
 pub mod checkpoint;
 pub mod config;
 pub mod data;
+pub mod description;
 pub mod diff;
 mod error;
 pub mod export;
@@ -57,6 +59,7 @@ pub use check::check;
 pub use checkpoint::Checkpoint;
 pub use config::Config;
 pub use data::Data;
+pub use description::Description;
 pub use diff::diff;
 pub use error::Error;
 pub use inference::{Answers, Predictor};

@@ -15,6 +15,8 @@ use crate::shell::verbosity::{Verbosity, shows};
 
 mod describe;
 
+pub use describe::run as describe;
+
 /// Where CIFAR-10 lies unless told otherwise.
 pub const DEFAULT_DIR: &str = "datasets/cifar-10-batches-bin";
 

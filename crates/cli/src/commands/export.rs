@@ -3,17 +3,20 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use chainrule_train::ModelFile;
-use chainrule_train::export::{npz::npz, onnx::onnx};
+use chainrule_train::Opened;
+use chainrule_train::export::npz::npz;
+use chainrule_train::export::onnx::{self, onnx};
+use clap::ValueEnum;
 
-use super::write_output;
+use super::{is_standard_output, write_output, wrong_command_line};
 
 /// Arguments of `chainrule export`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  chainrule export --model results/run-001 --format onnx -o model.onnx
-  chainrule export --model pytorch.safetensors --format npz -o model.npz
+  chainrule export results/run-001 onnx model.onnx
+  chainrule export results/run-001 onnx -o model.onnx --opset 21
+  chainrule export pytorch.safetensors npz -o - > model.npz
 
 In Python:
   onnxruntime.InferenceSession(\"model.onnx\").run(None, {\"pixels\": images})
@@ -22,18 +25,25 @@ In Python:
   safetensors.torch.load_file(\"model.safetensors\")
 ")]
 pub struct Args {
-    /// A run's folder, or a safetensors file
+    /// A run's folder or a safetensors file; the format, onnx, npz or safetensors; the file to write,
+    /// where - is standard output
+    #[arg(value_name = "MODEL> <FORMAT> <FILE", num_args = 0..=3)]
+    arguments: Vec<PathBuf>,
+    /// The model, if it is not named first
     #[arg(long, value_name = "DIR|FILE")]
-    model: PathBuf,
-    /// The format
+    model: Option<PathBuf>,
+    /// The format, if it is not named after the model
     #[arg(long, value_enum)]
-    format: Format,
-    /// The file to write
+    format: Option<Format>,
+    /// The file to write, if it is not named last
     #[arg(short, long, value_name = "FILE")]
-    output: PathBuf,
+    output: Option<PathBuf>,
+    /// Of ONNX, the version of the operators [default: 17, and 20 for gelu, which most programs run]
+    #[arg(long, value_name = "N")]
+    opset: Option<u8>,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Format {
     /// A graph from pixels to probabilities, the normalization in it
     Onnx,
@@ -43,17 +53,56 @@ enum Format {
     Safetensors,
 }
 
+impl Args {
+    /// Model, format and file, each by its flag or in its place.
+    fn parts(self) -> (PathBuf, Format, PathBuf, Option<u8>) {
+        let mut rest = self.arguments.into_iter();
+        let mut next = |named: Option<PathBuf>, what: &str| {
+            named.or_else(|| rest.next()).unwrap_or_else(|| {
+                wrong_command_line(&format!(
+                    "no {what} was named: expected MODEL FORMAT FILE, as in `chainrule export \
+                     results/run-001 onnx model.onnx`"
+                ))
+            })
+        };
+        let model = next(self.model, "model");
+        let format = self.format.unwrap_or_else(|| {
+            let word = next(None, "format");
+            Format::from_str(&word.to_string_lossy(), true).unwrap_or_else(|_| {
+                wrong_command_line(&format!(
+                    "{} is no format: expected onnx, npz or safetensors",
+                    word.display()
+                ))
+            })
+        });
+        let output = next(self.output, "file");
+        if let Some(more) = rest.next() {
+            wrong_command_line(&format!("{} is one argument too many", more.display()));
+        }
+        if self.opset.is_some() && format != Format::Onnx {
+            wrong_command_line("--opset is of ONNX alone");
+        }
+        if self.opset.is_some_and(|opset| !onnx::OPSETS.contains(&opset)) {
+            let (least, most) = (onnx::OPSETS.start(), onnx::OPSETS.end());
+            wrong_command_line(&format!("--opset is not known: expected {least} to {most}"));
+        }
+        (model, format, output, self.opset)
+    }
+}
+
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let file = ModelFile::locate(&args.model);
-    let model = ModelFile::load(&file)?;
-    let bytes = match args.format {
-        Format::Onnx => onnx(&model, &model.classes()),
-        Format::Npz => npz(&model),
-        Format::Safetensors => Ok(model.serialize()),
+    let (model, format, output, opset) = args.parts();
+    let Opened { model, path, .. } = super::model::open(&model)?;
+    let failed = || format!("cannot export {}", path.display());
+    let bytes = match format {
+        Format::Onnx => onnx(&model, &model.classes(), opset).with_context(failed)?,
+        Format::Npz => npz(&model).with_context(failed)?,
+        Format::Safetensors => model.serialize(),
     };
-    let bytes = bytes.with_context(|| format!("cannot export {}", file.display()))?;
-    write_output(&args.output, &bytes)?;
-    say!("{}: {} bytes", args.output.display(), bytes.len());
+    write_output(&output, &bytes)?;
+    if !is_standard_output(&output) {
+        say!("{}: {} bytes", output.display(), bytes.len());
+    }
     Ok(())
 }

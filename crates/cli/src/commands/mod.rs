@@ -18,6 +18,7 @@ pub mod assignment;
 pub mod check;
 pub mod completions;
 pub mod data;
+pub mod describe;
 pub mod diff;
 pub mod eval;
 pub mod export;

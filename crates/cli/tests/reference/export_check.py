@@ -51,7 +51,7 @@ def write_idx(folder):
 def write_folder(folder):
     """Writes 60 pictures of each of three classes, 48 wide and 36 high."""
     random = np.random.default_rng(2)
-    for channel, name in enumerate(["red", "green", "blue"]):
+    for channel, name in enumerate(["red", "green, dark", "blue"]):
         (folder / name).mkdir()
         for i in range(60):
             picture = random.integers(0, 200, (3, 36, 48), dtype=np.uint8)
@@ -79,7 +79,8 @@ def check(folder, pictures, pixels, flags, data="sample"):
     chainrule("export", "--model", run, "--format", "onnx", "-o", file)
     model = onnx.load(file)
     onnx.checker.check_model(model, full_check=True)
-    assert list(table[0]["probabilities"]) == model.metadata_props[0].value.split(",")
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    assert list(table[0]["probabilities"]) == json.loads(metadata["class_names"]), metadata
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     found = session.run(["probabilities"], {"pixels": pixels})[0]
     assert found.shape == wanted.shape, found.shape

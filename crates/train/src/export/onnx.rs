@@ -12,6 +12,8 @@
 //! The names and numbers of the fields are those of `onnx.proto` in the ONNX repository, and stand
 //! beside each.
 
+use std::ops::RangeInclusive;
+
 use chainrule_nn::layers::norm::EPSILON;
 use chainrule_nn::{Activation, Norm};
 
@@ -19,9 +21,54 @@ use super::protobuf::Message;
 use super::{TooLarge, little_endian};
 use crate::ModelFile;
 
-/// The operators' version, and the file format's that came with it (ONNX 1.23).
-const OPSET: u64 = 28;
-const IR_VERSION: u64 = 14;
+/// Versions of the operators that can be written: `LayerNormalization` came with 17, and 28 is the
+/// last that was tried.
+pub const OPSETS: RangeInclusive<u8> = 17..=28;
+
+/// The version of the operators with which `Gelu` came.
+const OPSET_OF_GELU: u8 = 20;
+
+/// Before this version `ReduceMean` has its axes as an attribute, and not as an input.
+const OPSET_OF_AXES_AS_INPUT: u8 = 18;
+
+/// The version of the file format that came with a version of the operators: runtimes that know the
+/// one know the other (ONNX, docs/Versioning.md, "Released Versions").
+fn ir_version(opset: u8) -> u64 {
+    match opset {
+        ..=18 => 8,
+        19..=20 => 9,
+        21..=22 => 10,
+        23 => 11,
+        24 => 12,
+        25..=27 => 13,
+        28.. => 14,
+    }
+}
+
+/// The lowest version of the operators that has all that the model needs: it runs in most programs.
+pub fn least_opset(model: &ModelFile) -> u8 {
+    let has_gelu =
+        model.classifier.depth() > 1 && model.classifier.hidden().activation == Activation::Gelu;
+    if has_gelu { OPSET_OF_GELU } else { *OPSETS.start() }
+}
+
+/// A model that cannot be written as ONNX.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OnnxError {
+    /// There is no room for it.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+    /// A version of the operators that is not known, or lacks one of them.
+    #[error("opset is {opset}: expected {least} to {}{}", OPSETS.end(), why)]
+    Opset {
+        /// The version.
+        opset: u8,
+        /// The least that this model needs.
+        least: u8,
+        /// Why the least is what it is, if not for all models.
+        why: &'static str,
+    },
+}
 
 /// Largest message of protocol buffers.
 const MOST: usize = i32::MAX as usize;
@@ -31,24 +78,40 @@ const FLOAT: u64 = 1;
 const UINT8: u64 = 2;
 const INT64: u64 = 7;
 
-/// The bytes of the file. The names of the `classes` are kept in its metadata, `classes`, separated
-/// by commas.
+/// The bytes of the file, with the operators of version `opset`, or the least that will do.
+///
+/// The names of the `classes` are kept in its metadata: `class_names`, a list of JSON, and, if no
+/// name holds a comma, `classes`, separated by commas.
 ///
 /// # Errors
-/// If the weights take more than 2 GB.
-pub fn onnx(model: &ModelFile, classes: &[String]) -> Result<Vec<u8>, TooLarge> {
+/// If the weights take more than 2 GB, or the operators of that version are not enough.
+pub fn onnx(
+    model: &ModelFile,
+    classes: &[String],
+    opset: Option<u8>,
+) -> Result<Vec<u8>, OnnxError> {
+    let least = least_opset(model);
+    let opset = opset.unwrap_or(least);
+    if !(least..=*OPSETS.end()).contains(&opset) {
+        let why = if least == OPSET_OF_GELU { ", for its operator Gelu came with 20" } else { "" };
+        return Err(OnnxError::Opset { opset, least, why });
+    }
     let bytes = size_of_val(model.classifier.parameters());
     if bytes > MOST - (1 << 20) {
-        return Err(TooLarge { bytes, format: "ONNX", most: MOST });
+        return Err(TooLarge { bytes, format: "ONNX", most: MOST }.into());
     }
-    let entry = Message::new().bytes(1, "classes").bytes(2, classes.join(",")); // key, value
+    let names = serde_json::to_string(classes).expect("a list of texts");
+    let mut entries = vec![Message::new().bytes(1, "class_names").bytes(2, names)]; // key, value
+    if !classes.iter().any(|name| name.contains(',')) {
+        entries.push(Message::new().bytes(1, "classes").bytes(2, classes.join(",")));
+    }
     let file = Message::new()
-        .integer(1, IR_VERSION) // ir_version
+        .integer(1, ir_version(opset)) // ir_version
         .bytes(2, "chainrule") // producer_name
         .bytes(3, env!("CARGO_PKG_VERSION")) // producer_version
-        .message(7, graph(model)) // graph
-        .message(8, Message::new().bytes(1, "").integer(2, OPSET)) // opset_import: domain, version
-        .message(14, entry); // metadata_props
+        .message(7, graph(model, opset)) // graph
+        .message(8, Message::new().bytes(1, "").integer(2, opset.into())) // opset_import: domain, version
+        .messages(14, entries); // metadata_props
     Ok(file.into_bytes())
 }
 
@@ -86,7 +149,7 @@ impl Chain {
     }
 }
 
-/// `AttributeProto`: name 1, f 2, i 3, s 4, type 20 (FLOAT 1, INT 2, STRING 3).
+/// `AttributeProto`: name 1, f 2, i 3, s 4, ints 8, type 20 (FLOAT 1, INT 2, STRING 3, INTS 7).
 fn float(name: &str, value: f32) -> Message {
     Message::new().bytes(1, name).float(2, value).integer(20, 1)
 }
@@ -95,18 +158,23 @@ fn integer(name: &str, value: i64) -> Message {
     Message::new().bytes(1, name).integer(3, value as u64).integer(20, 2)
 }
 
+fn integers(name: &str, values: &[i64]) -> Message {
+    let named = Message::new().bytes(1, name);
+    values.iter().fold(named, |named, &value| named.integer(8, value as u64)).integer(20, 7)
+}
+
 fn text(name: &str, value: &str) -> Message {
     Message::new().bytes(1, name).bytes(4, value).integer(20, 3)
 }
 
-fn graph(model: &ModelFile) -> Message {
+fn graph(model: &ModelFile, opset: u8) -> Message {
     let classifier = model.classifier.folded();
     let widths = classifier.widths();
     let (inputs, classes) = (widths[0], widths[widths.len() - 1]);
     let mut chain = Chain { nodes: vec![], constants: vec![], last: "pixels".into() };
     chain.then("Cast", &[], "numbers", vec![integer("to", FLOAT as i64)]);
     chain.then("Flatten", &[], "flat", vec![integer("axis", 1)]);
-    normalize(&mut chain, model, inputs);
+    normalize(&mut chain, model, inputs, opset);
     for l in 0..classifier.depth() {
         let (n, outputs) = (l + 1, widths[l + 1]);
         let is_hidden = n < classifier.depth();
@@ -150,15 +218,25 @@ fn graph(model: &ModelFile) -> Message {
 
 /// x = (pixel - mean) / std, after the contrast normalization, if there is one:
 /// (pixel - m) / √(v + ε), with mean m and variance v of each image.
-fn normalize(chain: &mut Chain, model: &ModelFile, inputs: usize) {
+fn normalize(chain: &mut Chain, model: &ModelFile, inputs: usize, opset: u8) {
     if let Some(&contrast) = model.normalization.contrast() {
-        chain.constant("along", INT64, &[1], &1i64.to_le_bytes());
+        let as_input = opset >= OPSET_OF_AXES_AS_INPUT;
+        if as_input {
+            chain.constant("axes", INT64, &[1], &1i64.to_le_bytes());
+        }
+        let mean = |chain: &mut Chain, name: &str| match as_input {
+            true => chain.then("ReduceMean", &["axes"], name, vec![integer("keepdims", 1)]),
+            false => {
+                let attributes = vec![integers("axes", &[1]), integer("keepdims", 1)];
+                chain.then("ReduceMean", &[], name, attributes);
+            }
+        };
         chain.floats("input.contrast", &[1], &[contrast]);
-        chain.then("ReduceMean", &["along"], "image_mean", vec![integer("keepdims", 1)]);
+        mean(chain, "image_mean");
         chain.last = "flat".into();
         chain.then("Sub", &["image_mean"], "centered", vec![]);
         chain.then("Mul", &["centered"], "squares", vec![]);
-        chain.then("ReduceMean", &["along"], "variance", vec![integer("keepdims", 1)]);
+        mean(chain, "variance");
         chain.then("Add", &["input.contrast"], "regularized", vec![]);
         chain.then("Sqrt", &[], "deviation", vec![]);
         chain.last = "centered".into();
@@ -195,112 +273,4 @@ fn value(name: &str, data_type: u64, shape: &[usize]) -> Message {
 }
 
 #[cfg(test)]
-mod tests {
-    use chainrule_data::Normalization;
-    use chainrule_nn::{Hidden, Init, SoftmaxClassifier};
-
-    use super::*;
-
-    /// The contents of all fields `number` of a message: the bytes, or a varint's as u64.
-    fn fields(mut message: &[u8], number: u64) -> Vec<Vec<u8>> {
-        fn varint(message: &mut &[u8]) -> u64 {
-            let mut value = 0;
-            for shift in (0..).step_by(7) {
-                let (&byte, rest) = message.split_first().expect("a whole varint");
-                *message = rest;
-                value |= u64::from(byte & 0x7f) << shift;
-                if byte < 0x80 {
-                    break;
-                }
-            }
-            value
-        }
-        let mut found = vec![];
-        while !message.is_empty() {
-            let key = varint(&mut message);
-            let content = match key & 7 {
-                0 => varint(&mut message).to_le_bytes().to_vec(),
-                wire => {
-                    let length = if wire == 5 { 4 } else { varint(&mut message) as usize };
-                    let (content, rest) = message.split_at(length);
-                    message = rest;
-                    content.to_vec()
-                }
-            };
-            if key >> 3 == number {
-                found.push(content);
-            }
-        }
-        found
-    }
-
-    fn texts(message: &[u8], number: u64) -> Vec<String> {
-        fields(message, number).into_iter().map(|text| String::from_utf8(text).unwrap()).collect()
-    }
-
-    fn model(hidden: Hidden, contrast: Option<f32>) -> ModelFile {
-        let classifier = SoftmaxClassifier::with_hidden(&[12, 5, 3], hidden, Init::He, 1).unwrap();
-        let normalization = Normalization::new(vec![1.0, 2.0, 3.0], vec![2.0, 4.0, 8.0]).unwrap();
-        ModelFile {
-            classifier,
-            normalization: normalization.with_contrast(contrast).unwrap(),
-            task: None,
-        }
-    }
-
-    fn graph_of(model: &ModelFile) -> Vec<u8> {
-        let file = onnx(model, &["cat".into(), "dog".into(), "eel".into()]).unwrap();
-        assert_eq!(texts(&fields(&file, 14)[0], 2), ["cat,dog,eel"]);
-        fields(&file, 7).remove(0)
-    }
-
-    #[test]
-    fn every_value_that_an_operator_reads_has_been_made_before() {
-        for (norm, between) in
-            [(Norm::None, ""), (Norm::Batch, ""), (Norm::Layer, "LayerNormalization ")]
-        {
-            for activation in Activation::ALL {
-                let graph = graph_of(&model(Hidden { norm, activation }, Some(10.0)));
-                let mut made = texts(&fields(&graph, 11)[0], 1);
-                made.extend(fields(&graph, 5).iter().flat_map(|constant| texts(constant, 8)));
-                let nodes = fields(&graph, 1);
-                for node in &nodes {
-                    for input in texts(node, 1) {
-                        assert!(
-                            made.contains(&input),
-                            "{input} is not there, {norm:?} {activation}"
-                        );
-                    }
-                    made.extend(texts(node, 2));
-                }
-                assert_eq!(texts(&fields(&graph, 12)[0], 1)[0], *made.last().unwrap());
-                let ops: Vec<String> = nodes.iter().flat_map(|node| texts(node, 4)).collect();
-                let wanted = format!(
-                    "Cast Flatten ReduceMean Sub Mul ReduceMean Add Sqrt Div Sub Div Gemm \
-                     {between}{} Gemm Softmax",
-                    operator(activation).0
-                );
-                assert_eq!(ops.join(" "), wanted);
-            }
-        }
-    }
-
-    #[test]
-    fn every_constant_has_its_shape_and_its_bytes() {
-        let model = model(Hidden::default(), None);
-        let constants = fields(&graph_of(&model), 5);
-        let names: Vec<String> = constants.iter().flat_map(|constant| texts(constant, 8)).collect();
-        let wanted = "input.mean input.std fc1.weight fc1.bias fc2.weight fc2.bias";
-        assert_eq!(names.join(" "), wanted);
-        let of = |name: &str| {
-            let constant = &constants[names.iter().position(|known| known == name).unwrap()];
-            let shape =
-                fields(constant, 1).into_iter().map(|n| u64::from(n[0])).collect::<Vec<_>>();
-            (shape, fields(constant, 9).remove(0))
-        };
-        let mean = [[1.0; 4], [2.0; 4], [3.0; 4]].concat();
-        assert_eq!(of("input.mean"), (vec![12], little_endian(&mean)));
-        assert_eq!(of("fc1.weight"), (vec![5, 12], little_endian(model.classifier.weight(0))));
-        assert_eq!(of("fc2.bias"), (vec![3], little_endian(model.classifier.bias(1))));
-    }
-}
+mod tests;

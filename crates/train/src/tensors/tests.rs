@@ -170,20 +170,19 @@ fn a_file_that_no_memory_holds_and_a_device_are_refused_unread() {
 /// pickle (80 02), of gzip (1f 8b), of zip (50 4b), of zlib (78 9c) at some length.
 #[test]
 fn a_header_of_any_length_is_read_whatever_other_format_its_length_spells() {
-    let entry = r#"{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
-    let mut bytes = vec![b' '; 8 + 70_000 + 4];
-    for length in 8..=70_000u64 {
-        let (header, data) = if length < entry.len() as u64 {
-            ("{}", &[][..])
-        } else {
-            (entry, &[0, 0, 0x80, 0x3f][..])
+    let entry = r#""w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
+    let start = r#"{"__metadata__":{"note":""#;
+    let least = start.len() + r#""},"#.len() + entry.len();
+    for length in 8..=70_000 {
+        let (header, data) = match usize::checked_sub(length, least) {
+            Some(pad) => {
+                ([start, &"x".repeat(pad), r#""},"#, entry].concat(), &[0, 0, 0x80, 0x3f][..])
+            }
+            None => ([&"{}", &*" ".repeat(length - 2)].concat(), &[][..]),
         };
-        let end = 8 + length as usize;
-        bytes[..8].copy_from_slice(&length.to_le_bytes());
-        bytes[8..end].fill(b' ');
-        bytes[8..8 + header.len()].copy_from_slice(header.as_bytes());
-        bytes[end..end + data.len()].copy_from_slice(data);
-        let file = read(&bytes[..end + data.len()]);
+        assert_eq!(header.len(), length);
+        let bytes = [&(length as u64).to_le_bytes(), header.as_bytes(), data].concat();
+        let file = read(&bytes);
         let file = file.unwrap_or_else(|error| panic!("a header of {length} bytes: {error}"));
         assert_eq!(file.tensors.len(), data.len() / 4, "a header of {length} bytes");
     }
