@@ -130,6 +130,35 @@ fn images_named_with_data_are_evaluated_and_those_trained_on_among_them_counted(
     assert!(notes.contains("are among those that the network was trained on"), "{notes}");
 }
 
+/// What the weights have learned by heart must not test them.
+#[test]
+fn weights_of_a_run_on_other_images_are_started_from_only_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let [images, others, run] = ["images", "others", "run"].map(|name| dir.path().join(name));
+    pictures(&images, 0);
+    train(&images, &run);
+    pictures(&others, 100);
+    let out = dir.path().join("second");
+    let start = |images: &Path, more: &[&str]| {
+        let data = format!("images:{}", path(images));
+        let flags = ["--init-from", path(&run), "--epochs", "1", "--batch-size", "4"];
+        chainrule(&[&["train", "--data", &data, "--out", path(&out)], &flags[..], more].concat())
+    };
+    let output = start(&others, &[]);
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    for part in ["are not those of the run in", "--allow-other-images"] {
+        assert!(error.contains(part), "{part} is not in {error}");
+    }
+    assert!(!out.exists(), "no folder is left of a run that never began");
+    let output = start(&others, &["--allow-other-images"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let config = std::fs::read_to_string(out.join("config.toml")).unwrap();
+    assert!(config.contains("allow_other_images = true"), "{config}");
+    std::fs::remove_dir_all(&out).unwrap();
+    assert!(start(&images, &[]).status.success(), "the same images need no word");
+}
+
 #[test]
 fn a_network_whose_scores_are_not_numbers_has_no_accuracy() {
     let dir = tempfile::tempdir().unwrap();

@@ -9,7 +9,7 @@ use chainrule_runs::folder::{CONFIG, write_whole};
 use serde::Serialize;
 
 use crate::config::ConfigError;
-use crate::{Config, Data, Error, ModelFile, Prepared, machine};
+use crate::{Config, Data, Error, ModelFile, Origin, Prepared, machine};
 
 /// Settles what depends on the data and the machine: the size of the sample's validation part,
 /// the number of threads, and the widths of the weights to start from.
@@ -57,6 +57,11 @@ pub(crate) fn settle(
 pub(crate) fn settled(config: &Config, data: &Data) -> Result<(Config, Option<ModelFile>), Error> {
     config.check()?;
     let start = config.init_from.as_deref().map(ModelFile::load).transpose()?;
+    // The weights of a run have seen its images, some of which may be for testing here.
+    let origin = config.init_from.as_deref().map(Origin::of).transpose()?.flatten();
+    if let (Some(origin), false) = (origin, config.allow_other_images) {
+        origin.check(data)?;
+    }
     let config = settle(config, data, start.as_ref())?;
     let images = &data.dataset.train;
     if let (Some(start), Some(path)) = (&start, &config.init_from) {

@@ -4,6 +4,11 @@ use chainrule_data::Error;
 
 /// What helps against an error, as its sentence goes on; nothing, if nothing is known to.
 pub fn of(error: &anyhow::Error) -> &'static str {
+    let of_train = error.downcast_ref::<chainrule_train::Error>();
+    if let Some(chainrule_train::Error::OtherImages(_)) = of_train {
+        return "; put those of the run back, name their folder with --data-dir, or go on all the same \
+                with --allow-other-images";
+    }
     let found =
         error.chain().find_map(|cause| match cause.downcast_ref::<chainrule_train::Error>() {
             Some(chainrule_train::Error::Data(error)) => Some(error),

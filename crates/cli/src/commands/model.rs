@@ -3,8 +3,7 @@
 
 use std::path::Path;
 
-use anyhow::bail;
-use chainrule_train::{Data, ModelFile, Opened, Origin, Sameness};
+use chainrule_train::{Data, Error, ModelFile, Opened, Origin, Sameness};
 
 /// Reads a model file, or the best weights of a run's folder, and says what was assumed.
 pub fn open(model: &Path) -> anyhow::Result<Opened> {
@@ -36,7 +35,7 @@ pub fn is_of_the_run(
             eprintln!("WARNING: {what}; some of them may have been trained on");
             Ok(Some(false))
         }
-        Sameness::Other(what) => bail!("{}", with_remedy(&what)),
+        Sameness::Other(what) => Err(Error::OtherImages(what).into()),
         Sameness::Unknown => {
             note!(
                 "note: {} does not say which images the run was on: whether these are the same is \
@@ -46,12 +45,4 @@ pub fn is_of_the_run(
             Ok(None)
         }
     }
-}
-
-/// What to do about images that are not those of a run.
-fn with_remedy(what: &str) -> String {
-    format!(
-        "{what}; put those of the run back, name their folder with --data-dir, or go on all the \
-         same with --allow-other-images"
-    )
 }

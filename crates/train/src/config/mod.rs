@@ -104,6 +104,12 @@ pub struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init_from: OrNone<PathBuf>,
 
+    /// Start from weights that a run trained on other images
+    ///
+    /// Without it they are refused, for some images may be for training there and for testing here.
+    #[arg(long)]
+    pub allow_other_images: bool,
+
     // The optimizer
     /// Optimizer: sgd, rmsprop or adam; adam with --weight-decay is AdamW
     ///

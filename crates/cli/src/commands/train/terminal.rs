@@ -9,6 +9,7 @@ use chainrule_train::schedule::Schedule;
 use chainrule_train::{Config, Epoch, Iteration, Observer, Plan};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::commands::describe::compact;
 use crate::shell::signals::Signals;
 use crate::shell::verbosity::{Verbosity, shows};
 
@@ -130,9 +131,10 @@ impl Observer for Terminal {
         let config = &plan.config;
         let hidden: String = config.hidden_dim.iter().map(|width| format!(" -> {width}")).collect();
         self.say(format!(
-            "{}{hidden} -> {}, {} parameters; {} images to train on, {} to validate, {} to test",
-            plan.inputs, plan.classes, plan.parameters, plan.training, plan.validation, plan.test
+            "{}{hidden} -> {}; {} images to train on, {} to validate, {} to test",
+            plan.inputs, plan.classes, plan.training, plan.validation, plan.test
         ));
+        self.say(compact(plan));
         let (optimizer, momentum) = match config.optimizer {
             OptimizerName::Sgd => ("sgd", format!(", momentum {}", config.momentum)),
             OptimizerName::Rmsprop => ("rmsprop", format!(", momentum {}", config.momentum)),
