@@ -53,7 +53,5 @@ pub mod scalar;
 pub use buffer::{Buffer, OutOfMemory};
 pub use gemm::{ShapeError, gemm};
 pub use isa::Isa;
-#[doc(hidden)]
-pub use isa::Isa as Path; // until the last caller is renamed
 pub use matrix::{Tensor, View, ViewMut};
 pub use scalar::Scalar;

@@ -171,7 +171,7 @@ fn check(kernel: &str) {
 
 /// The kernels are chosen once a process, so each family has one of its own.
 fn check_in_a_process(kernel: &str) {
-    let parse: Result<chainrule_tensor::Path, _> = kernel.parse();
+    let parse: Result<chainrule_tensor::Isa, _> = kernel.parse();
     if parse.is_err() {
         println!("{kernel} is not supported on this processor: skipped");
         return;
