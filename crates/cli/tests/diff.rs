@@ -153,7 +153,7 @@ fn a_single_cell_bit_or_key_that_differs_is_found_and_told_apart_from_times() {
     put(&path.join("iterations.csv"), 2, "learning_rate", "9");
     let (_, said) = runs.said("loss");
     let both =
-        ["line 2, iteration 1, epoch 1: learning_rate 0.02 | 9\n", "line 18, iteration 17, "];
+        ["line 2, iteration 1, epoch 1: learning_rate 0.01 | 9\n", "line 18, iteration 17, "];
     assert!(both.iter().all(|part| said.contains(part)), "{said}");
 
     let path = runs.copy("accuracy");
@@ -183,10 +183,10 @@ fn a_single_cell_bit_or_key_that_differs_is_found_and_told_apart_from_times() {
 
     let path = runs.copy("key").join("config.toml");
     let text = fs::read_to_string(&path).unwrap();
-    fs::write(&path, format!("new_key = 3\n{}", text.replace("reg = 0.005", "reg = 0.5"))).unwrap();
+    fs::write(&path, format!("new_key = 3\n{}", text.replace("reg = 0.008", "reg = 0.5"))).unwrap();
     let (code, said) = runs.said("key");
     assert_eq!(code, 1);
-    assert!(said.contains("setting reg: 0.005 | 0.5\n"), "{said}");
+    assert!(said.contains("setting reg: 0.008 | 0.5\n"), "{said}");
     assert!(said.contains("setting new_key: not set | 3\n"), "{said}");
 
     let path = runs.copy("processor").join("config.toml");

@@ -188,7 +188,7 @@ fn a_finished_cosine_run_is_given_a_new_cycle_and_says_that_it_is_not_the_longer
     let all = rates(once);
     assert_eq!(all[..first.len()], first);
     let steps = first.len() / 5;
-    let cosine = |p: f64| 0.01 * (1.0 + (std::f64::consts::PI * p).cos());
+    let cosine = |p: f64| 0.005 * (1.0 + (std::f64::consts::PI * p).cos());
     for (i, rate) in all[first.len()..].iter().enumerate() {
         assert!((rate - cosine(i as f64 / (7 * steps) as f64)).abs() < 1e-12, "step {i}: {rate}");
     }
@@ -233,7 +233,7 @@ fn resuming_with_another_setting_is_refused_by_its_name() {
     let out = dir.path().join("run");
     succeeds(train(&out, "--max-steps 20"));
     for (flags, difference) in [
-        ("--learning-rate 0.5", "learning_rate is 0.5, and was 0.02"),
+        ("--learning-rate 0.5", "learning_rate is 0.5, and was 0.01"),
         ("--seed 3 --hidden-dim 7", "hidden_dim is [7], and was [30]; seed is 3, and was 0"),
         ("--max-steps 30", "max_steps is 30, and was 20"),
         ("--no-shuffle", "shuffle is false, and was true"),

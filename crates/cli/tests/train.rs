@@ -593,8 +593,8 @@ fn the_default_schedule_suits_any_number_of_epochs_and_a_decay_that_is_given_is_
         let output = train(&out, &format!("--epochs {epochs} --hidden-dim 0 --batch-size 450"));
         assert!(output.status.success(), "{}", stderr(&output));
         let rates = column(&out.join("iterations.csv"), "learning_rate");
-        assert_eq!((rates.len(), rates[0]), (2 * epochs, 0.02));
-        assert!((rates[epochs] - 0.01).abs() < 1e-12, "half in the middle: {}", rates[epochs]);
+        assert_eq!((rates.len(), rates[0]), (2 * epochs, 0.01));
+        assert!((rates[epochs] - 0.005).abs() < 1e-12, "half in the middle: {}", rates[epochs]);
     }
     let schedule = |recipe: &str, flags: &str| {
         toml::Value::try_from(recorded(recipe, flags).schedule).unwrap().to_string()

@@ -183,7 +183,7 @@ fn a_grid_of_optimizers_gives_each_its_own_defaults_and_goes_on_with_them() {
     let text = "[grid]\noptimizer = [\"sgd\", \"adam\", \"rmsprop\"]\nlr_decay = [0.5, 0.9]";
     let sweep = sweep(text);
     let rates = of(&sweep, |config| config.learning_rate);
-    assert_eq!(rates, [0.02, 0.02, 0.001, 0.001, 0.01, 0.01]);
+    assert_eq!(rates, [0.01, 0.01, 0.001, 0.001, 0.01, 0.01]);
     assert!(of(&sweep, |config| config.schedule).iter().all(|s| *s == Schedule::Exponential));
     sweep.record(dir.path()).unwrap();
     sweep.check_continues(dir.path()).unwrap();

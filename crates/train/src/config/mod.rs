@@ -126,10 +126,10 @@ pub struct Config {
     )]
     pub optimizer: OptimizerName,
 
-    /// Initial learning rate; by default 0.001 for adam and 0.01 for rmsprop
+    /// Initial learning rate; by default 0.001 for adam
     ///
     /// η, the step size before the schedule lowers it.
-    #[arg(long, alias = "lr", value_name = "X", default_value = "0.02")]
+    #[arg(long, alias = "lr", value_name = "X", default_value = "0.01")]
     pub learning_rate: f64,
 
     /// Momentum of sgd and rmsprop; by default 0 for rmsprop
@@ -160,7 +160,7 @@ pub struct Config {
     /// L2 penalty: 1/2 reg times the sum of the squared weights; by default 0 for adam and rmsprop
     ///
     /// λ of ½ λ Σ W², over weights and not biases. It is part of the loss and of the gradient.
-    #[arg(long, alias = "l2", value_name = "X", default_value = "0.005")]
+    #[arg(long, alias = "l2", value_name = "X", default_value = "0.008")]
     pub reg: f64,
 
     /// Decoupled weight decay: each step takes this times the learning rate off the weights
