@@ -14,6 +14,7 @@
 use std::f64::consts::LN_2;
 use std::ops::{ControlFlow, RangeInclusive};
 
+use chainrule_data::Images;
 use chainrule_nn::gradcheck::{Elements, Row, Training, Verdict};
 use chainrule_nn::{Diverged, SoftmaxClassifier};
 
@@ -97,6 +98,9 @@ impl InitialLoss {
 pub struct ByHeart {
     /// How many images.
     pub images: usize,
+    /// How many of them are there with another label too, pixel for pixel: not all of these can be
+    /// right.
+    pub contradictory: usize,
     /// Steps taken.
     pub steps: u64,
     /// The step size of all of them.
@@ -117,12 +121,15 @@ impl ByHeart {
 
     /// What to try if not.
     pub fn advice(&self) -> &'static str {
-        if self.last_loss < self.first_loss - LN_2 {
-            "it is learning, and not fast enough: try a larger --learning-rate"
+        if self.contradictory > 0 {
+            "some of them are there twice with different labels, which no network can learn: look for \
+             duplicates in the images"
+        } else if self.last_loss < self.first_loss - LN_2 {
+            "it is learning, and not fast enough: try a larger learning rate"
         } else if self.last_loss < 0.99 * self.first_loss {
-            "it hardly learns: try ten times the --learning-rate"
+            "it hardly learns: try ten times the learning rate"
         } else {
-            "the loss does not fall: try a tenth of the --learning-rate"
+            "the loss does not fall: try a tenth of the learning rate"
         }
     }
 }
@@ -219,12 +226,23 @@ fn by_heart(ready: &Ready) -> Result<ByHeart, Error> {
     }
     Ok(ByHeart {
         images: some.len(),
+        contradictory: contradictory(&prepared.dataset.train, some),
         steps: engine.steps(),
         learning_rate: config.learning_rate,
         accuracy: found.accuracy(labels),
         first_loss,
         last_loss: found.loss,
     })
+}
+
+/// How many of these images are there with another label too.
+fn contradictory(images: &Images, rows: &[u32]) -> usize {
+    let of = |&row: &u32| (images.image(row as usize), images.labels()[row as usize]);
+    let has_other = |row: &&u32| {
+        let (pixels, label) = of(row);
+        rows.iter().map(of).any(|(other, other_label)| other == pixels && other_label != label)
+    };
+    rows.iter().filter(has_other).count()
 }
 
 fn gradient(Ready { config, model, engine, prepared }: &Ready) -> Result<Vec<Row>, Error> {

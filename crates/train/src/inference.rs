@@ -173,3 +173,23 @@ impl Answers {
         (self.classes > FEW_CLASSES).then(|| self.top_k_accuracy(labels, 5))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// scikit-learn 1.9.1: `top_k_accuracy_score(y, s, k=k, labels=range(12))` with
+    /// `s = ((7 i + 5 c + i c) % 9) / 8` and `y = (5 i) % 12`, which has many equal scores.
+    #[test]
+    fn the_share_of_labels_among_the_most_probable_classes_is_scikit_learns() {
+        let score = |i: usize, c: usize| ((7 * i + 5 * c + i * c) % 9) as f32 / 8.0;
+        let scores = (0..40).flat_map(|i| (0..12).map(move |c| score(i, c))).collect();
+        let answers =
+            Answers { rows: (0..40).collect(), classes: 12, scores: Scores::Single(scores) };
+        let labels: Vec<u8> = (0..40).map(|i| (5 * i % 12) as u8).collect();
+        for (k, expected) in [(1, 0.025), (2, 0.025), (3, 0.125), (5, 0.25), (11, 0.75)] {
+            assert_eq!(answers.top_k_accuracy(&labels, k), expected, "k = {k}");
+        }
+        assert_eq!(answers.top_5_accuracy(&labels), Some(0.25));
+    }
+}

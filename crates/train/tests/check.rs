@@ -88,10 +88,10 @@ fn a_learning_rate_that_learns_nothing_fails_and_the_advice_points_the_right_way
     let small = findings(&Config { learning_rate: 1e-7, ..config() });
     assert!(!small.by_heart.passed() && !small.passed());
     let slow = findings(&Config { learning_rate: 1e-4, momentum: 0.0, ..config() }).by_heart;
-    assert!(!slow.passed() && slow.advice().contains("ten times the --learning-rate"), "{slow:?}");
+    assert!(!slow.passed() && slow.advice().contains("ten times the learning rate"), "{slow:?}");
     let large = findings(&Config { learning_rate: 1e4, ..config() });
     assert!(!large.by_heart.passed() && !large.passed());
-    assert!(large.by_heart.advice().contains("a tenth of the --learning-rate"));
+    assert!(large.by_heart.advice().contains("a tenth of the learning rate"));
     // The gradient does not depend on it.
     assert!([small, large].iter().all(|found| found.gradient.iter().all(|row| row.passed)));
 }
@@ -142,4 +142,18 @@ fn a_search_grows_the_rate_until_the_loss_grows_and_depends_on_no_thread() {
     }
     let more = find_lr(&Config { threads: 3, ..config }, &data(), |_| ()).unwrap();
     assert_eq!(search, more);
+}
+
+/// Row 9 of what users reported: the same pictures in both classes, of which it was said that any
+/// network can learn them.
+#[test]
+fn images_that_stand_in_two_classes_are_named_as_what_cannot_be_learned() {
+    let Data { dataset: Dataset { train, test, classes, .. }, source } = data();
+    let pixels: Vec<u8> = (0..600).flat_map(|i| train.image(i / 20).to_vec()).collect();
+    let train = Images::new(pixels, train.labels().to_vec(), train.shape(), 10).unwrap();
+    let data = Data { dataset: Dataset { name: "twice".into(), classes, train, test }, source };
+    let by_heart = check(&config(), &data, |_| ()).unwrap().by_heart;
+    assert!(!by_heart.passed() && by_heart.contradictory > 10, "{by_heart:?}");
+    assert!(by_heart.advice().contains("twice with different labels"), "{}", by_heart.advice());
+    assert_eq!(findings(&config()).by_heart.contradictory, 0);
 }

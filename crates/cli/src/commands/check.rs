@@ -36,6 +36,7 @@ fn as_json(findings: &Findings) -> serde_json::Value {
         },
         "by_heart": {
             "images": by_heart.images,
+            "contradictory": by_heart.contradictory,
             "steps": by_heart.steps,
             "learning_rate": by_heart.learning_rate,
             "accuracy": by_heart.accuracy,
@@ -82,7 +83,11 @@ fn print(findings: &Findings) -> anyhow::Result<()> {
         by_heart.first_loss
     );
     if !by_heart.passed() {
-        say!("  So many images any network can learn by heart; {}.", by_heart.advice());
+        if by_heart.contradictory == 0 {
+            say!("  Any network can learn so few images by heart; {}.", by_heart.advice());
+        } else {
+            say!("  {} of them: {}.", by_heart.contradictory, by_heart.advice());
+        }
     }
 
     let passed = gradient.iter().all(|row| row.verdict != Verdict::Differs);
