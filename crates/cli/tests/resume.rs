@@ -52,7 +52,7 @@ fn timeless(path: PathBuf, time: &str) -> Vec<u8> {
 fn content(out: &Path) -> BTreeMap<&'static str, Vec<u8>> {
     let whole = |name: &'static str| (name, std::fs::read(out.join(name)).unwrap());
     let mut files: BTreeMap<_, _> =
-        ["model.safetensors", "last.safetensors", "confusion.csv", "weights.png", "curves.svg"]
+        ["model.safetensors", "last.safetensors", "confusion.csv", "metrics.csv", "weights.png", "curves.svg"]
             .map(whole)
             .into();
     let table = |name: &'static str, time| (name, timeless(out.join(name), time));
@@ -371,4 +371,40 @@ fn a_disk_that_is_read_only_and_a_folder_that_vanishes_end_a_run_with_one_senten
     assert_eq!(output.status.code(), Some(1), "{said}");
     let errors: Vec<_> = said.lines().filter(|line| line.starts_with("error: ")).collect();
     assert!(errors.len() == 1 && errors[0].contains("vanishes"), "{said}");
+}
+
+#[test]
+fn a_run_whose_training_is_complete_stays_so_whatever_becomes_of_its_pictures_and_tables() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    succeeds(train(&out, "--epochs 1"));
+    let whole = content(&out);
+    let block = |name: &str| {
+        // A folder that holds something is no file that could be written over.
+        std::fs::remove_file(out.join(name)).unwrap();
+        std::fs::create_dir_all(out.join(name).join("taken")).unwrap();
+    };
+    for (name, sentence) in [
+        ("curves.svg", "the run is complete, but not all of its pictures were written: "),
+        ("metrics.csv", " is complete, its result is in summary.json, but "),
+    ] {
+        block(name);
+        for gone in ["summary.json", "report.html"] {
+            std::fs::remove_file(out.join(gone)).unwrap();
+        }
+        let output = resume(&out, "");
+        let error = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        let line = error.lines().find(|line| line.starts_with("error: ")).unwrap();
+        assert!(line.contains(sentence) && line.contains(name), "{line}");
+        assert!(line.contains("train --resume "), "{line}");
+        assert!(out.join("summary.json").exists(), "{name}");
+        if name == "curves.svg" {
+            assert!(out.join("report.html").exists(), "the other pictures are there");
+            assert!(String::from_utf8(output.stdout).unwrap().contains("Test accuracy"));
+        }
+        std::fs::remove_dir_all(out.join(name)).unwrap();
+        succeeds(resume(&out, ""));
+        assert!(out.join(name).is_file() && whole == content(&out), "{name}");
+    }
 }

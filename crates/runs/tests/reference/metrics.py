@@ -30,7 +30,7 @@ def case(name, classes, truth, predicted):
         "precision": each[0].tolist(),
         "recall": each[1].tolist(),
         "f1": each[2].tolist(),
-        "support": each[3].tolist(),
+        "support": [int(n) for n in each[3]],
         "macro": [float(x) for x in macro[:3]],
         "balanced_accuracy": float(balanced_accuracy_score(truth, predicted)),
         "present": present.tolist(),
