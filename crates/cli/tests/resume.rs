@@ -51,10 +51,16 @@ fn timeless(path: PathBuf, time: &str) -> Vec<u8> {
 /// What a run left, times aside.
 fn content(out: &Path) -> BTreeMap<&'static str, Vec<u8>> {
     let whole = |name: &'static str| (name, std::fs::read(out.join(name)).unwrap());
-    let mut files: BTreeMap<_, _> =
-        ["model.safetensors", "last.safetensors", "confusion.csv", "metrics.csv", "weights.png", "curves.svg"]
-            .map(whole)
-            .into();
+    let mut files: BTreeMap<_, _> = [
+        "model.safetensors",
+        "last.safetensors",
+        "confusion.csv",
+        "metrics.csv",
+        "weights.png",
+        "curves.svg",
+    ]
+    .map(whole)
+    .into();
     let table = |name: &'static str, time| (name, timeless(out.join(name), time));
     files.extend([table("iterations.csv", "images_per_second"), table("epochs.csv", "seconds")]);
     for (name, times) in [
