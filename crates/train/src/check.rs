@@ -18,6 +18,7 @@ use chainrule_data::Images;
 use chainrule_nn::gradcheck::{Elements, Row, Training, Verdict};
 use chainrule_nn::{Diverged, SoftmaxClassifier};
 
+use crate::config::ClassWeight;
 use crate::setup::{Ready, engine, ready};
 use crate::update_ratio::update_ratios;
 use crate::{Config, Data, Error};
@@ -191,6 +192,7 @@ fn unbridled(config: &Config, batch_size: usize) -> Config {
         dropout: 0.0,
         mixup: 0.0,
         label_smoothing: 0.0,
+        class_weight: ClassWeight::None,
         reg: 0.0,
         weight_decay: 0.0,
         ema_decay: None,
@@ -206,7 +208,7 @@ fn by_heart(ready: &Ready) -> Result<ByHeart, Error> {
     // Batches of about one size: a batch normalization cannot do with one image.
     let batch = some.len().div_ceil(some.len().div_ceil(config.batch_size));
     let config = unbridled(config, batch);
-    let mut engine = engine(&config, model, kernel)?;
+    let mut engine = engine(&config, model, prepared, kernel)?;
     let rule = config.step(config.learning_rate);
     let labels = prepared.dataset.train.labels();
     let mut found = prepared.evaluate(&mut engine, some);
@@ -249,11 +251,13 @@ fn gradient(Ready { config, model, engine, prepared }: &Ready) -> Result<Vec<Row
     let exact = model.parameters().iter().map(|&value| value.into()).collect();
     let exact = SoftmaxClassifier::<f64>::from_parameters(model.architecture().clone(), exact);
     let batch = config.batch_size.min(GRADIENT_IMAGES);
+    let class_weights = prepared.class_weights(config);
     let training = Training {
         data: &prepared.pixels(),
         labels: prepared.dataset.train.labels(),
         rows: &prepared.split.train[..batch],
         regularization: config.regularization(),
+        class_weights: class_weights.as_deref(),
         l2: config.reg,
     };
     let elements = Elements::Few(ELEMENTS);

@@ -174,6 +174,13 @@ impl<'a> Prepared<'a> {
         LearningRates::new(config, self.split.train.len().div_ceil(config.batch_size) as u64)
     }
 
+    /// The weight of each class in the training loss, where they are not all alike.
+    pub(crate) fn class_weights(&self, config: &Config) -> Option<Vec<f64>> {
+        let images = &self.dataset.train;
+        let label = |&row: &u32| usize::from(images.labels()[row as usize]);
+        config.class_weight.weights(images.classes(), self.split.train.iter().map(label))
+    }
+
     /// Loss and predictions on the given images of the training file, of a network that was trained
     /// on them.
     pub fn evaluate(&self, engine: &mut Engine, indices: &[u32]) -> Evaluation {

@@ -51,7 +51,8 @@ pub fn resume(
             then.data_sha256, now.data_sha256
         )));
     }
-    let mut engine = engine(&config, &model, kernel)?;
+    let mut prepared = Prepared::new(&config, &data.dataset, Some(normalization))?;
+    let mut engine = engine(&config, &model, &prepared, kernel)?;
     engine.set_velocity(&velocity);
     if let Some(squares) = squares {
         engine.set_second_moment(&squares);
@@ -60,7 +61,6 @@ pub fn resume(
         engine.set_ema(&average);
     }
     engine.set_steps(state.at.iteration);
-    let mut prepared = Prepared::new(&config, &data.dataset, Some(normalization))?;
     prepared.whiten(&config, kernel, |step| observer.preparing(step))?;
     let settings = record(out, &config, then)?;
     let iterations = Table::cut_back(out, state.iterations_csv)?;

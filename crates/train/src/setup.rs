@@ -94,20 +94,22 @@ pub(crate) fn ready<'a>(
         None => (config.classifier(images.dim(), images.classes())?, None),
     };
     let kernel = chainrule_tensor::Isa::from_environment()?;
-    let engine = engine(&config, &model, kernel)?;
     let mut prepared = Prepared::new(&config, &data.dataset, normalization)?;
+    let engine = engine(&config, &model, &prepared, kernel)?;
     prepared.whiten(&config, kernel, progress)?;
     Ok(Ready { config, model, engine, prepared })
 }
 
-/// The engine that trains `model` as `config` says.
+/// The engine that trains `model` on the training part of these images, as `config` says.
 pub(crate) fn engine(
     config: &Config,
     model: &SoftmaxClassifier,
+    prepared: &Prepared,
     kernel: chainrule_tensor::Isa,
 ) -> Result<Engine, Error> {
     let mut engine = Engine::with_isa(model, config.batch_size, config.threads, kernel)?;
     engine.set_regularization(config.regularization());
+    engine.set_class_weights(prepared.class_weights(config).as_deref());
     engine.set_ema_decay(config.ema_decay);
     engine.set_clip_norm(config.clip_norm);
     engine.set_detect_anomaly(config.detect_anomaly);

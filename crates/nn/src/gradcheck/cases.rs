@@ -36,6 +36,8 @@ struct Case {
     l2: f64,
     hidden: Hidden,
     regularization: Regularization,
+    /// Of the four classes.
+    class_weights: Option<[f64; 4]>,
 }
 
 /// Plain classifiers of 0 to 3 hidden layers with and without an L2 penalty, and one for each
@@ -54,6 +56,7 @@ fn cases() -> Vec<Case> {
         l2: 0.7,
         hidden,
         regularization,
+        class_weights: None,
     };
     let none = Regularization::default();
     for activation in &Activation::ALL[1..] {
@@ -72,6 +75,14 @@ fn cases() -> Vec<Case> {
         let hidden = Hidden { norm: *norm, activation: Activation::Gelu };
         let all = Regularization { dropout: 0.3, ..mixed };
         cases.push(case(&format!("all of it, {norm} normalization"), hidden, all));
+    }
+    let class_weights = Some([2.0, 0.25, 1.0, 3.5]);
+    for (name, regularization) in [
+        ("weighted classes", none),
+        ("weighted classes, smoothed labels", Regularization { label_smoothing: 0.1, ..none }),
+        ("weighted classes, mixup and smoothed labels", mixed),
+    ] {
+        cases.push(Case { class_weights, ..case(name, Hidden::default(), regularization) });
     }
     cases
 }
@@ -212,7 +223,7 @@ fn loss_alone(isa: Isa) -> Row {
 }
 
 fn classifier(case: &Case, isa: Isa) -> Vec<Row> {
-    let Case { name, hidden, l2, regularization, .. } = case;
+    let Case { name, hidden, l2, regularization, class_weights, .. } = case;
     let (n, inputs, classes) = (5, case.widths[0], 4);
     let widths = [&case.widths[..], &[classes]].concat();
     let model = SoftmaxClassifier::<f64>::with_hidden(&widths, *hidden, Init::He, 11);
@@ -227,6 +238,7 @@ fn classifier(case: &Case, isa: Isa) -> Vec<Row> {
         labels: &(0..n).map(|i| (2 * i % classes) as u8).collect::<Vec<_>>(),
         rows: &(0..n as u32).collect::<Vec<_>>(),
         regularization: *regularization,
+        class_weights: class_weights.as_ref().map(|weights| &weights[..]),
         l2: *l2,
     };
     training.check(name, &model, Elements::All, isa, 1).expect("one thread starts")

@@ -15,9 +15,9 @@ fn every_derivative_agrees_with_its_difference() {
     let failed: Vec<_> = rows.iter().filter(|row| !row.passed).collect();
     assert!(failed.is_empty(), "{failed:#?}");
     // Layers alone; plain classifiers; with another activation; with normalizations, which have
-    // one parameter more a hidden layer; with noise; with all of it.
+    // one parameter more a hidden layer; with noise; with all of it; with weighted classes.
     let (alone, plain) = (3 + 2 + 4 + 3 + 1, 2 * (2 + 4 + 6 + 8));
-    assert_eq!(rows.len(), alone + plain + 4 * 6 + 2 * 8 + 2 * 6 + 2 * 8);
+    assert_eq!(rows.len(), alone + plain + 4 * 6 + 2 * 8 + 2 * 6 + 2 * 8 + 3 * 6);
 }
 
 #[test]
@@ -38,6 +38,7 @@ fn few(model: &SoftmaxClassifier<f64>) -> Vec<Row> {
         labels: &[0, 1, 2, 3, 0, 1, 2, 3],
         rows: &[7, 6, 5, 4, 3, 2, 1, 0],
         regularization: Regularization { seed: 1, dropout: 0.3, mixup: 0.2, label_smoothing: 0.1 },
+        class_weights: None,
         l2: 0.01,
     };
     training.check("net", model, Elements::Few(5), Isa::best(), 1).unwrap()

@@ -20,6 +20,8 @@ pub struct Training<'a, R> {
     pub rows: &'a [u32],
     /// Dropout, mixup, smoothed labels; the same noise in each step.
     pub regularization: Regularization,
+    /// The weight of each class in the loss ([`Engine::set_class_weights`]).
+    pub class_weights: Option<&'a [f64]>,
     /// λ of the penalty ½ λ Σ W².
     pub l2: f64,
 }
@@ -43,6 +45,7 @@ impl<R: Rows<f64>> Training<'_, R> {
     ) -> Result<Vec<Row>, ThreadError> {
         let mut engine = Engine::with_isa(model, self.rows.len(), threads, isa)?;
         engine.set_regularization(self.regularization);
+        engine.set_class_weights(self.class_weights);
         let here = self.stand_still(&mut engine);
         let gradient = engine.velocity();
         let row_of = |parameter: Parameter| {

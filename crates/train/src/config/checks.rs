@@ -219,6 +219,7 @@ impl Config {
                 self.validation
             )
         })?;
+        self.class_weight.check(classes)?;
         let widths = &self.hidden_dim;
         let Some(bytes) = self.memory(inputs, classes) else {
             return Err(ConfigError::new(format!(

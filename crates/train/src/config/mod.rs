@@ -10,6 +10,7 @@
 //! | `flags` | the settings as flags of a command line, and back |
 //! | `values` | how the values are written that are no plain numbers |
 //! | `data_choice` | which images to train on |
+//! | `class_weight` | the weight of each class in the training loss |
 //! | `tta` | which views of an image the test averages over |
 //! | `checks` | ranges, and settings that do not go together |
 //! | `memory` | an estimate of the memory that training takes |
@@ -17,6 +18,7 @@
 //! | `page` | the tables of `docs/settings.md` |
 
 mod checks;
+mod class_weight;
 mod data_choice;
 mod flags;
 mod layers;
@@ -36,6 +38,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::schedule::Schedule;
 
+pub use class_weight::ClassWeight;
 pub use data_choice::DataChoice;
 pub use flags::{Flags, words};
 pub use layers::lay;
@@ -269,6 +272,17 @@ pub struct Config {
     /// ε: the target is 1 - ε at the label, plus ε / classes at each class.
     #[arg(long, value_name = "X", default_value = "0")]
     pub label_smoothing: f64,
+
+    /// Weight of each class in the training loss: none, balanced, or a number for each class
+    ///
+    /// `balanced` is n / (k n_c) for a class of n_c of the n training images of k classes, as
+    /// scikit-learn's `compute_class_weight`. The loss of a batch is then the weighted mean, as that
+    /// of PyTorch's `CrossEntropyLoss(weight=...)`; with mixup, where a target is of two classes, it
+    /// is the mean over the images. `loss` in `iterations.csv` is this weighted loss; the losses in
+    /// `epochs.csv` and of the test are not weighted. In a recipe a list such as `[1, 2.5, 1]`.
+    #[arg(long, value_name = "none|balanced|NUMBERS", default_value = "none")]
+    #[serde(skip_serializing_if = "ClassWeight::is_none")]
+    pub class_weight: ClassWeight,
 
     /// Mixup: mix pairs of images and labels with weights from the distribution Beta(X, X)
     ///
