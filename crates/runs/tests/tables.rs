@@ -5,7 +5,7 @@ use std::path::Path;
 
 use chainrule_runs::records::as_written;
 use chainrule_runs::table::{Progress, columns};
-use chainrule_runs::{Epoch, Iteration, Record, Run, Summary, Table};
+use chainrule_runs::{Epoch, Iteration, Run, Summary, Table};
 
 fn step(iteration: u64, loss: f64) -> Iteration {
     Iteration {
