@@ -234,7 +234,8 @@ mod tests {
 
     #[test]
     fn tensors_have_pytorchs_names_and_shapes_and_fill_the_buffer() {
-        let cases: [(Norm, &[(&str, &[usize])]); 3] = [
+        type Shapes = &'static [(&'static str, &'static [usize])];
+        let cases: [(Norm, Shapes); 3] = [
             (
                 Norm::None,
                 &[
