@@ -140,7 +140,12 @@ fn ranks_that_share_no_memory_train_to_the_bits_of_threads() {
             engine.set_regularization(options.regularization);
             engine.set_clip_norm(options.clip_norm);
             engine.set_ema_decay(options.ema_decay);
-            engine.train(&x, &labels, &order, 8, optimizer).unwrap();
+            let mut losses = vec![];
+            let each = |step: crate::Step| {
+                losses.push(step.loss);
+                std::ops::ControlFlow::Continue(())
+            };
+            engine.train_each(&x, &labels, &order, 8, |_| optimizer, each).unwrap();
             for ranks in [1, 2, 3] {
                 let mail = Mail { ranks, barrier: Barrier::new(ranks), letters: Mutex::default() };
                 let rank = &|rank: usize| {
@@ -152,6 +157,7 @@ fn ranks_that_share_no_memory_train_to_the_bits_of_threads() {
                     state::scatter(architecture, &shared, flat, &mut net, |p| &mut p.value);
                     clip::keep_gradients(&mut net, options.clip_norm.is_some());
                     net.square_weights(&shared);
+                    let mut losses = vec![];
                     for (t, rows) in order.chunks(8).enumerate() {
                         let batch = Batch { data: &x, labels: &labels, rows };
                         let options = options.at(t as u64 + 1, isa, optimizer);
@@ -162,16 +168,18 @@ fn ranks_that_share_no_memory_train_to_the_bits_of_threads() {
                         };
                         let outcome = step(&mut net, &shared, &comm, batch, &options, report);
                         assert!(outcome.loss.is_finite() && outcome.anomaly.is_none());
+                        losses.push(outcome.loss);
                         assert_eq!(shared.stop.read(0)[0], t as u64, "rank 0's word arrives");
                     }
-                    (net, shared)
+                    (net, shared, losses)
                 };
                 let nets = std::thread::scope(|scope| {
                     let ranks: Vec<_> = (0..ranks).map(|r| scope.spawn(move || rank(r))).collect();
                     ranks.into_iter().map(|rank| rank.join().unwrap()).collect::<Vec<_>>()
                 });
                 let mut flat = vec![f32::NAN; model.parameters().len()];
-                for (net, shared) in &nets {
+                for (net, shared, of_rank) in &nets {
+                    assert_eq!(*of_rank, losses, "{widths:?} {isa}, {ranks} ranks");
                     state::gather(model.architecture(), shared, net, &mut flat, |p| &p.value);
                 }
                 assert!(
