@@ -1,7 +1,7 @@
-//! Calibration: whether a network is right as often as it is sure.
+//! Calibration: how far confidence and accuracy agree.
 //!
 //! Predictions are put into M bins of equal width by their confidence, and in bin m, of n_m of all
-//! n predictions, the share of right ones is held against the mean confidence. The expected
+//! n predictions, the share of right ones is compared with the mean confidence. The expected
 //! calibration error is
 //!
 //! ECE = Σ_m n_m / n · |accuracy_m - confidence_m|
@@ -13,7 +13,7 @@ use crate::Predictions;
 /// Number of bins, M.
 const BINS: usize = 15;
 
-/// How confidence and accuracy go together.
+/// Confidence and accuracy by bins.
 #[derive(Clone, Debug)]
 pub(crate) struct Calibration {
     /// From confidence 0 to 1; bin m holds those above m / M, up to (m + 1) / M.

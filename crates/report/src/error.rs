@@ -17,7 +17,7 @@ pub enum Error {
     Write {
         /// The file.
         path: PathBuf,
-        /// The system's own words.
+        /// The system's error.
         reason: io::Error,
     },
     /// A picture is saved as SVG or PNG, and the name says which.
@@ -29,7 +29,7 @@ pub enum Error {
     /// `curves` was given no run at all.
     #[error("there is no run to draw")]
     NoRuns,
-    /// A run among those that are compared was killed, or goes on still.
+    /// A run to compare has not ended.
     #[error("run {run} has no test accuracy: it has not ended")]
     NoResult {
         /// Its name.

@@ -1,15 +1,14 @@
 //! Pictures of a training run, read from the files that it leaves.
 //!
 //! - [`write_curves`] draws `curves.svg` and `curves.png` into a run's folder;
-//!   [`curves`] lays several runs over each other, [`outcomes`] compares what they reached.
+//!   [`curves`] lays several runs over each other, [`outcomes`] compares their test accuracies.
 //! - [`lr_finder()`] draws a search for the learning rate.
-//! - [`sweep()`] draws what mattered in a sweep.
-//! - [`write_weight_tiles`] shows what each hidden unit looks for.
-//! - [`text_chart`] draws lines in letters, for a terminal.
-//! - [`page`] tells all about a run, or compares several, on one page of HTML that needs nothing
-//!   else.
+//! - [`sweep()`] draws how much each key of a sweep matters.
+//! - [`write_weight_tiles`] draws the first layer's weights as images.
+//! - [`text_chart`] draws lines as text, for a terminal.
+//! - [`page`] shows a run, or compares several, on one page of HTML without other files.
 //! - [`Figure`] is what they are made with: line charts under one title and legend,
-//!   in colors that all eyes can tell apart, on light paper or dark; [`Bars`] compares speeds.
+//!   in colors that the color-blind can distinguish, on light paper or dark; [`Bars`] compares speeds.
 //! - [`svg_to_png`] draws any SVG as PNG.
 //!
 //! Files and page are drawn by one engine, `chart`, which writes SVG; a PNG is that SVG as pixels.

@@ -1,4 +1,4 @@
-//! What a network makes of labeled images: a probability for each class of each image.
+//! Predictions on labeled images: a probability for each class of each image.
 //!
 //! The predicted class is the one with the greatest probability, which is the prediction's
 //! confidence.
@@ -15,7 +15,7 @@ pub struct Predictions<'a> {
     probabilities: Vec<f32>,
 }
 
-/// One image and what was made of it.
+/// One image and its prediction.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Prediction<'a> {
     /// Its number in the set.
@@ -82,12 +82,12 @@ impl<'a> Predictions<'a> {
         })
     }
 
-    /// The share that was given its own class, from 0 to 1; NaN for no images.
+    /// The accuracy, from 0 to 1; NaN for no images.
     pub fn accuracy(&self) -> f64 {
         self.iter().filter(Prediction::is_right).count() as f64 / self.len() as f64
     }
 
-    /// Which classes are taken for which.
+    /// The confusion matrix.
     pub fn confusion(&self, classes: &[String]) -> Confusion {
         let mut counts = vec![vec![0; classes.len()]; classes.len()];
         for prediction in self.iter() {
@@ -119,7 +119,7 @@ mod tests {
 
     use super::*;
 
-    /// Four images of one pixel in two classes; the third and the fourth are taken wrongly.
+    /// Four images of one pixel in two classes; the third and the fourth are predicted wrongly.
     fn images() -> Images {
         let shape = Shape { channels: 1, height: 1, width: 1 };
         Images::new(vec![10, 20, 30, 40], vec![0, 1, 0, 1], shape, 2).unwrap()

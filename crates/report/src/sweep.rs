@@ -5,7 +5,7 @@ use crate::chart::{Axis, Figure, Key, Line, Look, Marker, PALE, Panel, SERIES};
 /// The value of a key at one point of a sweep.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Swept {
-    /// A place on an axis of numbers.
+    /// A position on an axis of numbers.
     Number(f64),
     /// A word beside others.
     Word(String),
@@ -44,15 +44,15 @@ pub fn sweep(
     let percent: Vec<_> = accuracies.iter().flatten().map(|accuracy| 100.0 * accuracy).collect();
     let y = Axis::around("validation accuracy (%)", &percent);
     let panel = |key: &SweptKey| {
-        let (x, places) = axis(key);
+        let (x, positions) = axis(key);
         let mut panel = Panel::new(x, y.clone());
         let group = |group: &Vec<usize>| {
             let of = |value: &dyn Fn(usize) -> f64| {
                 group.iter().map(|&i| value(i)).sum::<f64>() / group.len() as f64
             };
             let x = match key.logarithmic {
-                true => of(&|i| places[i].ln()).exp(),
-                false => of(&|i| places[i]),
+                true => of(&|i| positions[i].ln()).exp(),
+                false => of(&|i| positions[i]),
             };
             (x, of(&|i| accuracies[i].map_or(f64::NAN, |accuracy| 100.0 * accuracy)))
         };
@@ -63,7 +63,7 @@ pub fn sweep(
         let points = accuracies.iter().enumerate().filter(|&(i, _)| Some(i) != best);
         let point = |i: usize, accuracy: Option<f64>, look| {
             let height = accuracy.map_or(y.from, |accuracy| 100.0 * accuracy);
-            Line { points: vec![(places[i], height)], look }
+            Line { points: vec![(positions[i], height)], look }
         };
         panel.lines.extend(points.map(|(i, accuracy)| {
             point(i, *accuracy, if accuracy.is_some() { trial } else { broken })
@@ -81,7 +81,7 @@ pub fn sweep(
     Figure { title, subtitle, keys: keys_of, panels: keys.iter().map(panel).collect() }
 }
 
-/// The horizontal axis of a key, and the place of each point on it.
+/// The horizontal axis of a key, and the position of each point on it.
 fn axis(key: &SweptKey) -> (Axis, Vec<f64>) {
     let share = key.share.map_or(String::new(), |share| {
         format!(": explains {:.0} % of the variance", 100.0 * share)
@@ -103,9 +103,9 @@ fn axis(key: &SweptKey) -> (Axis, Vec<f64>) {
         let all = words.clone();
         words.sort_unstable();
         words.dedup();
-        let places = all.iter().filter_map(|word| words.binary_search(word).ok());
-        let places = places.map(|place| place as f64).collect();
-        return (Axis::words(format!("{}{share}", key.name), words), places);
+        let positions = all.iter().filter_map(|word| words.binary_search(word).ok());
+        let positions = positions.map(|position| position as f64).collect();
+        return (Axis::words(format!("{}{share}", key.name), words), positions);
     };
     let logarithmic =
         Axis::logarithmic_around(format!("{} (log scale){share}", key.name), &numbers);

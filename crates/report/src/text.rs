@@ -1,6 +1,6 @@
 //! A line chart in letters, for a terminal.
 //!
-//! Braille letters are dots, 2 by 4 of them in the place of one letter, so that 60 columns of 6
+//! Braille letters are dots, 2 by 4 of them for each letter, so that 60 columns of 6
 //! rows are a picture of 120 by 24 dots. The largest and the least value stand on the left, the
 //! name of each line at its end:
 //!
@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 
-/// Dots in the place of one letter, across and down.
+/// Dots of one letter, across and down.
 const ACROSS: usize = 2;
 const DOWN: usize = 4;
 
@@ -63,7 +63,7 @@ pub fn text_chart(lines: &[(&str, &[f64])], columns: usize, rows: usize) -> Stri
             }
         }
         if let Some(end) = line.iter().rev().find(|value| value.is_finite()) {
-            place(&mut names, row(*end) / DOWN, rows, name);
+            put(&mut names, row(*end) / DOWN, rows, name);
         }
     }
 
@@ -93,7 +93,7 @@ fn value_at(line: &[f64], at: f64) -> Option<f64> {
 }
 
 /// Writes a name beside `row`, or on the nearest row that is free.
-fn place<'a>(names: &mut BTreeMap<usize, &'a str>, row: usize, rows: usize, name: &'a str) {
+fn put<'a>(names: &mut BTreeMap<usize, &'a str>, row: usize, rows: usize, name: &'a str) {
     let free = (0..rows).filter(|at| !names.contains_key(at));
     if let Some(nearest) = free.min_by_key(|at| at.abs_diff(row)) {
         names.insert(nearest, name);

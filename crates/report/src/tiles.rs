@@ -63,13 +63,13 @@ impl Sheet {
         for (unit, tile) in weights.chunks_exact(shape.dim()).take(units).enumerate() {
             let left = gap + unit % columns * across;
             let top = gap + unit / columns * down;
-            sheet.place(&to_bytes(tile), shape, (left, top), zoom);
+            sheet.draw_tile(&to_bytes(tile), shape, (left, top), zoom);
         }
         Ok(sheet)
     }
 
     /// Puts a tile of one or three planes down, each of its pixels `zoom` wide and high.
-    fn place(&mut self, tile: &[u8], shape: Shape, (left, top): (usize, usize), zoom: usize) {
+    fn draw_tile(&mut self, tile: &[u8], shape: Shape, (left, top): (usize, usize), zoom: usize) {
         let plane = shape.height * shape.width;
         for y in 0..shape.height * zoom {
             for x in 0..shape.width * zoom {
@@ -100,7 +100,7 @@ pub(crate) fn to_bytes(tile: &[f32]) -> Vec<u8> {
         .collect()
 }
 
-/// How many tiles stand side by side: near a square, with the fewest empty places.
+/// How many tiles stand side by side: near a square, with the fewest empty cells.
 fn columns(units: usize) -> usize {
     let square = (units as f64).sqrt().ceil() as usize;
     (square..=2 * square)

@@ -14,26 +14,26 @@ pub enum Error {
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said; part of the sentence, and so no source of its own.
+        /// The system's error. It is part of the message, and so not its source.
         reason: io::Error,
     },
-    /// The folder of results is taken.
+    /// The folder is not empty.
     #[error("{} already exists and is not empty: choose another folder, or move it away", .0.display())]
     FolderTaken(PathBuf),
-    /// Another process writes to the folder of results.
+    /// Another process writes to the folder.
     #[error("{} is being written to by {holder}: wait for it, or stop it", folder.display())]
     FolderHeld {
         /// The folder.
         folder: PathBuf,
-        /// Who holds it, as far as it said so.
+        /// The process that holds it, if it is known.
         holder: String,
     },
     /// There is no run to resume.
     #[error("there is no run to resume in {}: no checkpoint.safetensors", .0.display())]
     NoRun(PathBuf),
-    /// A table that is not the one that a checkpoint was written with.
+    /// A table that does not match its checkpoint.
     #[error(
-        "{}: it is not the table that the checkpoint was written with: no line ends at byte {length}",
+        "{}: the table does not match the checkpoint: no line ends at byte {length}",
         path.display()
     )]
     OtherTable {
@@ -47,17 +47,17 @@ pub enum Error {
     Read {
         /// The file.
         path: PathBuf,
-        /// The system's own words.
+        /// The system's error.
         reason: io::Error,
     },
-    /// The file is longer than any run's.
-    #[error("{}: it is {length} bytes long, and such a file is never above {most}", path.display())]
+    /// The file is longer than any that a run writes.
+    #[error("{}: the file has {length} bytes; at most {most} are read", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
         /// Its length in bytes.
         length: u64,
-        /// The length up to which it would be read, in bytes.
+        /// The longest that is read, in bytes.
         most: u64,
     },
     /// A CSV file with nothing in it, not even a header row.
@@ -66,17 +66,17 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// A column that the drawing needs is not among the names in the header.
+    /// A required column is not in the header.
     #[error("{}: there is no column `{column}`; the header row names {found}", path.display())]
     MissingColumn {
         /// The file.
         path: PathBuf,
         /// The column that was looked for.
         column: String,
-        /// The names that are there.
+        /// The columns of the header.
         found: String,
     },
-    /// A record with more or fewer fields than the header, as a file that was cut short has.
+    /// A record with more or fewer fields than the header; the file may have been cut short.
     #[error(
         "{}, record {record} (line {line}): {found} fields, but the header row has {expected}; \
          was the file cut short?",
@@ -94,7 +94,7 @@ pub enum Error {
         /// Fields of this record.
         found: u64,
     },
-    /// A cell that is not what its column holds.
+    /// A cell of the wrong type or range.
     #[error(
         "{}, record {record} (line {line}), column `{column}`: `{cell}` is not {expected}",
         path.display()
@@ -108,9 +108,9 @@ pub enum Error {
         line: u64,
         /// The column's name.
         column: String,
-        /// What stands there.
+        /// Its text.
         cell: String,
-        /// What should stand there.
+        /// What was expected.
         expected: &'static str,
     },
     /// Text that is not UTF-8, or a failure of the disk in the middle of a file.
@@ -118,7 +118,7 @@ pub enum Error {
     Csv {
         /// The file.
         path: PathBuf,
-        /// The CSV reader's own words, which name the record.
+        /// The CSV reader's error, which names the record.
         reason: csv::Error,
     },
     /// `config.toml` is not TOML.
@@ -126,10 +126,10 @@ pub enum Error {
     Config {
         /// The file.
         path: PathBuf,
-        /// The parser's own words, which name line and column.
+        /// The parser's error, which names line and column.
         reason: Box<toml::de::Error>,
     },
-    /// `config.toml` nests its tables more deeply than any run's.
+    /// `config.toml` has tables nested too deeply.
     #[error("{}: its tables are nested too deeply for a run's settings", path.display())]
     Nesting {
         /// The file.
@@ -143,7 +143,7 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// A confusion matrix that is not square, or whose rows stand in another order.
+    /// A confusion matrix that is not square, or whose rows have another order than its columns.
     #[error(
         "{}: its {rows} rows are not the classes of its {columns} columns; was the file cut short?",
         path.display()

@@ -10,7 +10,7 @@
 //! | `confusion.csv` | how many test images of each class were predicted as which |
 //! | `metrics.csv` | precision, recall and F1 of each class on the test images |
 //! | `summary.json` | the result |
-//! | `checkpoint.safetensors` | the state of the run, from which it can go on |
+//! | `checkpoint.safetensors` | the state of the run, from which it can be resumed |
 
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ pub const MODEL: &str = "model.safetensors";
 /// The weights at the end.
 pub const LAST: &str = "last.safetensors";
 
-/// A run's folder that nobody else writes to as long as this lives.
+/// A run's folder, locked against other processes for as long as this lives.
 ///
 /// ```
 /// use chainrule_runs::{Error, RunFolder};
@@ -70,7 +70,7 @@ impl RunFolder {
     pub fn next_free(parent: &Path) -> Result<Self, Error> {
         for number in 1.. {
             let path = parent.join(format!("run-{number:03}"));
-            // What is there is left alone, be it a folder, a file or a link into nowhere.
+            // Whatever has the name already is left alone: a folder, a file or a broken link.
             if path.symlink_metadata().is_ok() && !is_occupied(&path).is_ok_and(|taken| !taken) {
                 continue;
             }
@@ -82,7 +82,7 @@ impl RunFolder {
         unreachable!("numbers do not end")
     }
 
-    /// Takes the folder of an earlier run, to go on with it.
+    /// Locks the folder of an earlier run, to resume it.
     ///
     /// # Errors
     /// If it is not there, another process holds it, or it cannot be written to.
@@ -128,7 +128,7 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -145,7 +145,7 @@ impl RunFolder {
     }
 }
 
-/// Whether a folder holds anything, the traces of a process that wrote nothing left aside.
+/// Whether a folder holds anything but a lock and unfinished files.
 ///
 /// # Errors
 /// If it is not there, is no folder, or cannot be read.
@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_is_held_by_one_and_the_other_is_told_by_whom() {
+    fn two_processes_cannot_write_to_one_folder_and_the_error_names_the_holder() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("run");
         let first = RunFolder::create(&path).unwrap();
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_process_left_is_no_content_and_is_cleared_away() {
+    fn unfinished_files_of_a_killed_process_are_removed_and_do_not_occupy_a_folder() {
         let dir = tempfile::tempdir().unwrap();
         for name in [LOCK, ".model.safetensors.unfinished"] {
             std::fs::write(dir.path().join(name), "half").unwrap();

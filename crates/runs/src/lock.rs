@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use crate::Error;
 
-/// The file by which a process holds a folder. The system lets go of it however the process ends.
+/// The lock file of a folder. The system unlocks it however the process ends.
 pub(crate) const LOCK: &str = ".lock";
 
-/// A locked file, which says who holds it.
+/// A locked file that names its holder.
 #[derive(Debug)]
 pub(crate) struct Lock {
     path: PathBuf,
@@ -17,7 +17,10 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of a folder, or says who has it.
+    /// Locks a folder.
+    ///
+    /// # Errors
+    /// [`Error::FolderHeld`] names the process that has the lock.
     pub fn take(folder: &Path) -> Result<Lock, Error> {
         let path = folder.join(LOCK);
         loop {
@@ -38,7 +41,7 @@ impl Lock {
                 }
                 Err(TryLockError::Error(error)) => return Err(Error::file("lock", &path)(error)),
             }
-            // Whoever held it before may have removed it between our opening and our locking.
+            // The last holder may have removed it between our opening and our locking.
             if is_same(&file, &path) {
                 let holder = format!("process {}", std::process::id());
                 let write = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes()));
@@ -51,7 +54,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // A lock file that stays behind locks nothing.
+        // A lock file that is left behind locks nothing.
         if cfg!(unix) {
             let _ = std::fs::remove_file(&self.path);
         }

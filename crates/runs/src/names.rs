@@ -1,6 +1,6 @@
 //! Other and older names of settings.
 //!
-//! They are read for ever: in recipes, sweeps, `config.toml` and checkpoints, and as flags, where
+//! They stay readable: in recipes, sweeps, `config.toml` and checkpoints, and as flags, where
 //! the field has them as an `alias`.
 
 use toml::Value;
@@ -19,15 +19,15 @@ const ALIASES: [(&str, &str); 10] = [
     ("val", "validation"),
 ];
 
-/// The name of the setting that is meant by `key`, which may be an older name of it or another.
+/// The setting's name, of `key` or of the alias `key`.
 pub fn canonical(key: &str) -> &str {
     ALIASES.iter().find(|(alias, _)| *alias == key).map_or(key, |(_, name)| name)
 }
 
-/// A setting by its name of today and its value, whatever the names were when it was written.
+/// A setting under its current name, and its value in current form.
 pub fn canonical_entry(key: &str, value: Value) -> (&str, Value) {
     match (canonical(key), value) {
-        // It was a boolean once.
+        // Formerly a boolean, `test_flips`.
         ("tta", Value::Boolean(flips)) => ("tta", if flips { "flips" } else { "none" }.into()),
         entry => entry,
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What it takes, beside the settings, to get the same bits again.
+/// What reproducing the run to the bit needs beside the settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
     /// The version of this program.

@@ -15,7 +15,7 @@ use crate::summary::{Figures, Summary, figures, read_optional, test_accuracy};
 use crate::table::{Progress, Rows, Table};
 use crate::{Error, names, shorten};
 
-/// A run as its folder tells it.
+/// The records of a run.
 ///
 /// ```
 /// use chainrule_runs::Run;
@@ -32,19 +32,19 @@ use crate::{Error, names, shorten};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Run {
-    /// The folder's name, which stands in the legend when runs can't be told apart otherwise.
+    /// The folder's name. Legends use it where runs have the same settings.
     pub name: String,
     /// One row an epoch, the untrained network first.
     pub epochs: Vec<Epoch>,
     /// One row a step.
     pub iterations: Vec<Iteration>,
-    /// For each layer that the table of epochs tells of.
+    /// For each layer with a column in `epochs.csv`.
     pub update_ratios: Vec<UpdateRatios>,
     /// `config.toml` as text, nested keys joined by dots.
     pub settings: BTreeMap<String, String>,
     /// Fraction of the test images that the best weights classify right.
     pub test_accuracy: Option<f64>,
-    /// `summary.json`; a run that goes on, or was killed, has none.
+    /// `summary.json`; an unfinished run has none.
     pub summary: Option<Figures>,
 }
 
@@ -77,13 +77,13 @@ impl Run {
         Run::of(folder, epochs, iterations, config, summary)
     }
 
-    /// A run that begins, with the text of its `config.toml`.
+    /// A new run, with the text of its `config.toml`.
     pub fn begun(folder: &Path, config: String) -> Run {
         let settings = parse_settings(&folder.join(CONFIG), &config);
         Run { name: name(folder), settings: settings.unwrap_or_default(), ..Run::default() }
     }
 
-    /// A run that goes on after its tables were cut back, with the text of its `config.toml`.
+    /// A resumed run whose tables were cut back, with the text of its `config.toml`.
     ///
     /// # Errors
     /// As [`Run::read`].
@@ -138,7 +138,7 @@ impl Run {
         })
     }
 
-    /// What a test accuracy needs beside it if the test asked about each image and its mirror image.
+    /// " with flips" after a test accuracy with test-time augmentation, and nothing otherwise.
     pub fn with_flips(&self) -> &'static str {
         let tta = self.setting("tta").is_some_and(|tta| tta != "none" && !tta.is_empty());
         if tta { " with flips" } else { "" }
@@ -154,7 +154,7 @@ impl Run {
         )
     }
 
-    /// A setting by its key, wherever in the file it stands.
+    /// A setting by its key, in any table of the file.
     pub fn setting(&self, key: &str) -> Option<&str> {
         self.settings
             .iter()
@@ -163,7 +163,7 @@ impl Run {
     }
 }
 
-/// What the files beside the tables say of their run.
+/// How far the run has come, by the files beside its tables.
 fn progress(config: Option<&str>, summary: Option<&str>) -> Progress {
     match (config, summary) {
         (_, Some(_)) => Progress::Ended,

@@ -14,12 +14,12 @@ const MOST_TEXT: u64 = 1 << 18;
 /// The result of a run. Accuracies, precision, recall and F1 are from 0 to 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// Of the weights that were best on validation, from 0 to 1.
+    /// Accuracy on the test images of the weights that were best on validation.
     pub test_accuracy: f64,
-    /// Whether that is with the mirror image of each image beside it.
+    /// Whether that is with test-time augmentation by flips.
     #[serde(default)]
     pub test_flips: bool,
-    /// If so, the accuracy on the images alone.
+    /// If so, the accuracy without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_accuracy_plain: Option<f64>,
     /// Mean cross-entropy of the same weights over the test images.

@@ -1,6 +1,6 @@
-//! Text from another's file, made short enough for a message.
+//! Text from files, shortened for messages.
 
-/// What another's file says, cut where it would fill a message or a picture.
+/// Text from a file, cut to 200 characters.
 pub fn shorten(text: &str) -> String {
     const LONGEST: usize = 200;
     match text.char_indices().nth(LONGEST) {

@@ -1,4 +1,4 @@
-//! Folders of runs that no run of ours has left.
+//! Folders that no run of this program wrote.
 
 use std::fs;
 use std::path::Path;
@@ -52,7 +52,7 @@ fn a_loss_that_no_trainer_writes_is_refused_and_the_greatest_that_it_may_write_i
 }
 
 #[test]
-fn what_a_file_says_at_length_is_told_in_short() {
+fn a_message_quotes_a_long_cell_only_in_part() {
     let long = "9".repeat(100_000);
     let one = folder("", &format!("{long}x,1\n"));
     assert!(Run::read(one.path()).unwrap_err().to_string().len() < 1_000);

@@ -1,15 +1,15 @@
-//! What a network must pass before it is worth a long run: the sanity checks that courses teach
+//! Sanity checks of a network before a long run
 //! (CS231n, "Neural Networks Part 3: Learning and Evaluation").
 //!
-//! - **The initial loss.** A network that knows nothing gives each of C classes a probability of
-//!   1/C, a loss of ln C. It does so if the last layer is made tiny. As it is, its first scores lie
-//!   apart, and the loss is higher: that is He's initialization and no mistake.
-//! - **Fifty images.** Without anything that holds it back (augmentation, noise, penalty, decay) it
-//!   must be able to learn fifty images by heart. Else longer training is no use.
+//! - **The initial loss.** With scores near 0 each of C classes has a probability of 1/C, and the
+//!   loss is ln C. This is checked with the last layer scaled down. The loss of the network as it is
+//!   is higher, because He's initialization gives scores that differ.
+//! - **Fifty images.** Without regularization (augmentation, dropout, penalty, decay) the network
+//!   must overfit fifty images to 100 %.
 //! - **The gradient.** Of the real network on real images, with all its noise: a few elements of
 //!   every parameter, in f64, against centered differences ([`chainrule_nn::gradcheck`]).
 //! - **The size of a step** beside the weights, after some steps of the real run
-//!   ([`update_ratios`]). That is told and never fails.
+//!   ([`update_ratios`]). This is reported and never fails.
 
 use std::f64::consts::LN_2;
 use std::ops::{ControlFlow, RangeInclusive};
@@ -26,19 +26,19 @@ use crate::{Config, Data, Error};
 /// Images over which the initial loss is taken.
 const LOSS_IMAGES: usize = 1000;
 
-/// What the last layer is multiplied by for the loss of a network that knows nothing.
+/// The factor of the last layer that brings its scores near 0.
 const TINY: f32 = 1e-4;
 
-/// By how much, relatively, that loss may differ from ln C.
+/// The relative difference from ln C that is allowed.
 const LOSS_BOUND: f64 = 0.01;
 
-/// Images to learn by heart.
+/// Images to overfit.
 const BY_HEART: usize = 50;
 
-/// Most times that these images are gone through.
+/// Most passes over these images.
 const MOST_PASSES: usize = 500;
 
-/// How often it is looked whether all of them are known, in passes.
+/// The accuracy is measured once in so many passes.
 const LOOK_EVERY: usize = 10;
 
 /// Most images in the batch of the gradient check; more have more kinks.
@@ -50,7 +50,7 @@ const ELEMENTS: usize = 5;
 /// Steps of the real run.
 const REAL_STEPS: usize = 20;
 
-/// Update-to-weight ratios that need no remark; about 1e-3 is usual.
+/// Update ratios without a remark; about 1e-3 is usual.
 pub const USUAL_RATIOS: RangeInclusive<f64> = 1e-5..=1e-1;
 
 /// The findings.
@@ -58,7 +58,7 @@ pub const USUAL_RATIOS: RangeInclusive<f64> = 1e-5..=1e-1;
 pub struct Findings {
     /// The loss before the first step.
     pub initial_loss: InitialLoss,
-    /// Fifty images, learned by heart.
+    /// Overfitting fifty images.
     pub by_heart: ByHeart,
     /// A row for each trained parameter.
     pub gradient: Vec<Row>,
@@ -94,13 +94,13 @@ impl InitialLoss {
     }
 }
 
-/// How some images were learned by heart.
+/// The result of overfitting some images.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ByHeart {
     /// How many images.
     pub images: usize,
-    /// How many of them are there with another label too, pixel for pixel: not all of these can be
-    /// right.
+    /// How many of them also occur with another label, pixel for pixel. Not all of these can be
+    /// classified correctly.
     pub contradictory: usize,
     /// Steps taken.
     pub steps: u64,
@@ -115,7 +115,7 @@ pub struct ByHeart {
 }
 
 impl ByHeart {
-    /// Whether all images are known.
+    /// Whether all images are classified correctly.
     pub fn passed(&self) -> bool {
         self.accuracy == 1.0
     }
@@ -123,12 +123,12 @@ impl ByHeart {
     /// What to try if not.
     pub fn advice(&self) -> &'static str {
         if self.contradictory > 0 {
-            "some of them are there twice with different labels, which no network can learn: look for \
+            "some of them occur twice with different labels, which no network can learn: look for \
              duplicates in the images"
         } else if self.last_loss < self.first_loss - LN_2 {
-            "it is learning, and not fast enough: try a larger learning rate"
+            "the loss falls too slowly: try a larger learning rate"
         } else if self.last_loss < 0.99 * self.first_loss {
-            "it hardly learns: try ten times the learning rate"
+            "the loss hardly falls: try ten times the learning rate"
         } else {
             "the loss does not fall: try a tenth of the learning rate"
         }
@@ -144,12 +144,12 @@ pub struct Updates {
     pub learning_rate: f64,
     /// For each layer, ‖ΔW‖ / ‖W‖.
     pub ratios: Vec<f64>,
-    /// If a step led out of the finite numbers, which.
+    /// The step that diverged, if one did.
     pub diverged: Option<Diverged>,
 }
 
-/// Checks the network that `config` describes on the images of `data`, and tells `progress` what is
-/// being done. Nothing is written.
+/// Checks the network that `config` describes on the images of `data`, and reports each stage to
+/// `progress`. Nothing is written.
 ///
 /// # Errors
 /// As [`crate::run()`], as far as a run comes before its first step.
@@ -185,8 +185,8 @@ fn initial_loss(Ready { model, engine, prepared, .. }: &mut Ready) -> InitialLos
     InitialLoss { expected, tiny: loss, actual }
 }
 
-/// The settings without what holds a network back.
-fn unbridled(config: &Config, batch_size: usize) -> Config {
+/// The settings without regularization.
+fn without_regularization(config: &Config, batch_size: usize) -> Config {
     Config {
         batch_size,
         dropout: 0.0,
@@ -207,7 +207,7 @@ fn by_heart(ready: &Ready) -> Result<ByHeart, Error> {
     let some = &train[..BY_HEART.min(train.len())];
     // Batches of about one size: a batch normalization cannot do with one image.
     let batch = some.len().div_ceil(some.len().div_ceil(config.batch_size));
-    let config = unbridled(config, batch);
+    let config = without_regularization(config, batch);
     let mut engine = engine(&config, model, prepared, kernel)?;
     let rule = config.step(config.learning_rate);
     let labels = prepared.dataset.train.labels();
@@ -237,7 +237,7 @@ fn by_heart(ready: &Ready) -> Result<ByHeart, Error> {
     })
 }
 
-/// How many of these images are there with another label too.
+/// How many of these images also occur with another label.
 fn contradictory(images: &Images, rows: &[u32]) -> usize {
     let of = |&row: &u32| (images.image(row as usize), images.labels()[row as usize]);
     let has_other = |row: &&u32| {

@@ -1,4 +1,4 @@
-//! The state of a run between two steps: all that it takes to go on as if nothing had happened.
+//! The state of a run between two steps: all that resuming it to the bit needs.
 //!
 //! A step depends on the weights, their velocity, the settings and the images of its minibatch.
 //! Those are a pure function of the seed, the epoch and the position in it
@@ -12,8 +12,8 @@
 //! | --- | --- |
 //! | `model.fc1.weight`, … | the weights and biases, named and shaped as in a model file |
 //! | `velocity.fc1.weight`, … | the optimizer's velocity |
-//! | `squares.fc1.weight`, … | its running mean of squares, of `rmsprop` and `adam` |
-//! | `average.fc1.weight`, … | the running mean of the weights, with `ema_decay` |
+//! | `squares.fc1.weight`, … | its second moment, of `rmsprop` and `adam` |
+//! | `average.fc1.weight`, … | the exponential moving average of the weights, with `ema_decay` |
 //! | `best.fc1.weight`, … | the weights that were best on validation |
 //! | `input.mean`, `input.std` | the normalization; that of the contrast is a setting |
 //!
@@ -37,7 +37,7 @@ use crate::{Config, Error, config, weights};
 
 const FILE: &str = "checkpoint.safetensors";
 
-/// What a checkpoint says in words and numbers.
+/// The part of a checkpoint that is not tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// The version of the format, 1.
@@ -48,18 +48,18 @@ pub struct State {
     pub iterations_csv: u64,
     /// Bytes of `epochs.csv` up to here.
     pub epochs_csv: u64,
-    /// How far the run has come.
+    /// The position in the run.
     pub at: Position,
-    /// What it took.
+    /// Time and images so far.
     pub spent: Spent,
     /// The epoch after which the weights were best on validation.
     pub best: Epoch,
-    /// How the schedule `plateau` stands.
+    /// The state of the schedule `plateau`.
     #[serde(default)]
     pub plateau: Plateau,
     /// The settings.
     pub config: Config,
-    /// Where and with what the run began.
+    /// The run's provenance.
     pub provenance: Provenance,
 }
 
@@ -68,18 +68,18 @@ impl State {
     pub const FORMAT: u32 = 1;
 }
 
-/// How far a run has come: the steps of epochs that are over, and of the one after them.
+/// The position of a run, in epochs and steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
-    /// Epochs that are over.
+    /// Complete epochs.
     pub epoch: u32,
-    /// Steps taken in the epoch after them.
+    /// Steps taken in the next epoch.
     pub step: usize,
     /// Steps taken in all.
     pub iteration: u64,
 }
 
-/// What a run took so far.
+/// Time and images that a run has taken so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Spent {
     /// Seconds of the processes before this one.
@@ -90,7 +90,7 @@ pub struct Spent {
     pub training_images: usize,
 }
 
-/// A run between two steps.
+/// The state of a run between two steps.
 ///
 /// ```
 /// use chainrule_train::{Checkpoint, Config, Data, Quiet, run};
@@ -105,16 +105,16 @@ pub struct Spent {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
-    /// What is said in words and numbers.
+    /// All that is not tensors.
     pub state: State,
     /// Weights and biases.
     pub model: SoftmaxClassifier,
     /// The optimizer's velocity.
     pub velocity: SoftmaxClassifier,
-    /// The running mean of the gradient's squares, of optimizers that keep it.
-    pub squares: Option<SoftmaxClassifier>,
-    /// The running mean of the weights, if there is one.
-    pub average: Option<SoftmaxClassifier>,
+    /// The second moment of the gradient, of optimizers that keep it.
+    pub second_moment: Option<SoftmaxClassifier>,
+    /// The exponential moving average of the weights, if there is one.
+    pub ema: Option<SoftmaxClassifier>,
     /// The weights that were best on validation.
     pub best: SoftmaxClassifier,
     /// Mean and deviation of the pixels.
@@ -122,7 +122,7 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Where the checkpoint of a run's folder is.
+    /// The path of the checkpoint in a run's folder.
     pub fn path(folder: &Path) -> PathBuf {
         folder.join(FILE)
     }
@@ -130,7 +130,7 @@ impl Checkpoint {
     /// Reads the checkpoint of a run's folder.
     ///
     /// # Errors
-    /// If there is none, it cannot be read, or it is not as it was written.
+    /// If there is none, it cannot be read, or its checksum is wrong.
     pub fn load(folder: &Path) -> Result<Checkpoint, Error> {
         let path = Self::path(folder);
         if path.symlink_metadata().is_err() {
@@ -140,14 +140,14 @@ impl Checkpoint {
         Self::from_tensors(file).map_err(|problem| Error::Model { path, problem })
     }
 
-    /// Writes it over the last one, which stays until this one is proved.
+    /// Replaces the last one, once this one was read back and its checksum is right.
     pub(crate) fn save(&self, folder: &Path) -> Result<(), Error> {
         let path = Self::path(folder);
         let next = folder.join(format!(".{FILE}.next.unfinished"));
         let state = toml::to_string(&self.state).expect("a state is a table");
         let mut tensors = vec![];
         let always = [("model", &self.model), ("velocity", &self.velocity), ("best", &self.best)];
-        let kept = [("squares", &self.squares), ("average", &self.average)];
+        let kept = [("squares", &self.second_moment), ("average", &self.ema)];
         let kept = kept.into_iter().filter_map(|(name, kept)| Some((name, kept.as_ref()?)));
         for (name, classifier) in always.into_iter().chain(kept) {
             let named = weights::parameters(classifier);
@@ -182,7 +182,7 @@ impl Checkpoint {
         if architecture.len() > held {
             return Err(format!("it is too short for a network of widths {:?}", state.widths));
         }
-        let holds_squares = file.tensors.keys().any(|name| name.starts_with("squares."));
+        let has_second_moment = file.tensors.keys().any(|name| name.starts_with("squares."));
         let mut take = |name: &str, shape: Option<&[usize]>| match file.tensors.remove(name) {
             None => Err(format!("there is no tensor {name}")),
             Some((found, _)) if shape.is_some_and(|shape| shape != found) => {
@@ -206,9 +206,9 @@ impl Checkpoint {
         let (model, velocity) = (classifier("model")?, classifier("velocity")?);
         let best = classifier("best")?;
         let mut kept = |name, kept: bool| kept.then(|| classifier(name)).transpose();
-        // Before the first step there are no squares yet.
-        let squares = kept("squares", holds_squares)?;
-        let average = kept("average", state.config.ema_decay.is_some())?;
-        Ok(Checkpoint { state, model, velocity, squares, average, best, normalization })
+        // Before the first step there is none yet.
+        let second_moment = kept("squares", has_second_moment)?;
+        let ema = kept("average", state.config.ema_decay.is_some())?;
+        Ok(Checkpoint { state, model, velocity, second_moment, ema, best, normalization })
     }
 }

@@ -9,7 +9,7 @@ use crate::{Config, tensors};
 pub struct Data {
     /// The images.
     pub dataset: Dataset,
-    /// Where they came from, for the run's files: "CIFAR-10", "sample", or the name of the set.
+    /// The name of the set, for the run's files: "CIFAR-10", "sample", or the name of the set.
     pub source: String,
 }
 
@@ -19,16 +19,15 @@ impl Data {
         Data { dataset: sample::read(), source: "sample".into() }
     }
 
-    /// How many images validate where `asked` were asked for: so many, but of a set of which the
-    /// usual number would be more than half, a tenth.
+    /// The number of validation images: `asked`, but where that is the default and more than half of
+    /// the set, a tenth of the set.
     pub fn validation(&self, asked: usize) -> usize {
         let n = self.dataset.train.len();
         let is_usual = asked == Config::default().validation;
         if is_usual && asked > n / 2 { (n / 10).max(1) } else { asked }
     }
 
-    /// How many images a step takes where `asked` were asked for and so many validate: no more
-    /// than there are to train on.
+    /// The batch size: `asked`, but no more than there are images to train on.
     pub fn batch_size(&self, asked: usize, validation: usize) -> usize {
         match self.dataset.train.len().saturating_sub(validation) {
             0 => asked, // refused for its validation

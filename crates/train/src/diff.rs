@@ -1,4 +1,4 @@
-//! Whether two runs are the same, and if not, where they part.
+//! Whether two runs are the same, and if not, where they begin to differ.
 //!
 //! Two runs are the same if every setting on which a result depends is equal, and every result: the
 //! losses of all iterations and epochs as they are written, the weights to the bit, the summary. What
@@ -16,16 +16,16 @@ use serde::Serialize;
 use crate::tensors::TensorFile;
 use crate::{Error, config};
 
-/// Columns of the tables and keys of the summary that tell of the clock.
+/// Columns of the tables and keys of the summary that depend on the clock.
 const TIMES: [&str; 2] = ["seconds", "images_per_second"];
 
-/// Settings that say when a run ends, and nothing of how it gets there.
+/// Settings that only say when a run ends.
 const ENDS: [&str; 3] = ["epochs", "cycles", "max_steps"];
 
 /// Longest text file that is read, in bytes: a table of some million iterations.
 const MOST_TEXT: u64 = 1 << 28;
 
-/// How the two runs stand to each other.
+/// The result of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -35,18 +35,18 @@ pub enum Verdict {
     FirstStoppedEarlier,
     /// The second is the beginning of the first.
     SecondStoppedEarlier,
-    /// They part somewhere.
+    /// They differ.
     Different,
 }
 
 /// Two runs, side by side. Only what differs is listed, but for the weights.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
-    /// How they stand to each other.
+    /// The result.
     pub verdict: Verdict,
     /// Settings of `config.toml` that differ.
     pub settings: Vec<Setting>,
-    /// What `config.toml` notes of where each ran and differs; no part of the verdict.
+    /// Entries of `config.toml`'s provenance that differ; not part of the verdict.
     pub provenance: Vec<Entry>,
     /// `iterations.csv`.
     pub iterations: Table,
@@ -84,13 +84,12 @@ pub struct Setting {
 /// How a CSV file compares, the columns of times left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Table {
-    /// Records of the first run and of the second. A last line without an end, which a run leaves
-    /// that was killed or is under way, is none.
+    /// Records of the first run and of the second. An incomplete last line, of a run that was killed
+    /// or is running, does not count.
     pub records: [usize; 2],
     /// Columns that only the first run has, and only the second.
     pub own_columns: [Vec<String>; 2],
-    /// The first cell that differs in each column that has one, the first line first: that two runs
-    /// have two step sizes does not hide where their losses part.
+    /// The first cell that differs in each column that has one, in the order of their lines.
     pub partings: Vec<Parting>,
 }
 
@@ -257,7 +256,7 @@ fn settings(folder: &Path) -> Result<(Entries, Entries), Error> {
         Some(toml::Value::Table(table)) => pairs(table),
         _ => vec![],
     };
-    // Two runs may have written a setting by its names of different times.
+    // The two runs may use different aliases of a setting.
     let table = config::canonical(table).map_err(|error| damaged(&path, error))?;
     Ok((pairs(table), provenance))
 }

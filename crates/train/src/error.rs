@@ -25,8 +25,8 @@ pub enum Error {
         /// What could not be written, and why.
         problem: String,
     },
-    /// A run cannot go on as it is asked to.
-    #[error("the run in {} cannot go on: {problem}", folder.display())]
+    /// A run that cannot be resumed with these settings or images.
+    #[error("the run in {} cannot be resumed: {problem}", folder.display())]
     Resume {
         /// The run's folder.
         folder: PathBuf,
@@ -36,7 +36,7 @@ pub enum Error {
     /// The folder holds a sweep, or a run of one, that is not this one.
     #[error(
         "{} holds another sweep than this: {why}; new values go after the old ones of the first key \
-         of [grid], and anything else needs another folder with --out",
+         of [grid], and anything else needs another folder",
         folder.display()
     )]
     OtherSweep {
@@ -45,14 +45,14 @@ pub enum Error {
         /// The first difference.
         why: String,
     },
-    /// The run was asked to stop, and can go on later.
+    /// The run was asked to stop. It can be resumed.
     #[error(
         "stopped after iteration {iteration}, with a checkpoint in {}", folder.display()
     )]
     Stopped {
         /// Steps taken.
         iteration: u64,
-        /// The run's folder, with a checkpoint of just this moment.
+        /// The run's folder, with a checkpoint of this step.
         folder: PathBuf,
     },
     /// A model file that is not what it should be.
@@ -66,7 +66,7 @@ pub enum Error {
     /// The images at hand are not those of a run.
     #[error("{0}")]
     OtherImages(String),
-    /// A network gives scores that are no answer.
+    /// Scores that are NaN or infinite.
     #[error("image {image}: the scores of the network are not finite numbers")]
     Scores {
         /// The image, from 0.
@@ -77,19 +77,17 @@ pub enum Error {
     Data(#[from] chainrule_data::Error),
     /// The threads could not be started.
     #[error(transparent)]
-    Team(#[from] chainrule_tensor::comm::ThreadError),
+    Threads(#[from] chainrule_tensor::comm::ThreadError),
     /// `CHAINRULE_KERNEL` names no kernels that this machine has.
     #[error(transparent)]
-    Path(#[from] chainrule_tensor::isa::IsaError),
-    /// A number of the training is no longer finite.
+    Isa(#[from] chainrule_tensor::isa::IsaError),
+    /// A loss or a tensor is NaN or infinite.
     #[error(
         "the loss is {loss} at iteration {iteration} (epoch {epoch}) with learning rate \
-         {learning_rate}{}: try a smaller {}; what was written until then is in {}",
-        place.map_or(String::new(), |place| format!(
-            ", and {place} is NaN or infinite"
+         {learning_rate}{}; the files until then are in {}",
+        tensor.map_or(String::new(), |tensor| format!(
+            ", and {tensor} is NaN or infinite"
         )),
-        // Before the first step it is not the step's size.
-        if *iteration == 0 { "--weight-scale" } else { "--learning-rate" },
         folder.display()
     )]
     Diverged {
@@ -99,10 +97,10 @@ pub enum Error {
         epoch: u32,
         /// The learning rate of that epoch.
         learning_rate: f64,
-        /// Infinite or NaN, but for what only a watch finds.
+        /// NaN or infinite, unless only anomaly detection found the tensor.
         loss: f64,
-        /// The first that is not finite, as far as it is known.
-        place: Option<chainrule_nn::TensorName>,
+        /// The first tensor that is not finite, if it is known.
+        tensor: Option<chainrule_nn::TensorName>,
         /// Where the files are.
         folder: PathBuf,
     },

@@ -14,22 +14,23 @@
 //! | --- | --- |
 //! | [`config`] | every setting of a run, its default, and the TOML recipe that sets it |
 //! | [`schedule`] | the learning rate of each step |
-//! | [`data`] | the images of a run, and where they came from |
-//! | `setup` | settings settled, network, engine and images made ready |
+//! | [`data`] | the images of a run, and the name of their set |
+//! | `setup` | a run before its first step: its settings, network, engine and images |
+//! | [`observer`] | the events of a run |
 //! | [`run`](mod@run) | the loop: epochs of minibatches, the best weights kept, the test at the end |
-//! | [`resume`](mod@resume) | going on with a run from its checkpoint |
+//! | [`resume`](mod@resume) | resuming a run from its checkpoint |
 //! | [`prepared`] | the images as the network reads them, and which of them are for what |
 //! | [`origin`] | whether the images at hand are those that a run was on |
 //! | [`inference`] | a saved network and the images that it is asked about |
-//! | [`check`](mod@check) | what a network must pass before it is worth a long run |
+//! | [`check`](mod@check) | sanity checks of a network before a long run |
 //! | [`lr_finder`] | the loss while the learning rate grows, and the rate to choose |
-//! | [`update_ratio`] | how large a step is beside the weights |
-//! | [`checkpoint`] | the state of a run between two steps, from which it goes on |
+//! | [`update_ratio`] | the update ratio of each layer |
+//! | [`checkpoint`] | the state of a run between two steps |
 //! | [`weights`] | a model file: safetensors with PyTorch's names, and the input's normalization |
 //! | [`description`] | what a network consists of, layer by layer |
 //! | [`export`] | the model in the formats of other programs: ONNX, npz |
 //! | [`sweep`] | many runs that differ in some settings, side by side, and ranked |
-//! | [`diff`](mod@diff) | whether two runs are the same, and if not, where they part |
+//! | [`diff`](mod@diff) | whether two runs are the same, and if not, where they begin to differ |
 
 pub mod check;
 pub mod checkpoint;
@@ -43,6 +44,7 @@ mod flips;
 pub mod inference;
 pub mod lr_finder;
 mod machine;
+pub mod observer;
 pub mod origin;
 pub mod prepared;
 pub mod resume;
@@ -65,9 +67,10 @@ pub use error::Error;
 pub use inference::{Answers, Predictor};
 pub use lr_finder::find_lr;
 pub use machine::{available_memory, threads};
+pub use observer::{Observer, Plan, Quiet};
 pub use origin::{Origin, Sameness};
 pub use prepared::Prepared;
 pub use resume::{restart, resume};
-pub use run::{Finished, Observer, Plan, Quiet, run, start};
+pub use run::{Finished, run, start};
 pub use sweep::Sweep;
 pub use weights::{ModelFile, Opened, Remark, Task};

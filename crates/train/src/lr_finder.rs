@@ -8,7 +8,7 @@
 //! m_t = β m_{t-1} + (1 - β) L_t,  smoothed L_t = m_t / (1 - β^t),  β = 0.98
 //!
 //! and as in its `LRFinder` the search ends where that is more than four times its least. Two rates
-//! are told, the two that fastai knew first: the one at which the smoothed loss falls most steeply
+//! are reported, as in fastai: the one at which the smoothed loss falls most steeply
 //! over the logarithm of the rate, and a tenth of the one at which it is least.
 
 use std::ops::ControlFlow;
@@ -28,7 +28,7 @@ pub const TO: f64 = 10.0;
 /// Most steps of a search; an epoch may have fewer.
 pub const STEPS: usize = 300;
 
-/// β, the share of the mean that stays in each step.
+/// β, the decay of the moving average.
 const SMOOTHING: f64 = 0.98;
 
 /// How many times its least the smoothed loss may be.
@@ -52,7 +52,7 @@ pub struct Point {
 pub struct Search {
     /// The steps whose loss is finite.
     pub points: Vec<Point>,
-    /// Why it ended before the last rate, if it did, in words.
+    /// Why it ended before the last rate, if it did.
     pub ended: Option<String>,
     /// The rate at which the smoothed loss falls most steeply; none if it nowhere falls.
     pub steepest: Option<f64>,
@@ -69,7 +69,7 @@ pub fn find_lr(config: &Config, data: &Data, progress: impl FnMut(&str)) -> Resu
     let Ready { config, mut engine, prepared, .. } = ready(config, data, progress)?;
     let (mut smoothed, mut points, mut ended) = (Smoothed::default(), vec![], None);
     let mut least = f64::INFINITY;
-    // Few images are gone through again until there were steps enough.
+    // A small set is repeated until there are enough steps.
     for epoch in 1.. {
         let before = points.len();
         let (mut order, changes) = prepared.epoch(&config, epoch)?;
@@ -97,7 +97,7 @@ pub fn find_lr(config: &Config, data: &Data, progress: impl FnMut(&str)) -> Resu
         let trained =
             prepared.train(&mut engine, (&order, changes.as_ref()), config.batch_size, rule, each);
         if let (Err(diverged), None) = (trained, &ended) {
-            ended = Some(format!("the numbers are no longer finite: {diverged}"));
+            ended = Some(format!("diverged: {diverged}"));
         }
         if ended.is_some() || points.len() == STEPS {
             break;
@@ -112,7 +112,7 @@ fn rate(step: usize) -> f64 {
     FROM * (TO / FROM).powf(step as f64 / (STEPS - 1) as f64)
 }
 
-/// The mean of losses so far.
+/// The smoothed loss.
 #[derive(Default)]
 struct Smoothed {
     mean: f64,
@@ -127,8 +127,8 @@ impl Smoothed {
     }
 }
 
-/// The first step that counts. In the first tenth of a search the mean is one of a few losses, and
-/// says more of these than of the rate; fastai leaves it out too.
+/// The first step that counts. The first tenth of a search is left out, as in fastai: there the
+/// mean is of few losses.
 fn first(points: &[Point]) -> usize {
     points.len() / 10
 }

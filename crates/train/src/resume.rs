@@ -6,13 +6,14 @@ use chainrule_runs::folder::{CONFIG, MODEL};
 use chainrule_runs::{RunFolder, Table};
 
 use crate::checkpoint::Checkpoint;
-use crate::run::{Best, Finished, Observer, Running};
+use crate::observer::Observer;
+use crate::run::{Best, Finished, Running};
 use crate::setup::{engine, provenance, record, settle};
 use crate::{Config, Data, Error, Prepared};
 
-/// Goes on with the run whose `checkpoint` was read from `folder`, to the very bytes of the run
-/// that was never stopped, times aside. Of the settings, `config` may differ in the number of
-/// epochs, and in what no result depends on.
+/// Resumes the run whose `checkpoint` was read from `folder`. Its files get the bytes of an
+/// uninterrupted run, but for times. `config` may differ from the run's in the number of epochs and
+/// in settings on which no result depends.
 ///
 /// # Errors
 /// As [`run`], and [`Error::Resume`] if anything else differs from what the run began with.
@@ -24,7 +25,7 @@ pub fn resume(
     observer: &mut dyn Observer,
 ) -> Result<Finished, Error> {
     let clock = Instant::now();
-    let Checkpoint { state, model, velocity, squares, average, best, normalization } = checkpoint;
+    let Checkpoint { state, model, velocity, second_moment, ema, best, normalization } = checkpoint;
     let out = folder.path();
     let refuse = |problem: String| Error::Resume { folder: out.to_owned(), problem };
     let config = settle(&config.resuming(&state.config), data, None)?;
@@ -54,11 +55,11 @@ pub fn resume(
     let mut prepared = Prepared::new(&config, &data.dataset, Some(normalization))?;
     let mut engine = engine(&config, &model, &prepared, kernel)?;
     engine.set_velocity(&velocity);
-    if let Some(squares) = squares {
-        engine.set_second_moment(&squares);
+    if let Some(second_moment) = second_moment {
+        engine.set_second_moment(&second_moment);
     }
-    if let Some(average) = average {
-        engine.set_ema(&average);
+    if let Some(ema) = ema {
+        engine.set_ema(&ema);
     }
     engine.set_steps(state.at.iteration);
     prepared.whiten(&config, kernel, |step| observer.preparing(step))?;
@@ -80,21 +81,21 @@ pub fn resume(
         best: None,
         config,
     };
-    // The file may hold the weights of an epoch of which this moment knows nothing.
+    // The file may hold the weights of an epoch after the checkpoint.
     run.save(&best, MODEL)?;
     run.best = Some(Best { model: best, epoch: state.best });
     if run.config != state.config {
-        run.save_checkpoint()?; // or a kill would lose what was asked for
+        run.save_checkpoint()?; // or a kill would lose the new settings
     }
     observer.start(&run.plan());
     run.go_on(observer)
 }
 
-/// The settings of a run that was killed before its first checkpoint; what it had written beside
-/// them is cleared away, so that it can begin anew.
+/// The settings of a run that was killed before its first checkpoint. Its other files are removed,
+/// so that it can start again.
 ///
 /// # Errors
-/// If this is no such run.
+/// If the folder holds no such run.
 pub fn restart(folder: &RunFolder) -> Result<Config, Error> {
     if !folder.is_unbegun() {
         return Err(chainrule_runs::Error::NoRun(folder.path().to_owned()).into());

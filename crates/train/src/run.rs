@@ -11,91 +11,24 @@ use chainrule_runs::records::as_written;
 use chainrule_runs::{Confusion, Epoch, Iteration, Metrics, Provenance, RunFolder, Summary, Table};
 
 use crate::checkpoint::{Checkpoint, Position, Spent, State};
+use crate::observer::{Observer, Plan};
 use crate::schedule::LearningRates;
 use crate::setup::{Ready, provenance, ready, record};
 use crate::update_ratio::update_ratios;
 use crate::{Answers, Config, Data, Error, ModelFile, Predictor, Prepared, Task};
 
-/// What a run is about to do.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// The settings, as they will be used.
-    pub config: Config,
-    /// Steps that lie behind it: 0, but for a run that goes on.
-    pub begun: u64,
-    /// Steps of the whole run.
-    pub iterations: u64,
-    /// Values of an image.
-    pub inputs: usize,
-    /// Classes that are told apart.
-    pub classes: usize,
-    /// Images to train on.
-    pub training: usize,
-    /// Images to choose the best weights by.
-    pub validation: usize,
-    /// Images to test with.
-    pub test: usize,
-    /// Number of weights and biases.
-    pub parameters: usize,
-    /// The kernels in use.
-    pub kernel: String,
-}
-
-/// Hears how far a run has come.
-///
-/// ```
-/// use chainrule_train::{Config, Data, Error, Observer, run};
-///
-/// # let folder = tempfile::tempdir()?;
-/// # let out = folder.path().join("run");
-/// # let config = Config { hidden_dim: vec![], epochs: 1, threads: 1, ..Config::default() };
-/// /// Asks the run to stop after its first step.
-/// struct Impatient;
-///
-/// impl Observer for Impatient {
-///     fn stop(&mut self) -> bool {
-///         true
-///     }
-/// }
-///
-/// let stopped = run(&config, &Data::sample(), &out, &mut Impatient).unwrap_err();
-/// assert!(matches!(stopped, Error::Stopped { .. })); // with a checkpoint
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub trait Observer: Send {
-    /// The images are being prepared: what is done to them, a line for people.
-    fn preparing(&mut self, _step: &str) {}
-    /// The run is about to begin.
-    fn start(&mut self, _plan: &Plan) {}
-    /// A step was taken.
-    fn iteration(&mut self, _iteration: &Iteration) {}
-    /// An epoch has ended, or (epoch 0) the first is about to begin. `best`: no epoch before did
-    /// as well on validation.
-    fn epoch(&mut self, _epoch: &Epoch, _best: bool) {}
-    /// Asked after each step: whether to write a checkpoint and stop here. Once true it must stay
-    /// true.
-    fn stop(&mut self) -> bool {
-        false
-    }
-}
-
-/// Hears nothing.
-pub struct Quiet;
-
-impl Observer for Quiet {}
-
-/// A run that has ended, with all that it has in hand: nothing of it needs to be read again.
+/// A run that has ended, with everything in memory: nothing of it needs to be read again.
 #[derive(Clone, Debug)]
 pub struct Finished {
-    /// The run as its folder tells it.
+    /// The records of the run, as in its folder.
     pub run: chainrule_runs::Run,
-    /// The settings, as they were used.
+    /// The settings that were used.
     pub config: Config,
     /// The result.
     pub summary: Summary,
     /// The weights that were best on validation, as in `model.safetensors`.
     pub model: ModelFile,
-    /// What they make of the test images.
+    /// Their answers on the test images.
     pub test: Answers,
     /// How many test images of each class were predicted as which.
     pub confusion: Confusion,
@@ -117,7 +50,7 @@ pub fn run(
     start(config, data, &RunFolder::create(out)?, observer)
 }
 
-/// [`run`] in a folder that is held already.
+/// [`run`] in a folder that is already locked.
 ///
 /// # Errors
 /// As [`run`].
@@ -154,7 +87,7 @@ pub fn start(
     run.go_on(observer)
 }
 
-/// The best weights so far, and how they did.
+/// The best weights so far, and their epoch.
 pub(crate) struct Best {
     pub model: SoftmaxClassifier,
     pub epoch: Epoch,
@@ -206,9 +139,11 @@ impl Running<'_> {
         self.spent.seconds + self.clock.elapsed().as_secs_f64()
     }
 
-    /// Trains what is left, and tests.
+    /// Trains the remaining steps, and tests.
     pub fn go_on(mut self, observer: &mut dyn Observer) -> Result<Finished, Error> {
-        while self.at.epoch < self.config.epochs && self.at.iteration < self.most() && self.hopes()
+        while self.at.epoch < self.config.epochs
+            && self.at.iteration < self.most()
+            && self.may_improve()
         {
             if observer.stop() {
                 return Err(self.stopped());
@@ -221,8 +156,8 @@ impl Running<'_> {
         self.finish()
     }
 
-    /// Whether the best epoch is not so long ago that it is time to stop.
-    fn hopes(&self) -> bool {
+    /// Whether the best epoch is within the last `patience` epochs.
+    fn may_improve(&self) -> bool {
         let waited = self.at.epoch - self.best().epoch.epoch;
         self.config.patience.is_none_or(|patience| waited < patience)
     }
@@ -259,7 +194,7 @@ impl Running<'_> {
         observer: &mut dyn Observer,
     ) -> Result<(), Error> {
         let (config, rates, before) = (&self.config, &self.rates, self.at.iteration);
-        let rule = |step| config.step(rates.at(before + step as u64));
+        let options = |step| config.step(rates.at(before + step as u64));
         let (table, at, spent) = (&mut self.iterations, &mut self.at, &mut self.spent);
         let steps = &mut self.record.iterations;
         let mut failure = None;
@@ -290,7 +225,7 @@ impl Running<'_> {
             if due || observer.stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let (engine, batch) = (&mut self.engine, config.batch_size);
-        let result = self.prepared.train(engine, (order, changes), batch, rule, each);
+        let result = self.prepared.train(engine, (order, changes), batch, options, each);
         self.spent.training_seconds += began.elapsed().as_secs_f64();
         if let Some(error) = failure {
             return Err(error.into());
@@ -301,12 +236,12 @@ impl Running<'_> {
             epoch,
             learning_rate: self.rates.at(self.at.iteration - 1),
             loss: diverged.loss,
-            place: Some(diverged.tensor),
+            tensor: Some(diverged.tensor),
             folder: self.out.to_owned(),
         })
     }
 
-    /// Measures the weights as they are, and keeps them if none were better on validation.
+    /// Evaluates the weights, and keeps them if they are the best on validation.
     fn end_epoch(&mut self, observer: &mut dyn Observer) -> Result<(), Error> {
         let labels = self.prepared.dataset.train.labels();
         let learning_rate = self.rates.at(self.at.iteration.saturating_sub(1));
@@ -336,18 +271,18 @@ impl Running<'_> {
         self.epochs.write(&epoch, &ratios)?;
         self.epochs.flush()?;
         self.record.push_epoch(epoch, &ratios);
-        // A last step may have wrecked the weights after its own loss was still finite.
+        // The last step can diverge although its own loss was finite.
         if !train.loss.is_finite() {
             return Err(Error::Diverged {
                 iteration: self.at.iteration,
                 epoch: self.at.epoch,
                 learning_rate,
                 loss: train.loss,
-                place: model.first_not_finite(),
+                tensor: model.first_not_finite(),
                 folder: self.out.to_owned(),
             });
         }
-        // Without validation images every epoch is as good as any, and the last one is kept.
+        // Without validation images the last epoch is kept.
         let better = |best: &Best| {
             self.config.validation == 0
                 || epoch.validation_accuracy > best.epoch.validation_accuracy
@@ -368,7 +303,7 @@ impl Running<'_> {
         self.best.as_ref().expect("the weights at iteration 0 were measured")
     }
 
-    /// Writes a model file, of a network that reads plain pixels.
+    /// Writes a model file. Its network reads pixels without whitening.
     pub fn save(&self, classifier: &SoftmaxClassifier, name: &str) -> Result<(), Error> {
         self.model_file(classifier).save(&self.out.join(name))
     }
@@ -399,8 +334,8 @@ impl Running<'_> {
             },
             model,
             velocity: self.engine.velocity(),
-            squares: self.engine.second_moment(),
-            average: self.engine.ema(),
+            second_moment: self.engine.second_moment(),
+            ema: self.engine.ema(),
             best: self.best().model.clone(),
             normalization: self.prepared.normalization.clone(),
         };

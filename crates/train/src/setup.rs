@@ -1,4 +1,4 @@
-//! A run before its first step: settings settled, network, engine and images made ready.
+//! A run before its first step: its settings, network, engine and images.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -38,8 +38,7 @@ pub(crate) fn settle(
         let contrast = start.normalization.contrast().copied();
         if config.contrast.is_some() && config.contrast != contrast {
             return Err(ConfigError::new(
-                "contrast is not that of the weights to start from, which know their own: leave it \
-                 out",
+                "contrast is not that of the weights to start from: leave it out",
             ));
         }
         config.contrast = contrast;
@@ -57,7 +56,7 @@ pub(crate) fn settle(
 pub(crate) fn settled(config: &Config, data: &Data) -> Result<(Config, Option<ModelFile>), Error> {
     config.check()?;
     let start = config.init_from.as_deref().map(ModelFile::load).transpose()?;
-    // The weights of a run have seen its images, some of which may be for testing here.
+    // The weights were trained on the images of their run, some of which may be test images here.
     let origin = config.init_from.as_deref().map(Origin::of).transpose()?.flatten();
     if let (Some(origin), false) = (origin, config.allow_other_images) {
         origin.check(data)?;
@@ -80,8 +79,8 @@ pub(crate) struct Ready<'a> {
     pub prepared: Prepared<'a>,
 }
 
-/// Makes the network and the images ready that `config` describes, and tells `progress` what is
-/// done to them.
+/// Makes the network and the images that `config` describes, and reports each stage to
+/// `progress`.
 pub(crate) fn ready<'a>(
     config: &Config,
     data: &'a Data,
@@ -131,7 +130,7 @@ pub(crate) fn record(
     Ok(recorded)
 }
 
-/// `config.toml`: the settings, and where they came to what.
+/// `config.toml`: the settings and the provenance.
 #[derive(Serialize)]
 struct Recorded<'a> {
     #[serde(flatten)]
@@ -139,7 +138,7 @@ struct Recorded<'a> {
     provenance: &'a Provenance,
 }
 
-/// Where a run on these images comes from that begins now.
+/// The provenance of a run on these images that begins now.
 pub(crate) fn provenance(data: &Data, kernel: chainrule_tensor::Isa) -> Provenance {
     Provenance {
         chainrule: env!("CARGO_PKG_VERSION").into(),

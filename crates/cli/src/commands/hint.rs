@@ -9,12 +9,36 @@ pub fn of(error: &anyhow::Error) -> &'static str {
         return "; put those of the run back, name their folder with --data-dir, or go on all the same \
                 with --allow-other-images";
     }
+    if let Some(hint) =
+        of_train.and_then(of_run).or_else(|| error.downcast_ref().and_then(of_folder))
+    {
+        return hint;
+    }
     let found =
         error.chain().find_map(|cause| match cause.downcast_ref::<chainrule_train::Error>() {
             Some(chainrule_train::Error::Data(error)) => Some(error),
             _ => cause.downcast_ref::<Error>(),
         });
     found.map_or("", of_data)
+}
+
+/// What helps against an error of a run.
+fn of_run(error: &chainrule_train::Error) -> Option<&'static str> {
+    match error {
+        chainrule_train::Error::Run(error) => of_folder(error),
+        chainrule_train::Error::OtherSweep { .. } => Some(", which --out names"),
+        // Before the first step it is not the size of a step.
+        chainrule_train::Error::Diverged { iteration: 0, .. } => {
+            Some("; try a smaller --weight-scale")
+        }
+        chainrule_train::Error::Diverged { .. } => Some("; try a smaller --learning-rate"),
+        _ => None,
+    }
+}
+
+/// What helps against an error of a run's folder.
+fn of_folder(error: &chainrule_runs::Error) -> Option<&'static str> {
+    matches!(error, chainrule_runs::Error::FolderTaken(_)).then_some("; --out names another folder")
 }
 
 /// What helps against an error of the images.

@@ -9,7 +9,7 @@ pub struct Axis {
     pub(crate) from: f64,
     pub(crate) to: f64,
     pub(crate) logarithmic: bool,
-    /// What stands at 0, 1, 2, ... in place of numbers.
+    /// The words at 0, 1, 2, ... instead of numbers.
     pub(crate) labels: Vec<String>,
 }
 

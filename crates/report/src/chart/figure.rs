@@ -57,13 +57,13 @@ impl Figure {
         let width = (WIDTH - MARGIN) / columns as f64;
         for (i, panel) in self.panels.iter().enumerate() {
             let (row, column) = (i / columns, i % columns);
-            let place = Rect {
+            let area = Rect {
                 left: MARGIN / 2.0 + width * column as f64,
                 top: y + PANEL_HEIGHT * row as f64,
                 width,
                 height: PANEL_HEIGHT,
             };
-            panel.lay_out(place).draw(&mut svg);
+            panel.lay_out(area).draw(&mut svg);
         }
         let height = y + PANEL_HEIGHT * rows as f64 + MARGIN / 2.0;
         svg.into_file((WIDTH, height), &self.title)

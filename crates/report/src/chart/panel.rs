@@ -62,7 +62,7 @@ const SPARSE_PITCH: f64 = 64.0;
 const SLANT: f64 = 35.0;
 const MOST_SLANTED: f64 = 84.0;
 
-/// A panel in its place.
+/// A panel in its area.
 pub(crate) struct Layout<'a> {
     panel: &'a Panel,
     /// Where the lines are drawn.
@@ -79,14 +79,14 @@ pub(crate) struct Layout<'a> {
 
 impl Panel {
     /// Chooses the numbers along the axes and finds the room that they leave.
-    pub(crate) fn lay_out(&self, place: Rect) -> Layout<'_> {
+    pub(crate) fn lay_out(&self, area: Rect) -> Layout<'_> {
         let tick_width = |tick: &Tick| width(&tick.text, TICK_SIZE);
         let widest = |ticks: &[Tick]| ticks.iter().map(tick_width).fold(0.0, f64::max);
-        let y_ticks = self.y.ticks((place.height / ROW) as usize);
+        let y_ticks = self.y.ticks((area.height / ROW) as usize);
         let name = if self.y.name.is_empty() { 0.0 } else { NAME_SIZE + TICK_GAP };
-        let left = place.left + EDGE + name + widest(&y_ticks) + TICK_GAP;
+        let left = area.left + EDGE + name + widest(&y_ticks) + TICK_GAP;
         // The last number along the axis may stand half outside of the plot.
-        let right = place.left + place.width - 3.0 * EDGE;
+        let right = area.left + area.width - 3.0 * EDGE;
         let room = right - left;
 
         let fits = |ticks: &[Tick]| {
@@ -115,20 +115,20 @@ impl Panel {
                 (ticks, Some(depth))
             }
         };
-        let x_name = wrap(&self.x.name, place.width - 2.0 * EDGE, |text| width(text, NAME_SIZE));
+        let x_name = wrap(&self.x.name, area.width - 2.0 * EDGE, |text| width(text, NAME_SIZE));
         let below = TICK_GAP
             + slanted.unwrap_or(TICK_SIZE)
             + TICK_GAP
             + LINE_HEIGHT * x_name.len() as f64
             + EDGE;
-        let top = place.top + EDGE + TICK_SIZE / 2.0;
+        let top = area.top + EDGE + TICK_SIZE / 2.0;
         let plot = Rect {
             left,
             top,
             width: (right - left).max(1.0),
-            height: (place.top + place.height - below - top).max(1.0),
+            height: (area.top + area.height - below - top).max(1.0),
         };
-        Layout { panel: self, plot, left: place.left, x_ticks, y_ticks, x_name, slanted }
+        Layout { panel: self, plot, left: area.left, x_ticks, y_ticks, x_name, slanted }
     }
 }
 
@@ -175,7 +175,7 @@ impl Layout<'_> {
     }
 
     /// Where the points of a line stand; NaN for what the axes cannot show.
-    pub(crate) fn places(&self, line: &Line) -> Vec<(f64, f64)> {
+    pub(crate) fn positions(&self, line: &Line) -> Vec<(f64, f64)> {
         line.points.iter().map(|&(x, y)| (self.x(x), self.y(y))).collect()
     }
 
@@ -214,8 +214,8 @@ impl Layout<'_> {
         }
         if !self.panel.y.name.is_empty() {
             let line = cut(&self.panel.y.name, plot.height, |text| width(text, NAME_SIZE));
-            let place = (self.left + EDGE + name.ascent(), plot.top + plot.height / 2.0);
-            svg.text(&line, place, name.turn(-90.0));
+            let at = (self.left + EDGE + name.ascent(), plot.top + plot.height / 2.0);
+            svg.text(&line, at, name.turn(-90.0));
         }
     }
 
@@ -224,7 +224,7 @@ impl Layout<'_> {
         let mut clear = f64::NEG_INFINITY;
         let dense = line.points.len() as f64 * MARKER_PITCH > 1.5 * self.plot.width;
         let pitch = if dense { SPARSE_PITCH } else { MARKER_PITCH };
-        for segment in finite_segments(&self.places(line)) {
+        for segment in finite_segments(&self.positions(line)) {
             for (i, index) in kept(&half_pixels(segment)).into_iter().enumerate() {
                 let (x, y) = segment[index];
                 let _ = write!(path, "{}{} {}", if i == 0 { 'M' } else { 'L' }, short(x), short(y));
@@ -247,7 +247,7 @@ impl Layout<'_> {
     }
 }
 
-/// Places in halves of a pixel, which are told apart where a pixel of the picture is two of the
+/// Positions in halves of a pixel, which differ where a pixel of the picture is two of the
 /// screen's.
 pub(crate) fn half_pixels(points: &[(f64, f64)]) -> Vec<(i32, i32)> {
     points.iter().map(|&(x, y)| ((2.0 * x).round() as i32, (2.0 * y).round() as i32)).collect()
@@ -257,7 +257,7 @@ pub(crate) fn half_pixels(points: &[(f64, f64)]) -> Vec<(i32, i32)> {
 mod tests {
     use super::*;
 
-    const PLACE: Rect = Rect { left: 0.0, top: 0.0, width: 366.0, height: 400.0 };
+    const AREA: Rect = Rect { left: 0.0, top: 0.0, width: 366.0, height: 400.0 };
 
     #[test]
     fn no_two_numbers_along_an_axis_touch() {
@@ -267,13 +267,13 @@ mod tests {
         let words = ["a", "relu", "leaky_relu_with_a_long_name"]
             .map(|word| Axis::words("x", (0..6).map(|i| format!("{word}{i}")).collect()));
         for axis in linear.into_iter().chain(logarithmic).chain(words) {
-            for width_of_place in [240.0, 366.0, 1120.0] {
+            for room in [240.0, 366.0, 1120.0] {
                 let y = match axis.labels.is_empty() {
                     true => axis.clone(),
                     false => Axis::linear("y", 0.0, 1.0),
                 };
                 let panel = Panel::new(axis.clone(), y);
-                let layout = panel.lay_out(Rect { width: width_of_place, ..PLACE });
+                let layout = panel.lay_out(Rect { width: room, ..AREA });
                 let ticks = &layout.x_ticks;
                 assert!(!ticks.is_empty(), "{axis:?}");
                 for pair in ticks.windows(2) {
@@ -285,7 +285,7 @@ mod tests {
                         Some(_) => TICK_SIZE / SLANT.to_radians().sin(),
                         None => halves,
                     };
-                    assert!(apart > needed, "{axis:?} at {width_of_place}: {apart} {needed}");
+                    assert!(apart > needed, "{axis:?} at {room}: {apart} {needed}");
                 }
                 let widest = layout.y_ticks.iter().map(|tick| width(&tick.text, TICK_SIZE));
                 let widest = widest.fold(0.0, f64::max);
@@ -303,16 +303,18 @@ mod tests {
         panel
             .lines
             .push(Line { points: vec![(0.0, 1.0), (5.0, 10.0), (10.0, 100.0), (1.0, -1.0)], look });
-        let layout = panel.lay_out(PLACE);
-        let places = layout.places(&panel.lines[0]);
+        let layout = panel.lay_out(AREA);
+        let positions = layout.positions(&panel.lines[0]);
         let Rect { left, top, width, height } = layout.plot;
         let expected =
             [(left, top + height), (left + width / 2.0, top + height / 2.0), (left + width, top)];
-        for (place, expected) in places.iter().zip(expected) {
-            assert!((place.0 - expected.0).abs() < 1e-9 && (place.1 - expected.1).abs() < 1e-9);
+        for (position, expected) in positions.iter().zip(expected) {
+            assert!(
+                (position.0 - expected.0).abs() < 1e-9 && (position.1 - expected.1).abs() < 1e-9
+            );
         }
-        assert!(places[3].1.is_nan(), "a logarithm of a negative number");
-        assert!(left + width <= PLACE.width && top + height <= PLACE.height);
+        assert!(positions[3].1.is_nan(), "a logarithm of a negative number");
+        assert!(left + width <= AREA.width && top + height <= AREA.height);
     }
 
     #[test]
@@ -322,7 +324,7 @@ mod tests {
             let points = (0..points).map(|i| (f64::from(i) / f64::from(points), 0.5)).collect();
             panel.lines.push(Line { points, look: Look::nth(0) });
             let mut svg = Svg::default();
-            panel.lay_out(PLACE).draw(&mut svg);
+            panel.lay_out(AREA).draw(&mut svg);
             svg.into_string().matches("<circle").count()
         };
         assert_eq!(drawn(10), 10);

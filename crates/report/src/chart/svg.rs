@@ -24,7 +24,7 @@ impl Rect {
     }
 }
 
-/// Which part of a line of text stands at its place.
+/// Which part of a line of text is at its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Anchor {
     Start,
@@ -40,7 +40,7 @@ pub(crate) struct Text {
     pub(crate) ink: Ink,
     pub(crate) anchor: Anchor,
     pub(crate) bold: bool,
-    /// Clockwise, in degrees, around its place.
+    /// Clockwise, in degrees, around its position.
     pub(crate) turn: f64,
 }
 
@@ -139,9 +139,9 @@ impl Svg {
         );
     }
 
-    /// The marker of `look` at each of the places.
-    pub(crate) fn markers(&mut self, places: &[(f64, f64)], look: &Look) {
-        if look.marker == Marker::None || places.is_empty() {
+    /// The marker of `look` at each of the positions.
+    pub(crate) fn markers(&mut self, positions: &[(f64, f64)], look: &Look) {
+        if look.marker == Marker::None || positions.is_empty() {
             return;
         }
         let _ = writeln!(
@@ -152,7 +152,7 @@ impl Svg {
             short(2.0 * RIM)
         );
         let r = MARKER_RADIUS;
-        for &(x, y) in places {
+        for &(x, y) in positions {
             let _ = match look.marker {
                 Marker::None => Ok(()),
                 Marker::Circle => writeln!(
@@ -193,7 +193,7 @@ impl Svg {
         self.body.push_str("</g>\n");
     }
 
-    /// A line of text whose baseline runs through the place; escaped here.
+    /// A line of text whose baseline runs through the position; escaped here.
     pub(crate) fn text(&mut self, line: &str, (x, y): (f64, f64), text: Text) {
         let (x, y) = (short(x), short(y));
         let _ = write!(

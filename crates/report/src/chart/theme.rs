@@ -8,7 +8,7 @@
 //! common kinds of color blindness can tell apart, darkened a little where they
 //! would be faint on white. Dashes and markers tell the lines apart without color.
 
-/// A color on light paper and the one that takes its place on dark.
+/// A color on light paper, and its counterpart on dark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ink {
     light: [u8; 3],
@@ -138,7 +138,7 @@ impl Look {
         Look { ink, dash: Dash::Solid, marker: Marker::None, width: 2.0 }
     }
 
-    /// The `index`-th of a row of lines that must be told apart: colors and markers go
+    /// The `index`-th of several lines, which must differ: colors and markers go
     /// round with different periods, so 12 lines pass before one looks like another.
     pub fn nth(index: usize) -> Look {
         Look {

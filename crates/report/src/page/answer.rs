@@ -1,4 +1,4 @@
-//! The answer first: how many images are right, how long it took, with which settings.
+//! The head of a page: test accuracy, time and settings.
 
 use std::fmt::Write;
 
@@ -30,8 +30,8 @@ pub(super) fn answer(report: &Report<'_>) -> String {
     let _ = writeln!(html, "<p class=\"lead\">{}</p>", escape(&lead(&network(run), &settings)));
     if text(run, "data") == Some("sample") || run.setting("data") == Some("sample") {
         html.push_str(
-            "<p class=\"warning\">Trained on the built-in sample of 1,000 images: it shows that \
-             everything works, and its accuracy means nothing.</p>\n",
+            "<p class=\"warning\">Trained on the built-in sample of 1,000 images: its \
+             accuracy says nothing about CIFAR-10.</p>\n",
         );
     }
     html.push_str("<dl class=\"facts\">\n");

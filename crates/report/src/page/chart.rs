@@ -176,19 +176,19 @@ impl Chart {
         );
     }
 
-    /// The points behind the lines, as many as can be told apart, for the script:
+    /// The points behind the lines, as many as can be distinguished, for the script:
     /// `{"from", "to", "lines": [{"x": [...], "y": [...]}]}`.
     fn values(&self) -> String {
         let panel = self.panel(&self.y);
         let layout = panel.lay_out(SIZE);
         let lines = panel.lines.iter().map(|line| {
-            let places = layout.places(line);
-            // What is not finite has no place in the drawing, and is left out.
-            let finite: Vec<usize> = (0..places.len())
-                .filter(|&i| places[i].0.is_finite() && places[i].1.is_finite())
+            let positions = layout.positions(line);
+            // What is not finite has no position, and is left out.
+            let finite: Vec<usize> = (0..positions.len())
+                .filter(|&i| positions[i].0.is_finite() && positions[i].1.is_finite())
                 .collect();
-            let places: Vec<_> = finite.iter().map(|&i| places[i]).collect();
-            let points = kept(&half_pixels(&places)).into_iter().map(|i| line.points[finite[i]]);
+            let positions: Vec<_> = finite.iter().map(|&i| positions[i]).collect();
+            let points = kept(&half_pixels(&positions)).into_iter().map(|i| line.points[finite[i]]);
             let (x, y): (Vec<_>, Vec<_>) = points.map(|(x, y)| (short(x), short(y))).unzip();
             format!("{{\"x\":[{}],\"y\":[{}]}}", x.join(","), y.join(","))
         });

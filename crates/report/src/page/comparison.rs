@@ -41,7 +41,7 @@ fn header(runs: &[Run], labels: &[String]) -> String {
     }
 }
 
-/// The place of the best value; the first of equals, and none if there is no number.
+/// The index of the best value; the first of equals, and none if there is no number.
 fn best(values: impl Iterator<Item = f64>, most: bool) -> Option<usize> {
     let finite = values.enumerate().filter(|(_, value)| value.is_finite());
     let better = |a: f64, b: f64| if most { a > b } else { a < b };

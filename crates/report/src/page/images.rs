@@ -1,4 +1,4 @@
-//! Pictures: the weights of the first layer, and images that the network found hard.
+//! Pictures: the weights of the first layer, and example predictions.
 
 use std::fmt::Write;
 
@@ -12,10 +12,10 @@ use crate::tiles::to_bytes;
 /// How many images of each kind are shown.
 const EXAMPLES: usize = 12;
 
-/// Most values of images of each kind, in bytes: what keeps the page small.
+/// Most values of images of each kind, in bytes to keep the page small.
 const MOST_EXAMPLES: usize = 225 << 10;
 
-/// Most values of weights that are shown, in bytes: what keeps the page small.
+/// Most values of weights that are shown, in bytes to keep the page small.
 const MOST_WEIGHTS: usize = 600 << 10;
 
 /// The weights of the first layer, a picture for each unit.
@@ -66,7 +66,7 @@ fn columns(tiles: usize, wanted: std::ops::RangeInclusive<usize>) -> usize {
     wanted.rev().find(|columns| tiles.is_multiple_of(*columns)).unwrap_or(most)
 }
 
-/// The most confident mistakes, and the least certain hits.
+/// The most confident mistakes, and the least confident correct predictions.
 pub(super) fn examples(report: &Report<'_>) -> Result<Section, Error> {
     let mut html = String::new();
     match (&report.predictions, &report.confusion) {
@@ -124,7 +124,7 @@ fn example(
     Ok(html)
 }
 
-/// A probability that is not rounded to a certainty that is not there.
+/// A probability, never rounded to 0 or 1.
 fn probability(p: f64) -> String {
     match p {
         0.9995..1.0 => format!("&gt;\u{a0}{}", percent(0.999, 1)),

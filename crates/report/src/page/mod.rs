@@ -26,7 +26,7 @@ use crate::curves::{
 };
 use crate::{Confusion, Error, Predictions, Run, curves};
 
-/// A run, and what is known of its network.
+/// A run and its network.
 ///
 /// ```
 /// use chainrule_report::{Report, Run, page};
@@ -49,11 +49,11 @@ pub struct Report<'a> {
     pub run: Run,
     /// The weights of the first layer.
     pub first_layer: Option<FirstLayer<'a>>,
-    /// What the network makes of images, or why that is not known, as a sentence.
+    /// The predictions, or why there are none, as a sentence.
     pub predictions: Result<Predictions<'a>, String>,
-    /// What the images are for: "test" or "validation".
+    /// The set of the images: "test" or "validation".
     pub set: &'static str,
-    /// Which classes are taken for which: of the predictions, or else as the run counted.
+    /// The confusion matrix of the predictions, or else that of the run.
     pub confusion: Option<Confusion>,
     /// Commands that repeat the run, each a line, with what it needs.
     pub commands: Vec<Command>,
@@ -100,7 +100,7 @@ pub fn page(reports: &[Report<'_>]) -> Result<String, Error> {
     }
 }
 
-/// Writes the page of a run that is still running: opened from a server, it asks for itself again and
+/// Writes the page of a run that is still running: opened from a server, it reloads itself and
 /// shows what has changed.
 ///
 /// # Errors

@@ -11,7 +11,7 @@
   };
   const write = { number, percent: (value) => `${value.toFixed(2)}\u00a0%` };
 
-  // The place in `xs`, which rise, of the value nearest to x.
+  // The index in `xs`, which rise, of the value nearest to x.
   const nearest = (xs, x) => {
     let low = 0, high = xs.length - 1;
     while (high - low > 1) {
@@ -61,13 +61,13 @@
       x = wanted;
       const some = x !== null && shown.includes(true);
       const found = lines.map((line, i) => some && shown[i] ? nearest(line.x, x) : null);
-      let place = null;
+      let mark = null;
       if (some) {
         // The line stands on the nearest point of all.
         const xs = found.flatMap((j, i) => j === null ? [] : [lines[i].x[j]]);
-        place = xs.reduce((a, b) => Math.abs(b - x) < Math.abs(a - x) ? b : a);
+        mark = xs.reduce((a, b) => Math.abs(b - x) < Math.abs(a - x) ? b : a);
       }
-      at.textContent = some ? `${chart.dataset.x} ${place.toLocaleString("en")}` : "";
+      at.textContent = some ? `${chart.dataset.x} ${mark.toLocaleString("en")}` : "";
       values.forEach((value, i) => {
         value.textContent = found[i] === null ? last[i] : text(lines[i].y[found[i]]);
       });
@@ -80,8 +80,8 @@
         const across = (x) => plot.x + plot.width * (x - from) / (to - from);
         cross.toggleAttribute("hidden", !some);
         if (some) {
-          cross.setAttribute("x1", across(place));
-          cross.setAttribute("x2", across(place));
+          cross.setAttribute("x1", across(mark));
+          cross.setAttribute("x2", across(mark));
         }
         drawing.dots.forEach((dot, i) => {
           const j = found[i];
@@ -93,7 +93,7 @@
         });
         const svg = drawing.querySelector(".plot");
         const texts = values.map((value, i) => shown[i] ? `${names[i]} ${value.textContent}` : "");
-        svg.setAttribute("aria-valuenow", some ? place : to);
+        svg.setAttribute("aria-valuenow", some ? mark : to);
         svg.setAttribute("aria-valuetext", [at.textContent, ...texts].filter(Boolean).join(", "));
       }
     };

@@ -5,10 +5,10 @@ use std::fmt::Write;
 use super::text::escape;
 use super::{Report, Section};
 
-/// The table of `config.toml` that tells where a run came from.
+/// The table of provenance in `config.toml`.
 const PROVENANCE: &str = "provenance.";
 
-/// The settings, where they came to what, and how to get the same again.
+/// The settings, the provenance, and the commands that repeat the run.
 pub(super) fn settings(report: &Report<'_>) -> Section {
     let mut html = String::new();
     for command in &report.commands {

@@ -1,4 +1,4 @@
-//! The sizes of steps: update ratio, gradient norm, learning rate.
+//! Step sizes: update ratio, gradient norm, learning rate.
 
 use super::chart::Chart;
 use super::{Section, charts};

@@ -16,7 +16,7 @@ pub(super) fn count(n: u64) -> String {
     grouped(&n.to_string())
 }
 
-/// Seconds as a person says them: 6.3 s, 2 min 5 s, 3 h 20 min.
+/// Seconds as a duration: 6.3 s, 2 min 5 s, 3 h 20 min.
 pub(super) fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match whole {

@@ -88,10 +88,10 @@ fn the_keyboard_reads_them_too_and_tells_a_screen_reader() {
     assert_eq!(values(&browser, "#accuracy")[0], "iteration 0");
     browser.press(ARROW_RIGHT);
     assert_eq!(values(&browser, "#accuracy"), ["iteration 60", "50.00 %", "43.75 %"]);
-    let said = browser.script(
+    let status = browser.script(
         "return document.activeElement.getAttribute('aria-valuetext').replace(/\\s+/g, ' ')",
     );
-    assert_eq!(said, "iteration 60, training set 50.00 %, validation set 43.75 %");
+    assert_eq!(status, "iteration 60, training set 50.00 %, validation set 43.75 %");
     browser.press(ARROW_LEFT);
     browser.press(ARROW_LEFT);
     assert_eq!(values(&browser, "#accuracy")[0], "iteration 0");

@@ -1,8 +1,8 @@
 //! The tables of a run: CSV with a header row and one record a line.
 //!
 //! The columns are the fields of the record, by their serde names; after them a table may have one
-//! column for each layer of the network. Columns are found by name: their order does not matter, and
-//! others may stand between them.
+//! column for each layer of the network. Columns are found by name, in any order; other
+//! columns are ignored.
 
 mod reader;
 mod writer;
@@ -21,7 +21,7 @@ pub use writer::Table;
 pub trait Record: Serialize + DeserializeOwned {
     /// The table's name in a run's folder.
     const FILE: &'static str;
-    /// How the names of the columns end that there are for each layer, after the layer's name.
+    /// The suffix of the columns per layer, after the layer's name.
     const PER_LAYER: Option<&'static str> = None;
 
     /// Whether a record that was read can be one of a run.
@@ -38,24 +38,24 @@ pub trait Record: Serialize + DeserializeOwned {
 pub enum Progress {
     /// It has ended: every line is whole.
     Ended,
-    /// Nobody says: the last line may be half-written.
+    /// Unknown: the last line may be incomplete.
     Unknown,
-    /// It goes on or was killed: a table may be missing or empty, too.
+    /// It is running or was killed: a table may also be missing or empty.
     Unfinished,
 }
 
-/// A cell that is not what its column holds.
+/// A cell out of the range of its column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The column.
     pub column: &'static str,
-    /// What should stand there.
+    /// What was expected.
     pub expected: &'static str,
 }
 
 /// The columns of a record, without those for each layer.
 pub fn columns<R: Record>() -> &'static [&'static str] {
-    /// Is handed the names of the fields by `Deserialize`, and reads nothing.
+    /// Takes the names of the fields from `Deserialize` and reads nothing.
     struct Fields<'a>(&'a mut &'static [&'static str]);
 
     impl<'de> Deserializer<'de> for Fields<'_> {
@@ -87,7 +87,7 @@ pub fn columns<R: Record>() -> &'static [&'static str] {
 }
 
 impl<R: Record> Table<R> {
-    /// Where the table lies in a run's folder.
+    /// The path of the table in a run's folder.
     pub fn path(folder: &Path) -> std::path::PathBuf {
         folder.join(R::FILE)
     }

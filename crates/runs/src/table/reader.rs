@@ -1,4 +1,4 @@
-//! Reading tables as a run writes them, perhaps with a last line that is only half there.
+//! Reading tables, whose last line may be incomplete.
 //!
 //! A run's lines end with a line break. One that does not is half-written while the run goes on or
 //! after it was killed; its last number may be cut short and still look like one, and so the whole
@@ -21,7 +21,7 @@ const MOST_TABLE: u64 = 1 << 28;
 pub struct Rows<R> {
     /// The records, in their order.
     pub records: Vec<R>,
-    /// The columns that there are for each layer.
+    /// The columns per layer.
     pub layers: Vec<LayerColumn>,
 }
 
@@ -31,7 +31,7 @@ impl<R> Default for Rows<R> {
     }
 }
 
-/// A column that a table has for a layer of the network.
+/// A column for one layer of the network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerColumn {
     /// The layer's name, such as `fc1`.
@@ -114,8 +114,8 @@ impl Cells {
     }
 }
 
-/// A table's file, of at most so many bytes; one that grows while it is read is read as far as it may be long. That of a run
-/// that has not ended may be missing, and is empty then.
+/// Opens a table of at most `most` bytes. No more are read, even if the file grows meanwhile. A
+/// missing table of an unfinished run is read as empty.
 pub(crate) fn open(path: &Path, progress: Progress, most: u64) -> Result<Box<dyn Read>, Error> {
     match file::open(path) {
         Ok((_, length)) if length > most => {
@@ -144,7 +144,7 @@ impl<'a, R: Read> Reader<'a, R> {
     /// Reads the header of the file at `path`.
     ///
     /// # Errors
-    /// If it is not a row of names.
+    /// If there is no header row.
     pub fn new(path: &'a Path, from: R, progress: Progress) -> Result<Self, Error> {
         let from = LastByte { from, last: b'\n' };
         let mut csv =
@@ -156,9 +156,9 @@ impl<'a, R: Read> Reader<'a, R> {
         Ok(Self { path, csv, header, progress })
     }
 
-    /// Checks that all columns are there that a record cannot do without.
+    /// Checks that the header has all required columns.
     fn need<T: Record>(&self) -> Result<(), Error> {
-        // Every type of cell reads a 0; what is said to be missing is missing from the header.
+        // Every type of cell reads a 0; a missing field is missing from the header.
         let zeros: StringRecord = self.header.iter().map(|_| "0").collect();
         let Err(error) = zeros.deserialize::<T>(Some(&self.header)) else { return Ok(()) };
         let text = error.to_string();
@@ -174,10 +174,10 @@ impl<'a, R: Read> Reader<'a, R> {
         Error::MissingColumn { path: self.path.to_owned(), column: column.to_owned(), found }
     }
 
-    /// The place of a column that must be there.
+    /// The index of a required column.
     ///
     /// # Errors
-    /// If it is not.
+    /// If the header lacks it.
     pub fn column(&self, name: &str) -> Result<usize, Error> {
         self.header.iter().position(|found| found == name).ok_or_else(|| self.missing(name))
     }
@@ -261,13 +261,13 @@ impl Row<'_> {
         match record.check() {
             Ok(()) => Ok(record),
             Err(Problem { column, expected }) => {
-                let place = self.header.iter().position(|name| name == column);
-                self.refuse(place.expect("it was read"), expected)
+                let index = self.header.iter().position(|name| name == column);
+                self.refuse(index.expect("it was read"), expected)
             }
         }
     }
 
-    /// Says in our words which cell could not be read.
+    /// The error of the cell that could not be read.
     fn explain<T>(&self, error: csv::Error) -> Result<T, Error> {
         if let csv::ErrorKind::Deserialize { err, .. } = error.kind()
             && let Some(field) = err.field()

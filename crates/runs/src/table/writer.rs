@@ -1,4 +1,4 @@
-//! Writing a table, a record at a time, and going on with one after a stop.
+//! Writing a table, one record at a time, and resuming one.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Read, Seek, SeekFrom};
@@ -16,7 +16,7 @@ pub struct Table<R> {
 }
 
 impl<R: Record> Table<R> {
-    /// Begins the table of the run in `folder`, of a network of so many layers.
+    /// Creates the table of the run in `folder`, of a network of so many layers.
     ///
     /// # Errors
     /// If it is there already or cannot be written.
@@ -32,8 +32,8 @@ impl<R: Record> Table<R> {
         Ok(table)
     }
 
-    /// Opens the table to go on after its first `length` bytes, which a checkpoint remembers. What a
-    /// killed process wrote after them, half a line perhaps, is cut off.
+    /// Opens the table to continue after its first `length` bytes, the length that the checkpoint
+    /// records. The rest, written by a killed process, is cut off.
     ///
     /// # Errors
     /// If it cannot be written, or no line ends there.
@@ -41,7 +41,7 @@ impl<R: Record> Table<R> {
         let path = Self::path(folder);
         let open = || -> std::io::Result<(File, bool)> {
             let mut file = OpenOptions::new().read(true).write(true).open(&path)?;
-            // A link would let a stranger's folder shorten any file of ours.
+            // A link in a folder from elsewhere could shorten any file.
             let whole = path.symlink_metadata()?.is_file() && file.metadata()?.len() >= length;
             let mut last = [0];
             if whole && length > 0 {
@@ -64,7 +64,7 @@ impl<R: Record> Table<R> {
         Self { path, csv, record: PhantomData }
     }
 
-    /// Writes a record, and what there is for each layer.
+    /// Writes a record and its columns per layer.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -72,7 +72,7 @@ impl<R: Record> Table<R> {
         self.csv.serialize((record, layers)).map_err(Error::csv(&self.path))
     }
 
-    /// Hands all records to the system.
+    /// Flushes all records to the system.
     ///
     /// # Errors
     /// If they cannot be written.
@@ -80,7 +80,7 @@ impl<R: Record> Table<R> {
         self.csv.flush().map_err(Error::file("write", &self.path))
     }
 
-    /// Puts all records on the disk, and says how many bytes they are.
+    /// Syncs all records to the disk and returns the table's length in bytes.
     ///
     /// # Errors
     /// If they cannot be written.

@@ -1,4 +1,4 @@
-//! Many runs that differ in some settings: which they are, from one file.
+//! Sweeps: many runs that differ in some settings, from one file.
 //!
 //! The file of a sweep is a recipe, what all runs share, and tables of what varies:
 //!
@@ -24,17 +24,17 @@
 //! ```
 //!
 //! A point is one value for each key that varies. The last key of `[grid]` varies fastest, then the
-//! one before it, and the whole grid is gone through once for each of the random runs, each point with
-//! a draw of its own. The settings of a run depend on the file, the number of its point and its seed alone, so
+//! one before it. The whole grid is repeated for each of the random runs, and each point has its own
+//! draw. The settings of a run depend on the file, the number of its point and its seed alone, so
 //! more random runs or seeds, or more values of the first key of a grid alone, leave all runs that
 //! there were as they are.
 //!
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`space`] | lists and ranges, and the draw of a value |
-//! | [`outcome`] | what has become of a run, read from its folder |
+//! | [`outcome`] | the state of a run, read from its folder |
 //! | [`pool`] | runs side by side |
-//! | [`ranking`] | the points from best to worst, and what mattered |
+//! | [`ranking`] | the points from best to worst, and how much each key matters |
 
 mod file;
 pub mod outcome;
@@ -61,19 +61,19 @@ const MOST_TEXT: u64 = 1 << 24;
 /// The record of a sweep in its folder.
 const RECORD: &str = "sweep.toml";
 
-/// A key that varies, and how its values are spread.
+/// A key that varies, and its scale.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Varied {
     /// The setting's name.
     pub key: String,
-    /// Whether equal factors of its values are equally far apart.
+    /// Whether its scale is logarithmic.
     pub logarithmic: bool,
 }
 
 /// One value for each key that varies.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
-    /// Its place in the sweep, from 0.
+    /// Its number in the sweep, from 0.
     pub number: usize,
     /// In the order of [`Sweep::varied`].
     pub values: Vec<Value>,
@@ -157,7 +157,7 @@ impl Sweep {
             config::lay(&mut table, keys.zip(values.clone()).collect());
             let config = Config::from_table(table).map_err(|error| {
                 let error = error.to_string().replace('\n', " ");
-                ConfigError::new(format!("{}: {error}", told(number, &varied, &values)))
+                ConfigError::new(format!("{}: {error}", label(number, &varied, &values)))
             })?;
             Ok(Point { number, values, config })
         };
@@ -218,16 +218,16 @@ impl Sweep {
         runs
     }
 
-    /// A point in words: "point 3 (learning_rate 0.02, norm batch)".
-    pub fn told(&self, point: &Point) -> String {
-        told(point.number, &self.varied, &point.values)
+    /// The label of a point: "point 3 (learning_rate 0.02, norm batch)".
+    pub fn label(&self, point: &Point) -> String {
+        label(point.number, &self.varied, &point.values)
     }
 
     /// Checks what can be checked without the data.
     fn check_alone(&self) -> Result<(), ConfigError> {
         for point in &self.points {
             let named =
-                |error: ConfigError| ConfigError::new(format!("{}: {error}", self.told(point)));
+                |error: ConfigError| ConfigError::new(format!("{}: {error}", self.label(point)));
             point.config.check().map_err(named)?;
             if point.config.validation == 0 {
                 return Err(named(ConfigError::new(
@@ -250,7 +250,7 @@ impl Sweep {
         for point in &self.points {
             settled(&point.config, data).map_err(|error| match error {
                 Error::Config(error) => {
-                    ConfigError::new(format!("{}: {error}", self.told(point))).into()
+                    ConfigError::new(format!("{}: {error}", self.label(point))).into()
                 }
                 other => other,
             })?;
@@ -283,8 +283,8 @@ impl Sweep {
         folder.join(RECORD).symlink_metadata().is_ok()
     }
 
-    /// Checks whether the sweep whose record is in `folder` may go on as this one: all its runs
-    /// must be runs of this one, of the same names.
+    /// Checks whether the sweep recorded in `folder` can be continued as this one: all its runs must
+    /// be runs of this one, with the same names.
     ///
     /// # Errors
     /// If they are not, or the record cannot be read.
@@ -304,14 +304,15 @@ impl Sweep {
         let begun =
             record.points.iter().map(begun).collect::<Result<Vec<_>, _>>().map_err(named)?;
         let other = |why: String| Error::OtherSweep { folder: folder.to_owned(), why };
-        // With four digits in place of three, every folder would have another name.
+        // With four digits instead of three, every folder would have another name.
         let digits = |points: usize| points.saturating_sub(1).to_string().len().max(3);
         if begun.len() > self.points.len() || record.seeds > self.seeds {
             let plural = |n: u64| if n == 1 { "" } else { "s" };
-            let told = |n: usize, seeds: u64| {
+            let count = |n: usize, seeds: u64| {
                 format!("{n} point{} with {seeds} seed{}", plural(n as u64), plural(seeds))
             };
-            let (is, was) = (told(self.points.len(), self.seeds), told(begun.len(), record.seeds));
+            let (is, was) =
+                (count(self.points.len(), self.seeds), count(begun.len(), record.seeds));
             return Err(other(format!("it has {is}, and had {was}")));
         }
         if digits(begun.len()) != digits(self.points.len()) {
@@ -325,7 +326,7 @@ impl Sweep {
         Ok(())
     }
 
-    /// Where a run of this sweep lies.
+    /// The folder of a run of this sweep.
     pub fn folder(out: &Path, run: &Run) -> PathBuf {
         out.join(&run.name)
     }
@@ -342,7 +343,7 @@ fn difference(is: &Config, was: &Config, leave_out: &[&str]) -> Option<String> {
         .map(|key| format!("{key} is {}, and was {}", shown(is.get(key)), shown(was.get(key))))
 }
 
-/// A value as people write it: no quotes, and widths as a flag has them.
+/// A value without quotes, and a list joined by commas.
 pub fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -352,7 +353,7 @@ pub fn shown(value: &Value) -> String {
     }
 }
 
-fn told(number: usize, varied: &[Varied], values: &[Value]) -> String {
+fn label(number: usize, varied: &[Varied], values: &[Value]) -> String {
     let pairs: Vec<_> = varied
         .iter()
         .zip(values)

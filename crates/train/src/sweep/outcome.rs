@@ -1,4 +1,4 @@
-//! What has become of a run of a sweep, read from its folder, whoever trained it.
+//! The state of a run of a sweep, read from its folder.
 
 use std::path::Path;
 
@@ -10,14 +10,14 @@ use super::{Run, difference};
 use crate::config::WITHOUT_EFFECT;
 use crate::{Config, Error, Finished};
 
-/// What has become of a run.
+/// The state of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// It has not begun.
     Waiting,
-    /// It was stopped or killed, or goes on in another process.
+    /// It was stopped or killed, or is running in another process.
     Unfinished {
-        /// Epochs that are over.
+        /// Complete epochs.
         epochs: u32,
     },
     /// It has a result.
@@ -27,19 +27,19 @@ pub enum Outcome {
         /// Of the weights that were best on validation.
         validation_loss: f64,
     },
-    /// Its loss left the finite numbers.
+    /// Its loss became NaN or infinite.
     Diverged {
-        /// How, in words.
+        /// The loss and the iteration.
         reason: String,
-        /// Epochs that are over.
+        /// Complete epochs.
         epochs: u32,
-        /// What it took, as far as that is written down.
+        /// Time until then, as far as `epochs.csv` has it.
         seconds: f64,
     },
 }
 
 impl Outcome {
-    /// Reads what has become of a run whose folder lies in `out`.
+    /// Reads the state of a run whose folder is in `out`.
     ///
     /// # Errors
     /// If a file of it cannot be read, or it has other settings than this run.

@@ -1,7 +1,7 @@
 //! Runs side by side: each with threads of its own, all with the same images in memory.
 //!
-//! A core that trains one network alone does no waiting for others, so as many runs as there are
-//! cores, with one thread each, are the fastest way through a sweep. The bits of a run do not depend
+//! Threads that train one network wait for each other at barriers, so one run per core, with one
+//! thread each, is the fastest way through a sweep. The bits of a run do not depend
 //! on its threads, nor on what runs beside it.
 
 use std::path::Path;
@@ -14,12 +14,12 @@ use chainrule_runs::{Epoch, RunFolder};
 use super::{Run, Sweep};
 use crate::{Checkpoint, Config, Data, Error, Finished, Observer, Plan, restart, resume, start};
 
-/// Hears how the runs of a sweep come along, from several threads at once.
+/// Receives the events of a sweep's runs, from several threads at once.
 pub trait Watcher: Sync {
-    /// What goes wrong after a run.
+    /// The error of [`Watcher::ended`].
     type Error: From<Error> + Send;
 
-    /// A run begins, or goes on after so many epochs.
+    /// A run begins or is resumed.
     fn began(&self, _run: &Run, _plan: &Plan) {}
     /// An epoch of a run has ended.
     fn epoch(&self, _run: &Run, _epoch: &Epoch) {}
@@ -35,11 +35,11 @@ pub trait Watcher: Sync {
 }
 
 /// Trains `runs`, `jobs` at a time, each in its folder in `out`. A run that was stopped or killed
-/// goes on from its checkpoint.
+/// is resumed from its checkpoint.
 ///
 /// # Errors
 /// The first error that is not a run's own, such as a full disk; the other runs are stopped then,
-/// with a checkpoint. [`Error::Stopped`] is none: what was stopped can go on.
+/// with a checkpoint. [`Error::Stopped`] is not an error here: the run can be resumed.
 pub fn train<W: Watcher>(
     runs: &[Run],
     out: &Path,
@@ -52,12 +52,12 @@ pub fn train<W: Watcher>(
     let failure = Mutex::new(None);
     let work = || {
         loop {
-            let seat = Seat { watcher, failed: &failed };
-            if seat.stops() {
+            let worker = Worker { watcher, failed: &failed };
+            if worker.stops() {
                 return;
             }
             let Some(run) = next.lock().expect("no iterator has panicked").next() else { return };
-            let result = match train_one(run, &Sweep::folder(out, run), data, seat) {
+            let result = match train_one(run, &Sweep::folder(out, run), data, worker) {
                 Ok(finished) => watcher.ended(run, Ok(finished)),
                 Err(Error::Stopped { .. }) => return,
                 Err(error @ Error::Diverged { .. }) => watcher.ended(run, Err(error)),
@@ -78,16 +78,16 @@ pub fn train<W: Watcher>(
     failure.into_inner().expect("no writer has panicked").map_or(Ok(()), Err)
 }
 
-/// Trains a run from its beginning, or from where it was when it was stopped or killed.
+/// Trains a run from its beginning, or from its checkpoint.
 fn train_one<W: Watcher>(
     run: &Run,
     path: &Path,
     data: &Data,
-    seat: Seat<'_, W>,
+    worker: Worker<'_, W>,
 ) -> Result<Finished, Error> {
     // Side by side, a run has one thread unless it is given more.
     let config = Config { threads: run.config.threads.max(1), ..run.config.clone() };
-    let mut observer = Listener { run, seat };
+    let mut observer = Listener { run, worker };
     let begun = path.is_dir() && is_occupied(path).map_err(Error::file("read", path))?;
     if !begun {
         let folder = RunFolder::create(path)?;
@@ -104,34 +104,34 @@ fn train_one<W: Watcher>(
     }
 }
 
-/// One of the places at which runs are trained.
-struct Seat<'a, W> {
+/// What each worker thread shares.
+struct Worker<'a, W> {
     watcher: &'a W,
     failed: &'a AtomicBool,
 }
 
-impl<W: Watcher> Seat<'_, W> {
+impl<W: Watcher> Worker<'_, W> {
     fn stops(&self) -> bool {
         self.failed.load(Ordering::Relaxed) || self.watcher.stop()
     }
 }
 
-/// Tells the watcher of all runs what it hears of one.
+/// Passes the events of one run to the watcher of all.
 struct Listener<'a, W> {
     run: &'a Run,
-    seat: Seat<'a, W>,
+    worker: Worker<'a, W>,
 }
 
 impl<W: Watcher> Observer for Listener<'_, W> {
     fn start(&mut self, plan: &Plan) {
-        self.seat.watcher.began(self.run, plan);
+        self.worker.watcher.began(self.run, plan);
     }
 
     fn epoch(&mut self, epoch: &Epoch, _best: bool) {
-        self.seat.watcher.epoch(self.run, epoch);
+        self.worker.watcher.epoch(self.run, epoch);
     }
 
     fn stop(&mut self) -> bool {
-        self.seat.stops()
+        self.worker.stops()
     }
 }

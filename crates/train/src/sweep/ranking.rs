@@ -1,10 +1,10 @@
-//! The points of a sweep from best to worst, and what mattered.
+//! The points of a sweep from best to worst, and how much each key matters.
 //!
 //! Points are ranked by the mean validation accuracy of their seeds, and never by the test images:
-//! whoever chooses by them has no images left to test with. Their spread is the standard deviation
+//! a choice made by them would leave no images to test with. Their spread is the standard deviation
 //! of the seeds, s with n - 1 below the root.
 //!
-//! What mattered is, for each key alone, the share of the variance of the accuracies that its values
+//! How much a key matters is the share of the variance of the accuracies that its values
 //! explain: the main effect of an analysis of variance, as used for settings by Hutter, Hoos and
 //! Leyton-Brown (2014, "An efficient approach for assessing hyperparameter importance"). With n points
 //! in k groups,
@@ -20,7 +20,7 @@ use toml::Value;
 
 use super::{Outcome, Run, Sweep};
 
-/// Fewest points from which the share of a key is told.
+/// Fewest points from which the share of a key is reported.
 const LEAST_POINTS: usize = 8;
 
 /// A point with what its runs reached.
@@ -49,12 +49,12 @@ pub struct Ranking {
     /// For each key of [`Sweep::varied`], the share of the variance that its groups explain, from 0
     /// to 1; nothing where there are too few points to say.
     pub shares: Vec<Option<f64>>,
-    /// For each key, the groups: points by their place in [`Ranking::points`].
+    /// For each key, the groups: points by their index in [`Ranking::points`].
     pub groups: Vec<Vec<Vec<usize>>>,
 }
 
 impl Ranking {
-    /// Ranks the points of `sweep` by what has become of its runs, which are all of them in order.
+    /// Ranks the points of `sweep` by the states of its runs, all of them in order.
     pub fn new(sweep: &Sweep, runs: &[(Run, Outcome)]) -> Ranking {
         let of = |number| runs.iter().filter(move |(run, _)| run.point == number);
         let mut points: Vec<_> = sweep
@@ -131,8 +131,8 @@ pub fn mean(values: &[f64]) -> Option<f64> {
 /// The standard deviation of a sample, with n - 1; of fewer than two, nothing.
 pub fn deviation(values: &[f64]) -> Option<f64> {
     let mean = mean(values).filter(|_| values.len() > 1)?;
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    Some((squares / (values.len() - 1) as f64).sqrt())
+    let sum: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    Some((sum / (values.len() - 1) as f64).sqrt())
 }
 
 /// A value as a number, if it is one: also a single width in a list.
@@ -185,12 +185,12 @@ fn explained(groups: &[Vec<f64>]) -> Option<f64> {
     if k < 2 || n <= k {
         return None;
     }
-    let squares = |values: &[f64]| {
+    let sum_of_squares = |values: &[f64]| {
         let mean = mean(values).unwrap_or(0.0);
         values.iter().map(|value| (value - mean).powi(2)).sum::<f64>()
     };
-    let total = squares(&all);
-    let within: f64 = groups.iter().map(|group| squares(group)).sum();
+    let total = sum_of_squares(&all);
+    let within: f64 = groups.iter().map(|group| sum_of_squares(group)).sum();
     let share = 1.0 - (within / (n - k) as f64) / (total / (n - 1) as f64);
     share.is_finite().then_some(share.max(0.0))
 }

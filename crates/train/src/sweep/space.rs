@@ -1,4 +1,4 @@
-//! What varies in a sweep: lists that are gone through, and ranges that are drawn from.
+//! What varies in a sweep: lists of values, and ranges to draw from.
 //!
 //! With u uniform on [0, 1), a draw from
 //!
@@ -14,7 +14,7 @@
 //! seed, the number of the point and the key's name alone: no draw moves another, and more points, or
 //! another key, leave those that there were as they are.
 //!
-//! A number with a fraction is rounded to four digits that count, so that it can be read, and typed.
+//! A real number is rounded to four significant digits.
 
 use sha2::{Digest, Sha256};
 use toml::Value;
@@ -24,15 +24,15 @@ use crate::config::{ConfigError, unknown_key};
 /// Where a key's value is drawn from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Range {
-    /// Every number alike.
+    /// Uniform.
     Uniform(f64, f64),
-    /// Every factor alike.
+    /// Uniform in the logarithm.
     LogUniform(f64, f64),
-    /// Every whole number alike.
+    /// Uniform over the integers.
     Integers(i64, i64),
-    /// Whole numbers, every factor alike.
+    /// Integers, uniform in the logarithm.
     LogIntegers(i64, i64),
-    /// Every value of a list alike.
+    /// Uniform over a list.
     Choice(Vec<Value>),
 }
 
@@ -66,7 +66,7 @@ impl Range {
             let (Some(low), Some(high)) = (low.as_integer(), high.as_integer()) else {
                 return refuse(format!("{named}both ends must be whole numbers"));
             };
-            // Numbers beyond this are no longer all told apart in the arithmetic of a draw.
+            // Not every integer beyond this is an f64.
             const MOST: i64 = 1 << 53;
             return match (low, high) {
                 _ if low >= high => refuse(format!("{named}the first must be below the second")),
@@ -118,7 +118,7 @@ impl Range {
         }
     }
 
-    /// Whether equal factors of its values are equally far apart.
+    /// Whether its scale is logarithmic.
     pub(crate) fn is_logarithmic(&self) -> bool {
         matches!(self, Range::LogUniform(..) | Range::LogIntegers(..))
     }
@@ -146,7 +146,7 @@ fn uniform(seed: u64, number: usize, key: &str) -> f64 {
     (u64::from_be_bytes(first) >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// Four digits that count.
+/// Rounds to four significant digits.
 fn rounded(x: f64) -> f64 {
     format!("{x:.3e}").parse().expect("it was a number")
 }
