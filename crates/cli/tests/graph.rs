@@ -35,6 +35,10 @@ fn wrt_leaves_out_the_other_gradients_and_check_tells_what_was_compared() {
     assert_eq!(answer["gradients"].as_object().unwrap().len(), 1);
     assert_eq!(answer["check"][0]["verdict"], "agrees");
     assert_eq!(answer["check"].as_array().unwrap().len(), 1);
+    // The key of before stays readable.
+    let check = &answer["check"][0];
+    assert!(check["centered_difference"].is_f64());
+    assert_eq!(check["centred_difference"], check["centered_difference"]);
 }
 
 #[test]

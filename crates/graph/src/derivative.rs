@@ -10,7 +10,7 @@
 //! The plain backward pass of a scalar graph takes the number; a second
 //! derivative, and a graph of matrices, take the gates.
 
-use crate::op::Gate;
+use crate::op::{Gate, Row};
 use crate::tape::{Graph, NodeId};
 
 /// The derivative of a gate by its inputs.
@@ -95,17 +95,31 @@ impl Numbers<'_> {
     }
 }
 
-/// Writes the local gradients of a scalar gate: its derivative by each input.
-pub(crate) fn local_gradients(gate: Gate, inputs: &[f64], value: f64, out: &mut [f64]) {
-    let constant = gate.constant();
+/// Writes the local gradients of a scalar gate of this row: its derivative by each
+/// input.
+#[inline(always)]
+pub(crate) fn local_gradients(
+    row: &Row,
+    constant: f64,
+    inputs: &[f64],
+    value: f64,
+    out: &mut [f64],
+) {
     let at = |own| Numbers { constant, inputs, value, own, shared: f64::NAN };
-    match gate.row().derivative {
+    match &row.derivative {
         Derivative::Zero => out.fill(0.0),
         Derivative::Local(formulas) | Derivative::Sent(formulas) => {
             // An input without a formula sends nothing back.
             out.fill(0.0);
-            for ((out, formula), &own) in out.iter_mut().zip(formulas).zip(inputs) {
-                *out = at(own).read(formula);
+            for ((out, formula), &own) in out.iter_mut().zip(*formulas).zip(inputs) {
+                *out = match formula {
+                    Expr::Number(c) => *c,
+                    Expr::Constant => constant,
+                    Expr::A => inputs[0],
+                    Expr::B => inputs[1],
+                    Expr::V => value,
+                    formula => at(own).read(formula),
+                };
             }
         }
         Derivative::Each { shared, local } => {

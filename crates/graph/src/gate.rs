@@ -2,12 +2,44 @@
 //! reader and the gradient check ask of it.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use crate::number;
 use crate::op::Bend::{Kink, Own as OwnSize, Power, Unit};
 use crate::op::Forward::{Fold, Given, Map, Whole, Zip};
-use crate::op::{Gate, Infix};
+use crate::op::{Gate, Infix, Row};
 use crate::value::{Shape, View};
+
+/// A sign of the notation and the gate that it means.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Operator {
+    pub gate: Gate,
+    pub sign: &'static str,
+    pub strength: u8,
+    pub from_the_right: bool,
+}
+
+/// The signs of all rows, the longest first.
+static OPERATORS: LazyLock<Vec<Operator>> = LazyLock::new(|| {
+    let mut operators = Vec::new();
+    for &gate in Gate::ALL {
+        let Some(Infix { signs, strength, from_the_right }) = gate.row().infix else { continue };
+        operators.extend(signs.iter().map(|&sign| Operator {
+            gate,
+            sign,
+            strength,
+            from_the_right,
+        }));
+    }
+    operators.sort_by_key(|operator| std::cmp::Reverse(operator.sign.len()));
+    operators
+});
+
+/// The names of all rows.
+static FUNCTIONS: LazyLock<Vec<(&str, Gate)>> = LazyLock::new(|| {
+    let named = |&gate: &Gate| gate.row().names.iter().map(move |&name| (name, gate));
+    Gate::ALL.iter().flat_map(named).collect()
+});
 
 impl Gate {
     /// Whether it is a variable or a number, which reads nothing.
@@ -31,18 +63,16 @@ impl Gate {
     /// The gate that a formula calls by this name: `exp`, `max`.
     #[must_use]
     pub fn called(name: &str) -> Option<Gate> {
-        Gate::ALL.iter().copied().find(|gate| gate.row().names.contains(&name))
+        FUNCTIONS.iter().find(|(known, _)| *known == name).map(|&(_, gate)| gate)
     }
 
-    /// The operator at the beginning of a text and the sign that stands there;
-    /// the longest sign counts: ** before *.
-    pub(crate) fn operator(text: &str) -> Option<(Gate, Infix, &'static str)> {
-        Gate::ALL
-            .iter()
-            .filter_map(|&gate| Some((gate, gate.row().infix?)))
-            .flat_map(|(gate, infix)| infix.signs.iter().map(move |&sign| (gate, infix, sign)))
-            .filter(|(_, _, sign)| text.starts_with(sign))
-            .max_by_key(|(_, _, sign)| sign.len())
+    /// The operator at the beginning of a text; the longest sign counts: ** before *.
+    pub(crate) fn operator(text: &str) -> Option<Operator> {
+        let first = text.as_bytes().first()?;
+        let stands_here = |sign: &str| {
+            sign.as_bytes()[0] == *first && (sign.len() == 1 || text.starts_with(sign))
+        };
+        OPERATORS.iter().find(|operator| stands_here(operator.sign)).copied()
     }
 
     /// The names of all functions of the notation, but for second names.
@@ -54,22 +84,10 @@ impl Gate {
     /// whose value comes from outside, is NaN.
     #[must_use]
     pub fn forward(self, inputs: &[f64]) -> f64 {
-        match (self.row().forward, inputs) {
-            (Map(g), &[a]) => g(a, self.constant()),
-            (Zip(g) | Fold(g), &[a, b]) => g(a, b),
-            (Fold(g), _) => inputs.iter().copied().reduce(g).unwrap_or(f64::NAN),
-            (Whole { fill, .. }, _) => {
-                let views: Vec<View<'_>> = inputs
-                    .iter()
-                    .map(|a| View { shape: Shape::SCALAR, numbers: std::slice::from_ref(a) })
-                    .collect();
-                let mut value = [f64::NAN];
-                fill(&views, &mut value);
-                value[0]
-            }
-            _ if self.is_input() && self != Gate::Variable => self.constant(),
-            _ => f64::NAN,
+        if self == Gate::Variable {
+            return f64::NAN;
         }
+        self.row().value(self.constant(), inputs)
     }
 
     /// Whether the gate has a kink, where its gradient jumps.
@@ -134,6 +152,29 @@ impl Gate {
             }
             (latex, Fold(_)) => fill_in(latex, &[inputs.join(", ")], self.constant()),
             (latex, _) => fill_in(latex, inputs, self.constant()),
+        }
+    }
+}
+
+impl Row {
+    /// The value of a gate of this row with this constant, at these scalar inputs.
+    #[inline(always)]
+    pub(crate) fn value(&self, constant: f64, inputs: &[f64]) -> f64 {
+        match (&self.forward, inputs) {
+            (Map(g), &[a]) => g(a, constant),
+            (Zip(g) | Fold(g), &[a, b]) => g(a, b),
+            (Fold(g), _) => inputs.iter().copied().reduce(g).unwrap_or(f64::NAN),
+            (Whole { fill, .. }, _) => {
+                let views: Vec<View<'_>> = inputs
+                    .iter()
+                    .map(|a| View { shape: Shape::SCALAR, numbers: std::slice::from_ref(a) })
+                    .collect();
+                let mut value = [f64::NAN];
+                fill(&views, &mut value);
+                value[0]
+            }
+            (Given, _) => constant,
+            _ => f64::NAN,
         }
     }
 }

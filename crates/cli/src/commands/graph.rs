@@ -270,6 +270,7 @@ fn to_json(circuit: &Circuit, variables: &Named, checked: &[Checked]) -> Value {
                     "variable": circuit.name(c.variable),
                     "gradient": number(c.gradient),
                     "centered_difference": number(c.difference),
+                    "centred_difference": number(c.difference), // its first name
                     "relative_error": number(c.relative_error()),
                     "step": number(c.step),
                     "resolution": number(c.resolution),

@@ -123,8 +123,10 @@ impl Formula {
                     Operand::Node(builder.variable(place as usize, name, &given))
                 }
                 Term::Apply(gate, inputs) => {
-                    let operands = stack.split_off(stack.len() - inputs as usize);
-                    builder.apply(gate, &operands)
+                    let first = stack.len() - inputs as usize;
+                    let result = builder.apply(gate, &stack[first..]);
+                    stack.truncate(first);
+                    result
                 }
             };
             stack.push(operand);
@@ -207,6 +209,11 @@ impl Builder {
                 let decay = self.graph.exp(negated);
                 let denominator = self.graph.shift(decay, 1.0);
                 self.graph.reciprocal(denominator)
+            }
+
+            (_, &[a, b]) => {
+                let (a, b) = (self.node(a), self.node(b));
+                self.graph.binary(gate, a, b)
             }
 
             _ => {

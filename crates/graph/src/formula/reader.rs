@@ -4,13 +4,17 @@ use std::collections::HashMap;
 
 use super::error::LONGEST_NAME;
 use super::{Formula, FormulaErrorKind, Term, constant};
+use crate::gate::Operator;
 use crate::number::is_minus;
-use crate::op::{Gate, Infix};
+use crate::op::Gate;
 
 /// What waits on the operator stack, with the byte where it stands.
 #[derive(Clone, Copy, Debug)]
 enum Pending<'a> {
-    Operator(Gate, Infix),
+    Operator {
+        gate: Gate,
+        strength: u8,
+    },
     /// A minus before a product, or (`tight`) before a power.
     Negate {
         tight: bool,
@@ -31,7 +35,7 @@ impl Pending<'_> {
     /// How strongly it binds; none for what only a ) removes.
     fn strength(self) -> Option<u8> {
         match self {
-            Pending::Operator(_, infix) => Some(infix.strength),
+            Pending::Operator { strength, .. } => Some(strength),
             Pending::Negate { tight: false } => Some(2),
             Pending::Negate { tight: true } => Some(4),
             Pending::Parenthesis { .. } | Pending::Call { .. } => None,
@@ -97,7 +101,7 @@ impl<'a> Reader<'a> {
             match c {
                 c if is_minus(c) => {
                     let tight = match self.pending.last() {
-                        Some(Pending::Operator(_, infix)) => infix.strength > 1,
+                        Some(Pending::Operator { strength, .. }) => *strength > 1,
                         Some(Pending::Negate { tight }) => *tight,
                         _ => false,
                     };
@@ -160,7 +164,7 @@ impl<'a> Reader<'a> {
     fn push_number(&mut self, value: f64) {
         self.peek();
         let operator = Gate::operator(&self.source[self.at..]);
-        let power_follows = operator.is_some_and(|(gate, ..)| gate == Gate::Power);
+        let power_follows = operator.is_some_and(|operator| operator.gate == Gate::Power);
         let signed = match self.pending.last() {
             Some(Pending::Negate { .. }) if !power_follows => {
                 self.pending.pop();
@@ -214,11 +218,12 @@ impl<'a> Reader<'a> {
                 return self.finish();
             };
             let rest = &self.source[self.at..];
-            if let Some((gate, infix, sign)) = Gate::operator(rest) {
+            if let Some(operator) = Gate::operator(rest) {
+                let Operator { gate, sign, strength, from_the_right } = operator;
                 // What binds at least as strongly is complete; ^ alone waits for
                 // its like, for it is read from the right.
-                self.settle(infix.strength + u8::from(infix.from_the_right));
-                self.pending.push(Pending::Operator(gate, infix));
+                self.settle(strength + u8::from(from_the_right));
+                self.pending.push(Pending::Operator { gate, strength });
                 self.at += sign.len();
                 return Ok(true);
             }
@@ -247,7 +252,7 @@ impl<'a> Reader<'a> {
             }
             self.pending.pop();
             self.postfix.push(match top {
-                Pending::Operator(gate, _) => Term::Apply(gate, 2),
+                Pending::Operator { gate, .. } => Term::Apply(gate, 2),
                 _ => Term::Apply(Gate::Negate, 1),
             });
         }

@@ -11,14 +11,9 @@
 //!
 //! The `+=` is the whole of the rule for a value that is used more than once:
 //! its gradient is the sum over all its uses.
-//!
-//! The backward pass comes in two forms from the same table of derivatives.
-//! [`Graph::differentiate`] appends it to the tape as gates, so that a gradient is
-//! a node like any other, and can be differentiated again. [`Graph::backward`]
-//! computes the numbers alone: for a scalar graph by the loop above, which needs
-//! no new nodes; for a graph of matrices by those gates.
 
-use crate::derivative::{self, Gates};
+mod passes;
+
 use crate::op::{Forward, Gate};
 use crate::value::{Shape, Value, View};
 
@@ -242,7 +237,8 @@ impl Graph {
     pub fn apply(&mut self, gate: Gate, inputs: &[NodeId]) -> Result<NodeId, ShapeError> {
         let (least, most) = gate.takes();
         assert!((least..=most).contains(&inputs.len()), "{gate:?} doesn't take {}", inputs.len());
-        let scalars = inputs.iter().all(|&input| self.shape(input).is_scalar());
+        let scalars =
+            self.matrices == 0 || inputs.iter().all(|&input| self.shape(input).is_scalar());
         let shape = if scalars { Shape::SCALAR } else { self.common_shape(gate, inputs)? };
         let id = self.push(gate, inputs, shape);
         self.compute(id.index());
@@ -274,8 +270,13 @@ impl Graph {
         self.entries.push(entry);
         self.edges.extend_from_slice(inputs);
         self.locals.resize(self.edges.len(), 0.0);
-        self.values.resize(entry.numbers().end, f64::NAN);
-        self.gradients.resize(entry.numbers().end, 0.0);
+        if shape.is_scalar() {
+            self.values.push(f64::NAN);
+            self.gradients.push(0.0);
+        } else {
+            self.values.resize(entry.numbers().end, f64::NAN);
+            self.gradients.resize(entry.numbers().end, 0.0);
+        }
         self.matrices += usize::from(!shape.is_scalar());
         id
     }
@@ -383,139 +384,6 @@ impl Graph {
         self.values[entry.numbers()].copy_from_slice(value.numbers());
     }
 
-    /// Forward pass: every value and every local gradient anew, up the tape.
-    pub fn forward(&mut self) {
-        for i in 0..self.entries.len() {
-            self.compute(i);
-        }
-    }
-
-    /// The value of a node, and its local gradients, from the values before it.
-    fn compute(&mut self, index: usize) {
-        let entry = self.entries[index];
-        let (before, out) = self.values.split_at_mut(entry.at as usize);
-        let edges = &self.edges[entry.edges()];
-        let locals = &mut self.locals[entry.edges()];
-        let number = |input: NodeId| before[self.entries[input.index()].at as usize];
-        let scalar = entry.shape.is_scalar()
-            && (self.matrices == 0
-                || edges.iter().all(|input| self.entries[input.index()].shape.is_scalar()));
-        match (edges, scalar) {
-            ([], _) => {
-                if let Gate::Constant(c) = entry.gate {
-                    out[0] = c;
-                }
-            }
-            (&[a], true) => {
-                let inputs = [number(a)];
-                out[0] = entry.gate.forward(&inputs);
-                derivative::local_gradients(entry.gate, &inputs, out[0], locals);
-            }
-            (&[a, b], true) => {
-                let inputs = [number(a), number(b)];
-                out[0] = entry.gate.forward(&inputs);
-                derivative::local_gradients(entry.gate, &inputs, out[0], locals);
-            }
-            (_, true) => {
-                let inputs: Vec<f64> = edges.iter().map(|&input| number(input)).collect();
-                out[0] = entry.gate.forward(&inputs);
-                derivative::local_gradients(entry.gate, &inputs, out[0], locals);
-            }
-            (_, false) => {
-                let view = |input: &NodeId| {
-                    let entry = &self.entries[input.index()];
-                    View { shape: entry.shape, numbers: &before[entry.numbers()] }
-                };
-                let inputs: Vec<View<'_>> = edges.iter().map(view).collect();
-                compute_matrix(entry.gate, entry.shape, &inputs, out);
-            }
-        }
-    }
-
-    /// Backward pass: the derivative of the scalar `output` by every node. What an
-    /// earlier backward pass left is forgotten.
-    ///
-    /// # Panics
-    /// If the output is a matrix.
-    pub fn backward(&mut self, output: NodeId) {
-        assert!(self.shape(output).is_scalar(), "the output of a backward pass is a scalar");
-        self.gradients.fill(0.0);
-        if self.matrices == 0 {
-            self.backward_in_numbers(output);
-        } else {
-            let length = self.entries.len();
-            let gradients = self.differentiate(output);
-            for (index, gradient) in gradients.into_iter().enumerate() {
-                if let Some(gradient) = gradient {
-                    let (to, from) = (self.entries[index], self.entries[gradient.index()]);
-                    self.gradients[to.numbers()].copy_from_slice(&self.values[from.numbers()]);
-                }
-            }
-            self.truncate(length);
-        }
-    }
-
-    /// One loop down the tape of scalars.
-    fn backward_in_numbers(&mut self, output: NodeId) {
-        // A node that the output doesn't depend on must send nothing back, not
-        // even 0 · inf = NaN; so the backward pass marks what it reaches.
-        let mut reached = vec![false; output.index() + 1];
-        reached[output.index()] = true;
-        self.gradients[output.index()] = 1.0;
-        for i in (0..=output.index()).rev() {
-            if !reached[i] {
-                continue;
-            }
-            let upstream = self.gradients[i];
-            for edge in self.entries[i].edges() {
-                // In a graph of scalars a node's number lies at its own place.
-                let input = self.edges[edge].index();
-                reached[input] = true;
-                self.gradients[input] += upstream * self.locals[edge];
-            }
-        }
-    }
-
-    /// The backward pass as gates: appends to the tape the derivative of the
-    /// scalar `output` by each node, and tells which node that is; none where the
-    /// output doesn't depend on it. A gradient can be differentiated again.
-    ///
-    /// ```
-    /// use chainrule_graph::Graph;
-    ///
-    /// let mut g = Graph::new();
-    /// let x = g.variable("x", 0.5);
-    /// let f = g.exp(x);
-    /// let first = g.differentiate(f)[x.index()].unwrap();
-    /// let second = g.differentiate(first)[x.index()].unwrap();
-    /// assert_eq!(g.value(second), 0.5_f64.exp());
-    /// ```
-    ///
-    /// # Panics
-    /// If the output is a matrix.
-    pub fn differentiate(&mut self, output: NodeId) -> Vec<Option<NodeId>> {
-        assert!(self.shape(output).is_scalar(), "the output of a backward pass is a scalar");
-        let mut gradients: Vec<Option<NodeId>> = vec![None; output.index() + 1];
-        for i in (0..=output.index()).rev() {
-            let (node, upstream) = (NodeId::new(i), gradients[i]);
-            if upstream.is_none() && node != output || self.entries[i].gate.is_input() {
-                continue;
-            }
-            let edges = self.entries[i].edges();
-            let sent = Gates { graph: self, node, upstream }.sent_back();
-            for (edge, sent) in edges.zip(sent) {
-                let Some(sent) = sent else { continue };
-                let input = self.edges[edge].index();
-                gradients[input] = Some(match gradients[input] {
-                    Some(sum) => self.add(sum, sent),
-                    None => sent,
-                });
-            }
-        }
-        gradients[output.index()] = Some(self.constant(1.0));
-        gradients
-    }
-
     /// The forward value of a scalar node; of a matrix the first number.
     #[must_use]
     pub fn value(&self, node: NodeId) -> f64 {
@@ -589,75 +457,5 @@ impl Graph {
         self.locals.truncate(first.edge as usize);
         self.values.truncate(first.at as usize);
         self.gradients.truncate(first.at as usize);
-    }
-}
-
-/// The value of a gate where a matrix takes part.
-fn compute_matrix(gate: Gate, shape: Shape, inputs: &[View<'_>], out: &mut [f64]) {
-    let constant = gate.constant();
-    let columns = shape.columns as usize;
-    let places = (0..shape.elements()).map(|i| (i / columns, i % columns));
-    match gate.row().forward {
-        Forward::Given => {}
-        Forward::Whole { fill, .. } => fill(inputs, out),
-        Forward::Map(g) => {
-            out.iter_mut().zip(inputs[0].numbers).for_each(|(v, &a)| *v = g(a, constant));
-        }
-        Forward::Zip(g) | Forward::Fold(g) => {
-            for (v, (row, column)) in out.iter_mut().zip(places) {
-                let elements = inputs.iter().map(|input| input.at(row, column));
-                *v = elements.reduce(g).expect("a gate has inputs");
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_variable_used_twice_gets_both_gradients() {
-        let mut g = Graph::new();
-        let x = g.variable("x", 3.0);
-        let square = g.mul(x, x);
-        let f = g.add(square, x);
-        g.backward(f);
-        assert_eq!(g.gradient(x), 7.0); // d(x² + x)/dx = 2x + 1
-    }
-
-    #[test]
-    fn a_second_backward_pass_forgets_the_first() {
-        let mut g = Graph::new();
-        let x = g.variable("x", 2.0);
-        let y = g.scale(x, 10.0);
-        g.backward(y);
-        g.backward(y);
-        assert_eq!(g.gradient(x), 10.0);
-        g.backward(x);
-        assert_eq!((g.gradient(x), g.gradient(y)), (1.0, 0.0));
-    }
-
-    #[test]
-    fn a_gate_off_the_path_to_the_output_does_not_poison_it() {
-        let mut g = Graph::new();
-        let x = g.variable("x", 0.0);
-        let unused = g.log(x); // local gradient 1/0
-        let f = g.exp(x);
-        assert!(g.value(unused).is_infinite());
-        g.backward(f);
-        assert_eq!(g.gradient(x), 1.0);
-    }
-
-    #[test]
-    fn a_deep_chain_needs_no_stack() {
-        let mut g = Graph::new();
-        let x = g.variable("x", 1.0);
-        let mut f = x;
-        for _ in 0..1_000_000 {
-            f = g.neg(f);
-        }
-        g.backward(f);
-        assert_eq!((g.value(f), g.gradient(x)), (1.0, 1.0));
     }
 }

@@ -7,26 +7,16 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 
-use super::layout::{Columns, Item};
-use super::{TooLarge, description, escape, label, on_wire, refuse_the_unreadable, uses};
+mod geometry;
+
+use super::layout::Columns;
+use super::{TooLarge, description, escape, label, on_wire, refuse_the_unreadable};
 use crate::circuit::Circuit;
 use crate::number::{exact, short};
 use crate::op::Gate;
 use crate::tape::NodeId;
 
-/// Width of one character: common monospaced faces are 0.60 em or narrower.
-const CHARACTER: f64 = 7.9;
-const MARGIN: f64 = 16.0;
-const TITLE: f64 = 36.0;
-const GATE_HALF: f64 = 20.0;
-const INPUT_HALF: f64 = 14.0;
-/// Half the height of a label box: one line above the wire and one below.
-const LABEL_HALF: f64 = 20.0;
-const PASS_HALF: f64 = 3.0;
-/// Free space between two items of a column: room for a gate's name, too.
-const GAP: f64 = 16.0;
-/// Room below a node for the sum of what comes back along its wires.
-const SUM: f64 = 18.0;
+use geometry::{CHARACTER, MARGIN, Place, text_width};
 
 /// Draws the circuit.
 ///
@@ -57,15 +47,6 @@ pub fn draw_up_to(circuit: &Circuit, stage: Stage) -> Result<String, TooLarge> {
     Ok(Picture::new(circuit, stage)?.svg())
 }
 
-/// A node's box, by its center.
-#[derive(Clone, Copy)]
-struct Place {
-    x: f64,
-    y: f64,
-    half_width: f64,
-    half_height: f64,
-}
-
 struct Picture<'a> {
     circuit: &'a Circuit,
     columns: Columns,
@@ -83,106 +64,7 @@ struct Picture<'a> {
     height: f64,
 }
 
-fn text_width(text: &str) -> f64 {
-    text.chars().map(|c| if c.is_ascii() { CHARACTER } else { 1.2 * CHARACTER }).sum()
-}
-
-impl<'a> Picture<'a> {
-    fn new(circuit: &'a Circuit, stage: Stage) -> Result<Self, TooLarge> {
-        let columns = Columns::new(circuit)?;
-        let uses = uses(circuit);
-        let half_height = |item| match item {
-            Item::Node(Some(id)) => {
-                let node = circuit.graph().node(id);
-                let body = if node.gate().is_input() { INPUT_HALF } else { GATE_HALF };
-                // The same room above keeps the center in the middle.
-                body + if uses[id.index()] > 1 { SUM } else { 0.0 }
-            }
-            Item::Node(None) => INPUT_HALF,
-            Item::Label(_) => LABEL_HALF,
-            Item::Pass(_) => PASS_HALF,
-        };
-        let mut y = columns.heights(half_height, GAP);
-        let edges = columns.columns.iter().zip(&y).flat_map(|(items, y)| {
-            items.iter().zip(y).map(|(&item, &y)| (y - half_height(item), y + half_height(item)))
-        });
-        let (top, bottom) = edges
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(t, b), (top, bottom)| {
-                (t.min(top), b.max(bottom))
-            });
-        for y in y.iter_mut().flatten() {
-            *y += TITLE + MARGIN - top;
-        }
-        let half_width: Vec<f64> = columns
-            .columns
-            .iter()
-            .map(|items| {
-                items
-                    .iter()
-                    .map(|&item| half_room(circuit, &columns, &uses, item))
-                    .fold(0.0, f64::max)
-            })
-            .collect();
-
-        let points = points(&columns, &y);
-        let entering =
-            columns.wires.iter().enumerate().filter_map(|(i, wire)| Some((wire.to?, i))).collect();
-        let mut picture = Picture {
-            circuit,
-            columns,
-            points,
-            entering,
-            x: Vec::new(),
-            half_width,
-            y,
-            uses,
-            stage,
-            width: 0.0,
-            height: TITLE + 2.0 * MARGIN + bottom - top,
-        };
-        picture.spread();
-        Ok(picture)
-    }
-
-    /// The columns side by side, with wider gaps where wires climb further.
-    fn spread(&mut self) {
-        let mut climb = vec![0.0_f64; self.y.len()];
-        for pair in self.points.iter().flat_map(|points| points.windows(2)) {
-            let (column, y) = pair[0];
-            climb[column] = climb[column].max((pair[1].1 - y).abs());
-        }
-        let mut right = MARGIN;
-        let mut gap = 0.0;
-        for (half_width, climb) in self.half_width.iter().zip(climb) {
-            self.x.push(right + gap + half_width);
-            right += gap + 2.0 * half_width;
-            gap = (14.0 + 0.14 * climb).clamp(14.0, 64.0);
-        }
-        self.width = right + MARGIN;
-    }
-
-    fn places(&self) -> HashMap<Option<NodeId>, Place> {
-        let mut places = HashMap::new();
-        for (c, items) in self.columns.columns.iter().enumerate() {
-            for (&item, &y) in items.iter().zip(&self.y[c]) {
-                if let Item::Node(node) = item {
-                    let is_gate =
-                        node.is_some_and(|id| !self.circuit.graph().node(id).gate().is_input());
-                    places.insert(
-                        node,
-                        Place {
-                            x: self.x[c],
-                            y,
-                            half_width: half_width(self.circuit, &self.columns, item),
-                            half_height: if is_gate { GATE_HALF } else { INPUT_HALF },
-                        },
-                    );
-                }
-            }
-        }
-        places
-    }
-
+impl Picture<'_> {
     fn svg(&self) -> String {
         let troubles = self.circuit.troubles();
         let notes: Vec<String> = troubles.iter().take(5).map(|t| t.message.clone()).collect();
@@ -224,7 +106,7 @@ impl<'a> Picture<'a> {
                     String::new()
                 },
             )),
-            include_str!("svg.css"),
+            include_str!("../svg.css"),
         );
         let _ = writeln!(
             out,
@@ -330,47 +212,6 @@ impl<'a> Picture<'a> {
         out.push_str("</g>\n");
     }
 
-    /// How far above or below its middle a wire enters the gate. The first input
-    /// enters above the second; where the order doesn't matter, the upper wire
-    /// above the lower, so that they don't cross.
-    fn port(&self, index: usize) -> f64 {
-        let Some((gate, slot)) = self.columns.wires[index].to else { return 0.0 };
-        let node = self.circuit.graph().node(gate);
-        let inputs = node.inputs().len();
-        if inputs < 2 {
-            return 0.0;
-        }
-        let half = if inputs == 2 { 8.0 } else { 12.0 };
-        let height = |slot: usize| {
-            let points = &self.points[self.entering[&(gate, slot)]];
-            points[points.len() - 2].1
-        };
-        let above = |other: usize| {
-            let (mine, others) = (height(slot), height(other));
-            if node.gate().row().commutes && mine != others { others < mine } else { other < slot }
-        };
-        let rank = (0..inputs).filter(|&other| above(other)).count();
-        half * (2.0 * rank as f64 / (inputs - 1) as f64 - 1.0)
-    }
-
-    /// From one point to the next: straight, or a curve that lies in the gap
-    /// behind `column` alone.
-    fn connect(&self, path: &mut String, from: (f64, f64), to: (f64, f64), column: usize) {
-        let start = from.0.max(self.x[column] + self.half_width[column]);
-        let next = (column + 1).min(self.x.len() - 1);
-        let end = to.0.min(self.x[next] - self.half_width[next]);
-        if (from.1 - to.1).abs() < 0.05 {
-            let _ = write!(path, "H{:.1}", to.0);
-            return;
-        }
-        let middle = (start + end) / 2.0;
-        let _ = write!(
-            path,
-            "H{start:.1}C{middle:.1} {:.1} {middle:.1} {:.1} {end:.1} {:.1}H{:.1}",
-            from.1, to.1, to.1, to.0,
-        );
-    }
-
     fn draw_node(&self, out: &mut String, node: Option<NodeId>, place: Place, trouble: bool) {
         let Place { x, y, half_width, half_height } = place;
         let (class, text, index, tip) = match node {
@@ -443,57 +284,11 @@ impl<'a> Picture<'a> {
     }
 }
 
-/// Where each wire runs: the columns on its way, and its height in each.
-fn points(columns: &Columns, y: &[Vec<f64>]) -> Vec<Vec<(usize, f64)>> {
-    let mut heights = HashMap::new();
-    let mut column_of = HashMap::new();
-    for (column, (items, y)) in columns.columns.iter().zip(y).enumerate() {
-        for (&item, &y) in items.iter().zip(y) {
-            heights.insert((column, item), y);
-            column_of.insert(item, column);
-        }
-    }
-    let run = |path: &Vec<Item>| {
-        let first = column_of[&path[0]];
-        let items = path.iter().enumerate();
-        items.map(|(i, &item)| (first + i, heights[&(first + i, item)])).collect()
-    };
-    columns.paths.iter().map(run).collect()
-}
-
 /// The nodes in the order of the tape, so that the same graph gives the same file.
 fn ordered(places: &HashMap<Option<NodeId>, Place>) -> Vec<(&Option<NodeId>, &Place)> {
     let mut nodes: Vec<_> = places.iter().collect();
     nodes.sort_by_key(|(node, _)| (node.is_none(), **node));
     nodes
-}
-
-fn half_width(circuit: &Circuit, columns: &Columns, item: Item) -> f64 {
-    match item {
-        Item::Node(None) => (text_width(circuit.output_name()) / 2.0 + 8.0).max(INPUT_HALF),
-        Item::Node(Some(id)) => {
-            let node = circuit.graph().node(id);
-            let (least, padding) =
-                if node.gate().is_input() { (INPUT_HALF, 8.0) } else { (GATE_HALF, 9.0) };
-            (text_width(&label(circuit, id)) / 2.0 + padding).max(least)
-        }
-        Item::Label(wire) => {
-            let (value, gradient) = on_wire(circuit, columns.wires[wire]);
-            text_width(&short(value)).max(text_width(&short(gradient))) / 2.0 + 5.0
-        }
-        Item::Pass(_) => 0.0,
-    }
-}
-
-/// Half the width that an item takes in its column: its box, or the sum below it.
-fn half_room(circuit: &Circuit, columns: &Columns, uses: &[usize], item: Item) -> f64 {
-    let sum = match item {
-        Item::Node(Some(id)) if uses[id.index()] > 1 => {
-            text_width(&sum_of(circuit, id)) / 2.0 + 4.0
-        }
-        _ => 0.0,
-    };
-    half_width(circuit, columns, item).max(sum)
 }
 
 /// The gradient of a node that is read more than once.
