@@ -212,6 +212,7 @@ fn a_folder_goes_on_with_more_points_and_is_refused_to_another_sweep() {
     std::fs::write(taken.join("letter.txt"), "mine").unwrap();
     let output = sweep(&file, &taken, &[]).output().unwrap();
     assert!(stderr(&output).contains("already exists and is not empty"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("--out names another folder"), "{}", stderr(&output));
     for folder in [&taken, &dir.path().join("nowhere")] {
         let output = sweep(&file, folder, &["--gather"]).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));

@@ -252,6 +252,7 @@ fn a_folder_that_holds_something_is_never_written_to() {
     let output = train(&out, "");
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("already exists and is not empty"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("--out names another folder"), "{}", stderr(&output));
     assert_eq!(std::fs::read_dir(&out).unwrap().count(), 1);
     // Nor is a file taken for a folder.
     let output = train(&out.join("thesis.txt"), "");
