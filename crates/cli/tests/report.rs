@@ -84,7 +84,9 @@ fn a_run_that_was_killed_has_a_page_of_what_is_there() {
     fs::remove_file(run.join("epochs.csv")).unwrap();
     fs::write(run.join("iterations.csv"), "").unwrap();
     let page = report(&[&run], &dir.path().join("page.html"));
-    assert!(page.contains("no epoch has finished yet") && page.contains("Single images are not shown"));
+    assert!(
+        page.contains("no epoch has finished yet") && page.contains("Single images are not shown")
+    );
 }
 
 #[test]
