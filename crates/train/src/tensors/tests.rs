@@ -178,7 +178,7 @@ fn a_header_of_any_length_is_read_whatever_other_format_its_length_spells() {
             Some(pad) => {
                 ([start, &"x".repeat(pad), r#""},"#, entry].concat(), &[0, 0, 0x80, 0x3f][..])
             }
-            None => ([&"{}", &*" ".repeat(length - 2)].concat(), &[][..]),
+            None => (["{}", &*" ".repeat(length - 2)].concat(), &[][..]),
         };
         assert_eq!(header.len(), length);
         let bytes = [&(length as u64).to_le_bytes(), header.as_bytes(), data].concat();
