@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use chainrule_bench::numbers;
 use chainrule_nn::layers::linear::Workspace;
+use chainrule_nn::layers::{linear, relu};
+use chainrule_nn::loss;
 use chainrule_nn::tiling::Tiling;
-use chainrule_nn::{linear, relu, softmax};
 use chainrule_tensor::Isa;
 use chainrule_tensor::exchange::Exchange;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -92,7 +93,7 @@ fn loss(c: &mut Criterion) {
     group.throughput(Throughput::Elements(batch as u64));
     let scores = numbers(batch, 10, 1);
     group.bench_function("forward, 10 classes", |b| {
-        let loss = |i: usize| softmax::cross_entropy(scores.row(i), i % 10);
+        let loss = |i: usize| loss::cross_entropy(scores.row(i), i % 10);
         b.iter(|| (0..batch).map(loss).sum::<f32>());
     });
     let mut table = scores.clone().into_vec();
@@ -100,7 +101,7 @@ fn loss(c: &mut Criterion) {
         b.iter(|| {
             table.copy_from_slice(scores.as_slice());
             let target = |i: usize| (i % 10).into();
-            softmax::cross_entropy_backward(Isa::best(), &mut table, 10, target, 1.0 / 64.0)
+            loss::cross_entropy_backward(Isa::best(), &mut table, 10, target, 1.0 / 64.0)
         });
     });
 }

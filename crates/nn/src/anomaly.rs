@@ -1,7 +1,7 @@
 //! Which tensor was the first to hold a NaN or an infinity.
 //!
-//! One infinity or NaN spreads through the network within a step, so what a person sees is a loss
-//! that is NaN. The cause is the first tensor that is not finite in the order of the mathematics:
+//! One infinity or NaN reaches the whole network within a step, and shows as a loss that is NaN. The
+//! cause is the first tensor that is not finite in the order of the mathematics:
 //!
 //! ```text
 //! forward    the input; of each layer its weight, the scale of its normalization, its bias, its
@@ -25,6 +25,7 @@ use chainrule_tensor::ops::elementwise::all_finite;
 
 use crate::SoftmaxClassifier;
 use crate::architecture::Kind;
+use crate::layers::hidden::HiddenUnits;
 use crate::param::Parameter;
 use crate::shard::{Net, Shared};
 
@@ -37,8 +38,14 @@ pub enum TensorName {
     Weight(usize),
     /// γ of the normalization behind a layer.
     Scale(usize),
-    /// The bias of a layer, or β.
+    /// The bias of a layer that has no normalization.
     Bias(usize),
+    /// β of the normalization behind a layer.
+    Shift(usize),
+    /// The running mean of the batch normalization behind a layer.
+    RunningMean(usize),
+    /// The running variance of the batch normalization behind a layer.
+    RunningVariance(usize),
     /// What a layer hands on: behind its activation function, or, of the last layer, the scores.
     Activation(usize),
     /// The loss, of numbers that are all finite.
@@ -51,6 +58,8 @@ pub enum TensorName {
     ScaleVelocity(usize),
     /// The velocity of a layer's bias.
     BiasVelocity(usize),
+    /// The velocity of β.
+    ShiftVelocity(usize),
 }
 
 impl fmt::Display for TensorName {
@@ -60,12 +69,16 @@ impl fmt::Display for TensorName {
             Self::Weight(layer) => write!(f, "fc{layer}.weight"),
             Self::Scale(layer) => write!(f, "norm{layer}.weight"),
             Self::Bias(layer) => write!(f, "fc{layer}.bias"),
+            Self::Shift(layer) => write!(f, "norm{layer}.bias"),
+            Self::RunningMean(layer) => write!(f, "norm{layer}.running_mean"),
+            Self::RunningVariance(layer) => write!(f, "norm{layer}.running_var"),
             Self::Activation(layer) => write!(f, "the activation of fc{layer}"),
             Self::Loss => write!(f, "the loss"),
             Self::Gradient(layer) => write!(f, "the gradient of fc{layer}"),
             Self::WeightVelocity(layer) => write!(f, "the velocity of fc{layer}.weight"),
             Self::ScaleVelocity(layer) => write!(f, "the velocity of norm{layer}.weight"),
             Self::BiasVelocity(layer) => write!(f, "the velocity of fc{layer}.bias"),
+            Self::ShiftVelocity(layer) => write!(f, "the velocity of norm{layer}.bias"),
         }
     }
 }
@@ -73,7 +86,18 @@ impl fmt::Display for TensorName {
 /// The number of nothing: larger than that of any tensor.
 pub(crate) const NONE: u64 = u64::MAX;
 
-/// The tensors of the forward pass, in the order of the mathematics.
+impl TensorName {
+    /// With β in place of b, whose storage it shares, where a normalization stands behind the layer.
+    fn with_normalization(self, normalized: impl Fn(usize) -> bool) -> Self {
+        match self {
+            Self::Bias(layer) if normalized(layer) => Self::Shift(layer),
+            Self::BiasVelocity(layer) if normalized(layer) => Self::ShiftVelocity(layer),
+            other => other,
+        }
+    }
+}
+
+/// The tensors of the forward pass, in the order of the mathematics. β counts as the bias.
 fn forward(depth: usize) -> impl Iterator<Item = TensorName> {
     use TensorName::*;
     let layer = |l| [Weight(l), Scale(l), Bias(l), Activation(l)];
@@ -89,8 +113,11 @@ fn backward(depth: usize) -> impl Iterator<Item = TensorName> {
 }
 
 /// The tensor of a number that [`look_forward`] or [`look_backward`] has given.
-pub(crate) fn name(depth: usize, number: u64) -> Option<TensorName> {
-    forward(depth).chain(backward(depth)).nth(usize::try_from(number).unwrap_or(usize::MAX))
+pub(crate) fn name<T: Scalar>(net: &Net<T>, number: u64) -> Option<TensorName> {
+    let depth = net.linear.len();
+    let normalized = |l: usize| net.hidden.get(l - 1).is_some_and(HiddenUnits::is_normalized);
+    let name = forward(depth).chain(backward(depth)).nth(usize::try_from(number).ok()?)?;
+    Some(name.with_normalization(normalized))
 }
 
 /// After the forward pass of a batch of `rows` rows, before its loss: the number of the first tensor
@@ -131,7 +158,9 @@ fn is_finite<T: Scalar>(net: &Net<T>, shared: &Shared<T>, rows: usize, name: Ten
         TensorName::Input => inputs(1),
         TensorName::Weight(l) => value(l, Kind::Weight),
         TensorName::Scale(l) => value(l, Kind::Scale),
-        TensorName::Bias(l) => value(l, Kind::Bias),
+        TensorName::Bias(l) | TensorName::Shift(l) => value(l, Kind::Bias),
+        TensorName::RunningMean(l) => value(l, Kind::RunningMean),
+        TensorName::RunningVariance(l) => value(l, Kind::RunningVariance),
         TensorName::Activation(l) if l < depth => inputs(l + 1),
         TensorName::Activation(_) => logits(),
         TensorName::Loss => true,
@@ -142,20 +171,27 @@ fn is_finite<T: Scalar>(net: &Net<T>, shared: &Shared<T>, rows: usize, name: Ten
         TensorName::Gradient(_) => logits(),
         TensorName::WeightVelocity(l) => velocity(l, Kind::Weight),
         TensorName::ScaleVelocity(l) => velocity(l, Kind::Scale),
-        TensorName::BiasVelocity(l) => velocity(l, Kind::Bias),
+        TensorName::BiasVelocity(l) | TensorName::ShiftVelocity(l) => velocity(l, Kind::Bias),
     }
 }
 
 impl<T: Scalar> SoftmaxClassifier<T> {
-    /// The first weight or bias that is not finite.
+    /// The first parameter or running statistic that is not finite, layer by layer, in the order of
+    /// the flat buffer.
     pub fn first_not_finite(&self) -> Option<TensorName> {
-        let finite = |numbers: &[T]| numbers.iter().all(|x| x.is_finite());
-        (1..=self.depth()).find_map(|l| {
-            match (finite(self.weight(l - 1)), finite(self.bias(l - 1))) {
-                (false, _) => Some(TensorName::Weight(l)),
-                (true, false) => Some(TensorName::Bias(l)),
-                (true, true) => None,
-            }
+        let architecture = self.architecture();
+        let normalized = |l: usize| !architecture.range(l - 1, Kind::Scale).is_empty();
+        (1..=self.depth()).flat_map(|l| Kind::ALL.map(|kind| (l, kind))).find_map(|(l, kind)| {
+            let numbers = &self.parameters()[architecture.range(l - 1, kind)];
+            let name = match kind {
+                Kind::Weight => TensorName::Weight(l),
+                Kind::Bias => TensorName::Bias(l),
+                Kind::Scale => TensorName::Scale(l),
+                Kind::RunningMean => TensorName::RunningMean(l),
+                Kind::RunningVariance => TensorName::RunningVariance(l),
+            };
+            let finite = numbers.iter().all(|x| x.is_finite());
+            (!finite).then(|| name.with_normalization(normalized))
         })
     }
 }

@@ -159,7 +159,7 @@ impl Architecture {
         false
     }
 
-    /// Number of weights, biases and scales that training learns.
+    /// Number of trained values: weights, biases and scales.
     pub fn trained_count(&self) -> usize {
         self.tensors().iter().filter(|tensor| tensor.trained).map(|tensor| tensor.range.len()).sum()
     }

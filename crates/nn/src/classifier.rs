@@ -4,14 +4,12 @@ use std::ops::Range;
 
 use chainrule_tensor::Scalar;
 
-use crate::architecture::{Architecture, Kind};
-pub use crate::architecture::{ArchitectureError, TensorSpec as Parameter, parameter_count};
-use crate::init;
-pub use crate::init::Init;
+use crate::architecture::{Architecture, ArchitectureError, Kind, TensorSpec};
+use crate::init::{self, Init};
 use crate::layers::hidden::Hidden;
 use crate::layers::norm::{Norm, reciprocal_std};
 
-/// A multi-layer perceptron with a softmax at its end: widths and parameters, nothing that moves.
+/// A multi-layer perceptron with a softmax at its end: an architecture and its parameters.
 ///
 /// All parameters lie in one flat buffer, layer after layer, each layer's weight (outputs x
 /// inputs, row-major) before its bias, and then its normalization, so that a gradient or an
@@ -97,7 +95,7 @@ impl<T: Scalar> SoftmaxClassifier<T> {
         self.architecture.hidden()
     }
 
-    /// Number of weights, biases and scales that training learns.
+    /// Number of trained values: weights, biases and scales.
     pub fn trained_count(&self) -> usize {
         self.architecture.trained_count()
     }
@@ -118,7 +116,7 @@ impl<T: Scalar> SoftmaxClassifier<T> {
     }
 
     /// Name, shape and range of every tensor, in the order of the buffer.
-    pub fn layout(&self) -> Vec<Parameter> {
+    pub fn layout(&self) -> Vec<TensorSpec> {
         self.architecture.tensors()
     }
 

@@ -1,4 +1,4 @@
-//! Clipping the gradient's norm, so that one wild batch cannot throw the weights far away.
+//! Clipping the norm of the gradient, which bounds the step that one batch can take.
 //!
 //! ```text
 //! norm = √ Σ g²     over the gradients g of all weights and biases, without the penalty's λ W
@@ -20,17 +20,17 @@ use crate::layers::linear::panel_ranges;
 use crate::param::UpdateOptions;
 use crate::shard::{Net, Shared};
 
-/// What PyTorch adds to the norm so that it may be divided by.
+/// Small constant for numerical stability, as in PyTorch.
 const EPSILON: f64 = 1e-6;
 
-/// What a gradient of this norm is multiplied by: 1 if the norm is small enough.
+/// The factor of a gradient of this norm: min(1, max_norm / (norm + 1e-6)); NaN for a norm of NaN.
 pub fn factor(norm: f64, max_norm: f64) -> f64 {
     let factor = max_norm / (norm + EPSILON);
     // `min` would turn a NaN into 1 and hide it.
     if factor > 1.0 { 1.0 } else { factor }
 }
 
-/// Makes room to keep the gradient of each step, or gives it back.
+/// Allocates the buffers that keep the gradient of each step, or frees them.
 pub(crate) fn keep_gradients<T: Scalar>(net: &mut Net<T>, keep: bool) {
     for parameter in net.parameters_mut() {
         parameter.gradient = Buffer::zeros(if keep { parameter.value.len() } else { 0 });

@@ -1,8 +1,12 @@
-//! The threads that train a classifier.
+//! The threads that train a classifier: construction and the loop over steps.
 //!
-//! An [`Engine`] takes a [`SoftmaxClassifier`] apart into what each rank owns, takes steps, and
-//! puts it together again when asked. The threads enter their pool once for all the steps of a call
-//! to [`Engine::train`]. A result has the same bits for any number of threads.
+//! An [`Engine`] distributes a [`SoftmaxClassifier`] over the ranks and takes steps
+//! ([`Engine::train`]); the threads enter their pool once for all the steps of a call. A result has
+//! the same bits for any number of threads. `engine/options.rs` sets how it trains,
+//! `engine/parameters.rs` reads and writes parameters and optimizer state.
+
+mod options;
+mod parameters;
 
 use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard};
@@ -16,15 +20,14 @@ use crate::architecture::Architecture;
 use crate::layers::hidden::Hidden;
 use crate::optimizer::Optimizer;
 use crate::param::Parameter;
-use crate::regularize::Regularization;
 use crate::shard::{Net, Shared};
 use crate::step::{self, Batch, TrainOptions};
-use crate::{SoftmaxClassifier, clip, state};
+use crate::{SoftmaxClassifier, state};
 
 /// Rows that are evaluated at once.
 pub(crate) const EVALUATION_ROWS: usize = 256;
 
-/// A classifier in training, spread over a group of threads.
+/// A classifier in training, distributed over a group of threads.
 ///
 /// ```
 /// # use chainrule_nn::{Engine, Init, Sgd, SoftmaxClassifier};
@@ -61,8 +64,8 @@ pub struct Step {
     /// The mean cross-entropy of the batch, as training sees it, plus the penalty ½ λ Σ W²,
     /// before the update.
     pub loss: f64,
-    /// Where [`Engine::set_clip_norm`] asked for it: the norm of the gradient before it was clipped,
-    /// without the penalty's share. A step whose loss is not finite has none.
+    /// With [`Engine::set_clip_norm`], the norm of the gradient before it was clipped, without the
+    /// penalty's derivative; `None` if the loss is not finite.
     pub gradient_norm: Option<f64>,
 }
 
@@ -72,15 +75,15 @@ pub struct Step {
 pub struct Diverged {
     /// The step at which it happened, from 0.
     pub step: usize,
-    /// The loss there: infinite or NaN, but for what only [`Engine::set_detect_anomaly`] finds.
+    /// The loss of that step: infinite or NaN, or finite if only [`Engine::set_detect_anomaly`] found it.
     pub loss: f64,
     /// The first tensor of the step, in the order of the mathematics, that is not finite.
     pub tensor: TensorName,
 }
 
 impl<T: Scalar> Engine<T> {
-    /// Spreads `model` over `threads` threads, with room for batches of up to `batch` rows. The
-    /// kernels are the best that this processor can run.
+    /// Distributes `model` over `threads` threads, with room for batches of up to `batch` rows. The
+    /// kernels are the fastest that this processor can run ([`Isa::best`]).
     ///
     /// # Errors
     /// If the threads cannot be started.
@@ -110,7 +113,7 @@ impl<T: Scalar> Engine<T> {
         let nets = (0..group.size()).map(net).collect();
         let (steps, options) = (0, TrainOptions::default());
         let mut engine = Self { architecture, isa, group, shared, nets, batch, steps, options };
-        engine.load(model);
+        engine.scatter(model, |parameter| &mut parameter.value);
         Ok(engine)
     }
 
@@ -144,193 +147,6 @@ impl<T: Scalar> Engine<T> {
         self.nets.iter_mut().map(move |net| net.get_mut().expect(intact))
     }
 
-    /// Clips the gradient of every step to a norm of at most `max_norm`, as [`crate::clip`] says,
-    /// and reports the norm in [`Step::gradient_norm`]; with an infinite `max_norm` it is reported and
-    /// nothing is clipped. Without one, the default, the norm is not even taken, which saves the
-    /// room for a gradient and two passes over it.
-    ///
-    /// # Panics
-    /// If `max_norm` is not positive.
-    pub fn set_clip_norm(&mut self, max_norm: Option<f64>) {
-        assert!(max_norm.is_none_or(|max| max > 0.0), "a positive norm, not {max_norm:?}");
-        self.options.clip_norm = max_norm;
-        self.nets_mut().for_each(|net| clip::keep_gradients(net, max_norm.is_some()));
-    }
-
-    /// What training does to each batch: dropout, mixup, smoothed labels. Nothing at first.
-    ///
-    /// # Panics
-    /// If a share is not from 0 to below 1, or mixup's α is negative.
-    pub fn set_regularization(&mut self, regularization: Regularization) {
-        let Regularization { dropout, mixup, label_smoothing, .. } = regularization;
-        assert!([dropout, label_smoothing].iter().all(|share| (0.0..1.0).contains(share)));
-        assert!(mixup >= 0.0, "mixup's α is positive, or 0 for none");
-        self.options.regularization = regularization;
-    }
-
-    /// Weighs the classes in the training loss, as PyTorch's `CrossEntropyLoss(weight=...)` does: the
-    /// loss of a batch is the mean over its examples, each with the weight of its class; where mixup
-    /// mixes examples, the weights go with the classes' shares and the mean is over examples. With
-    /// none, the default, all classes weigh 1. Evaluation is never weighted.
-    ///
-    /// # Panics
-    /// If there is not one weight for each class, or one is not positive and finite.
-    pub fn set_class_weights(&mut self, weights: Option<&[f64]>) {
-        let usable = |weight: &f64| weight.is_finite() && *weight > 0.0;
-        assert!(
-            weights.is_none_or(|weights| {
-                weights.len() == self.architecture.classes() && weights.iter().all(usable)
-            }),
-            "a positive weight for each of {} classes, not {weights:?}",
-            self.architecture.classes()
-        );
-        self.options.class_weights =
-            weights.map(|weights| weights.iter().map(|&weight| T::from_f64(weight)).collect());
-    }
-
-    /// Keeps an exponential moving average of all parameters, of which a step leaves the share
-    /// `decay`, from 0 to below 1; of the first steps less, (1 + t) / (10 + t) at most, so that the
-    /// first weights are soon forgotten. It starts from the parameters as they are.
-    ///
-    /// # Panics
-    /// If the decay is not from 0 to below 1.
-    pub fn set_ema_decay(&mut self, decay: Option<f64>) {
-        assert!(decay.is_none_or(|decay| (0.0..1.0).contains(&decay)), "a share, not {decay:?}");
-        self.options.ema_decay = decay;
-        for parameter in self.nets_mut().flat_map(Net::parameters_mut) {
-            parameter.ema =
-                if decay.is_some() { parameter.value.clone() } else { Buffer::default() };
-        }
-    }
-
-    /// Whether every step looks at all its numbers, activations, gradients, velocity and new
-    /// parameters, and training ends at the first that is not finite even if the loss still is.
-    /// That costs a pass over all of them. Not so at first.
-    pub fn set_detect_anomaly(&mut self, detect: bool) {
-        self.options.detect_anomaly = detect;
-    }
-
-    /// Steps taken so far. The optimizers' corrections and the random numbers of a step depend on
-    /// it.
-    pub fn steps(&self) -> u64 {
-        self.steps
-    }
-
-    /// Goes on as if so many steps had been taken.
-    pub fn set_steps(&mut self, steps: u64) {
-        self.steps = steps;
-    }
-
-    /// Takes over all parameters of `model`. The velocity, zero at first, stays as it is.
-    ///
-    /// # Panics
-    /// If its architecture is not the one that the engine was made for.
-    pub fn load(&mut self, model: &SoftmaxClassifier<T>) {
-        self.scatter(model, |parameter| &mut parameter.value);
-    }
-
-    /// Sets one parameter, by its place in the flat buffer of a classifier's parameters.
-    ///
-    /// # Panics
-    /// If there is no such place.
-    pub fn set_parameter(&mut self, place: usize, value: T) {
-        assert!(place < self.architecture.len(), "parameter {place}");
-        let Self { architecture, shared, isa, nets, .. } = self;
-        for (rank, net) in nets.iter_mut().enumerate() {
-            let net = net.get_mut().expect("a panic in a step leaves no engine to go on with");
-            for piece in state::pieces(architecture, shared, *isa, rank) {
-                if let Some(stored) = piece.find(place) {
-                    let parameter = net.parameter_mut(piece.layer, piece.kind);
-                    parameter.expect("the rank has its pieces").value[stored] = value;
-                }
-            }
-        }
-    }
-
-    /// The parameters, put together.
-    pub fn model(&self) -> SoftmaxClassifier<T> {
-        self.gather(|parameter| &parameter.value)
-    }
-
-    /// The optimizer's velocity, laid out as the parameters of a classifier.
-    ///
-    /// After one step with a learning rate and a momentum of 0 it is the gradient.
-    pub fn velocity(&self) -> SoftmaxClassifier<T> {
-        self.gather(|parameter| &parameter.velocity)
-    }
-
-    /// Takes over the optimizer's velocity, laid out as the parameters of a classifier.
-    ///
-    /// # Panics
-    /// If the architecture is not the one that the engine was made for.
-    pub fn set_velocity(&mut self, velocity: &SoftmaxClassifier<T>) {
-        self.scatter(velocity, |parameter| &mut parameter.velocity);
-    }
-
-    /// The second moment that an optimizer has kept, the running mean of the gradient's squares, laid
-    /// out as the parameters of a classifier; of one that keeps none, nothing.
-    pub fn second_moment(&self) -> Option<SoftmaxClassifier<T>> {
-        self.gather_if_kept(|parameter| &parameter.second_moment)
-    }
-
-    /// Takes over the second moment.
-    ///
-    /// # Panics
-    /// If the architecture is not the one that the engine was made for.
-    pub fn set_second_moment(&mut self, second_moment: &SoftmaxClassifier<T>) {
-        self.make_room_for_second_moment();
-        self.scatter(second_moment, |parameter| &mut parameter.second_moment);
-    }
-
-    /// The moving average of the parameters, if [`Engine::set_ema_decay`] asked for it.
-    pub fn ema(&self) -> Option<SoftmaxClassifier<T>> {
-        self.gather_if_kept(|parameter| &parameter.ema)
-    }
-
-    /// Takes over the moving average of the parameters, after [`Engine::set_ema_decay`].
-    ///
-    /// # Panics
-    /// If none was asked for, or the architecture is not the one that the engine was made for.
-    pub fn set_ema(&mut self, ema: &SoftmaxClassifier<T>) {
-        self.scatter(ema, |parameter| &mut parameter.ema);
-    }
-
-    /// Puts the moving average in the place of the parameters, and the parameters in its: to
-    /// evaluate it, and, done again, to go on. Without one nothing happens.
-    pub fn swap_ema(&mut self) {
-        for Parameter { value, ema, .. } in self.nets_mut().flat_map(Net::parameters_mut) {
-            if !ema.is_empty() {
-                std::mem::swap(value, ema);
-            }
-        }
-    }
-
-    fn make_room_for_second_moment(&mut self) {
-        for Parameter { value, second_moment, .. } in self.nets_mut().flat_map(Net::parameters_mut)
-        {
-            if second_moment.len() != value.len() {
-                *second_moment = Buffer::zeros(value.len());
-            }
-        }
-    }
-
-    fn gather(&self, of: impl Fn(&Parameter<T>) -> &Buffer<T>) -> SoftmaxClassifier<T> {
-        let mut flat = self.architecture.zeros();
-        for rank in 0..self.nets.len() {
-            state::gather(&self.architecture, &self.shared, &self.net(rank), &mut flat, &of);
-        }
-        SoftmaxClassifier::from_parameters(self.architecture.clone(), flat)
-    }
-
-    fn gather_if_kept(
-        &self,
-        of: impl Fn(&Parameter<T>) -> &Buffer<T>,
-    ) -> Option<SoftmaxClassifier<T>> {
-        // Every rank has the bias of the last layer.
-        let kept = !of(&self.net(0).linear[self.architecture.depth() - 1].bias).is_empty();
-        kept.then(|| self.gather(of))
-    }
-
     fn scatter(
         &mut self,
         from: &SoftmaxClassifier<T>,
@@ -349,9 +165,8 @@ impl<T: Scalar> Engine<T> {
     /// `labels[row]` is the class of a row of `data`.
     ///
     /// # Errors
-    /// [`Diverged`] as soon as a loss is not finite. That step changes no parameter, so that the
-    /// model is the one with that loss. What [`Engine::set_detect_anomaly`] finds behind a finite
-    /// loss is found after the update.
+    /// [`Diverged`] at the first loss that is not finite. That step changes no parameter. What
+    /// [`Engine::set_detect_anomaly`] finds while the loss is finite is found after the update.
     ///
     /// # Panics
     /// If a row or a label is out of range, or `batch` is 0 or larger than the engine was made for.
@@ -367,10 +182,11 @@ impl<T: Scalar> Engine<T> {
         self.train_each(data, labels, order, batch, |_| optimizer, |_| ControlFlow::Continue(()))
     }
 
-    /// [`Engine::train`] with an optimizer for every step, by its number in this call, that calls
-    /// `each` with that number and the loss. All optimizers are asked for before the first step.
+    /// [`Engine::train`] with an optimizer for every step, by its number in this call from 0, that
+    /// calls `each` after the loss of each step is known. `optimizer` is called for all steps before the
+    /// first.
     ///
-    /// When `each` answers [`ControlFlow::Break`], the step at hand is finished and is the last.
+    /// When `each` returns [`ControlFlow::Break`], this step is finished and is the last.
     /// Called again with the rest of `order`, by this engine or by another that was given the
     /// parameters, the state and the number of steps of this one, training goes on with the same bits
     /// as if it had not been interrupted.
@@ -394,7 +210,7 @@ impl<T: Scalar> Engine<T> {
         let steps = order.len().div_ceil(batch);
         let optimizers: Vec<Optimizer<T>> = (0..steps).map(|step| optimizer(step).into()).collect();
         if optimizers.iter().any(|optimizer| optimizer.method.has_second_moment()) {
-            self.make_room_for_second_moment();
+            self.nets_mut().for_each(Net::keep_second_moment);
         }
         let penalized = optimizers.iter().any(|optimizer| optimizer.l2 > T::ZERO);
         let each = Mutex::new(each);
@@ -405,7 +221,7 @@ impl<T: Scalar> Engine<T> {
                 net.square_weights(shared);
             }
             for (step, rows) in order.chunks(batch).enumerate() {
-                // One rank speaks for all: the last exchange of the step tells them to stop.
+                // Rank 0 decides; the last collective call of the step carries its decision.
                 let report = |loss, gradient_norm| {
                     if comm.rank() == 0 {
                         let mut each = each.lock().expect("only rank 0 comes here");
@@ -416,8 +232,7 @@ impl<T: Scalar> Engine<T> {
                 let batch = Batch { data, labels, rows };
                 let options = options.at(taken + step as u64 + 1, self.isa, optimizers[step]);
                 let outcome = step::step(net, shared, &comm, batch, &options, report);
-                // Every rank has computed the same loss and sees the same findings, so all leave
-                // together.
+                // Every rank has the same loss and the same anomaly, so all return together.
                 let loss = outcome.loss;
                 let anomaly = if loss.is_finite() {
                     outcome.anomaly
@@ -440,7 +255,8 @@ impl<T: Scalar> Engine<T> {
     }
 
     /// Which hidden units were active (above 0) in the last batch, of `rows` rows, of
-    /// [`Engine::train`]: the gradient check asks this to see a ReLU change its mind.
+    /// [`Engine::train`], for each rank's features, layer by layer: the gradient check detects by it
+    /// that a ReLU has crossed its kink.
     pub fn active(&self, rows: usize) -> Vec<bool> {
         let of_rank = |rank| self.net(rank).active(rows).collect::<Vec<_>>();
         (0..self.nets.len()).flat_map(of_rank).collect()

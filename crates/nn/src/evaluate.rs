@@ -21,7 +21,7 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
-    /// The share of rows that were given the class of their label, from 0 to 1; NaN for no rows.
+    /// The fraction of rows whose prediction is their label, from 0 to 1; NaN for no rows.
     pub fn accuracy(&self, labels: &[u8]) -> f64 {
         let pairs = self.rows.iter().zip(&self.predictions);
         let hits = pairs.filter(|&(&row, &class)| u32::from(labels[row as usize]) == class).count();
@@ -30,7 +30,7 @@ impl Evaluation {
 }
 
 impl<T: Scalar> Engine<T> {
-    /// Loss and predictions for some rows of `data`; nothing is learned.
+    /// Loss and predictions for some rows of `data`. Parameters and state are unchanged.
     ///
     /// # Panics
     /// If a row or a label is out of range.

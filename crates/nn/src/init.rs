@@ -1,4 +1,4 @@
-//! How the weights start: normally distributed, with a deviation for each layer.
+//! Initialization of the weights: normally distributed, with a standard deviation for each layer.
 
 use std::fmt::Debug;
 
@@ -9,7 +9,7 @@ use rand_pcg::Pcg64;
 use crate::architecture::{Architecture, Kind};
 use crate::layers::activation::Activation;
 
-/// How the weights start. Biases start at zero.
+/// The initialization of the weights. Biases start at 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {
     /// Normal with deviation √(2 / inputs), which keeps the variance of the activations through

@@ -27,7 +27,7 @@
 //! | --- | --- |
 //! | [`layers`] | linear, activation, normalization, and what stands between two linear layers |
 //! | [`loss`] | softmax and cross-entropy as one function, and its derivative |
-//! | [`regularize`] | dropout, mixup, smoothed labels |
+//! | [`regularize`] | dropout, mixup, label smoothing |
 //! | [`architecture`] | names, shapes and ranges of all tensors, without their numbers |
 //! | [`init`] | how the weights start |
 //! | [`classifier`] | `SoftmaxClassifier`: an architecture with its parameters |
@@ -39,7 +39,7 @@
 //! | [`anomaly`] | which tensor was the first to hold a NaN or an infinity |
 //! | [`step`] | one step of training: forward, loss, backward, update |
 //! | `state` | between the flat buffer of a classifier and what each rank keeps of it |
-//! | [`engine`] | the threads that take the steps |
+//! | [`engine`] | the threads that take the steps; their options; parameters and optimizer state |
 //! | [`evaluate`] | scores, predictions and loss |
 //! | [`gradcheck`] | every derivative against a centered difference |
 
@@ -70,9 +70,5 @@ pub use init::Init;
 pub use layers::activation::Activation;
 pub use layers::hidden::Hidden;
 pub use layers::norm::Norm;
-#[doc(hidden)]
-pub use layers::{activation, hidden, linear, norm, relu}; // until the last caller is renamed
-#[doc(hidden)]
-pub use loss as softmax; // until the last caller is renamed
 pub use optimizer::{Method, Optimizer, Sgd};
 pub use regularize::Regularization;

@@ -21,7 +21,7 @@ pub fn cross_entropy<T: Scalar>(scores: &[T], label: usize) -> T {
     log_sum_exp(scores) - scores[label]
 }
 
-/// What the probabilities of an example ought to be:
+/// The target probabilities of an example:
 ///
 /// ```text
 /// q_j = (1-ε) (s [j = first] + (1-s) [j = second]) + ε / classes
@@ -65,7 +65,7 @@ pub fn cross_entropy_backward<T: Scalar>(
 /// ```
 ///
 /// with a weight w of each class, 1 where there are none. `scores` is (examples, classes),
-/// `target(i)` what the i-th example asks for. `factor` is 1 over what ΣL is divided by: for the
+/// `target(i)` the target of the i-th example. `factor` is 1 over what ΣL is divided by: for the
 /// weighted mean, Σ of the weights of the examples' classes, as in PyTorch's `CrossEntropyLoss`.
 pub fn weighted_cross_entropy_backward<T: Scalar>(
     isa: Isa,

@@ -24,7 +24,7 @@ pub enum Method<T> {
     Momentum {
         /// μ, the share of the last step's velocity that stays; 0 is plain gradient descent.
         momentum: T,
-        /// Whether to look ahead along the momentum.
+        /// Nesterov momentum: the gradient step is taken after the momentum step.
         nesterov: bool,
     },
     /// Each gradient over the root of a running mean of its squares.
@@ -81,7 +81,7 @@ pub struct Optimizer<T> {
 
 impl<T: Scalar> Optimizer<T> {
     /// The size of step `t` of a parameter whose velocity and mean of squares are now `v` and `s`,
-    /// weight decay aside, and without Nesterov's look ahead.
+    /// weight decay aside, and without Nesterov's term.
     pub fn last_step(&self, t: u64, v: T, s: T) -> f64 {
         let (rate, v, s) = (self.learning_rate.to_f64(), v.to_f64(), s.to_f64());
         match self.method {
@@ -100,8 +100,7 @@ impl<T: Scalar> Optimizer<T> {
     }
 }
 
-/// Stochastic gradient descent with momentum and an L2 penalty, the [`Optimizer`] that needs no
-/// more words.
+/// Stochastic gradient descent with momentum and an L2 penalty: an [`Optimizer`] in short.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sgd<T> {
     /// η, the step size.
@@ -110,7 +109,7 @@ pub struct Sgd<T> {
     pub momentum: T,
     /// λ, the weight of the L2 penalty.
     pub l2: T,
-    /// Whether to look ahead along the momentum.
+    /// Nesterov momentum: the gradient step is taken after the momentum step.
     pub nesterov: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Parameters beside what training keeps for each of them.
+//! Parameters beside their optimizer state, moving average and kept gradient.
 
 use std::ops::Range;
 
@@ -108,8 +108,8 @@ impl<T: Scalar> Parameter<T> {
     }
 }
 
-/// What becomes of a gradient: it is handed on panel by panel, while it is in the cache. A closure
-/// that takes the range of a panel in its tensor, and the gradient there, is the simplest.
+/// The receiver of a gradient, panel by panel, while the panel is in the cache. The simplest is a
+/// closure of the range of a panel in its tensor and the gradient there.
 pub trait GradientSink<T> {
     /// The gradient at `range`, as it has been computed.
     fn take(&mut self, range: Range<usize>, gradient: &[T]);

@@ -44,7 +44,7 @@ pub struct Regularization {
     /// α of mixup's distribution Beta(α, α), above 0; 0 is no mixup. At 1 all shares are equally
     /// likely; the smaller, the more is left of one example.
     pub mixup: f64,
-    /// ε, the share of the probability that is spread over all classes, from 0 to below 1.
+    /// ε of label smoothing: the target probability distributed over all classes, from 0 to below 1.
     pub label_smoothing: f64,
 }
 
@@ -60,7 +60,7 @@ pub(crate) struct Noise {
     share: Option<f64>,
 }
 
-/// The generator of a step, and of a place in the network.
+/// The random generator of one step, layer and block.
 fn generator(words: [u64; 4]) -> Pcg64 {
     let key = words.into_iter().fold(0, |key, word| Pcg64::seed_from_u64(key ^ word).next_u64());
     Pcg64::seed_from_u64(key)
@@ -133,7 +133,7 @@ impl Noise {
         }
     }
 
-    /// What the i-th example of a batch with these labels asks for.
+    /// The target of the i-th example of a batch with these labels.
     pub fn target<T: Scalar>(
         &self,
         label: impl Fn(usize) -> u8,

@@ -279,6 +279,15 @@ impl<T: Scalar> Net<T> {
         linear.chain(self.hidden.iter_mut().flat_map(HiddenUnits::parameters_mut))
     }
 
+    /// Makes room for the second moment of each parameter, if there is none.
+    pub fn keep_second_moment(&mut self) {
+        for Parameter { value, second_moment, .. } in self.parameters_mut() {
+            if second_moment.len() != value.len() {
+                *second_moment = Buffer::zeros(value.len());
+            }
+        }
+    }
+
     /// Z_L or ∂L/∂Z_L of the batch, (rows, classes).
     pub fn logits_by_row(&mut self, tiling: &Tiling, rows: usize) -> &mut [T] {
         let table = &mut self.table[..rows * tiling.outputs];
@@ -343,11 +352,12 @@ mod tests {
     fn any_number_of_ranks_sums_the_same_blocks_in_the_same_order() {
         for blocks in 1..=30 {
             let order = |sharding: &Sharding| -> Vec<Vec<usize>> {
-                let members = |slot: usize| (0..blocks).filter(move |&b| sharding.slot[b] == slot);
+                let blocks_of =
+                    |slot: usize| (0..blocks).filter(move |&b| sharding.slot[b] == slot);
                 sharding
                     .groups
                     .iter()
-                    .map(|g| g.iter().copied().flat_map(members).collect())
+                    .map(|g| g.iter().copied().flat_map(blocks_of).collect())
                     .collect()
             };
             let one = Sharding::new(blocks, 1);

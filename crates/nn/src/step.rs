@@ -84,7 +84,7 @@ pub(crate) fn step<T: Scalar>(
     net.publish_squares(shared);
     let anomaly = found.and_then(|forward| {
         let found = forward.min(anomaly::look_backward(net, shared, rows));
-        anomaly::name(net.linear.len(), comm.min(&shared.anomalies, found))
+        anomaly::name(net, comm.min(&shared.anomalies, found))
     });
     Outcome { loss, anomaly }
 }
@@ -271,7 +271,7 @@ fn load_input<T: Scalar>(
     values
 }
 
-/// Asks for what the block after the own block `own` reads: of the first layer the batch too.
+/// Prefetches the weights of the block after the own block `own`, and in the first layer its inputs.
 fn prefetch_next<T: Scalar>(
     this: &Linear<T>,
     tiling: &Tiling,
@@ -342,8 +342,8 @@ fn mean_cross_entropy<T: Scalar>(
     sum / divisor
 }
 
-/// The tensor that made the loss of `batch` leave the finite numbers; nothing has been updated since.
-/// All ranks come here together and find the same.
+/// The first tensor that is NaN or infinite in the forward pass of `batch`, whose loss is; nothing
+/// has been updated since. A collective call: all ranks find the same.
 pub(crate) fn find_anomaly<T: Scalar>(
     net: &mut Net<T>,
     shared: &Shared<T>,
@@ -356,7 +356,7 @@ pub(crate) fn find_anomaly<T: Scalar>(
     forward(net, shared, comm, batch, Some(&options.noise));
     let found = anomaly::look_forward(net, shared, batch.rows.len());
     let found = comm.min(&shared.anomalies, found);
-    anomaly::name(net.linear.len(), found).unwrap_or(TensorName::Loss)
+    anomaly::name(net, found).unwrap_or(TensorName::Loss)
 }
 
 #[cfg(test)]

@@ -41,13 +41,13 @@ fn blobs(rows: usize) -> (Tensor<f32>, Vec<u8>, Vec<u32>) {
 
 // One test holds them all: the allocations of tests that run beside it would be counted too.
 #[test]
-fn the_engine_stops_when_told_and_allocates_nothing_after_its_first_step() {
+fn the_engine_stops_at_a_break_and_allocates_nothing_after_its_first_step() {
     let (x, labels, order) = blobs(96);
     let model = SoftmaxClassifier::<f32>::new(&[20, 33, 3], Init::He, 1).unwrap();
     let rule = Sgd { learning_rate: 0.05, momentum: 0.9, l2: 0.001, nesterov: false };
     let mut engine = Engine::new(&model, 8, 2).unwrap();
 
-    // A Break is obeyed by all threads after the step at which it was given.
+    // After a Break all threads stop, after the same step.
     let mut steps = vec![];
     let stop_at_4 = |step: Step| {
         steps.push(step.number);
@@ -59,7 +59,7 @@ fn the_engine_stops_when_told_and_allocates_nothing_after_its_first_step() {
     other.train(&x, &labels, &order[..40], 8, rule).unwrap();
     assert_eq!(engine.model(), other.model(), "five steps, no more and no less");
 
-    // It learns: three blobs are told apart.
+    // It learns to separate three blobs.
     let rows = order.clone();
     for _ in 0..20 {
         engine.train(&x, &labels, &order, 8, rule).unwrap();

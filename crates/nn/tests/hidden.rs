@@ -279,16 +279,16 @@ fn the_gradient_of_a_weighted_loss_is_its_difference_and_its_divisor_that_of_the
         };
         let at_first = loss(&mut engine);
         let gradient = engine.velocity();
-        for place in 0..model.parameters().len() {
-            let (at, h) = (model.parameters()[place], 1e-5);
+        for index in 0..model.parameters().len() {
+            let (at, h) = (model.parameters()[index], 1e-5);
             let mut value = |x: f64| {
-                engine.set_parameter(place, x);
+                engine.set_parameter(index, x);
                 loss(&mut engine)
             };
             let numeric = (value(at + h) - value(at - h)) / (2.0 * h);
-            let analytic = gradient.parameters()[place];
-            assert!((numeric - analytic).abs() < 1e-8, "{place}: {analytic}, {numeric}");
-            engine.set_parameter(place, at);
+            let analytic = gradient.parameters()[index];
+            assert!((numeric - analytic).abs() < 1e-8, "{index}: {analytic}, {numeric}");
+            engine.set_parameter(index, at);
         }
         if regularization == Regularization::default() {
             // -Σ w_y ln p_y / Σ w_y, from the scores.

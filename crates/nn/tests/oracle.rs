@@ -227,7 +227,7 @@ fn the_bits_of_a_training_run_do_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
-fn a_limit_above_every_norm_changes_no_bit_and_tells_the_norm() {
+fn a_limit_above_every_norm_changes_no_bit_and_reports_the_norm() {
     for (widths, rows, batch) in SHAPES {
         let (model, x, labels) = problem_in_f32(widths, rows);
         let order: Vec<u32> = (0..rows as u32).collect();

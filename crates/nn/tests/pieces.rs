@@ -41,7 +41,7 @@ fn train(
 
 #[test]
 fn an_epoch_in_pieces_has_the_bits_of_the_epoch_at_once() {
-    // 23 steps, the last of 2 rows; blocks of several strips, narrow tiles, a single layer.
+    // 23 steps, the last of 2 rows; blocks of several panels, narrow tiles, a single layer.
     for widths in [&[300, 130, 47, 10][..], &[129, 100, 10], &[784, 26]] {
         let (model, x, labels) = problem_in_f32(widths, 90);
         for isa in Isa::available() {

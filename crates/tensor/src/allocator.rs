@@ -1,9 +1,8 @@
-//! The allocator of a program whose user should read a sentence when the memory is used up.
+//! A global allocator that ends the program with one sentence and exit code 1 when memory runs out.
 //!
-//! Rust ends a process that gets no memory by an abort, with a backtrace if one is asked for. A limit
-//! of the shell (`ulimit -v`) makes that likely, and no check beforehand can know of every small
-//! request of every library. A program that sets [`OrExit`] as its `#[global_allocator]` ends with one
-//! sentence and exit code 1 in its place.
+//! Without it Rust aborts a process that gets no memory. A limit of the shell (`ulimit -v`) makes that
+//! likely, and no check beforehand covers every small allocation of every library. A program sets
+//! [`OrExit`] as its `#[global_allocator]`.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Write;
@@ -12,7 +11,7 @@ use std::io::Write;
 #[derive(Debug)]
 pub struct OrExit;
 
-/// Says it, without taking memory, and ends the process.
+/// Prints the message, without allocating, and ends the process.
 #[cold]
 fn exit(bytes: usize) -> ! {
     let _ = writeln!(

@@ -1,25 +1,25 @@
 //! Memory for the numbers that kernels work on: [`Buffer`], the one place that asks the system for it.
 //!
-//! A vector instruction that reads across the border of two cache lines costs two accesses, and
-//! `malloc` aligns to 16 bytes only. So a buffer begins at the border of a line: it is a `Vec` that
-//! is a little too long, and the part of it that begins there. From [`HUGE_FROM`] bytes on it begins at
-//! the border of a huge page, and on Linux the system is asked for huge pages, of which a core can
-//! remember where 512 times as much memory lies.
+//! A vector load that crosses two cache lines costs two accesses, and `malloc` aligns to 16 bytes
+//! only. So a buffer is aligned to a cache line (64 bytes): it is a `Vec` that is a little too long,
+//! and the part of it that begins at such an address. From [`HUGE_FROM`] bytes on it is aligned to a
+//! huge page, and on Linux the system is asked for huge pages (`madvise`): one entry of a core's TLB
+//! then covers 2 MiB in place of 4 KiB.
 //!
-//! Where the system gives no memory, [`Buffer::try_zeros`] says so.
+//! [`Buffer::try_zeros`] reports memory that the system does not give.
 
 use std::alloc::Layout;
 use std::ops::{Deref, DerefMut};
 
 use crate::scalar::Scalar;
 
-/// Bytes of a cache line, and of the widest vector.
+/// Bytes of a cache line and of the widest vector: the alignment of a small buffer.
 const LINE: usize = 64;
 
 /// Bytes of a huge page.
 const HUGE_PAGE: usize = 2 << 20;
 
-/// A buffer of so many bytes lies in huge pages.
+/// From this many bytes on a buffer is aligned to a huge page (2 MiB).
 pub const HUGE_FROM: usize = 1 << 20;
 
 /// The system does not give so much memory.
@@ -40,14 +40,15 @@ pub struct Buffer<T> {
 }
 
 impl<T: Scalar> Buffer<T> {
-    /// So many zeros. Where there is no memory the program ends, as it does at a `Vec`.
+    /// `len` zeros. Without memory for them the process is aborted, as by `Vec`
+    /// ([`std::alloc::handle_alloc_error`]).
     pub fn zeros(len: usize) -> Self {
         Self::try_zeros(len).unwrap_or_else(|_| {
             std::alloc::handle_alloc_error(Layout::array::<T>(len).unwrap_or(Layout::new::<T>()))
         })
     }
 
-    /// So many zeros.
+    /// `len` zeros.
     ///
     /// # Errors
     /// [`OutOfMemory`] if the system does not give the memory.
@@ -72,6 +73,13 @@ impl<T: Scalar> Buffer<T> {
     }
 }
 
+impl<T: Clone> Buffer<T> {
+    /// The numbers as a `Vec`: the one that the buffer was made from, else a copy.
+    pub fn into_vec(self) -> Vec<T> {
+        if (self.start, self.len) == (0, self.storage.len()) { self.storage } else { self.to_vec() }
+    }
+}
+
 impl<T: Scalar> Clone for Buffer<T> {
     fn clone(&self) -> Self {
         let mut copy = Self::zeros(self.len);
@@ -81,7 +89,8 @@ impl<T: Scalar> Clone for Buffer<T> {
 }
 
 impl<T> From<Vec<T>> for Buffer<T> {
-    /// The numbers where they lie: for the few that no kernel works on.
+    /// The numbers where they lie, without alignment: for those that were read from a file, and for the
+    /// few that no kernel works on.
     fn from(storage: Vec<T>) -> Self {
         Self { start: 0, len: storage.len(), storage }
     }
@@ -149,6 +158,17 @@ fn advise_huge_pages<T>(pages: &[T]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_vec_that_was_taken_over_comes_back_and_an_aligned_buffer_as_a_copy() {
+        let vec = vec![1.0f32, 2.0, 3.0];
+        let address = vec.as_ptr();
+        let back = Buffer::from(vec).into_vec();
+        assert_eq!((back.as_ptr(), &back[..]), (address, &[1.0, 2.0, 3.0][..]));
+        let mut buffer = Buffer::<f64>::zeros(5);
+        buffer[4] = 7.0;
+        assert_eq!(buffer.into_vec(), [0.0, 0.0, 0.0, 0.0, 7.0]);
+    }
 
     fn check<T: Scalar>(len: usize) {
         let mut buffer = Buffer::<T>::zeros(len);

@@ -33,7 +33,7 @@ pub trait Communicator {
     /// Number of ranks.
     fn size(&self) -> usize;
 
-    /// Waits until every rank has come here.
+    /// Waits until every rank has made this call.
     fn barrier(&self);
 
     /// Every rank gets every slot of the messages.
@@ -51,7 +51,7 @@ pub trait Communicator {
         (0..self.size()).map(|rank| numbers.read(rank)[0]).min().expect("there is a rank")
     }
 
-    /// The number of rank `root`, which gives it; the others give whatever they like.
+    /// The number `own` of rank `root`; those of the other ranks are ignored.
     fn broadcast(&self, numbers: &Exchange<u64>, root: usize, own: u64) -> u64 {
         numbers.write(self.rank())[0] = own;
         self.all_gather(&[numbers.all()]);
@@ -247,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_passes_a_barrier_before_all_have_come() {
+    fn no_rank_passes_a_barrier_before_all_have_come() {
         for size in [1, 2, 3, 7] {
             let group = ThreadGroup::new(size).unwrap();
             let rounds = Exchange::<u64>::one_each(size);
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_number_and_that_of_the_root_reach_everybody() {
+    fn the_least_number_and_that_of_the_root_reach_every_rank() {
         for size in [1, 2, 3] {
             let (least, root) = (Exchange::one_each(size), Exchange::one_each(size));
             let found = ThreadGroup::new(size).unwrap().run(|comm| {

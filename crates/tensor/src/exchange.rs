@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_that_is_still_written_and_one_whose_writer_panicked_are_told_apart() {
+    fn a_slot_that_is_still_written_and_one_whose_writer_panicked_have_two_messages() {
         let exchange = Exchange::<f32>::one_each(2);
         let writing = exchange.write(1);
         let early = catch_unwind(AssertUnwindSafe(|| drop(exchange.read(1)))).unwrap_err();

@@ -29,8 +29,8 @@ pub trait Rows<T>: Sync {
     /// If there is no such row or column, or `out` has another length.
     fn gather(&self, isa: Isa, rows: &[u32], columns: Range<usize>, out: &mut [T]);
 
-    /// Notes the given columns of the given rows for [`prefetch`], before a [`Rows::gather`] to come:
-    /// rows of a shuffled batch lie anywhere in memory, where the processor can't guess them.
+    /// Prefetches ([`prefetch`]) the given columns of the given rows for a later [`Rows::gather`]:
+    /// rows of a shuffled batch lie anywhere in memory, where the hardware prefetcher cannot predict them.
     fn prefetch(&self, _rows: &[u32], _columns: Range<usize>) {}
 }
 

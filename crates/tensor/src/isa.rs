@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 /// A set of kernels that this processor can run.
 ///
-/// There is no way to make one by hand: a value of this type is the proof that its instructions
+/// It cannot be constructed otherwise: a value of this type is the proof that its instructions
 /// were detected, which is what makes the calls in [`kernel`](mod@crate::kernel) sound.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct Isa(Kind);
@@ -85,8 +85,7 @@ impl Isa {
         self.0
     }
 
-    /// Numbers that a kernel takes at once: a column tile is a multiple of it, or is stored
-    /// transposed.
+    /// Numbers in a vector: a column tile is a multiple of it wide, or is stored transposed.
     pub fn lanes(self) -> usize {
         match self.0 {
             Kind::Portable => 1,
@@ -94,9 +93,9 @@ impl Isa {
         }
     }
 
-    /// A weight matrix is stored in tiles of at most so many columns: three vectors of AVX-512,
-    /// what the inner kernel holds in registers. matrixmultiply packs its operands itself and
-    /// wants them wider.
+    /// The most columns of a tile of a weight matrix: with AVX-512 three vectors, which the inner
+    /// kernel holds in registers. matrixmultiply packs its operands itself and is faster with wider
+    /// tiles.
     pub fn tile_columns(self) -> usize {
         match self.0 {
             Kind::Portable => 128,

@@ -1,7 +1,7 @@
 //! Storage, views, matrix multiplication, and the kernels and threads of a training step.
 //!
-//! Everything is a [`Tensor`]: a rank-2, row-major array on a plain `Vec`. A [`View`] looks at
-//! one through two strides, so that a transposition moves no number:
+//! A [`Tensor`] is a rank-2, row-major array. A [`View`] looks at one through two strides, so that a
+//! transposition moves no number:
 //!
 //! ```
 //! use chainrule_tensor::{Tensor, gemm};
@@ -16,9 +16,9 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`scalar`] | the two number types, `f32` and `f64`, and nothing but numbers |
-//! | [`allocator`] | what a program does where the system gives it no memory |
-//! | [`buffer`] | `Buffer`: memory that kernels work on, aligned, in huge pages where it is large |
-//! | [`matrix`] | `Tensor`, `View`, `ViewMut`: a `Vec`, a shape, two strides |
+//! | [`allocator`] | a global allocator that ends the program with a sentence when memory runs out |
+//! | [`buffer`] | `Buffer`: memory aligned to cache lines, in huge pages where it is large |
+//! | [`matrix`] | `Tensor`, `View`, `ViewMut`: a buffer, a shape, two strides |
 //! | [`isa`] | which vector instructions this processor has, and which kernels are used |
 //! | [`gemm`](mod@gemm) | C := αAB + βC on matrixmultiply, and the plain loop that it is tested against |
 //! | [`kernel`] | the products of the training step: C (+)= A·B for one tile of columns, and what they prefetch |
@@ -33,8 +33,7 @@
 //! allocator is an unsafe trait), `buffer.rs` (zeroed
 //! memory that may be refused, and the call for huge pages), `gemm.rs` (the call into
 //! matrixmultiply), `kernel/` (vector instructions), and `isa.rs` and `peak.rs` (the call of a function
-//! that was compiled for instructions that were detected at run time). Everything else is checked by
-//! the compiler.
+//! that was compiled for instructions that were detected at run time).
 
 pub mod allocator;
 pub mod buffer;

@@ -1,4 +1,4 @@
-//! Matrices: a rank-2 [`Tensor`] on a raw `Vec`, and strided views of it.
+//! Matrices: a rank-2 [`Tensor`] on a [`Buffer`], and strided views of it.
 //!
 //! Element (i, j) of a view lies at `i * row_stride + j * column_stride`. A [`Tensor`] is
 //! row-major: its row stride is its number of columns, its column stride 1. Transposing a view
@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use crate::buffer::Buffer;
 use crate::scalar::Scalar;
 
 /// A row-major matrix of shape (rows, columns) that owns its numbers.
@@ -16,37 +17,47 @@ use crate::scalar::Scalar;
 /// assert_eq!((t.rows(), t.columns()), (2, 3));
 /// assert_eq!(t.view().t().get(2, 1), 6.0);
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct Tensor<T = f32> {
-    data: Vec<T>,
+    data: Buffer<T>,
     rows: usize,
     columns: usize,
 }
 
+impl<T: Scalar> Clone for Tensor<T> {
+    fn clone(&self) -> Self {
+        Self { data: self.data.clone(), ..*self }
+    }
+}
+
 impl<T: Scalar> Tensor<T> {
-    /// All zeros.
+    /// All zeros. The memory is that of [`Buffer::zeros`].
     pub fn zeros(rows: usize, columns: usize) -> Self {
-        Self { data: vec![T::ZERO; rows * columns], rows, columns }
+        Self { data: Buffer::zeros(rows * columns), rows, columns }
     }
 
     /// The element (i, j) is `f(i, j)`.
     pub fn from_fn(rows: usize, columns: usize, mut f: impl FnMut(usize, usize) -> T) -> Self {
-        let data = (0..rows * columns).map(|at| f(at / columns, at % columns)).collect();
-        Self { data, rows, columns }
+        let mut tensor = Self::zeros(rows, columns);
+        for (at, element) in tensor.data.iter_mut().enumerate() {
+            *element = f(at / columns, at % columns);
+        }
+        tensor
     }
 
     /// A matrix written out row by row.
     pub fn from_rows<const N: usize>(rows: &[[T; N]]) -> Self {
-        Self { data: rows.concat(), rows: rows.len(), columns: N }
+        Self::from_vec(rows.concat(), rows.len(), N)
     }
 
-    /// Takes over `data`, which holds the rows one after the other.
+    /// Takes over `data`, which holds the rows one after the other, where it lies: without a copy,
+    /// and without the alignment of [`Tensor::zeros`].
     ///
     /// # Panics
     /// If `data` is not `rows * columns` long.
     pub fn from_vec(data: Vec<T>, rows: usize, columns: usize) -> Self {
         assert_eq!(data.len(), rows * columns, "a {rows} x {columns} tensor");
-        Self { data, rows, columns }
+        Self { data: data.into(), rows, columns }
     }
 
     /// Number of rows.
@@ -69,9 +80,9 @@ impl<T: Scalar> Tensor<T> {
         &mut self.data
     }
 
-    /// The storage itself.
+    /// All elements, row by row: the `Vec` that [`Tensor::from_vec`] took over, else a copy.
     pub fn into_vec(self) -> Vec<T> {
-        self.data
+        self.data.into_vec()
     }
 
     /// Row `i`, of `columns` elements.
@@ -95,7 +106,7 @@ impl<T: Scalar> Tensor<T> {
     }
 }
 
-/// A matrix that somebody else owns, seen through two strides.
+/// A borrowed matrix, seen through two strides.
 ///
 /// ```
 /// use chainrule_tensor::View;
@@ -228,7 +239,7 @@ impl<'a, T: Scalar> View<'a, T> {
     }
 }
 
-/// A matrix that somebody else owns, seen through two strides, to write.
+/// A borrowed matrix to write, seen through two strides.
 ///
 /// Its elements are distinct: no two positions share one.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! What this machine can do at most: multiply-adds a second, and bytes read a second.
 //!
-//! Two loops that do nothing else. The first keeps twelve vectors of sums in registers and feeds
+//! There is a loop for each. The first keeps twelve vectors of sums in registers and feeds
 //! each a multiply-add in every round, enough to fill two units of a latency of up to six cycles;
 //! nothing is loaded, so no kernel can be faster. The second adds up a slice; over a slice that
 //! fits a cache, that is the cache's bandwidth.

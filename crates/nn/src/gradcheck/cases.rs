@@ -9,11 +9,10 @@ use chainrule_tensor::{Isa, Tensor};
 use super::difference::Value;
 use super::report::{Elements, Row, check};
 use super::training::Training;
-use crate::linear::Workspace;
+use crate::layers::linear::Workspace;
+use crate::layers::{linear, norm, relu};
 use crate::tiling::Tiling;
-use crate::{
-    Activation, Hidden, Init, Norm, Regularization, SoftmaxClassifier, linear, norm, relu, softmax,
-};
+use crate::{Activation, Hidden, Init, Norm, Regularization, SoftmaxClassifier, loss};
 
 /// Σ a b: turns a layer's output into one number to differentiate.
 fn dot(a: &[f64], b: &[f64]) -> Value {
@@ -215,10 +214,10 @@ fn loss_alone(isa: Isa) -> Row {
     let label = |i: usize| (3 * i + 1) % classes;
     let mut gradient = scores.clone();
     let target = |i| label(i).into();
-    softmax::cross_entropy_backward(isa, &mut gradient, classes, target, 1.0 / n as f64);
+    loss::cross_entropy_backward(isa, &mut gradient, classes, target, 1.0 / n as f64);
     check("softmax_cross_entropy", "scores", &scores, &gradient, |scores| {
         let rows = scores.chunks(classes).enumerate();
-        rows.map(|(i, row)| softmax::cross_entropy(row, label(i))).sum::<f64>() / n as f64
+        rows.map(|(i, row)| loss::cross_entropy(row, label(i))).sum::<f64>() / n as f64
     })
 }
 

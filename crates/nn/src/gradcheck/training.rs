@@ -6,7 +6,7 @@ use chainrule_tensor::gather::Rows;
 
 use super::difference::{Value, compare};
 use super::report::{Elements, Row, row};
-use crate::classifier::Parameter;
+use crate::architecture::TensorSpec;
 use crate::{Engine, Regularization, Sgd, SoftmaxClassifier, Step};
 
 /// The batch on which a network is trained, and what training does to it.
@@ -48,7 +48,7 @@ impl<R: Rows<f64>> Training<'_, R> {
         engine.set_class_weights(self.class_weights);
         let here = self.stand_still(&mut engine);
         let gradient = engine.velocity();
-        let row_of = |parameter: Parameter| {
+        let row_of = |parameter: TensorSpec| {
             let gradient = &gradient.parameters()[parameter.range.clone()];
             let bound = elements.demand(gradient.len()).bound;
             let found = elements.places(gradient).into_iter().map(|i| {

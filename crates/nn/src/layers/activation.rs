@@ -12,7 +12,7 @@
 //! the same, for 1 + tanh u = 2 σ(2u). The derivative of the sigmoid is written without 1 - σ(y),
 //! which cancels.
 //!
-//! ReLU's derivative is told by its value, so that nothing is kept for the backward pass. The
+//! ReLU's derivative follows from its value, so that nothing is kept for the backward pass. The
 //! others write their derivative down, while they have it, and the backward pass multiplies by it.
 
 use std::fmt;
@@ -21,7 +21,7 @@ use std::str::FromStr;
 use chainrule_tensor::ops::elementwise::{self, Function};
 use chainrule_tensor::{Isa, Scalar};
 
-/// What a hidden unit makes of its sum.
+/// The activation function of the hidden units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Activation {
     /// max(y, 0).
@@ -29,7 +29,7 @@ pub enum Activation {
     Relu,
     /// y, or a hundredth of it below 0.
     LeakyRelu,
-    /// y times the share of a normal distribution that lies below y, in its tanh form.
+    /// y Φ(y), with the normal distribution function Φ in its tanh form.
     Gelu,
     /// The hyperbolic tangent.
     Tanh,
@@ -59,12 +59,12 @@ impl Activation {
     pub const ALL: [Activation; 5] =
         [Self::Relu, Self::LeakyRelu, Self::Gelu, Self::Tanh, Self::Sigmoid];
 
-    /// Whether it is bent at 0, where it has no derivative.
+    /// Whether it has a kink at 0, where it has no derivative.
     pub fn has_kink(self) -> bool {
         matches!(self, Self::Relu | Self::LeakyRelu)
     }
 
-    /// Whether its values tell its derivative: then none is written down.
+    /// Whether its derivative follows from its value, so that none is stored.
     pub(crate) fn tells_derivative(self) -> bool {
         self == Self::Relu
     }
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_comes_back_and_a_wrong_one_is_told_the_others() {
+    fn a_name_comes_back_and_a_wrong_one_is_answered_with_the_others() {
         for activation in Activation::ALL {
             assert_eq!(activation.to_string().parse(), Ok(activation));
         }

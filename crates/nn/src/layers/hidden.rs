@@ -115,6 +115,11 @@ impl<T: Scalar> HiddenUnits<T> {
         }
     }
 
+    /// Whether a normalization stands before the activation, so that β takes the place of b.
+    pub fn is_normalized(&self) -> bool {
+        self.hidden.norm != Norm::None
+    }
+
     /// Whether an example's values depend on those of other ranks.
     pub fn normalizes_over_features(&self) -> bool {
         self.hidden.norm == Norm::Layer
@@ -243,7 +248,7 @@ impl<T: Scalar> HiddenUnits<T> {
         norm::layer_backward(pass.isa, gradient, normalized, means);
     }
 
-    /// All that is learned here, or that follows it.
+    /// All parameters and running statistics of these units.
     pub fn parameters_mut(&mut self) -> [&mut Parameter<T>; 3] {
         [&mut self.scale, &mut self.running_mean, &mut self.running_variance]
     }

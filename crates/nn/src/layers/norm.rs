@@ -14,8 +14,8 @@
 //! dγ = Σ dy x̂,  dβ = Σ dy                                           over the batch
 //! ```
 //!
-//! A rank owns features, for all examples. So batch normalization is its own affair, while the
-//! means of layer normalization are put together from what each tile of features contributes,
+//! A rank owns features, for all examples. So batch normalization needs no exchange, while the
+//! means of layer normalization are combined from what each tile of features contributes,
 //! in the order of the tiles.
 //!
 //! ε is 1e-5, and a running mean moves by a tenth of the way to a batch's, as in PyTorch; the
@@ -73,10 +73,10 @@ impl FromStr for Norm {
     }
 }
 
-/// What keeps a division by the deviation apart from one by zero.
+/// ε: small constant for numerical stability.
 pub const EPSILON: f64 = 1e-5;
 
-/// How far a running mean moves to a batch's.
+/// The weight of a batch in the running statistics.
 pub const RUNNING: f64 = 0.1;
 
 /// 1 / √(variance + ε).
@@ -112,7 +112,7 @@ pub(crate) fn batch_forward<T: Scalar>(
     lerp(isa, running.mean, mean, momentum);
     for ((rstd, running), &mut squares) in rstd.iter_mut().zip(running.variance).zip(squares) {
         *rstd = reciprocal_std(squares / n);
-        // One example has no variance to learn from.
+        // The sample variance of one example is not defined.
         if rows > 1 {
             *running += momentum * (squares / (n - T::ONE) - *running);
         }

@@ -1,7 +1,7 @@
 //! The rectified linear unit, a = max(z, 0), after the bias: a = max(z + b, 0).
 //!
 //! Its derivative is 1 where z + b > 0, and so where a > 0, and 0 elsewhere, 0 itself included:
-//! the activation alone tells the backward pass what to let through, and z need not be kept.
+//! the backward pass needs the activation alone, and z need not be kept.
 
 use chainrule_tensor::ops::elementwise;
 use chainrule_tensor::{Isa, Scalar};

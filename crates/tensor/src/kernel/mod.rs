@@ -23,7 +23,7 @@
 //! In both an element's bits depend neither on the rows beside it nor on how the rows were shared
 //! out.
 //!
-//! While they run, the vector kernels ask for the memory that was noted by
+//! While they run, the vector kernels request the memory that was queued by
 //! [`prefetch`](prefetch::prefetch).
 
 pub mod prefetch;

@@ -1,30 +1,29 @@
-//! Asking for memory before it is needed, so that it comes while the processor multiplies.
+//! Software prefetching: memory is fetched while the processor multiplies.
 //!
-//! A weight matrix beyond the second-level cache and pixels in main memory arrive in a hundred
-//! cycles or more, and a core can wait for only so many lines at once. Asked for in one go they
-//! hold it up as much as if they were simply read. So [`prefetch`] only notes them in a queue of
-//! the calling thread, and the products of [`kernel`](crate::kernel) ask for one line at each turn
-//! of their inner loop.
+//! A weight matrix beyond the second-level cache, or pixels in main memory, take a hundred cycles
+//! or more to arrive, and a core can wait for only some ten lines at once. Requested all together
+//! they stall it as much as plain reads would. So [`prefetch`] only adds them to a queue of the
+//! calling thread, and the products of [`kernel`](crate::kernel) request one line in each
+//! iteration of their inner loop.
 //!
-//! All of this is a hint. It changes no result, an address may be anything, and where the
-//! processor has no such instruction nothing happens.
+//! This is a hint. It changes no result, any address is allowed, and where the processor has no
+//! such instruction nothing happens.
 
 use std::cell::RefCell;
 
 /// Bytes of a cache line.
 const LINE: usize = 64;
 
-/// Most ranges in the queue. What is more is not asked for.
+/// Most ranges in the queue. Further ones are not prefetched.
 const CAPACITY: usize = 1024;
 
 thread_local! {
     static QUEUE: RefCell<Queue> = const { RefCell::new(Queue::new()) };
 }
 
-/// Notes `data` at the end of this thread's queue: the next products ask for it, line by line.
+/// Adds `data` to the end of this thread's queue: the next products request it, line by line.
 ///
-/// To be called where a block begins, with what the next one reads, in the order in which it
-/// will be read.
+/// Call it where a block begins, with what the next block reads, in the order of reading.
 #[inline]
 pub fn prefetch<T>(data: &[T]) {
     if cfg!(target_arch = "x86_64") {
@@ -33,7 +32,7 @@ pub fn prefetch<T>(data: &[T]) {
     }
 }
 
-/// Forgets what this thread has not asked for so far: by now it has been used, or will be.
+/// Empties this thread's queue: what is left in it has been read by now, or is about to be.
 pub fn clear() {
     QUEUE.with_borrow_mut(Queue::clear);
 }
@@ -73,7 +72,7 @@ impl Queue {
         }
     }
 
-    /// Asks for the next line, if there is one, and waits for nothing.
+    /// Requests the next line, if there is one, without waiting.
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // matrixmultiply does not ask
     #[inline(always)]
     pub(super) fn ask(&mut self) {
@@ -89,8 +88,8 @@ impl Queue {
     }
 }
 
-/// Asks for a line to be brought into the second-level cache: the first level is full of what is
-/// being multiplied.
+/// Requests a line into the second-level cache: the first level is full of what is being
+/// multiplied.
 #[inline(always)]
 fn ask(address: usize) {
     #[cfg(target_arch = "x86_64")]
@@ -138,12 +137,20 @@ mod tests {
             std::iter::once(line(5)).chain((line(10)..=line(299)).step_by(LINE)).chain([line(999)]);
         assert_eq!(asked(), want.collect::<Vec<_>>());
         prefetch(&bytes);
+        prefetch(&bytes);
         clear();
-        assert_eq!(asked(), [], "what was forgotten is not asked for");
+        assert_eq!(asked(), [], "what was cleared before a product is not asked for");
+        // In the middle of a range: the queue is at its second line.
+        prefetch(&bytes);
+        with_queue(|queue| (0..2).for_each(|_| queue.ask()));
+        clear();
+        assert_eq!(asked(), [], "what was cleared during a range is not asked for");
+        prefetch(&bytes[5..6]);
+        assert_eq!(asked(), [line(5)], "after a clear the queue works as before");
     }
 
     #[test]
-    fn a_queue_that_nobody_works_off_does_not_grow() {
+    fn a_queue_that_no_product_empties_does_not_grow() {
         for _ in 0..3 * CAPACITY {
             prefetch(&[0u8; 64]);
         }

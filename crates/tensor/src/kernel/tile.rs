@@ -11,10 +11,10 @@
 
 use super::prefetch::Queue;
 
-/// A register of numbers. The methods are one instruction each, but for the last.
+/// A vector register of `LANES` numbers. Each method but the last is one instruction.
 ///
 /// # Safety
-/// The methods must do what they say.
+/// Each method must do what its documentation states, and access no memory beyond it.
 #[allow(unsafe_code)]
 pub(super) unsafe trait Vector: Copy {
     const LANES: usize;
@@ -23,9 +23,13 @@ pub(super) unsafe trait Vector: Copy {
     /// # Safety
     /// The processor must have the type's instructions.
     unsafe fn zero() -> Self;
+    /// The `LANES` numbers behind `from`, at any alignment.
+    ///
     /// # Safety
     /// As [`Vector::zero`], and `LANES` numbers behind `from` must be valid to read.
     unsafe fn load(from: *const f32) -> Self;
+    /// Writes the lanes to `to`, at any alignment.
+    ///
     /// # Safety
     /// As [`Vector::zero`], and `LANES` numbers behind `to` must be valid to write.
     unsafe fn store(self, to: *mut f32);
@@ -39,6 +43,8 @@ pub(super) unsafe trait Vector: Copy {
     /// # Safety
     /// As [`Vector::zero`].
     unsafe fn multiply_add(self, a: Self, b: Self) -> Self;
+    /// self + other.
+    ///
     /// # Safety
     /// As [`Vector::zero`].
     unsafe fn add(self, other: Self) -> Self;

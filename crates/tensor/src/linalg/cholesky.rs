@@ -17,7 +17,7 @@ const BLOCK: usize = 128;
 ///
 /// # Panics
 /// If `a` is not square.
-pub fn cholesky(mut a: Tensor<f64>, team: &ThreadGroup) -> Option<Tensor<f64>> {
+pub fn cholesky(mut a: Tensor<f64>, group: &ThreadGroup) -> Option<Tensor<f64>> {
     let n = a.rows();
     assert_eq!(n, a.columns(), "a square matrix");
     for left in (0..n).step_by(BLOCK) {
@@ -36,7 +36,7 @@ pub fn cholesky(mut a: Tensor<f64>, team: &ThreadGroup) -> Option<Tensor<f64>> {
         let (done, below) = a.as_mut_slice().split_at_mut(right * n);
         let diagonal =
             View::new(&done[left * n..], right - left, n).part(0..right - left, left..right);
-        team.share(below.chunks_mut(n), |row| {
+        group.share(below.chunks_mut(n), |row| {
             for j in left..right {
                 let known =
                     (left..j).map(|k| row[k] * diagonal.get(j - left, k - left)).sum::<f64>();
@@ -46,7 +46,7 @@ pub fn cholesky(mut a: Tensor<f64>, team: &ThreadGroup) -> Option<Tensor<f64>> {
         let rest = n - right;
         let found = Tensor::from_fn(rest, right - left, |i, j| a.row(right + i)[left + j]);
         let mut product = Tensor::zeros(rest, rest);
-        lower_product(found.view(), found.view().t(), 0.0, &mut product, team);
+        lower_product(found.view(), found.view().t(), 0.0, &mut product, group);
         for i in 0..rest {
             let (row, product) = (&mut a.row_mut(right + i)[right..], product.row(i));
             row[..=i].iter_mut().zip(product).for_each(|(a, p)| *a -= p);
@@ -88,10 +88,10 @@ mod tests {
 
     #[test]
     fn a_matrix_that_is_not_positive_definite_has_none() {
-        let team = ThreadGroup::new(1).unwrap();
+        let group = ThreadGroup::new(1).unwrap();
         for corner in [1.0, 0.5, f64::NAN] {
             let a = Tensor::from_rows(&[[1.0, 1.0], [1.0, corner]]);
-            assert!(cholesky(a, &team).is_none(), "{corner}");
+            assert!(cholesky(a, &group).is_none(), "{corner}");
         }
     }
 }

@@ -6,7 +6,7 @@
 //! The iteration of Newton and Schulz for U (Higham 2008, "Functions of Matrices", section 8.3),
 //!
 //! ```text
-//! X := L / √c,  then again and again  X := α/2 X (3 I - α² Xᵀ X)
+//! X := L / √c,  then repeatedly  X := α/2 X (3 I - α² Xᵀ X)
 //! ```
 //!
 //! makes α x (3 - α² x²) / 2 of each singular value x, which goes to 1. Where all of them lie in
@@ -34,7 +34,7 @@ const BLOCK: usize = 128;
 ///
 /// # Panics
 /// If `a` is not square, or `smallest` is not positive.
-pub fn inverse_root(a: Tensor<f64>, smallest: f64, team: &ThreadGroup) -> Option<Tensor<f64>> {
+pub fn inverse_root(a: Tensor<f64>, smallest: f64, group: &ThreadGroup) -> Option<Tensor<f64>> {
     let n = a.rows();
     assert_eq!(n, a.columns(), "a square matrix");
     assert!(smallest > 0.0, "a positive eigenvalue, not {smallest}");
@@ -42,22 +42,22 @@ pub fn inverse_root(a: Tensor<f64>, smallest: f64, team: &ThreadGroup) -> Option
     let sums = (0..n).map(|i| a.row(i).iter().map(|x| x.abs()).sum::<f64>());
     let largest = sums.fold(smallest, f64::max);
 
-    let l = cholesky(a, team)?;
+    let l = cholesky(a, group)?;
     let mut x = l.clone();
     x.as_mut_slice().iter_mut().for_each(|x| *x /= largest.sqrt());
     let (mut r, mut next) = (Tensor::zeros(n, n), Tensor::zeros(n, n));
     for alpha in scales((smallest / largest).sqrt()) {
-        lower_product(x.view().t(), x.view(), 0.0, &mut r, team);
+        lower_product(x.view().t(), x.view(), 0.0, &mut r, group);
         mirror(&mut r);
         r.as_mut_slice().iter_mut().for_each(|r| *r *= -0.5 * alpha.powi(3));
         (0..n).for_each(|i| r.row_mut(i)[i] += 1.5 * alpha);
-        share_rows(&mut next, team, |rows, next| {
+        share_rows(&mut next, group, |rows, next| {
             let rows = x.view().part(rows, 0..n);
             gemm(1.0, rows, r.view(), 0.0, next).expect("the shapes fit together");
         });
         std::mem::swap(&mut x, &mut next);
     }
-    divide(&mut x, &l, team);
+    divide(&mut x, &l, group);
     // U L⁻¹ is symmetric but for rounding.
     Some(Tensor::from_fn(n, n, |i, j| (x.row(i)[j] + x.row(j)[i]) / 2.0))
 }
@@ -79,9 +79,9 @@ fn scales(least: f64) -> Vec<f64> {
 }
 
 /// X := X L⁻¹ for a lower triangular L: z L = x is solved for each row, from its last value on.
-fn divide(x: &mut Tensor<f64>, l: &Tensor<f64>, team: &ThreadGroup) {
+fn divide(x: &mut Tensor<f64>, l: &Tensor<f64>, group: &ThreadGroup) {
     let n = l.rows();
-    share_rows(x, team, |_, mut x| {
+    share_rows(x, group, |_, mut x| {
         for left in (0..n).step_by(BLOCK).rev() {
             let right = (left + BLOCK).min(n);
             let mut block =
@@ -105,12 +105,12 @@ fn divide(x: &mut Tensor<f64>, l: &Tensor<f64>, team: &ThreadGroup) {
 /// Calls `work` with each block of rows of a matrix: which rows they are, and the block.
 fn share_rows(
     of: &mut Tensor<f64>,
-    team: &ThreadGroup,
+    group: &ThreadGroup,
     work: impl Fn(Range<usize>, ViewMut<f64>) + Sync,
 ) {
     let columns = of.columns();
     let blocks = of.as_mut_slice().chunks_mut((BLOCK * columns).max(1)).enumerate();
-    team.share(blocks, |(block, part)| {
+    group.share(blocks, |(block, part)| {
         let rows = part.len() / columns;
         let top = block * BLOCK;
         work(top..top + rows, ViewMut::new(part, rows, columns));
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn the_root_has_the_inverse_roots_of_the_eigenvalues_over_ten_decades() {
-        let team = ThreadGroup::new(2).unwrap();
+        let group = ThreadGroup::new(2).unwrap();
         for (n, decades, tolerance) in
             [(1, 0, 1e-15), (2, 1, 1e-14), (5, 4, 1e-11), (128, 4, 1e-11), (131, 10, 1e-5)]
         {
@@ -149,7 +149,7 @@ mod tests {
             let value = |i| 1e3 * 10f64.powf(-f64::from(decades) * i as f64 / last);
             let values: Vec<f64> = (0..n).map(value).collect();
             let smallest = values[n - 1];
-            let root = inverse_root(with_eigenvalues(&values), smallest, &team).unwrap();
+            let root = inverse_root(with_eigenvalues(&values), smallest, &group).unwrap();
             let roots: Vec<f64> = values.iter().map(|x| 1.0 / x.sqrt()).collect();
             let error = apart(&root, &with_eigenvalues(&roots)) * smallest.sqrt();
             assert!(error < tolerance, "{n} eigenvalues over {decades} decades: {error:e}");

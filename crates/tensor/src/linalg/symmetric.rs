@@ -9,7 +9,7 @@ use crate::{Scalar, Tensor, View, ViewMut, gemm};
 /// Rows of a block.
 const BLOCK: usize = 128;
 
-/// C := A·B + βC on and below the diagonal; what is above it means nothing until [`mirror`].
+/// C := A·B + βC on and below the diagonal; what is above it is unspecified until [`mirror`].
 ///
 /// # Panics
 /// If C is not square, or the shapes do not fit together.
@@ -18,13 +18,13 @@ pub fn lower_product<T: Scalar>(
     b: View<T>,
     beta: T,
     c: &mut Tensor<T>,
-    team: &ThreadGroup,
+    group: &ThreadGroup,
 ) {
     let n = c.columns();
     assert_eq!(c.rows(), n, "a square matrix");
-    // The longest rows first, so that no thread is left alone with them at the end.
+    // The longest rows first, so that the threads end at nearly the same time.
     let blocks = c.as_mut_slice().chunks_mut((BLOCK * n).max(1)).enumerate().rev();
-    team.share(blocks, |(block, c)| {
+    group.share(blocks, |(block, c)| {
         let (top, rows) = (block * BLOCK, c.len() / n);
         let columns = top + rows;
         let (a, b) = (a.part(top..columns, 0..a.columns()), b.part(0..b.rows(), 0..columns));

@@ -81,9 +81,9 @@ for_each_isa! {
 }
 
 for_each_isa! {
-    /// The derivative by what a normalization of columns reads, in place of that by what it gives:
-    /// `x = (x - mean - y projection) scale` for each row of `x` and `y` (rows x scale.len()), where `y`
-    /// is what it gave, and `mean` and `projection` are the means of `x` and `x y` down the columns.
+    /// The backward pass of a normalization of columns, in place: `x`, the derivative by the output
+    /// `y`, becomes that by the input, `x = (x - mean - y projection) scale`. `x` and `y` are (rows x
+    /// scale.len()); `mean` and `projection` are the means of `x` and `x y` down the columns.
     ///
     /// # Panics
     /// If they are not made of the same number of whole rows, or `mean` or `projection` is not one.

@@ -53,9 +53,9 @@ for_each_isa! {
 }
 
 for_each_isa! {
-    /// The derivative by what a normalization of rows reads, in place of that by what it gives:
-    /// `x = (x - mean - y projection) scale` along each row of `x` and `y` (rows x `width`), where `y` is
-    /// what it gave, and [mean, projection, scale] of each row stands in `coefficients`.
+    /// The backward pass of a normalization of rows, in place: `x`, the derivative by the output `y`,
+    /// becomes that by the input, `x = (x - mean - y projection) scale`. `x` and `y` are (rows x
+    /// `width`); `coefficients` holds [mean, projection, scale] of each row.
     ///
     /// # Panics
     /// If there are not as many `coefficients` as rows.
@@ -96,7 +96,7 @@ pub fn log_sum_exp<T: Scalar>(row: &[T]) -> T {
     maximum + sum.ln()
 }
 
-/// Where the largest value of a row stands; the first of equals. 0 for an empty row.
+/// The index of the largest value of a row; of equal ones the first. 0 for an empty row.
 pub fn argmax<T: Scalar>(row: &[T]) -> usize {
     let mut best = 0;
     for (i, &x) in row.iter().enumerate() {

@@ -6,7 +6,7 @@
 use crate::isa::for_each_isa;
 
 for_each_isa! {
-    /// Gradient descent with momentum: `v = μ v + g`, `w = keep w - η v`; with Nesterov's look ahead
+    /// Gradient descent with momentum: `v = μ v + g`, `w = keep w - η v`; with Nesterov's form
     /// `w = keep w - η (g + μ v)`. Here and below, g is `gradient` + λ w.
     ///
     /// # Panics

@@ -16,7 +16,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chainrule_nn::layers::norm::EPSILON;
-use chainrule_nn::{Activation, Hidden, Norm, SoftmaxClassifier};
+use chainrule_nn::{Activation, Architecture, Hidden, Norm, SoftmaxClassifier};
 
 use super::order::{Name, in_order};
 use super::place::{Place, places};
@@ -119,8 +119,8 @@ pub(super) fn classifier(
         ));
     }
 
-    let made = SoftmaxClassifier::zeros_with(&widths, Hidden { norm: kind, activation });
-    let mut made = made.map_err(|error| error.to_string())?;
+    let architecture = Architecture::new(&widths, Hidden { norm: kind, activation });
+    let architecture = architecture.map_err(|error| error.to_string())?;
     let mut values: BTreeMap<String, Vec<f32>> = BTreeMap::new();
     for (l, linear) in linears.iter().enumerate() {
         let n = l + 1;
@@ -162,12 +162,12 @@ pub(super) fn classifier(
             values.insert(format!("norm{n}.running_var"), variance);
         }
     }
-    for parameter in made.layout() {
-        let found =
-            values.get(&parameter.name).filter(|found| found.len() == parameter.range.len());
-        let found = found.ok_or_else(|| format!("there is no tensor {}", parameter.name))?;
-        made.parameters_mut()[parameter.range].copy_from_slice(found);
+    let mut parameters = Vec::with_capacity(architecture.len());
+    for tensor in architecture.tensors() {
+        let found = values.get(&tensor.name).filter(|found| found.len() == tensor.range.len());
+        parameters.extend(found.ok_or_else(|| format!("there is no tensor {}", tensor.name))?);
     }
+    let mut made = SoftmaxClassifier::from_parameters(architecture, parameters);
     if is_partial {
         made = made.folded();
     }
