@@ -1,7 +1,7 @@
 //! The first tensor that is NaN or infinite is found, whatever hides it.
 
-use chainsgd_nn::{Diverged, Engine, Hidden, Init, Norm, Sgd, SoftmaxClassifier, TensorName};
-use chainsgd_tensor::{Isa, Tensor};
+use chainrule_nn::{Diverged, Engine, Hidden, Init, Norm, Sgd, SoftmaxClassifier, TensorName};
+use chainrule_tensor::{Isa, Tensor};
 use common::problem_in_f32;
 
 mod common;

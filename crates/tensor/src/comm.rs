@@ -290,15 +290,23 @@ mod tests {
     fn a_rank_that_panics_or_returns_early_does_not_leave_the_others_waiting() {
         let group = ThreadGroup::new(2).unwrap();
         for panics in [true, false] {
+            let reason = Mutex::new(String::new());
             let result = catch_unwind(AssertUnwindSafe(|| {
                 group.run(|comm| {
                     assert!(!(panics && comm.rank() == 1), "on purpose");
                     if comm.rank() == 0 {
-                        comm.barrier();
+                        let waiting = catch_unwind(AssertUnwindSafe(|| comm.barrier()));
+                        let payload = waiting.expect_err("the other never comes");
+                        *reason.lock().unwrap() =
+                            payload.downcast_ref::<&str>().unwrap().to_string();
+                        std::panic::resume_unwind(payload);
                     }
                 })
             }));
             assert!(result.is_err(), "panics: {panics}");
+            let want = if panics { "another rank panicked" } else { "another rank has returned" };
+            let reason = reason.into_inner().unwrap();
+            assert!(reason.starts_with(want), "panics: {panics}: {reason}");
             assert_eq!(group.run(|comm| comm.rank()), [0, 1], "the group can be used again");
         }
     }
