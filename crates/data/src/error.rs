@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::Amount;
+
 /// Why a dataset was refused. Records and bytes are counted from 0.
 ///
 /// Each message is the whole sentence, the system's reason in it.
@@ -175,8 +177,8 @@ pub enum Error {
     },
     /// Images that the memory does not hold.
     #[error(
-        "{} holds {count} pictures that take {:.1} GB as {width} x {height} pixels, and {:.1} GB of \
-         memory are free", path.display(), *bytes as f64 / 1e9, *free as f64 / 1e9
+        "{} holds {count} pictures that take {} of memory as {width} x {height} pixels, and {} are free",
+        path.display(), Amount(*bytes), Amount(*free)
     )]
     Memory {
         /// The folder.

@@ -84,6 +84,7 @@ impl Images {
     }
 
     /// Labels (n) and pixels (n, dim).
+    #[cfg(feature = "places")]
     pub(crate) fn into_parts(self) -> (Vec<u8>, Vec<u8>) {
         (self.labels, self.pixels)
     }

@@ -28,6 +28,7 @@
 //! Whatever is random here is a pure function of a seed, and the same on every machine and with
 //! any number of threads.
 
+mod amount;
 mod augment;
 mod digest;
 mod duplicates;
@@ -54,6 +55,7 @@ mod split;
 #[cfg(test)]
 mod testing;
 
+pub use amount::Amount;
 pub use augment::{Augmentation, Augmented, Changes};
 pub use cifar10::CLASSES as CIFAR10_CLASSES;
 pub use cifar10::{FileReport, verify};

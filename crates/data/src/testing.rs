@@ -61,6 +61,7 @@ pub(crate) fn whole() -> Option<Dataset> {
 
 /// The bytes that Python 2 pickles for a batch of CIFAR-10, as `pickletools` shows the official
 /// files: protocol 2, texts that are bytes, numpy 1.
+#[cfg(feature = "places")]
 pub(crate) fn python2(labels: &[u8], pixels: &[u8]) -> Vec<u8> {
     let mut out = b"\x80\x02}q\x01(U\x0bbatch_labelq\x02U\x15training batch 1 of 5q\x03U\x06labelsq\x04]q\x05("
         .to_vec();

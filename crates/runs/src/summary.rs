@@ -48,6 +48,10 @@ pub struct Summary {
     pub kernel: String,
     /// "CIFAR-10", "sample", or the name of the set.
     pub data: String,
+    /// Test images that are training images as well, pixel for pixel: the test accuracy counts them
+    /// among the right ones without merit. Absent where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duplicates_across: Option<usize>,
     /// Epochs after which the schedule began a new cycle: a run that was resumed with more epochs
     /// is not the run that had so many from the beginning.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -61,10 +61,10 @@ pub trait Communicator {
 
 /// The threads of a group could not be started.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot start {threads} threads: {source}")]
+#[error("cannot start {threads} threads: {reason}")]
 pub struct ThreadError {
     threads: usize,
-    source: rayon::ThreadPoolBuildError,
+    reason: rayon::ThreadPoolBuildError,
 }
 
 /// A fixed number of threads.
@@ -92,7 +92,7 @@ impl ThreadGroup {
     pub fn new(size: usize) -> Result<ThreadGroup, ThreadError> {
         let size = size.max(1);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(size).build();
-        let pool = pool.map_err(|source| ThreadError { threads: size, source })?;
+        let pool = pool.map_err(|reason| ThreadError { threads: size, reason })?;
         // A pool has an upper limit of its own, and a barrier must not wait for more than came.
         Ok(ThreadGroup { size: pool.current_num_threads(), pool })
     }

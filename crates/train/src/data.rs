@@ -1,6 +1,6 @@
 //! The images of a run, and where they came from.
 
-use chainrule_data::{Dataset, sample};
+use chainrule_data::{Dataset, Duplicates, sample};
 use sha2::{Digest, Sha256};
 
 use crate::{Config, tensors};
@@ -11,12 +11,20 @@ pub struct Data {
     pub dataset: Dataset,
     /// The name of the set, for the run's files: "CIFAR-10", "sample", or the name of the set.
     pub source: String,
+    /// Images that are there more than once: an accuracy is told with them.
+    pub duplicates: Duplicates,
 }
 
 impl Data {
+    /// Images from `source`, looked through for duplicates.
+    pub fn new(dataset: Dataset, source: impl Into<String>) -> Data {
+        let duplicates = Duplicates::of(&dataset);
+        Data { dataset, source: source.into(), duplicates }
+    }
+
     /// The images that are part of the program.
     pub fn sample() -> Data {
-        Data { dataset: sample::read(), source: "sample".into() }
+        Data::new(sample::read(), "sample")
     }
 
     /// The number of validation images: `asked`, but where that is the default and more than half of

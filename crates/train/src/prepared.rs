@@ -8,8 +8,8 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use chainrule_data::{
-    Augmentation, Augmented, Changes, Dataset, FloatImages, Gain, Normalization, Pixels, Split,
-    Whitening, epoch_order,
+    Amount, Augmentation, Augmented, Changes, Dataset, FloatImages, Gain, Normalization, Pixels,
+    Split, Whitening, epoch_order,
 };
 use chainrule_nn::{Diverged, Engine, Evaluation, Optimizer, SoftmaxClassifier, Step};
 use chainrule_tensor::Isa;
@@ -88,9 +88,9 @@ impl<'a> Prepared<'a> {
         let needed = n * dim * size_of::<f32>() as u64 + 6 * dim * dim * size_of::<f64>() as u64;
         if let Some(available) = machine::available_memory().filter(|&bytes| bytes < needed) {
             return Err(Error::Config(ConfigError::new(format!(
-                "zca needs {:.1} GB of memory for the whitened images, and {:.1} GB are free",
-                needed as f64 / 1e9,
-                available as f64 / 1e9
+                "zca needs {} of memory for the whitened images, and {} are free",
+                Amount(needed),
+                Amount(available)
             ))));
         }
         let plain = self.train_rows();

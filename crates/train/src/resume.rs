@@ -74,6 +74,7 @@ pub fn resume(
         engine,
         prepared,
         provenance: state.provenance,
+        duplicates_across: data.duplicates.across,
         out,
         at: state.at,
         clock,

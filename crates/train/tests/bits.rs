@@ -141,7 +141,7 @@ fn bands() -> Data {
     };
     let classes = (0..10).map(|i| i.to_string()).collect();
     let dataset = Dataset { name: "bands".into(), classes, train: images(240), test: images(60) };
-    Data { dataset, source: "bands".into() }
+    Data::new(dataset, "bands")
 }
 
 /// Runs all cases with the kernels of this process.

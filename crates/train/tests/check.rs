@@ -24,7 +24,7 @@ fn data() -> Data {
     };
     let classes = ('a'..='j').map(String::from).collect();
     let dataset = Dataset { name: "noise".into(), classes, train: images(600), test: images(20) };
-    Data { dataset, source: "noise".into() }
+    Data::new(dataset, "noise")
 }
 
 fn config() -> Config {
@@ -148,10 +148,10 @@ fn a_search_grows_the_rate_until_the_loss_grows_and_depends_on_no_thread() {
 /// network can learn them.
 #[test]
 fn images_that_stand_in_two_classes_are_named_as_what_cannot_be_learned() {
-    let Data { dataset: Dataset { train, test, classes, .. }, source } = data();
+    let Data { dataset: Dataset { train, test, classes, .. }, source, .. } = data();
     let pixels: Vec<u8> = (0..600).flat_map(|i| train.image(i / 20).to_vec()).collect();
     let train = Images::new(pixels, train.labels().to_vec(), train.shape(), 10).unwrap();
-    let data = Data { dataset: Dataset { name: "twice".into(), classes, train, test }, source };
+    let data = Data::new(Dataset { name: "twice".into(), classes, train, test }, source);
     let by_heart = check(&config(), &data, |_| ()).unwrap().by_heart;
     assert!(!by_heart.passed() && by_heart.contradictory > 10, "{by_heart:?}");
     assert!(by_heart.advice().contains("twice with different labels"), "{}", by_heart.advice());

@@ -18,7 +18,7 @@ fn data() -> Data {
     let train = Images::new(pixels, labels, shape, 4).unwrap();
     let classes = ('a'..='d').map(String::from).collect();
     let dataset = Dataset { name: "noise".into(), classes, test: train.clone(), train };
-    Data { dataset, source: "noise".into() }
+    Data::new(dataset, "noise")
 }
 
 fn config(class_weight: ClassWeight) -> Config {

@@ -27,7 +27,7 @@ fn data() -> Data {
     };
     let classes = ["dark", "gray", "light"].map(String::from).to_vec();
     let dataset = Dataset { name: "bands".into(), classes, train: images(400), test: images(60) };
-    Data { dataset, source: "bands".into() }
+    Data::new(dataset, "bands")
 }
 
 fn config() -> Config {

@@ -192,6 +192,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         if let Some(n) = trained_on {
             object["trained_on"] = n.into();
         }
+        if let (n @ 1.., "test") = (data.duplicates.across, name) {
+            object["duplicates_across"] = n.into();
+        }
         object.as_object_mut().expect("an object").extend(metrics(
             &answers,
             &result,

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use chainrule_data::fetch::{self, Choice, Source};
 use chainrule_data::place::{self, Contents};
 use chainrule_data::reading::{Loaded, Progress, Reading};
-use chainrule_data::{Dataset, Duplicates, Spot, cifar10, folder};
+use chainrule_data::{Dataset, Duplicates, Spot, cifar10, folder, sample};
 use chainrule_train::config::DataChoice;
 use chainrule_train::{Config, Data};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -79,7 +79,7 @@ pub fn read(config: &Config) -> anyhow::Result<Option<Loaded>> {
     let tell = |stage: &str, done, all| bar.tell(stage, done, all);
     let reading = reading(config);
     Ok(Some(match &config.data {
-        DataChoice::Sample => unnamed(Data::sample().dataset),
+        DataChoice::Sample => unnamed(sample::read()),
         DataChoice::Cifar10 => return read_cifar10(config, &tell),
         DataChoice::Images(dir) => folder::read(dir, &reading, &tell)?,
         DataChoice::Place(dir) => place::read(dir, &reading, &tell)?,
@@ -119,21 +119,20 @@ fn unnamed(dataset: Dataset) -> Loaded {
     Loaded { dataset, notes: vec![], skipped: vec![], names: Default::default() }
 }
 
-/// What there is to say of images that are there more than once, a sentence each.
-pub fn duplicates(Loaded { dataset, names, .. }: &Loaded) -> Vec<String> {
-    Duplicates::of(dataset).sentences(|Spot { is_test, index }| {
-        match names[usize::from(is_test)].get(index) {
-            Some(name) => name.clone(),
-            None => {
-                format!("image {index} of {}", if is_test { "the test set" } else { "training" })
-            }
+/// What there is to say of images that are there more than once, a sentence each; `names` as in
+/// [`Loaded`].
+pub fn sentences(duplicates: &Duplicates, names: &[Vec<String>; 2]) -> Vec<String> {
+    duplicates.sentences(|Spot { is_test, index }| match names[usize::from(is_test)].get(index) {
+        Some(name) => name.clone(),
+        None => {
+            format!("image {index} of {}", if is_test { "the test set" } else { "training" })
         }
     })
 }
 
 /// The images that were read, after what a person should know of them was said.
 fn said(loaded: Loaded) -> Data {
-    let Loaded { notes, skipped, .. } = &loaded;
+    let Loaded { dataset, notes, skipped, names } = loaded;
     notes.iter().for_each(|note| note!("note: {note}"));
     for error in skipped.iter().take(MOST_NAMED) {
         eprintln!("left out: {error}");
@@ -141,8 +140,11 @@ fn said(loaded: Loaded) -> Data {
     if skipped.len() > MOST_NAMED {
         eprintln!("left out: {} more", skipped.len() - MOST_NAMED);
     }
-    duplicates(&loaded).iter().for_each(|sentence| eprintln!("WARNING: {sentence}"));
-    Data { source: loaded.dataset.name.clone(), dataset: loaded.dataset }
+    let source = dataset.name.clone();
+    let data = Data::new(dataset, source);
+    let sentences = sentences(&data.duplicates, &names);
+    sentences.iter().for_each(|sentence| eprintln!("WARNING: {sentence}"));
+    data
 }
 
 /// The images that the settings ask for; if no source has CIFAR-10, the sample, said aloud.
@@ -169,5 +171,5 @@ pub fn load(config: &Config) -> anyhow::Result<Data> {
         eprintln!("{line}\n");
         return Ok(Data::sample());
     }
-    Ok(Data { dataset: found.data, source: "CIFAR-10".into() })
+    Ok(Data::new(found.data, "CIFAR-10"))
 }

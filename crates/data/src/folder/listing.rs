@@ -9,6 +9,9 @@ use crate::{Error, picture};
 /// Labels are bytes.
 const MOST_CLASSES: usize = 256;
 
+/// How deep classes are looked for, below a folder that holds a single one.
+const LEVELS: usize = 3;
+
 /// A picture of the folder.
 #[derive(Clone, Debug)]
 pub(super) struct Picture {
@@ -155,14 +158,20 @@ fn no_classes(dir: &Path) -> Result<Error, Error> {
 
 /// Why a folder with a single folder in it is none of classes; the classes may lie one level lower.
 fn one_class(dir: &Path, name: &str) -> Result<Error, Error> {
-    let within = dir.join(name);
-    let below = folders(&within)?;
+    let mut within = dir.join(name);
+    let mut below = folders(&within)?;
+    // One folder in another, as archives are often unpacked; a class has no such depth.
+    for _ in 0..LEVELS {
+        let (1, Some(only)) = (below.len(), below.values().next()) else { break };
+        within = only.clone();
+        below = folders(&within)?;
+    }
     Ok(place(
         dir,
         match below.len() {
             0 | 1 => format!("holds one class, {name}: expected at least two to tell apart"),
             _ => format!(
-                "holds one folder, {name}, in which lie {}: name {}",
+                "holds one folder, {name}; {} lie in {}: name that one",
                 some(below.keys()),
                 within.display()
             ),

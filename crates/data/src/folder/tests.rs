@@ -325,7 +325,12 @@ fn a_folder_one_level_too_high_or_too_low_is_told_with_the_right_one() {
     let dir = of(&[("set/cat", 0..5), ("set/dog", 5..10)]);
     assert_eq!(
         problem(dir.path()),
-        "DIR holds one folder, set, in which lie cat, dog: name DIR/set"
+        "DIR holds one folder, set; cat, dog lie in DIR/set: name that one"
+    );
+    let deep = of(&[("a/b/c/cat", 0..5), ("a/b/c/dog", 5..10)]);
+    assert_eq!(
+        problem(deep.path()),
+        "DIR holds one folder, a; cat, dog lie in DIR/a/b/c: name that one"
     );
     let told = problem(&dir.path().join("set/cat"));
     assert!(

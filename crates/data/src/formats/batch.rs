@@ -48,6 +48,9 @@ pub(crate) fn assemble(place: &Path, batches: Vec<Batch>) -> Result<Dataset, Err
     let refuse = |problem: String| Error::Place { path: place.to_owned(), problem };
     let of = |set: Cifar| batches.iter().filter(|batch| batch.set == set).count();
     match (of(Cifar::Ten), of(Cifar::Hundred)) {
+        (0, 0) => Err(refuse(
+            "holds pickles of Python, and none with the `data` of CIFAR-10 or CIFAR-100".into(),
+        )),
         (_, 0) => assemble_cifar10(place, &batches, cifar10::OFFICIAL),
         (0, _) => assemble_cifar100(place, batches),
         (tens, hundreds) => Err(refuse(format!(

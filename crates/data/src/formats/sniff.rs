@@ -18,6 +18,10 @@ const START: u64 = 512;
 /// Smallest file of CIFAR's Python version under another name, in bytes.
 const LEAST_PICKLE: u64 = 1 << 20;
 
+/// The first bytes of archives and packed files that are not read: zip, xz, bzip2, zstd, 7z, rar.
+const OTHER_ARCHIVES: [&[u8]; 6] =
+    [b"PK\x03\x04", b"\xfd7zXZ\0", b"BZh", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf\x27\x1c", b"Rar!"];
+
 /// The formats of files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -29,7 +33,8 @@ pub(crate) enum Kind {
     Idx,
     /// Tar, gzipped or not.
     Archive,
-    Zip,
+    /// Zip, xz, bzip2, zstd, 7z or rar, none of which is read.
+    OtherArchive,
 }
 
 impl Kind {
@@ -42,13 +47,13 @@ impl Kind {
             Kind::Matlab => "MATLAB files",
             Kind::Idx => "IDX files",
             Kind::Archive => "an archive",
-            Kind::Zip => "a zip archive",
+            Kind::OtherArchive => "an archive of another kind",
         }
     }
 
     /// Whether images are read from it.
     pub fn is_read(self) -> bool {
-        !matches!(self, Kind::Matlab | Kind::Zip)
+        !matches!(self, Kind::Matlab | Kind::OtherArchive)
     }
 }
 
@@ -81,7 +86,9 @@ pub(crate) fn kind(path: &Path) -> Result<Option<Kind>, Error> {
         () if idx::is_array(&start) => Some(Kind::Idx),
         () if is_tar(&start) => Some(Kind::Archive),
         () if start.starts_with(b"MATLAB") => Some(Kind::Matlab),
-        () if start.starts_with(b"PK\x03\x04") => Some(Kind::Zip),
+        () if OTHER_ARCHIVES.iter().any(|magic| start.starts_with(magic)) => {
+            Some(Kind::OtherArchive)
+        }
         () if length > 0
             && length.is_multiple_of(cifar100::RECORD as u64)
             && are(&cifar100::LIMITS)? =>

@@ -36,7 +36,7 @@ pub(super) fn batches(path: &Path) -> Result<Vec<Batch>, Error> {
         Ok::<(), Error>(())
     });
     walked.map_err(|refusal| match refusal {
-        Refusal::Broken(reason) => refuse(format!("is damaged: {reason}")),
+        Refusal::Broken(reason) => refuse(format!("is damaged ({reason}): get the archive anew")),
         Refusal::Hostile(why) => refuse(format!("is refused: {why}")),
         Refusal::Visitor(error) => error,
     })?;
@@ -61,7 +61,10 @@ fn is_named(path: &Path) -> bool {
 /// The images of a member.
 fn batch(path: PathBuf, length: u64, from: &mut dyn Read) -> Result<Option<Batch>, Error> {
     let mut bytes = Vec::new();
-    from.take(cifar_python::MOST_BYTES).read_to_end(&mut bytes).map_err(Error::at(&path))?;
+    if let Err(reason) = from.take(cifar_python::MOST_BYTES).read_to_end(&mut bytes) {
+        let problem = format!("is damaged ({reason}): get the archive anew");
+        return Err(Error::Place { path, problem });
+    }
     if bytes.len() as u64 != length {
         return Err(Error::Place {
             path,

@@ -9,6 +9,10 @@ use crate::{Error, folder, picture};
 /// What is said of the MATLAB version.
 pub(super) const MATLAB: &str = "holds MATLAB files (.mat), which are not read: take the binary or the Python version of the set";
 
+/// What is said of an archive that is not read.
+const OTHER_ARCHIVE: &str =
+    "an archive that is not read (.tar and .tar.gz are): unpack it, and name the folder";
+
 /// What lies in a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Contents {
@@ -76,6 +80,9 @@ pub fn recognize(place: &Path) -> Result<Contents, Error> {
             Ok(Contents::Cifar10(files))
         }
         (None, _) if kinds.contains(&Some(Kind::Matlab)) => Err(refuse(MATLAB.into())),
+        (None, _) if kinds == [Some(Kind::OtherArchive)] => {
+            Err(refuse(format!("holds {OTHER_ARCHIVE}")))
+        }
         (None, _) => match hint_of_level(place) {
             Some(hint) => Err(refuse(format!("holds no images itself, and {hint}"))),
             None if folder::may_be(place).map_err(failed)? => Ok(Contents::Folder),
@@ -100,9 +107,9 @@ fn file(path: &Path) -> Result<Contents, Error> {
     match kind(path)? {
         Some(Kind::Archive) => Ok(Contents::Archive),
         Some(Kind::Matlab) => Err(refuse(MATLAB.replace("holds MATLAB files (.mat), which are", "is a MATLAB file, which is"))),
-        Some(Kind::Zip) => Err(refuse("is a zip archive: unpack it, and name the folder".into())),
+        Some(Kind::OtherArchive) => Err(refuse(format!("is {OTHER_ARCHIVE}"))),
         Some(kind) => Err(refuse(format!(
-            "is one of {}: name the folder that it lies in, {folder}",
+            "belongs to a set ({}): name the folder that it lies in, {folder}",
             kind.name()
         ))),
         None if picture::is_meant(path) => Err(refuse(

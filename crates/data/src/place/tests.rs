@@ -203,18 +203,55 @@ fn archives_of_something_else_are_refused_with_what_to_do() {
         told("m.tar.gz", archive(&[("cifar-10-batches-mat/data_batch_1.mat", vec![1])])),
         format!("DIR/m.tar.gz {matlab}")
     );
-    assert!(told("x.zip", b"PK\x03\x04rest".to_vec()).ends_with("unpack it, and name the folder"));
+    let other =
+        "an archive that is not read (.tar and .tar.gz are): unpack it, and name the folder";
+    // The first bytes as `file` (1) knows them.
+    for (name, start) in [
+        ("x.zip", &b"PK\x03\x04rest"[..]),
+        ("x.tar.xz", b"\xfd7zXZ\0\0"),
+        ("x.tar.bz2", b"BZh91AY"),
+        ("x.7z", b"7z\xbc\xaf\x27\x1c"),
+    ] {
+        assert_eq!(told(name, start.to_vec()), format!("DIR/{name} is {other}"));
+    }
+    let zipped = TempDir::new().unwrap();
+    fs::write(zipped.path().join("a.zip"), b"PK\x03\x04").unwrap();
+    assert_eq!(refusal(zipped.path()), format!("DIR holds {other}"));
+    let mut cut = archive(&[("cifar-10-batches-py/data_batch_1", noise())]);
+    cut.truncate(cut.len() / 2);
+    let cut = told("cut.tar.gz", cut);
+    assert!(
+        cut.contains("data_batch_1 is damaged (") && cut.ends_with("get the archive anew"),
+        "{cut}"
+    );
+    let notes = archive(&[("cifar-10-batches-py/data_batch_1", b"\x80\x02}.".to_vec())]);
+    assert!(told("notes.tar.gz", notes).contains("holds no file of CIFAR-10 or CIFAR-100"));
     let images = array(&[2, 1, 1], &[1, 2]);
     assert_eq!(
         told("train-images-idx3-ubyte", images.clone()),
-        "DIR/train-images-idx3-ubyte is one of IDX files: name the folder that it lies in, DIR"
+        "DIR/train-images-idx3-ubyte belongs to a set (IDX files): name the folder that it lies in, DIR"
     );
-    assert!(told("train-images-idx3-ubyte.gz", packed(&images)).contains("is one of IDX files"));
+    assert!(told("train-images-idx3-ubyte.gz", packed(&images)).contains("to a set (IDX files)"));
     // MATLAB 5.0 files begin with these words (MathWorks, MAT-File Format).
     let folder = dir.path().join("cifar-10-batches-mat");
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("data_batch_1.mat"), b"MATLAB 5.0 MAT-file, Platform: GLNXA64").unwrap();
     assert_eq!(refusal(&folder), format!("DIR {matlab}"));
+}
+
+/// Bytes that do not pack, of a linear congruential generator.
+fn noise() -> Vec<u8> {
+    let next = |state: &u32| Some(state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
+    std::iter::successors(Some(1), next).take(40_000).map(|state| (state >> 24) as u8).collect()
+}
+
+#[test]
+fn a_packed_file_that_is_cut_short_is_not_called_a_broken_header() {
+    let dir = TempDir::new().unwrap();
+    let packed = packed(&array(&[400, 10, 10], &noise()));
+    fs::write(dir.path().join("images.gz"), &packed[..packed.len() / 2]).unwrap();
+    let told = read(dir.path(), &Reading::default(), &|_, _, _| {}).unwrap_err().to_string();
+    assert!(told.contains("the file ends, and its header promises 40000 values"), "{told}");
 }
 
 #[test]

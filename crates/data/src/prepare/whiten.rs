@@ -62,7 +62,7 @@ impl Whitening {
             let area = shape.height * shape.width;
             return Err(Error::Whitening(format!(
                 "pixel {at} (channel {}, row {}, column {}, counted from 0) is the same in all {} \
-                 training images, and cannot be whitened: train without zca, or on more images",
+                 training images, so that they cannot be whitened: more images are needed, or no whitening",
                 at / area,
                 at % area / shape.width,
                 at % shape.width,
@@ -75,7 +75,7 @@ impl Whitening {
         let root = root.ok_or_else(|| {
             Error::Whitening(format!(
                 "the covariance of the pixels has no inverse root with a regularizer of \
-                 {regularizer}: choose a larger zca"
+                 {regularizer}: a larger one is needed"
             ))
         })?;
         let matrix = Tensor::from_fn(root.rows(), root.rows(), |i, j| root.row(i)[j] as f32);

@@ -104,6 +104,13 @@ fn facts(report: &Report<'_>) -> Vec<(String, String, String)> {
             "each image alone, without its mirror image".into(),
         );
     }
+    if let Some(across) = float(run, "duplicates_across") {
+        add(
+            "Test images trained on",
+            count(across as u64),
+            "copies of training images: the test accuracy says too much".into(),
+        );
+    }
     let best = run.best_epoch();
     if let (Some(best), true) = (best, run.test_accuracy.is_some()) {
         add(

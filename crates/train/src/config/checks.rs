@@ -1,6 +1,6 @@
 //! Ranges of the settings, and settings that do not go together.
 
-use chainrule_data::LEAST_REGULARIZER;
+use chainrule_data::{Amount, LEAST_REGULARIZER};
 use chainrule_nn::Norm;
 use toml::Value;
 
@@ -229,10 +229,9 @@ impl Config {
         let available = available_memory();
         require(available.is_none_or(|available| bytes <= available), || {
             format!(
-                "hidden_dim is {widths:?}: training it would take {:.1} GB of memory, and {:.1} GB \
-                 are free",
-                bytes as f64 / 1e9,
-                available.unwrap_or(0) as f64 / 1e9
+                "hidden_dim is {widths:?}: training it would take {} of memory, and {} are free",
+                Amount(bytes),
+                Amount(available.unwrap_or(0))
             )
         })
     }

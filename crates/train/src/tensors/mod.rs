@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
-use chainrule_data::file;
+use chainrule_data::{Amount, file};
 use chainrule_runs::folder::write_whole;
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, Metadata};
@@ -97,9 +97,9 @@ impl TensorFile {
         let refuse = |problem| Error::Model { path: path.to_owned(), problem };
         if let Some(free) = machine::available_memory().filter(|&free| length > free) {
             return Err(refuse(format!(
-                "it is {:.1} GB long, and {:.1} GB of memory are free",
-                length as f64 / 1e9,
-                free as f64 / 1e9
+                "it is {} long, and {} of memory are free",
+                Amount(length),
+                Amount(free)
             )));
         }
         Self::read(BufReader::new(file), length).map_err(refuse)

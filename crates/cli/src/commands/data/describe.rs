@@ -1,15 +1,15 @@
 //! `chainrule data describe`: what lies in a folder of images.
 
 use anyhow::bail;
-use chainrule_data::Images;
 use chainrule_data::folder::{self, Survey};
 use chainrule_data::place::{self, Contents};
 use chainrule_data::reading::Loaded;
+use chainrule_data::{Duplicates, Images};
 use chainrule_train::Config;
 use chainrule_train::config::DataChoice;
 use serde_json::{Value, json};
 
-use crate::commands::images::{Bar, duplicates, read, reading};
+use crate::commands::images::{Bar, read, reading, sentences};
 
 /// Most sizes of pictures that are told.
 const MOST_SIZES: usize = 10;
@@ -98,7 +98,7 @@ fn of_loaded(loaded: &Loaded) -> Description {
         gray: if shape.channels == 1 { all } else { 0 },
         broken: vec![],
         notes: loaded.notes.clone(),
-        duplicates: duplicates(loaded),
+        duplicates: sentences(&Duplicates::of(dataset), &loaded.names),
     }
 }
 

@@ -29,6 +29,12 @@ pub fn conclude(summary: &Summary, out: &Path) -> anyhow::Result<()> {
             format!(", which were best on validation ({validation:.2} %)")
         }
     );
+    if let Some(n) = summary.duplicates_across {
+        let are = if n == 1 { "is" } else { "are" };
+        say!(
+            "{n} of the test images {are} in the training set, too: the test accuracy says too much."
+        );
+    }
     say!(
         "{} iterations in {:.1} s, {:.0} images/s on {} thread{} ({}).",
         summary.iterations,
