@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// So many bytes, shown in MB or GB (powers of ten).
+/// So many bytes, shown as bytes, MB or GB (powers of ten).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Amount(pub u64);
 
@@ -10,7 +10,8 @@ impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bytes = self.0 as f64;
         match self.0 {
-            0..100_000_000 => write!(f, "{:.1} MB", bytes / 1e6),
+            0..100_000 => write!(f, "{} bytes", self.0),
+            100_000..100_000_000 => write!(f, "{:.1} MB", bytes / 1e6),
             _ => write!(f, "{:.1} GB", bytes / 1e9),
         }
     }
@@ -22,6 +23,7 @@ mod tests {
 
     #[test]
     fn what_is_needed_and_what_is_free_are_never_both_zero() {
+        assert_eq!(Amount(112).to_string(), "112 bytes");
         assert_eq!(Amount(11_126_248).to_string(), "11.1 MB");
         assert_eq!(Amount(99_999_999).to_string(), "100.0 MB");
         assert_eq!(Amount(100_000_000).to_string(), "0.1 GB");
