@@ -130,6 +130,60 @@ fn images_named_with_data_are_evaluated_and_those_trained_on_among_them_counted(
     assert!(notes.contains("are among those that the network was trained on"), "{notes}");
 }
 
+/// The ranking of a sweep is one of accuracies on the same images.
+#[test]
+fn a_sweep_goes_on_only_with_the_images_of_its_finished_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let [images, file, out] = ["images", "s.toml", "out"].map(|name| dir.path().join(name));
+    pictures(&images, 0);
+    let sweep = |rates: &str| {
+        let text = format!(
+            "data = \"images:{}\"\nepochs = 1\nhidden_dim = [4]\nbatch_size = 4\n[grid]\n\
+             learning_rate = {rates}\n",
+            path(&images)
+        );
+        std::fs::write(&file, text).unwrap();
+        chainrule(&["sweep", path(&file), "--out", path(&out), "--jobs", "1"])
+    };
+    let output = sweep("[0.01]");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    std::fs::remove_dir_all(&images).unwrap();
+    pictures(&images, 1);
+    let output = sweep("[0.01, 0.02]");
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    for part in ["are not those of the run in", "put the images of the sweep back", "--out"] {
+        assert!(error.contains(part), "{part} is not in {error}");
+    }
+    assert!(!out.join("001").exists(), "no run on other images was begun");
+    std::fs::remove_dir_all(&images).unwrap();
+    pictures(&images, 0);
+    let output = sweep("[0.01, 0.02]");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+/// Settings from before there was a record of the images, or with the record cut off.
+#[test]
+fn the_images_of_a_run_without_a_record_of_them_are_read_and_it_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let [images, run] = ["images", "run"].map(|name| dir.path().join(name));
+    pictures(&images, 0);
+    train(&images, &run);
+    let own = json(&[path(&run)]).0;
+    let config = std::fs::read_to_string(run.join("config.toml")).unwrap();
+    let settings = config.split("[provenance]").next().unwrap();
+    std::fs::write(run.join("config.toml"), settings).unwrap();
+    let (found, notes) = json(&[path(&run)]);
+    assert_eq!((&found["accuracy"], &found["n"]), (&own["accuracy"], &own["n"]));
+    assert!(found["images_of_run"].is_null(), "{found}");
+    assert!(notes.contains("does not say which images the run was on"), "{notes}");
+    // A file of this name of another program.
+    std::fs::write(run.join("config.toml"), "[server]\nport = 80\n").unwrap();
+    let data = format!("images:{}", path(&images));
+    let (found, notes) = json(&[path(&run), "--data", &data]);
+    assert_eq!((&found["accuracy"], &notes[..]), (&own["accuracy"], ""));
+}
+
 /// What the weights have learned by heart must not test them.
 #[test]
 fn weights_of_a_run_on_other_images_are_started_from_only_by_name() {

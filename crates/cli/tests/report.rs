@@ -177,3 +177,24 @@ fn a_device_or_a_link_that_is_named_for_output_is_not_replaced() {
     assert!(fs::read_to_string(&file).unwrap().contains("<svg"));
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
 }
+
+#[test]
+fn a_picture_of_curves_goes_to_standard_output_as_svg() {
+    let dir = TempDir::new().unwrap();
+    let (run, file) = (dir.path().join("run"), dir.path().join("file.svg"));
+    train(&run);
+    for flags in [&[][..], &["--bars"]] {
+        let plot = |to: &str| {
+            let mut command = Command::cargo_bin("chainrule").unwrap();
+            command.current_dir(&dir).arg("plot").args(flags).args([path(&run), "-o", to]);
+            let output = command.output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            output.stdout
+        };
+        let shown = plot("-");
+        assert!(shown.starts_with(b"<svg"), "{}", String::from_utf8_lossy(&shown));
+        plot(path(&file));
+        assert_eq!(shown, fs::read(&file).unwrap());
+    }
+    assert!(!dir.path().join("-").exists());
+}

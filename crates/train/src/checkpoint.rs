@@ -37,6 +37,9 @@ use crate::{Config, Error, config, weights};
 
 const FILE: &str = "checkpoint.safetensors";
 
+/// The entry of the metadata that holds the [`State`].
+pub(crate) const STATE: &str = "state";
+
 /// The part of a checkpoint that is not tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct State {
@@ -154,14 +157,14 @@ impl Checkpoint {
             tensors.extend(named.map(|(key, shape, x)| (format!("{name}.{key}"), shape, x)));
         }
         tensors.extend(weights::normalization(&self.normalization));
-        TensorFile::save(&next, &tensors, &[("state", state)])?;
+        TensorFile::save(&next, &tensors, &[(STATE, state)])?;
         // Read back: the checksum fits, or the last checkpoint stays.
         TensorFile::load(&next)?;
         Ok(replace(&next, &path)?)
     }
 
     fn from_tensors(mut file: TensorFile) -> Result<Checkpoint, String> {
-        let state = file.metadata.get("state").ok_or("it is a model, not a checkpoint")?;
+        let state = file.metadata.get(STATE).ok_or("it is a model, not a checkpoint")?;
         let state =
             config::table(state).map_err(|error| format!("its state: {}", error.message()))?;
         let format = state.get("format").and_then(toml::Value::as_integer);

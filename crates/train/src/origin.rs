@@ -45,7 +45,8 @@ pub enum Sameness {
 
 impl Origin {
     /// The run that `model` belongs to, a run's folder or a file in it; none, if the folder holds no
-    /// settings of a run.
+    /// settings of a run. Settings without a record of the images, such as a recipe, will do: then
+    /// [`Origin::compare`] does not know.
     ///
     /// # Errors
     /// If there are settings of a run, and they cannot be read.
@@ -55,10 +56,10 @@ impl Origin {
         let path = folder.join("config.toml");
         // Other programs write files of this name too.
         let Ok(text) = file::read_text(&path, MOST_TEXT) else { return Ok(None) };
-        if !text.contains(&format!("[{}]", config::PROVENANCE)) {
-            return Ok(None);
-        }
-        let config = Config::from_file(&path)?;
+        let config = match Config::from_file(&path) {
+            Err(_) if !text.contains(&format!("[{}]", config::PROVENANCE)) => return Ok(None),
+            config => config?,
+        };
         let mut table = config::table(&text).unwrap_or_default();
         let images = match table.remove(config::PROVENANCE) {
             Some(toml::Value::Table(provenance)) => {
@@ -74,6 +75,11 @@ impl Origin {
             _ => Recorded::default(),
         };
         Ok(Some(Origin { folder, config, images }))
+    }
+
+    /// The SHA-256 of the images of the run, if it has written it down.
+    pub fn data_sha256(&self) -> Option<&str> {
+        self.images.sha256.as_deref()
     }
 
     /// How the images at hand stand to those of the run.

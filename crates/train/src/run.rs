@@ -274,13 +274,16 @@ impl Running<'_> {
         self.epochs.write(&epoch, &ratios)?;
         self.epochs.flush()?;
         self.record.push_epoch(epoch, &ratios);
-        // The last step can diverge although its own loss was finite.
-        if !train.loss.is_finite() {
+        // The last step can diverge although its own loss was finite. The validation loss counts too,
+        // but for no images, where it is NaN.
+        let mut losses = vec![train.loss];
+        losses.extend((!split.validation.is_empty()).then_some(validation.loss));
+        if let Some(loss) = losses.into_iter().find(|loss| !loss.is_finite()) {
             return Err(Error::Diverged {
                 iteration: self.at.iteration,
                 epoch: self.at.epoch,
                 learning_rate,
-                loss: train.loss,
+                loss,
                 tensor: model.first_not_finite(),
                 folder: self.out.to_owned(),
             });

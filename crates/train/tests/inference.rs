@@ -3,7 +3,7 @@
 use chainrule_data::{Images, Normalization, Pixels, sample};
 use chainrule_nn::loss::softmax;
 use chainrule_nn::{Engine, Init, SoftmaxClassifier};
-use chainrule_train::{Error, ModelFile, Predictor};
+use chainrule_train::{Config, Data, Error, ModelFile, Predictor, Quiet, prepared, run};
 
 /// The images, each line of each channel read backwards.
 fn mirrored(images: &Images) -> Images {
@@ -79,4 +79,33 @@ fn scores_that_are_not_finite_are_no_answer() {
     let mut scores = [f32::INFINITY, 1.0];
     softmax(&mut scores);
     assert!(scores[0].is_nan());
+}
+
+/// The best weights are those of the best validation accuracy, and argmax of NaN is some class.
+#[test]
+fn a_run_whose_validation_loss_is_no_number_has_diverged_though_its_training_loss_is_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let weights = dir.path().join("weights.safetensors");
+    let mut data = Data::sample();
+    let train = &data.dataset.train;
+    let (n, dim) = (train.len(), train.dim());
+    // The first pixel, times 3e38: black in all images but one of validation.
+    let mut classifier = SoftmaxClassifier::zeros(&[dim, 10]).unwrap();
+    classifier.weight_mut(0)[0] = 3e38;
+    let normalization = Normalization::new(vec![0.0], vec![1.0]).unwrap();
+    ModelFile { classifier, normalization, task: None }.save(&weights).unwrap();
+    let config = Config { validation: 50, init_from: Some(weights), ..Config::default() };
+    let white = prepared::split(&config, n).unwrap().validation[0] as usize;
+    let mut pixels = train.pixels().to_vec();
+    (0..n).for_each(|image| pixels[image * dim] = if image == white { 255 } else { 0 });
+    let labels = train.labels().to_vec();
+    data.dataset.train = Images::new(pixels, labels, train.shape(), 10).unwrap();
+
+    let out = dir.path().join("run");
+    let error = run(&config, &data, &out, &mut Quiet).unwrap_err();
+    let Error::Diverged { iteration: 0, loss, .. } = &error else { panic!("{error}") };
+    assert!(!loss.is_finite());
+    let epochs = std::fs::read_to_string(out.join("epochs.csv")).unwrap();
+    let record: Vec<_> = epochs.lines().nth(1).unwrap().split(',').collect();
+    assert!(record[2].parse::<f64>().unwrap().is_finite(), "the training loss: {epochs}");
 }

@@ -132,6 +132,15 @@ fn a_tensor_that_is_not_understood_is_refused_by_name() {
     assert!(with(("bn1.num_batches_tracked", Dtype::I64, &[])).is_ok(), "no score depends on it");
 }
 
+/// `nn.Linear(12, 3)` alone names its tensors `weight` and `bias`.
+#[test]
+fn a_model_that_is_one_layer_needs_no_name_of_it() {
+    let bytes = file(&[("weight", Dtype::F32, &[3, 12]), ("bias", Dtype::F32, &[3])]);
+    assert_eq!(ModelFile::parse(&bytes).unwrap().classifier.widths(), [12, 3]);
+    let error = refusal(&[("weight", &[5, 12]), ("fc2.weight", &[3, 5])]);
+    assert!(error.starts_with("weight, of shape [5, 12], is not understood"), "{error}");
+}
+
 #[test]
 fn a_normalization_without_a_place_beyond_doubt_is_refused_by_name() {
     let norm = |stem: &'static str, width: &'static [usize]| -> Vec<(String, &'static [usize])> {

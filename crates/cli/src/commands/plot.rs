@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use chainrule_report::{Run, curves, outcomes};
 
+use super::write_output;
+
 /// Arguments of `chainrule plot`.
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -21,7 +23,7 @@ pub struct Args {
     #[arg(long)]
     bars: bool,
     /// The picture to write, .svg or .png; without it, curves.svg and curves.png (or bars.svg and
-    /// bars.png) in the run's folder, or here if there are several runs
+    /// bars.png) in the run's folder, or here if there are several runs; - is standard output, as SVG
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -37,6 +39,15 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             vec![folder.join(format!("{name}.svg")), folder.join(format!("{name}.png"))]
         }
     };
+    if let [file] = files.as_slice()
+        && super::is_standard_output(file)
+    {
+        let svg = match args.bars {
+            true => outcomes(&runs).map_err(with_remedy)?.svg(),
+            false => curves(&runs)?.svg(),
+        };
+        return write_output(file, svg.as_bytes());
+    }
     for file in files {
         match args.bars {
             true => outcomes(&runs).map_err(with_remedy)?.save(&file)?,

@@ -3,13 +3,14 @@
 mod board;
 mod result;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use chainrule_train::config::DataChoice;
 use chainrule_train::sweep::{Outcome, Point, Run, pool, shown};
-use chainrule_train::{RunFolder, Sweep};
+use chainrule_train::{Data, Origin, RunFolder, Sameness, Sweep};
 
 use super::images::load;
 use super::report::{REPORT, Subject, draw};
@@ -155,6 +156,7 @@ fn train(
     }
     let data = &load(sweep.base())?;
     sweep.check(data)?; // before a folder is made
+    check_images(out, &runs, data)?;
     let folder = if recorded { RunFolder::open(out)? } else { RunFolder::create(out)? };
     sweep.record(out)?;
     for (run, _) in runs.iter().filter(|known| undrawn(known)) {
@@ -180,6 +182,25 @@ fn train(
     Ok((folder, runs))
 }
 
+/// Refuses images that are not those of the runs that are over, with which the others are compared.
+/// Those that go on are held to their checkpoints.
+fn check_images(out: &Path, runs: &[Known], data: &Data) -> anyhow::Result<()> {
+    let mut compared = HashSet::new();
+    for (run, _) in runs.iter().filter(|(_, outcome)| outcome.is_over()) {
+        let Some(origin) = Origin::of(&Sweep::folder(out, run))? else { continue };
+        if !compared.insert(origin.data_sha256().map(str::to_owned)) {
+            continue;
+        }
+        if let Sameness::Other(what) = origin.compare(data) {
+            bail!(
+                "{what}: runs on different images cannot be ranked together; put the images of the \
+                 sweep back, or begin it anew in another folder with --out"
+            );
+        }
+    }
+    Ok(())
+}
+
 fn print_commands(sweep: &Sweep, out: &Path) -> anyhow::Result<()> {
     for run in sweep.runs() {
         let settings = run.config.changed().into_iter();
@@ -195,6 +216,7 @@ fn print_commands(sweep: &Sweep, out: &Path) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
 fn plural(n: usize) -> &'static str {
     if n == 1 { "" } else { "s" }
 }

@@ -76,8 +76,13 @@ impl Outcome {
         let steps = Table::<Iteration>::read(&path, progress)?.records;
         let epoch_of = |step: &Iteration| step.epoch.unwrap_or(over + 1);
         let of_step = steps.last().map(|step| (step.loss, step.iteration, epoch_of(step)));
-        let of_epoch = epochs.last().map(|epoch| (epoch.train_loss, epoch.iteration, epoch.epoch));
-        let broken = [of_step, of_epoch].into_iter().flatten().find(|(loss, ..)| !loss.is_finite());
+        // A sweep has validation images, so that their loss is a number, too.
+        let losses = |epoch: &Epoch| [epoch.train_loss, epoch.validation_loss];
+        let of_epoch = epochs
+            .last()
+            .into_iter()
+            .flat_map(|epoch| losses(epoch).map(|loss| (loss, epoch.iteration, epoch.epoch)));
+        let broken = of_step.into_iter().chain(of_epoch).find(|(loss, ..)| !loss.is_finite());
         Ok(match broken {
             Some((loss, iteration, epoch)) => Outcome::Diverged {
                 reason: format!("the loss is {loss} at iteration {iteration} (epoch {epoch})"),

@@ -39,8 +39,17 @@ pub(super) fn named(beginning: &[u8]) -> Option<&'static str> {
             Some("ONNX: expected the weights that it was exported from, as safetensors")
         }
         _ if beginning.get(4..8) == Some(b"TFL3") => Some("TensorFlow Lite: expected safetensors"),
-        _ => FORMATS.iter().find(|(magic, _)| beginning.starts_with(magic)).map(|(_, name)| *name),
+        _ => match FORMATS.iter().find(|(magic, _)| beginning.starts_with(magic)) {
+            Some((_, name)) => Some(name),
+            None => is_text(beginning).then_some("text: expected safetensors"),
+        },
     }
+}
+
+/// Whether these are lines of text; a header's length, of eight bytes, is none.
+fn is_text(beginning: &[u8]) -> bool {
+    let is_plain = |&byte: &u8| byte >= b' ' || matches!(byte, b'\n' | b'\r' | b'\t');
+    !beginning.is_empty() && beginning.iter().all(is_plain)
 }
 
 const TORCH_SAVE: &str = "PyTorch's own format (torch.save): write it with \

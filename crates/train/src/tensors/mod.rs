@@ -29,6 +29,7 @@ use sha2::{Digest, Sha256};
 use crate::{Error, machine};
 
 mod foreign;
+mod header;
 
 /// The entry of the metadata that holds the checksum.
 const CHECKSUM: &str = "sha256";
@@ -131,9 +132,15 @@ impl TensorFile {
         }
         let mut header = vec![0; header_length as usize];
         from.read_exact(&mut header).map_err(ended)?;
-        let header: Metadata = serde_json::from_slice(&header).map_err(|error| {
+        let names: header::Names = serde_json::from_slice(&header).map_err(|error| {
             refuse(&header, format!("not a safetensors file: its header: {error}"))
         })?;
+        if let Some(name) = names.twice {
+            let name = name.escape_debug();
+            return Err(format!("its header names {name} twice: expected each tensor once"));
+        }
+        let header: Metadata = serde_json::from_slice(&header)
+            .map_err(|error| format!("not a safetensors file: its header: {error}"))?;
         let (claimed, found) = (header.data_len() as u64, rest - header_length);
         if claimed != found {
             return Err(format!(

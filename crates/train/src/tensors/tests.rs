@@ -215,6 +215,7 @@ fn a_file_of_another_format_is_named_once_the_parser_has_refused_it() {
         (b"version https://git-lfs.github.com/spec/v1".to_vec(), "a pointer of Git LFS"),
         (b"<!DOCTYPE html>".to_vec(), "a page of HTML"),
         (b"{\"fc1\": 1}".to_vec(), "text, JSON perhaps"),
+        (b"epochs = 10\nseed = 0\n".to_vec(), "text: expected"),
     ] {
         let bytes = [beginning, vec![b' '; 100]].concat();
         let error = read(&bytes).unwrap_err();
@@ -252,4 +253,14 @@ fn halves_and_doubles_are_converted_and_integers_set_apart() {
     assert_eq!(file.tensors["c"].1, [1.5, -0.1, 65504.0]);
     assert_eq!(file.converted, BTreeMap::from([("BF16", 1), ("F16", 1), ("F64", 1)]));
     assert_eq!(file.others, BTreeMap::from([("d".to_owned(), "I64".to_owned())]));
+}
+
+/// Of two tensors of one name a reader takes the first, another the last.
+#[test]
+fn a_header_that_names_a_tensor_twice_is_refused() {
+    let entry = r#""fc1.weight":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}"#;
+    let header = format!("{{{entry},{entry}}}");
+    let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[0; 4]].concat();
+    let error = read(&bytes).unwrap_err();
+    assert_eq!(error, "its header names fc1.weight twice: expected each tensor once");
 }

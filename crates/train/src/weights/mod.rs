@@ -30,8 +30,8 @@ use chainrule_nn::architecture::TensorSpec;
 use chainrule_nn::{Activation, SoftmaxClassifier};
 use chainrule_runs::folder::write_whole;
 
-use crate::Error;
 use crate::tensors::TensorFile;
+use crate::{Error, checkpoint};
 
 mod input;
 mod order;
@@ -210,7 +210,12 @@ impl ModelFile {
     /// # Errors
     /// As [`ModelFile::load`].
     pub fn open(path: &Path) -> Result<Opened, Error> {
-        let path = Self::locate(path);
+        let (named, path) = (path, Self::locate(path));
+        if named.is_dir() && path.symlink_metadata().is_err() {
+            let problem = "it holds no model.safetensors: expected the folder of a run, or a \
+                           safetensors file";
+            return Err(Error::Model { path: named.to_owned(), problem: problem.into() });
+        }
         let file = TensorFile::load(&path)?;
         match Self::from_tensors(&file) {
             Ok((model, remarks)) => Ok(Opened { path, model, remarks }),
@@ -265,6 +270,11 @@ impl ModelFile {
     }
 
     fn from_tensors(file: &TensorFile) -> Result<(ModelFile, Vec<Remark>), String> {
+        if file.metadata.contains_key(checkpoint::STATE) {
+            return Err("it is a checkpoint of a run: expected the weights, which are in \
+                        model.safetensors and last.safetensors beside it"
+                .into());
+        }
         let activation = file.metadata.get(ACTIVATION).map(|name| name.parse::<Activation>());
         let activation =
             activation.transpose().map_err(|error| format!("its activation: {error}"))?;

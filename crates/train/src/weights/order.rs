@@ -32,6 +32,11 @@ impl Name {
         Name { stem: stem.to_owned(), pattern, numbers }
     }
 
+    /// For a message.
+    pub fn shown(&self) -> String {
+        if self.stem.is_empty() { "its layer".into() } else { shown(&self.stem) }
+    }
+
     /// Whether it is a place in a list, such as `0` of an `nn.Sequential`.
     pub fn is_position(&self) -> bool {
         self.pattern == "#" || self.pattern.ends_with(".#")

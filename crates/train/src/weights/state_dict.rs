@@ -75,8 +75,10 @@ pub(super) fn classifier(
     let mut widths = vec![linears[0].inputs()];
     widths.extend(linears.iter().map(Linear::outputs));
     let mut notes = vec![];
-    if linears.iter().enumerate().any(|(l, linear)| linear.name.stem != format!("fc{}", l + 1)) {
-        let order: Vec<_> = linears.iter().map(|linear| linear.name.stem.as_str()).collect();
+    let is_named_otherwise =
+        |(l, linear): (usize, &Linear)| linear.name.stem != format!("fc{}", l + 1);
+    if linears.len() > 1 && linears.iter().enumerate().any(is_named_otherwise) {
+        let order: Vec<_> = linears.iter().map(|linear| linear.name.shown()).collect();
         notes.push(format!("its layers are taken in this order: {}", order.join(", ")));
     }
 
@@ -84,7 +86,7 @@ pub(super) fn classifier(
     let mut of_layer: BTreeMap<usize, &Normalizing> = BTreeMap::new();
     for Place { norm, layer } in places(&norms, &linears)? {
         let norm = &norms[norm];
-        let after = &linears[layer].name.stem;
+        let after = linears[layer].name.shown();
         if let Some(other) = of_layer.insert(layer, norm) {
             return Err(format!(
                 "{} and {} both normalize the sums of {after}: expected one",
@@ -94,12 +96,12 @@ pub(super) fn classifier(
         notes.push(match norm.kind() {
             Norm::Batch => format!(
                 "{} is taken as a batch normalization between {after} and its activation",
-                norm.name.stem
+                norm.name.shown()
             ),
             _ => format!(
                 "{}, which has no running statistics, is taken as a layer normalization between \
                  {after} and its activation",
-                norm.name.stem
+                norm.name.shown()
             ),
         });
     }
@@ -129,7 +131,7 @@ pub(super) fn classifier(
         let bias = linear.bias.map_or_else(|| vec![0.0; outputs], |bias| bias.2.to_vec());
         if kind == Norm::None || l == hidden_layers {
             if linear.bias.is_none() {
-                notes.push(format!("{} has no bias: it is taken as 0", linear.name.stem));
+                notes.push(format!("{} has no bias: it is taken as 0", linear.name.shown()));
             }
             values.insert(format!("fc{n}.bias"), bias);
             continue;
@@ -199,9 +201,8 @@ fn modules<'a>(
     let mut modules: BTreeMap<&str, BTreeMap<&str, Tensor>> = BTreeMap::new();
     let names = file.tensors.iter().filter(|(name, _)| !apart.contains(&&***name) && !tracks(name));
     for (name, (shape, values)) in names {
-        let Some((stem, leaf)) = unwrapped(name).rsplit_once('.') else {
-            return Err(not_understood(name, shape));
-        };
+        // A model that is one layer, such as nn.Linear(3072, 10), has tensors without a module.
+        let (stem, leaf) = unwrapped(name).rsplit_once('.').unwrap_or(("", unwrapped(name)));
         if let Some(at) = values.iter().position(|x| !x.is_finite()) {
             return Err(format!(
                 "{} holds {} at position {at}: expected a number",
@@ -217,6 +218,10 @@ fn modules<'a>(
                 shown(name)
             ));
         }
+    }
+    if let (Some(tensors), 2..) = (modules.get(""), modules.len()) {
+        let (name, shape, _) = tensors.values().next().expect("a module has a tensor");
+        return Err(not_understood(name, shape));
     }
     let (mut linears, mut norms) = (vec![], vec![]);
     for (stem, tensors) in &modules {

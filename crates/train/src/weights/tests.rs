@@ -86,3 +86,18 @@ fn cutting_a_file_short_anywhere_is_an_error_and_never_a_panic() {
         assert!(ModelFile::parse(&whole[..end]).is_err(), "{end} of {} bytes", whole.len());
     }
 }
+
+#[test]
+fn a_folder_without_a_model_and_a_checkpoint_are_named_for_what_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = ModelFile::load(dir.path()).unwrap_err().to_string();
+    assert!(
+        error.contains("it holds no model.safetensors: expected the folder of a run"),
+        "{error}"
+    );
+    let model = model();
+    let tensors: Vec<Named> = parameters(&model.classifier).collect();
+    let bytes = TensorFile::serialize(&tensors, &[(checkpoint::STATE, String::new())]);
+    let error = ModelFile::parse(&bytes).unwrap_err();
+    assert!(error.starts_with("it is a checkpoint of a run: expected the weights"), "{error}");
+}
