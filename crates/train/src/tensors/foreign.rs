@@ -46,10 +46,9 @@ pub(super) fn named(beginning: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Whether these are lines of text; a header's length, of eight bytes, is none.
+/// Whether these are lines of text in ASCII; a possible length of a header is none.
 fn is_text(beginning: &[u8]) -> bool {
-    let is_plain = |&byte: &u8| byte >= b' ' || matches!(byte, b'\n' | b'\r' | b'\t');
-    !beginning.is_empty() && beginning.iter().all(is_plain)
+    beginning.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace())
 }
 
 const TORCH_SAVE: &str = "PyTorch's own format (torch.save): write it with \

@@ -132,15 +132,14 @@ impl TensorFile {
         }
         let mut header = vec![0; header_length as usize];
         from.read_exact(&mut header).map_err(ended)?;
-        let names: header::Names = serde_json::from_slice(&header).map_err(|error| {
-            refuse(&header, format!("not a safetensors file: its header: {error}"))
-        })?;
-        if let Some(name) = names.twice {
+        let damaged = |error| format!("not a safetensors file: its header: {error}");
+        let names = serde_json::from_slice::<header::Names>(&header);
+        let header: Metadata =
+            serde_json::from_slice(&header).map_err(|error| refuse(&header, damaged(error)))?;
+        if let Some(name) = names.map_err(damaged)?.twice {
             let name = name.escape_debug();
             return Err(format!("its header names {name} twice: expected each tensor once"));
         }
-        let header: Metadata = serde_json::from_slice(&header)
-            .map_err(|error| format!("not a safetensors file: its header: {error}"))?;
         let (claimed, found) = (header.data_len() as u64, rest - header_length);
         if claimed != found {
             return Err(format!(
