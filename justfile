@@ -141,17 +141,17 @@ same-bits *FLAGS="--epochs 1":
 # An hour of short runs back to back in one process: the memory must stay flat
 [group('test')]
 soak *FLAGS:
-    cargo run --release --quiet --package chainrule-bench --bin soak -- {{FLAGS}}
+    cargo run --release --quiet --package chainrule-fuzz --bin soak -- {{FLAGS}}
 
 # Mutated files for every reader: just fuzz --inputs 1000000
 [group('test')]
 fuzz *FLAGS:
-    cargo run --release --quiet --package chainrule-fuzz -- {{FLAGS}}
+    cargo run --release --quiet --package chainrule-fuzz --bin chainrule-fuzz -- {{FLAGS}}
 
-# Criterion benchmarks: GEMM, layers, the whole step
+# Criterion benchmarks: GEMM, layers, the whole step, a graph of a million gates (three minutes): just bench --bench gemm
 [group('bench')]
 bench *FLAGS:
-    cargo bench --package chainrule-bench {{FLAGS}}
+    cargo bench --package chainrule-bench --package chainrule-graph {{FLAGS}}
 
 # This machine's peak, and each configuration as a share of what it allows
 [group('bench')]
@@ -161,7 +161,7 @@ roofline *FLAGS:
 # What each ingredient costs: the speed of a step with it, as a share of that without
 [group('bench')]
 ingredients *FLAGS:
-    cargo run --release --quiet --package chainrule-bench --bin ingredients -- {{FLAGS}}
+    cargo run --release --quiet --package chainrule-bench --bin scaling -- --sweeps ingredients --threads 2 --windows 9 --seconds 0.3 --output results/ingredients.csv {{FLAGS}}
 
 # PyTorch and numpy in a Python of their own (6 GB: torch brings CUDA along)
 [group('bench')]
@@ -176,11 +176,17 @@ rust-peers:
     target/rust-peers/release/candle-peer --check
     target/rust-peers/release/burn-peer --check
 
-# Images a second beside PyTorch and numpy, in turns: a table and a chart; after `just rust-peers` also: just compare --peers pytorch,candle,burn
+# Images per second beside PyTorch and numpy, in turns: a table and a chart; after `just rust-peers` also: just compare --peers pytorch,candle,burn
 [group('bench')]
 compare *FLAGS: peers
     cargo build --release --quiet --package chainrule-bench --bins
     cargo run --release --quiet --package chainrule-bench --bin compare -- {{FLAGS}}
+
+# This build's step beside another build's, in turns: just compare-builds ../old/target/release/chainrule-bench-step
+[group('bench')]
+compare-builds PROGRAM *FLAGS:
+    cargo build --release --quiet --package chainrule-bench --bins
+    peer="$1" && shift && cargo run --release --quiet --package chainrule-bench --bin compare -- --peers "$peer" --seconds 0.7 --output results/compare-builds.csv "$@"
 
 # Seconds of training until 45 %, 50 % and 53 % of the test set, beside PyTorch's
 [group('bench')]

@@ -1,8 +1,10 @@
-//! Forward and backward of each layer, in images a second, with the best kernels of the machine.
+//! Forward and backward of each layer, in images per second, with the best kernels of the machine.
+
+mod config;
 
 use std::ops::Range;
 
-use chainrule_bench::numbers;
+use chainrule_bench::images::numbers;
 use chainrule_nn::layers::linear::Workspace;
 use chainrule_nn::layers::{linear, relu};
 use chainrule_nn::loss;
@@ -11,16 +13,18 @@ use chainrule_tensor::Isa;
 use chainrule_tensor::exchange::Exchange;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
-/// A hidden layer's neighbors: batch, inputs, outputs.
+use config::Speed;
+
+/// Name, batch, inputs, outputs.
 const LINEAR: [(&str, usize, usize, usize); 3] = [
     ("the last layer, 100 -> 10", 64, 100, 10),
     ("a hidden layer, 512 -> 256", 128, 512, 256),
     ("a hidden layer, 1024 -> 1024", 128, 1024, 1024),
 ];
 
-fn linear_layer(c: &mut Criterion) {
+fn linear_layer(c: &mut Criterion<Speed>) {
     let isa = Isa::best();
-    let mut group = c.benchmark_group("linear");
+    let mut group = config::group(c, "linear");
     for (name, batch, inputs, outputs) in LINEAR {
         group.throughput(Throughput::Elements(batch as u64));
         // The layer's inputs are the tiles of the layer before it.
@@ -67,9 +71,9 @@ fn linear_layer(c: &mut Criterion) {
     }
 }
 
-fn relu_layer(c: &mut Criterion) {
+fn relu_layer(c: &mut Criterion<Speed>) {
     let isa = Isa::best();
-    let mut group = c.benchmark_group("relu");
+    let mut group = config::group(c, "relu");
     for (name, batch, units) in [("64 x 112", 64, 112), ("128 x 1024", 128, 1024)] {
         group.throughput(Throughput::Elements(batch as u64));
         let (z, bias) = (numbers(batch, units, 1).into_vec(), numbers(1, units, 2).into_vec());
@@ -87,8 +91,8 @@ fn relu_layer(c: &mut Criterion) {
     }
 }
 
-fn loss(c: &mut Criterion) {
-    let mut group = c.benchmark_group("softmax_cross_entropy");
+fn loss(c: &mut Criterion<Speed>) {
+    let mut group = config::group(c, "softmax_cross_entropy");
     let batch = 64;
     group.throughput(Throughput::Elements(batch as u64));
     let scores = numbers(batch, 10, 1);
@@ -108,7 +112,7 @@ fn loss(c: &mut Criterion) {
 
 criterion_group! {
     name = benches;
-    config = chainrule_bench::criterion();
+    config = config::criterion("images/s", 1.0);
     targets = linear_layer, relu_layer, loss
 }
 criterion_main!(benches);

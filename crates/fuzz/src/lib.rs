@@ -13,7 +13,8 @@
 //! | [`layers`] | archives and pictures opened, and closed again with the checksums put right |
 //! | [`campaign`] | many inputs for one reader, timed, the culprit kept |
 //!
-//! `just fuzz --inputs 1000000` runs a campaign over all of them.
+//! `just fuzz --inputs 1000000` runs a campaign over all of them. The second program of this crate,
+//! `just soak`, trains again and again in one process and watches its memory.
 
 pub mod campaign;
 pub mod layers;

@@ -1,9 +1,10 @@
 //! A million gates: reading the formula, the forward pass and the backward pass.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use chainrule_graph::{Formula, Gates};
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 
 const GATES: usize = 1_000_000;
 
@@ -17,7 +18,10 @@ fn million(c: &mut Criterion) {
     let (mut graph, output) = (circuit.graph().clone(), circuit.output());
 
     let mut group = c.benchmark_group("million gates");
-    group.sample_size(10).throughput(Throughput::Elements(GATES as u64));
+    group.throughput(Throughput::Elements(GATES as u64));
+    // A single iteration takes long.
+    group.sample_size(10).sampling_mode(SamplingMode::Flat);
+    group.warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_secs(1));
     group.bench_function("read the formula", |b| b.iter(|| Formula::parse(black_box(&text))));
     group.bench_function("forward", |b| b.iter(|| graph.forward()));
     group.bench_function("backward", |b| b.iter(|| graph.backward(black_box(output))));

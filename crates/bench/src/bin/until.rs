@@ -1,36 +1,38 @@
 //! Seconds of training until the test set is 45 %, 50 % and 53 % right, ours beside PyTorch's.
 //!
-//! Both train with the defaults of `chainrule train` on the real images, seed by seed in turns.
-//! After every 100 steps the clock stands still while the test set is classified.
+//! Both train with the defaults of `chainrule train` on the real images, seed by seed in turns, at
+//! the same learning rate in each step. After every 100 steps the clock stands still while the test
+//! set is classified.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
-use chainrule_bench::warn_if_busy;
+use chainrule_bench::machine::warn_if_busy;
+use chainrule_bench::output;
+use chainrule_bench::peer::{Peer, Places};
+use chainrule_bench::statistics::median;
 use chainrule_data::{Dataset, cifar10, epoch_order};
 use chainrule_nn::Engine;
 use chainrule_report::{Axis, Dash, Figure, Key, Line, Look, Marker, Panel};
-use chainrule_train::Config;
-use chainrule_train::{ModelFile, Predictor, Prepared};
+use chainrule_tensor::Isa;
+use chainrule_train::{Config, ModelFile, Predictor, Prepared};
 use clap::Parser;
 use serde::Deserialize;
+use serde_json::json;
 
 /// Accuracies that are waited for.
 const GOALS: [f64; 3] = [0.45, 0.50, 0.53];
 
-/// Trains until the accuracies are reached, side by side with PyTorch.
+/// Trains until the accuracies are reached, side by side with PyTorch
 #[derive(Parser)]
 struct Args {
     #[arg(long, default_value = "datasets/cifar-10-batches-bin")]
     data_dir: PathBuf,
-    /// The Python that has the packages of peers/requirements.txt
-    #[arg(long, default_value = "target/peers/bin/python")]
-    python: PathBuf,
+    #[command(flatten)]
+    places: Places,
     #[arg(long, default_value_t = 3)]
     seeds: u64,
     #[arg(long, default_value_t = 2)]
@@ -38,7 +40,7 @@ struct Args {
     /// Passes over the training images; without it, as many as `chainrule train` makes
     #[arg(long)]
     epochs: Option<u32>,
-    /// Steps between two looks at the test set
+    /// Steps between two tests
     #[arg(long, default_value_t = 100)]
     every: usize,
     /// The table to write; the chart, .svg and .png, goes beside it
@@ -56,14 +58,11 @@ struct Reading {
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    ensure!(args.seeds > 0 && args.every > 0, "one seed and one step at least");
+    ensure!(args.seeds > 0, "--seeds is 0: at least one seed is needed");
+    ensure!(args.every > 0, "--every is 0: at least one step is needed");
     warn_if_busy();
     let dataset = cifar10::read(&args.data_dir)?;
-    if let Some(folder) = args.output.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder).with_context(|| format!("{}", folder.display()))?;
-    }
-    let mut table = csv::Writer::from_path(&args.output)
-        .with_context(|| format!("{}", args.output.display()))?;
+    let mut table = output::table(&args.output)?;
     table.write_record(["trainer", "seed", "iteration", "seconds", "test_accuracy"])?;
 
     let mut runs: BTreeMap<&str, Vec<Vec<Reading>>> = BTreeMap::new();
@@ -71,9 +70,10 @@ fn main() -> anyhow::Result<()> {
         let defaults = Config::default();
         let epochs = args.epochs.unwrap_or(defaults.epochs);
         let config = Config { seed, epochs, threads: args.threads, ..defaults };
-        for (trainer, readings) in
-            [("Chainrule", ours(&args, &config, &dataset)?), ("PyTorch", theirs(&args, &config)?)]
-        {
+        let prepared = Prepared::new(&config, &dataset, None)?;
+        let ours = ours(&args, &config, &dataset, &prepared)?;
+        let theirs = theirs(&args, &config, &prepared).context("peer `pytorch`")?;
+        for (trainer, readings) in [("Chainrule", ours), ("PyTorch", theirs)] {
             for reading in &readings {
                 table.write_record([
                     trainer.to_owned(),
@@ -92,7 +92,8 @@ fn main() -> anyhow::Result<()> {
     for (trainer, runs) in &runs {
         print!("{trainer:10}");
         for goal in GOALS {
-            match median(runs.iter().map(|run| seconds_until(run, goal)).collect()) {
+            let seconds: Vec<_> = runs.iter().map(|run| seconds_until(run, goal)).collect();
+            match median(&seconds) {
                 seconds if seconds.is_finite() => {
                     print!("  {:.0} %: {seconds:6.2} s", 100.0 * goal)
                 }
@@ -102,48 +103,47 @@ fn main() -> anyhow::Result<()> {
         println!();
     }
     let figure = draw(&runs, args.threads);
-    for ending in ["svg", "png"] {
-        figure.save(&args.output.with_extension(ending))?;
-    }
+    output::save_chart(&args.output, |path| figure.save(path))?;
     println!("{}", args.output.display());
     Ok(())
 }
 
-fn ours(args: &Args, config: &Config, dataset: &Dataset) -> anyhow::Result<Vec<Reading>> {
-    let train = &dataset.train;
+fn ours(
+    args: &Args,
+    config: &Config,
+    dataset: &Dataset,
+    prepared: &Prepared,
+) -> anyhow::Result<Vec<Reading>> {
+    let (train, test) = (&dataset.train, &dataset.test);
     let model = config.classifier(train.dim(), train.classes())?;
-    let kernels = chainrule_tensor::Isa::from_environment()?;
-    let mut engine = Engine::with_isa(&model, config.batch_size, config.threads, kernels)?;
-    let prepared = Prepared::new(config, dataset, None)?;
-    let images = prepared.pixels();
+    let isa = Isa::from_environment()?;
+    let mut engine = Engine::with_isa(&model, config.batch_size, config.threads, isa)?;
+    let (images, rates) = (prepared.pixels(), prepared.rates(config));
 
-    let (mut readings, mut iteration, mut seconds) = (vec![], 0, 0.0);
-    let mut look = |engine: &mut Engine, iteration, seconds| {
+    let all: Vec<_> = (0..test.len() as u32).collect();
+    let accuracy = |engine: &Engine| {
         let normalization = prepared.normalization.clone();
         let file = ModelFile { classifier: engine.model(), normalization, task: None };
-        let (images, all) = (&dataset.test, (0..dataset.test.len() as u32).collect::<Vec<_>>());
-        let answers =
-            Predictor::with_isa(&file, config.threads, kernels)?.ask(images, &all, false)?;
-        let accuracy = answers.evaluate(images.labels()).accuracy(images.labels());
-        readings.push(Reading { iteration, seconds, accuracy });
-        anyhow::Ok(())
+        let answers = Predictor::with_isa(&file, config.threads, isa)?.ask(test, &all, false)?;
+        anyhow::Ok(answers.evaluate(test.labels()).accuracy(test.labels()))
     };
-    look(&mut engine, iteration, seconds)?;
-    let rates = prepared.rates(config);
+    let (mut iteration, mut seconds) = (0, 0.0);
+    let mut readings = vec![Reading { iteration, seconds, accuracy: accuracy(&engine)? }];
     for epoch in 1..=config.epochs {
         let mut start = Instant::now();
         let order = epoch_order(&prepared.split.train, config.seed, epoch);
         let mut rest = order.as_slice();
         while !rest.is_empty() {
             let steps = args.every - iteration % args.every;
-            let rule = config.step(rates.at(iteration as u64));
+            let step = |number| config.step(rates.at((iteration + number) as u64));
             let (now, later) = rest.split_at(rest.len().min(steps * config.batch_size));
-            engine.train(&images, train.labels(), now, config.batch_size, rule)?;
+            let on = |_| ControlFlow::Continue(());
+            engine.train_each(&images, train.labels(), now, config.batch_size, step, on)?;
             iteration += now.len().div_ceil(config.batch_size);
             rest = later;
             if iteration % args.every == 0 {
                 seconds += start.elapsed().as_secs_f64();
-                look(&mut engine, iteration, seconds)?;
+                readings.push(Reading { iteration, seconds, accuracy: accuracy(&engine)? });
                 start = Instant::now();
             }
         }
@@ -152,34 +152,30 @@ fn ours(args: &Args, config: &Config, dataset: &Dataset) -> anyhow::Result<Vec<R
     Ok(readings)
 }
 
-fn theirs(args: &Args, config: &Config) -> anyhow::Result<Vec<Reading>> {
-    let hidden: Vec<_> = config.hidden_dim.iter().map(usize::to_string).collect();
-    let mut process = Command::new(&args.python)
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/pytorch_until.py"))
-        .arg("--data-dir")
-        .arg(&args.data_dir)
-        .args(["--hidden", &hidden.join(",")])
-        .args(["--learning-rate", &config.learning_rate.to_string()])
-        .args(["--lr-decay", &config.lr_decay.to_string()])
-        .args(["--momentum", &config.momentum.to_string()])
-        .args(["--reg", &config.reg.to_string()])
-        .args(["--batch", &config.batch_size.to_string()])
-        .args(["--epochs", &config.epochs.to_string()])
-        .args(["--every", &args.every.to_string()])
-        .args(["--validation", &config.validation.to_string()])
-        .args(["--seed", &config.seed.to_string()])
-        .args(["--threads", &config.threads.to_string()])
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("{} does not start", args.python.display()))?;
-    let output = process.stdout.take().context("the process has no output")?;
+fn theirs(args: &Args, config: &Config, prepared: &Prepared) -> anyhow::Result<Vec<Reading>> {
+    let mut command = args.places.script("pytorch_until")?;
+    command.arg("--data-dir").arg(&args.data_dir);
+    let mut peer = Peer::start(command)?;
+    let steps = prepared.split.train.len().div_ceil(config.batch_size) * config.epochs as usize;
+    let rates = prepared.rates(config);
+    let rates: Vec<_> = (0..steps as u64).map(|step| rates.at(step)).collect();
+    let settings = json!({
+        "hidden": config.hidden_dim,
+        "learning_rates": rates,
+        "momentum": config.momentum,
+        "reg": config.reg,
+        "batch": config.batch_size,
+        "validation": config.validation,
+        "seed": config.seed,
+        "threads": config.threads,
+        "every": args.every,
+    });
+    peer.send(&settings.to_string())?;
     let mut readings = vec![];
-    for line in BufReader::new(output).lines() {
-        let line = line?;
-        readings.push(serde_json::from_str(&line).with_context(|| format!("it said `{line}`"))?);
+    while let Some(reading) = peer.next_answer()? {
+        readings.push(reading);
     }
-    let status = process.wait()?;
-    ensure!(status.success(), "PyTorch's side ended with {status}");
+    peer.finish()?;
     Ok(readings)
 }
 
@@ -187,12 +183,6 @@ fn theirs(args: &Args, config: &Config) -> anyhow::Result<Vec<Reading>> {
 fn seconds_until(run: &[Reading], goal: f64) -> f64 {
     let reached = run.iter().find(|reading| reading.accuracy >= goal);
     reached.map_or(f64::INFINITY, |reading| reading.seconds)
-}
-
-/// The middle value, the lower of two.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or(f64::INFINITY)
 }
 
 fn draw(runs: &BTreeMap<&str, Vec<Vec<Reading>>>, threads: usize) -> Figure {
@@ -208,10 +198,9 @@ fn draw(runs: &BTreeMap<&str, Vec<Vec<Reading>>>, threads: usize) -> Figure {
         }
     }
     Figure {
-        title: "Seconds of training, and what they bring".into(),
+        title: "Test accuracy against seconds of training".into(),
         subtitle: vec![format!(
-            "the defaults of `chainrule train` on CIFAR-10, {threads} threads; \
-             evaluation is off the clock"
+            "defaults of `chainrule train` on CIFAR-10, {threads} threads; evaluation not counted"
         )],
         keys,
         panels: vec![Panel {
@@ -235,6 +224,5 @@ mod tests {
         assert_eq!(seconds_until(&run, 0.45), 1.0);
         assert_eq!(seconds_until(&run, 0.5), 3.0);
         assert_eq!(seconds_until(&run, 0.53), f64::INFINITY);
-        assert_eq!(median(vec![3.0, f64::INFINITY, 1.0]), 3.0);
     }
 }

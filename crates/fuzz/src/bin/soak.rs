@@ -1,8 +1,8 @@
 //! Short runs back to back in one process, through the library, and the memory that it holds.
 //!
-//! What a trainer leaks shows only after hours. Each run here has other widths, batches and threads,
-//! and every other one is stopped half-way and resumed, so that every allocation is made and given
-//! back many times.
+//! A leak shows only after hours. Each run here has other widths, batches and threads, and every
+//! other one is stopped half-way and resumed, so that every allocation is made and given back many
+//! times.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -11,16 +11,16 @@ use anyhow::{Context, ensure};
 use chainrule_train::{Checkpoint, Config, Data, Error, Iteration, Observer, RunFolder};
 use clap::Parser;
 
-/// Trains again and again, and fails if the memory grows.
+/// Trains again and again, and fails if the memory grows
 #[derive(Parser)]
 struct Args {
-    /// Seconds to go on for
+    /// How long to go on, in seconds
     #[arg(long, default_value_t = 3600)]
     seconds: u64,
     /// Seconds between two lines
     #[arg(long, default_value_t = 60)]
     every: u64,
-    /// Most that the memory may grow after the first tenth of the time, in MB
+    /// How much the memory may grow after the first tenth of the time, in MB
     #[arg(long, default_value_t = 8.0)]
     grow: f64,
 }
@@ -79,7 +79,7 @@ fn main() -> anyhow::Result<()> {
     let data = Data::sample();
     let began = Instant::now();
     let end = Duration::from_secs(args.seconds);
-    let (mut runs, mut said, mut settled) = (0, Duration::ZERO, None);
+    let (mut runs, mut printed, mut settled) = (0, Duration::ZERO, None);
     println!("seconds,runs,resident_mb");
     while began.elapsed() < end {
         let dir = tempfile::tempdir()?;
@@ -89,12 +89,13 @@ fn main() -> anyhow::Result<()> {
         if now >= end / 10 && settled.is_none() {
             settled = Some(resident()?);
         }
-        if now - said >= Duration::from_secs(args.every) {
-            said = now;
+        if now - printed >= Duration::from_secs(args.every) {
+            printed = now;
             println!("{},{runs},{:.1}", now.as_secs(), resident()?);
         }
     }
-    let (first, last) = (settled.context("a longer time is needed")?, resident()?);
+    let (first, last) =
+        (settled.context("no run ended in that time: give it more --seconds")?, resident()?);
     println!("{},{runs},{last:.1}", began.elapsed().as_secs());
     ensure!(last - first <= args.grow, "memory grew from {first:.1} to {last:.1} MB");
     eprintln!("{runs} runs: {first:.1} MB after a tenth of the time, {last:.1} MB at the end");
