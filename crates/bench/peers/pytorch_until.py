@@ -1,7 +1,7 @@
 """PyTorch trains on CIFAR-10 and says how accurate it is after how many seconds of training.
 
 The settings come as one line of JSON on standard input: `hidden` (widths), `learning_rates` (one
-for each step), `momentum`, `reg`, `batch`, `validation`, `seed`, `threads` and `every`. After every
+for each step of the epochs), `momentum`, `reg`, `batch`, `validation`, `seed`, `threads` and `every`. After every
 `every` steps it prints one line
 
     {"iteration": 100, "seconds": 0.91, "accuracy": 0.412}
