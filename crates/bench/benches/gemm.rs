@@ -9,8 +9,8 @@ mod config;
 use std::ops::Range;
 
 use chainrule_bench::images::{INPUTS, numbers};
-use chainrule_nn::linear;
-use chainrule_nn::linear::Workspace;
+use chainrule_nn::layers::linear;
+use chainrule_nn::layers::linear::Workspace;
 use chainrule_nn::tiling::Tiling;
 use chainrule_tensor::exchange::Exchange;
 use chainrule_tensor::{Isa, Tensor, gemm};
