@@ -304,3 +304,32 @@ fn the_gradient_of_a_weighted_loss_is_its_difference_and_its_divisor_that_of_the
         }
     }
 }
+
+#[test]
+fn the_norm_that_is_clipped_is_over_every_gradient_those_of_the_normalization_included() {
+    use chainrule_nn::Sgd;
+
+    let (_, x, labels) = problem_in_f32(&[20, 6, 3], 8);
+    let order: Vec<u32> = (0..8).collect();
+    let still = Sgd { learning_rate: 0.0, momentum: 0.0, l2: 0.0, nesterov: false };
+    for norm in [Norm::None, Norm::Batch, Norm::Layer] {
+        let hidden = Hidden { norm, ..Hidden::default() };
+        let model = SoftmaxClassifier::with_hidden(&[20, 6, 3], hidden, Init::He, 2).unwrap();
+        let mut engine = Engine::new(&model, 8, 2).unwrap();
+        engine.set_clip_norm(Some(f64::INFINITY)); // the norm is reported, and nothing clipped
+        let mut reported = f64::NAN;
+        let each = |step: Step| {
+            reported = step.gradient_norm.unwrap();
+            ControlFlow::Continue(())
+        };
+        engine.train_each(&x, &labels, &order, 8, |_| still, each).unwrap();
+        let gradient = engine.velocity(); // with a momentum of 0
+        for tensor in model.architecture().tensors() {
+            let moves = gradient.parameters()[tensor.range].iter().any(|&g| g != 0.0);
+            assert_eq!(moves, tensor.trained, "{norm:?}: {}", tensor.name);
+        }
+        let squares = gradient.parameters().iter().map(|&g| f64::from(g).powi(2));
+        let want = squares.sum::<f64>().sqrt();
+        assert!((reported - want).abs() < 1e-6 * want, "{norm:?}: {reported}, {want}");
+    }
+}
