@@ -22,7 +22,7 @@ static ALLOCATOR: OrExit = OrExit;
 #[derive(Parser)]
 #[command(name = "chainrule", version, max_term_width = 100)]
 struct Cli {
-    /// Print results, warnings and errors alone: no progress, no notes
+    /// Print only results, warnings and errors: no progress, no notes
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
     /// Print details too: where files come from, and how long things take

@@ -171,13 +171,13 @@ fn a_run_that_diverges_is_ranked_last_with_its_reason_and_not_run_again() {
     let file = written(dir.path(), text);
     let out = dir.path().join("out");
     let told = succeeds(sweep(&file, &out, &[]).output().unwrap());
-    assert!(told.contains("diverged             50  the loss is"), "{told}");
+    assert!(told.contains("diverged             50  at step "), "{told}");
     assert_eq!(
         column(&out, "rank"),
         [("000".into(), "2".into()), ("001".into(), "1".into())].into()
     );
     assert_eq!(column(&out, "status")["000"], "diverged");
-    assert!(column(&out, "reason")["000"].contains("at iteration"));
+    assert!(column(&out, "reason")["000"].contains("the loss is "));
     let again = sweep(&file, &out, &[]).output().unwrap();
     assert_eq!(stderr(&again), "", "nothing is left to do");
     assert_eq!(succeeds(again), told);

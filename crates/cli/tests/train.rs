@@ -267,7 +267,9 @@ fn a_loss_that_overflows_ends_the_run_with_the_iteration_and_the_learning_rate()
     let output = train(&out, "--learning-rate 1e30");
     let said = stderr(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("at iteration ") && said.contains("learning rate 1000000"), "{said}");
+    assert!(said.contains("diverged at step "), "{said}");
+    let rate = said.split("learning rate ").nth(1).and_then(|rest| rest.split(',').next()).unwrap();
+    assert!(rate.parse::<f64>().unwrap() > 9e29, "a cosine from 1e30: {said}");
     assert!(!column(&out.join("epochs.csv"), "epoch").is_empty(), "what was written is kept");
     let text = std::fs::read_to_string(out.join("iterations.csv")).unwrap();
     assert!(text.lines().count() >= 2, "the iterations until then are kept: {text}");
@@ -289,10 +291,11 @@ fn the_place_where_the_numbers_end_is_named_and_what_to_do_depends_on_when() {
     };
     // 3072 products of a pixel and a weight near 1e38 are beyond f32, whose largest is 3.4e38.
     let first = said("first", "--weight-scale 1e38");
-    assert!(first.contains("at iteration 0") && first.contains("fc1"), "{first}");
-    assert!(first.contains("--weight-scale"), "{first}");
+    assert!(first.contains("diverged at step 0: ") && first.contains("fc1"), "{first}");
+    assert!(first.contains(" is NaN or infinite") && first.contains("--weight-scale"), "{first}");
     let later = said("later", "--learning-rate 1e30 --watch");
-    assert!(later.contains("fc") && later.contains("--learning-rate"), "{later}");
+    assert!(later.contains("diverged at step ") && later.contains("fc"), "{later}");
+    assert!(later.contains(" is NaN or infinite") && later.contains("--learning-rate"), "{later}");
 }
 
 #[test]
@@ -605,6 +608,33 @@ fn the_default_schedule_suits_any_number_of_epochs_and_a_decay_that_is_given_is_
     assert_eq!(schedule("schedule = \"linear\"", "--lr-decay 0.9"), "\"exponential\"");
     assert_eq!(schedule("schedule = \"step\"", "--lr-decay 0.9"), "\"step\"");
     assert_eq!(schedule("lr_decay = 0.9", "--schedule linear"), "\"linear\"");
+    // A flag without an effect is no silence.
+    let flags = "--lr-decay 0.9 --max-steps 1";
+    let both = train(&dir.path().join("both"), &format!("{flags} --schedule cosine"));
+    assert!(stderr(&both).contains("lr_decay has no effect"), "{}", stderr(&both));
+    let alone = train(&dir.path().join("alone"), flags);
+    assert!(!stderr(&alone).contains("lr_decay has no effect"), "{}", stderr(&alone));
+}
+
+/// "Which of the two" has no right answer.
+#[test]
+fn a_recipe_that_gives_a_setting_by_two_of_its_names_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("twice.toml");
+    for (recipe, sentence) in [
+        ("lr = 0.1\nlearning_rate = 0.2", "learning_rate is set twice: lr means the same"),
+        ("tta = \"none\"\ntest_flips = true", "tta is set twice: test_flips means the same"),
+        ("val = 10\nval_size = 20", "validation is set twice: val_size or val means the same"),
+    ] {
+        std::fs::write(&path, recipe).unwrap();
+        let output = train(&dir.path().join("run"), &format!("--recipe {}", path.display()));
+        assert_eq!(output.status.code(), Some(1), "{recipe}: {}", stderr(&output));
+        assert!(stderr(&output).contains(sentence), "{recipe}: {}", stderr(&output));
+        assert!(stderr(&output).contains("twice.toml"), "{recipe}: {}", stderr(&output));
+    }
+    // Over a recipe a flag wins, by whichever name.
+    assert_eq!(recorded("lr = 0.1", "--learning-rate 0.2").learning_rate, 0.2);
+    assert_eq!(recorded("learning_rate = 0.1", "--lr 0.2").learning_rate, 0.2);
 }
 
 #[test]

@@ -83,23 +83,23 @@ pub enum Error {
     Isa(#[from] chainrule_tensor::isa::IsaError),
     /// A loss or a tensor is NaN or infinite.
     #[error(
-        "the loss is {loss} at iteration {iteration} (epoch {epoch}) with learning rate \
-         {learning_rate}{}; the files until then are in {}",
-        tensor.map_or(String::new(), |tensor| format!(
-            ", and {tensor} is NaN or infinite"
+        "diverged at step {iteration}: {} (epoch {epoch}, learning rate {learning_rate:?}, loss {loss}); \
+         what was written until then is in {}",
+        tensor.map_or("the loss is NaN or infinite".into(), |tensor| format!(
+            "{tensor} is NaN or infinite"
         )),
         folder.display()
     )]
     Diverged {
-        /// The iteration, from 1.
+        /// The step, from 1; 0 for the weights that the run began with.
         iteration: u64,
         /// Its epoch, from 1.
         epoch: u32,
         /// The learning rate of that epoch.
         learning_rate: f64,
-        /// NaN or infinite, unless only anomaly detection found the tensor.
+        /// Infinite or NaN, but for what only `detect_anomaly` finds.
         loss: f64,
-        /// The first tensor that is not finite, if it is known.
+        /// The first tensor that is not finite, as far as it is known.
         tensor: Option<chainrule_nn::TensorName>,
         /// Where the files are.
         folder: PathBuf,

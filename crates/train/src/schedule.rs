@@ -51,6 +51,11 @@ impl Schedule {
             Schedule::Linear | Schedule::Polynomial | Schedule::Cosine => true,
         }
     }
+
+    /// Whether `lr_decay` is its factor: of those that do not depend on the number of epochs.
+    pub fn uses_lr_decay(self) -> bool {
+        !self.depends_on_epochs()
+    }
 }
 
 /// The learning rates of a run.

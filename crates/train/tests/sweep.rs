@@ -111,7 +111,7 @@ fn a_sweep_that_cannot_work_is_refused_in_one_sentence_that_says_where() {
         ("reg = 0\n[grid]\nreg = [0, 1]", "reg stands above and varies too"),
         (
             "[grid]\nreg = [0, 1]\n[random]\nruns = 2\nreg = { uniform = [0, 1] }",
-            "reg stands in [grid] and in [random]",
+            "reg varies twice",
         ),
         ("validation = 0\n[grid]\nreg = [0, 1]", "a sweep goes by the validation accuracy"),
         (

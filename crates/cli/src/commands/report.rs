@@ -282,6 +282,12 @@ mod tests {
     use super::*;
     use crate::commands::train;
 
+    #[derive(Parser)]
+    struct Train {
+        #[command(flatten)]
+        args: train::Args,
+    }
+
     /// Whatever the settings, the flags that the page shows must say the same.
     #[test]
     fn the_command_on_the_page_gives_the_settings_of_the_run() {
@@ -307,13 +313,20 @@ mod tests {
             let script = format!("printf '%s\\n' {words}");
             let said = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
             let said = String::from_utf8(said.stdout).unwrap();
-            #[derive(Parser)]
-            struct Train {
-                #[command(flatten)]
-                args: train::Args,
-            }
             assert_eq!(Train::parse_from(said.lines()).args.config().unwrap(), config, "{line}");
         }
+    }
+
+    /// The page of an older run, of which `chainrule report` makes one anew, has the command too.
+    #[test]
+    fn the_command_on_the_page_knows_the_names_that_settings_had_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let old = "optimiser = \"adam\"\nnormalise = \"channel\"\naverage = 0.9\nwatch = true\n\
+                   test_flips = true\nlr_decay = 0.7\nschedule = \"exponential\"\n";
+        std::fs::write(dir.path().join("config.toml"), old).unwrap();
+        let line = train_with(settings_of(&Run::read(dir.path()).unwrap())).unwrap();
+        let parsed = Train::parse_from(line.strip_prefix("chainrule ").unwrap().split(' '));
+        assert_eq!(parsed.args.config().unwrap(), Config::from_toml(old).unwrap(), "{line}");
     }
 
     #[test]

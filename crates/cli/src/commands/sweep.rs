@@ -22,22 +22,22 @@ use board::Board;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  chainrule sweep recipes/sweeps/two-layer.toml              one run on each core, in results/two-layer
-  chainrule sweep recipes/sweeps/two-layer.toml              again: goes on where it was stopped
+  chainrule sweep recipes/sweeps/two-layer.toml              runs side by side, in results/two-layer
+  chainrule sweep recipes/sweeps/two-layer.toml              the same again: resumes where it stopped
   chainrule sweep recipes/sweeps/two-layer.toml --data sample --out results/try
   chainrule sweep recipes/sweeps/two-layer.toml --commands > runs.txt   a command a run, for a job array
-  chainrule sweep recipes/sweeps/two-layer.toml --gather     and what these have reached
+  chainrule sweep recipes/sweeps/two-layer.toml --gather     and rank what these have reached
 
-A job array's task runs a line of that file:
+A task of a job array runs one line of that file:
   sh -c \"$(sed -n \"${SLURM_ARRAY_TASK_ID}p\" runs.txt)\"
 
-The file is a recipe, what all runs share, and what varies:
+The file is a recipe that all runs share, and the settings that vary:
   recipe = \"../augmented.toml\"                      from the folder of this file
   epochs = 5
-  seeds = 3                                         each point thrice: mean and deviation
+  seeds = 3                                         each point three times: mean and deviation
   [grid]                                            every combination
   hidden_dim = [100, 200, [256, 128]]
-  [random]                                          so many runs for each combination, drawn
+  [random]                                          20 random draws for each combination
   runs = 20
   learning_rate = { log_uniform = [1e-3, 1e-1] }    also uniform, integers, log_integers, choice
 ")]
@@ -48,22 +48,22 @@ pub struct Args {
     /// The folder for the runs [default: results/ and the file's name]
     #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Runs at a time [default: the cores, over the threads that the file gives each run, or 1]
+    /// Runs at a time [default: the number of cores / the threads of a run]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
-    /// Train nothing, and print one command a run
+    /// Train nothing; print one command for each run
     #[arg(long, conflicts_with_all = ["gather", "json", "jobs"])]
     commands: bool,
-    /// Train nothing, and rank what is finished in the folder
+    /// Train nothing; rank the finished runs of the folder
     #[arg(long, conflicts_with = "jobs")]
     gather: bool,
     /// The images, as `chainrule train` takes them [default: as the file says]
     #[arg(long, value_name = "cifar10|sample|images:DIR|DIR")]
     data: Option<DataChoice>,
-    /// Where CIFAR-10 lies, or is to be put [default: as the file says]
+    /// Folder of CIFAR-10; it is downloaded to it if it is not there [default: as the file says]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Print the ranking as JSON, and nothing else, on standard output
+    /// Print only the ranking, as JSON, on standard output
     #[arg(long)]
     json: bool,
 }

@@ -27,9 +27,9 @@ Examples:
   chainrule train                                    100 hidden units, 10 epochs
   chainrule train --hidden-dim 512,256 --epochs 20   two hidden layers
   chainrule train --hidden-dim 0                     the linear softmax classifier
-  chainrule train --data sample                      1,000 images, no download
+  chainrule train --data sample                      1,000 built-in images, no download
   chainrule train --data images:photos --resize 32   photos/cat/1.jpg, photos/dog/2.png, ...
-  chainrule train --data datasets/mnist              its four files, packed or not
+  chainrule train --data datasets/mnist              the four files of MNIST, packed or not
   chainrule train --flip --shift 2 --tta flips       mirror images in training and in the test
   chainrule train --hidden-dim 512,256 --check       is this network worth a long run?
   chainrule train --hidden-dim 512,256 --find-lr     draw the loss over the learning rate
@@ -42,27 +42,27 @@ Examples:
 "
 )]
 pub struct Args {
-    /// A TOML file of settings: the same names as these flags, with underscores. Flags win
+    /// Recipe: a TOML file of settings, named like these flags with underscores; flags override it
     #[arg(long, alias = "config", value_name = "FILE")]
     recipe: Option<PathBuf>,
-    /// Resume the run in this folder, with its settings; --epochs may add to them
+    /// Resume the run in this folder, with its settings; a larger --epochs trains it further
     #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "init_from", "recipe"])]
     resume: Option<PathBuf>,
     /// The folder for the results, new or empty [default: results/run-001 or the next free number]
     #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Check the network before a long run, and train nothing: its initial loss, whether it can
-    /// overfit 50 images, its gradient, the size of its steps; exit code 1 if one fails
+    /// Check the network instead of training it: its initial loss, its gradient, the size of its
+    /// steps, and whether it can overfit 50 images; exit code 1 if a check fails
     #[arg(long, conflicts_with_all = ["find_lr", "resume", "out"])]
     check: bool,
-    /// Raise the learning rate until the loss rises, train no further, and draw the loss into --out
-    /// [default: results/lr-finder]
+    /// Find a learning rate instead of training: raise it until the loss diverges, and draw the loss
+    /// into --out [default: results/lr-finder]
     #[arg(long, conflicts_with = "resume")]
     find_lr: bool,
-    /// Show the run in a browser on this machine while it trains, at this port
+    /// Show the run in a browser while it trains, at this port of this machine
     #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "8017")]
     serve: Option<u16>,
-    /// Print the summary as JSON, and nothing else, on standard output
+    /// Print only the summary, as JSON, on standard output
     #[arg(long)]
     json: bool,
     /// The settings.
@@ -136,6 +136,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Err(error) => return Err(leave(folder, error)),
     };
     detail!("images: {}, read in {:.2} s", data.source, began.elapsed().as_secs_f64());
+    note_what_has_no_effect(&args, &config);
     note_what_the_data_change(&args, &config, &data);
     let live = server.map(|server| server.start(folder.path())).transpose()?;
     observer.signals.listen()?;
@@ -175,6 +176,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         conclude(&summary, out)?;
     }
     drawn.map(|()| ExitCode::SUCCESS)
+}
+
+/// Settings that were asked for and have no effect with the others.
+fn note_what_has_no_effect(args: &Args, config: &Config) {
+    if args.gives("lr_decay") && !config.schedule.uses_lr_decay() {
+        note!("note: lr_decay has no effect with this schedule: leave --schedule out for a decay");
+    }
 }
 
 /// Settings that were asked for and that these images cannot have.

@@ -95,21 +95,22 @@ pub struct Config {
     #[serde(with = "by_name")]
     pub norm: Norm,
 
-    /// Standard deviation of the initial weights; none is He's, the root of 2 over the inputs
+    /// Standard deviation of the initial weights; by default He's, the root of 2 / inputs
     ///
-    /// Without it √(2 / inputs) for each layer (He), and √(1 / inputs) with `tanh` and `sigmoid`.
+    /// By default √(2 / inputs) for each layer (He et al. 2015), and √(1 / inputs) with `tanh` and
+    /// `sigmoid`.
     #[arg(long, value_name = "X", value_parser = or_none::<f64>, default_value = "none")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_scale: OrNone<f64>,
 
-    /// Start from the weights of a safetensors file, or the best of a run's folder
+    /// Start from the weights in a safetensors file, or from the best weights of a run
     #[arg(long, value_name = "FILE|DIR", value_parser = or_none::<PathBuf>, default_value = "none")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init_from: OrNone<PathBuf>,
 
-    /// Start from weights that a run trained on other images
+    /// Start from weights that were trained on other images
     ///
-    /// Without it they are refused, for some images may be for training there and for testing here.
+    /// Without it they are refused: an image may be a training image there and a test image here.
     #[arg(long)]
     pub allow_other_images: bool,
 
@@ -172,7 +173,7 @@ pub struct Config {
     #[arg(long, value_name = "X", default_value = "0")]
     pub weight_decay: f64,
 
-    /// Clip the norm of the gradient at this; inf only records it
+    /// Clip the gradient to this norm; inf only records the norm
     ///
     /// The norm is that of the gradient of the mean cross-entropy over all weights and biases,
     /// without the gradient of the L2 penalty (as PyTorch's `clip_grad_norm_` leaves out that of an
@@ -181,13 +182,13 @@ pub struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: OrNone<f64>,
 
-    /// Images in a step
+    /// Images per step
     ///
-    /// One that is larger than the training set is one batch of all images.
+    /// If it is larger than the training set, each step takes all training images.
     #[arg(long, value_name = "N", default_value = "64")]
     pub batch_size: usize,
 
-    /// Exponential moving average of the weights with this decay, such as 0.999; it is what is
+    /// Exponential moving average of the weights with this decay, such as 0.999; the average is
     /// evaluated and saved
     ///
     /// The decay is lower in the first steps: step t, from 0, has at most (1 + t) / (10 + t).
@@ -215,14 +216,15 @@ pub struct Config {
     )]
     pub schedule: Schedule,
 
-    /// Factor on the learning rate, once an epoch; given without a schedule, it chooses exponential
+    /// Factor on the learning rate after each epoch; given without --schedule, the schedule is
+    /// exponential
     ///
     /// The factor of the schedules `exponential`, `step` and `plateau`; the others have none.
     #[arg(long, value_name = "X", default_value = "0.7")]
     pub lr_decay: f64,
 
-    /// Epochs between two factors of the schedule step; epochs without improvement before one of
-    /// plateau
+    /// Schedule step: epochs between two decays; schedule plateau: epochs without improvement before
+    /// a decay
     #[arg(long, value_name = "N", default_value = "1")]
     pub step_epochs: u32,
 
@@ -234,7 +236,7 @@ pub struct Config {
     #[arg(long, value_name = "X", default_value = "1")]
     pub power: f64,
 
-    /// Epochs, or a fraction of one, over which the learning rate rises from 0
+    /// Warm-up: epochs, such as 1 or 0.5, over which the learning rate rises from 0
     ///
     /// Along a line, step by step.
     #[arg(long, value_name = "X", default_value = "0")]
@@ -250,12 +252,12 @@ pub struct Config {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cycles: EpochNumbers,
 
-    /// Early stopping: stop after so many epochs without a better validation accuracy
+    /// Early stopping: stop after this many epochs without a better validation accuracy
     #[arg(long, value_name = "N", value_parser = or_none::<u32>, default_value = "none")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: OrNone<u32>,
 
-    /// Stop after so many steps
+    /// Stop after this many steps
     #[arg(long, value_name = "N", value_parser = or_none::<u64>, default_value = "none")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_steps: OrNone<u64>,
@@ -290,21 +292,21 @@ pub struct Config {
     #[arg(long, value_name = "X", default_value = "0")]
     pub mixup: f64,
 
-    /// Mirror every other training image, left to right, anew in each epoch
+    /// Flip each training image left to right with probability 1/2, anew in each epoch
     #[arg(long)]
     pub flip: bool,
 
-    /// Shift training images by up to so many pixels along each axis
+    /// Shift each training image by up to this many pixels along each axis
     ///
     /// The border is filled by reflection.
     #[arg(long, value_name = "PIXELS", default_value = "0")]
     pub shift: u8,
 
-    /// Rotate training images by up to so many degrees, either way
+    /// Rotate each training image by up to this many degrees, either way
     #[arg(long, value_name = "DEGREES", default_value = "0")]
     pub rotate: f64,
 
-    /// Cut a square of this side out of each training image
+    /// Cutout: set a random square of this side to the mean in each training image
     #[arg(long, value_name = "PIXELS", default_value = "0")]
     pub cutout: u8,
 
@@ -318,7 +320,7 @@ pub struct Config {
     pub tta: Tta,
 
     // The images
-    /// Which images: cifar10; sample, 1,000 images within the program; images:DIR, a folder of
+    /// Which images: cifar10; sample, 1,000 built-in images; images:DIR, a folder of
     /// pictures with one folder a class; or DIR, a folder of a known data set
     ///
     /// A data set is recognized by its content: CIFAR-10, CIFAR-100, MNIST and other IDX files,
@@ -340,13 +342,13 @@ pub struct Config {
     )]
     pub resize: OrNone<Size>,
 
-    /// Name the pictures of a folder that cannot be read, and train without them
+    /// Report the pictures of a folder that cannot be read, and train without them
     #[arg(long)]
     pub skip_broken: bool,
 
-    /// Training images set aside for validation, which choose the best weights
+    /// Training images set aside for validation, by which the best weights are chosen
     ///
-    /// Of a data set of which the default would be more than half, a tenth.
+    /// If the default is more than half of the training images, it is a tenth of them.
     #[arg(long, aliases = ["val-size", "val"], value_name = "N", default_value = "5000")]
     pub validation: usize,
 
@@ -361,7 +363,7 @@ pub struct Config {
     )]
     pub normalize: Normalize,
 
-    /// Normalize the contrast of each image by itself, with this regularizer; 10 is usual
+    /// Contrast normalization of each image, with this regularizer; 10 is usual
     ///
     /// ε of (x - mean) / √(variance + ε), in pixel units (0 to 255), before `normalize`.
     #[arg(long, value_name = "X", value_parser = or_none::<f32>, default_value = "none")]
@@ -378,24 +380,24 @@ pub struct Config {
 
     /// Split and order the images at random; --no-shuffle takes them in the order of the files
     ///
-    /// Without, the last training images are the validation images.
+    /// With `--no-shuffle` the last training images are the validation images.
     #[arg(long, default_value = "true")]
     pub shuffle: bool,
 
     // The run
-    /// Seed of the initial weights, the split, the order of the images and all noise
+    /// Seed of all randomness: initial weights, split, order of the images, augmentation, dropout
     #[arg(long, value_name = "N", default_value = "0")]
     pub seed: u64,
 
-    /// Threads; 0 is one for each core. The result is the same for any number
+    /// Threads; 0 means one per core. The result is the same for any number
     #[arg(long, value_name = "N", default_value = "0")]
     pub threads: usize,
 
-    /// Measure the training accuracy on so many images, which is faster; 0 is all
+    /// Measure the training accuracy on this many images, which is faster; 0 means all
     #[arg(long, value_name = "N", default_value = "0")]
     pub train_sample: usize,
 
-    /// Write a checkpoint after every so many steps, beside the one after each epoch
+    /// Write a checkpoint after every N steps too, not only after each epoch
     #[arg(long, value_name = "N", value_parser = or_none::<u64>, default_value = "none")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint_every: OrNone<u64>,

@@ -49,7 +49,7 @@ pub(super) fn read(text: &str, folder: &Path) -> Result<Sweep, Error> {
             refuse(format!("{key} stands above and varies too: leave one of them out"))?;
         }
         if keys().skip(i + 1).any(|other| other == key) {
-            refuse(format!("{key} stands in [grid] and in [random]: leave one of them out"))?;
+            refuse(format!("{key} varies twice, in [grid] or in [random]: leave one of them out"))?;
         }
     }
     if keys().next().is_none() && seeds == 1 {

@@ -27,9 +27,9 @@ pub enum Outcome {
         /// Of the weights that were best on validation.
         validation_loss: f64,
     },
-    /// Its loss became NaN or infinite.
+    /// A number of it became NaN or infinite.
     Diverged {
-        /// The loss and the iteration.
+        /// At which step, and which number.
         reason: String,
         /// Complete epochs.
         epochs: u32,
@@ -85,7 +85,7 @@ impl Outcome {
         let broken = of_step.into_iter().chain(of_epoch).find(|(loss, ..)| !loss.is_finite());
         Ok(match broken {
             Some((loss, iteration, epoch)) => Outcome::Diverged {
-                reason: format!("the loss is {loss} at iteration {iteration} (epoch {epoch})"),
+                reason: format!("at step {iteration} (epoch {epoch}): the loss is {loss}"),
                 epochs: over,
                 seconds,
             },

@@ -138,9 +138,17 @@ impl Watcher for Board<'_> {
                 outcome
             }
             Err(error) => match Outcome::read(self.out, run)? {
-                // What only a watch finds does not stand in the tables.
+                // What only detect_anomaly finds does not stand in the tables.
                 Outcome::Unfinished { epochs } => {
-                    Outcome::Diverged { reason: error.to_string(), epochs, seconds: 0.0 }
+                    let reason = match &error {
+                        Error::Diverged { iteration, epoch, tensor: Some(tensor), .. } => {
+                            format!(
+                                "at step {iteration} (epoch {epoch}): {tensor} is NaN or infinite"
+                            )
+                        }
+                        error => error.to_string(),
+                    };
+                    Outcome::Diverged { reason, epochs, seconds: 0.0 }
                 }
                 outcome => outcome,
             },
@@ -154,7 +162,7 @@ impl Watcher for Board<'_> {
                 summary.epochs,
                 summary.seconds
             ),
-            Outcome::Diverged { reason, .. } => format!("diverged: {reason}"),
+            Outcome::Diverged { reason, .. } => format!("diverged {reason}"),
             other => other.word().into(),
         };
         let mut state = self.state();
