@@ -101,3 +101,21 @@ fn a_folder_without_a_model_and_a_checkpoint_are_named_for_what_they_are() {
     let error = ModelFile::parse(&bytes).unwrap_err();
     assert!(error.starts_with("it is a checkpoint of a run: expected the weights"), "{error}");
 }
+
+/// A sum with one NaN in it is NaN, and argmax of NaN is some class.
+#[test]
+fn a_number_that_is_not_finite_is_refused_by_tensor_wherever_it_stands() {
+    let model = model();
+    let named: Vec<Named> =
+        parameters(&model.classifier).chain(normalization(&model.normalization)).collect();
+    for at in 0..named.len() {
+        for wrong in [f32::NAN, f32::INFINITY] {
+            let mut values = named[at].2.to_vec();
+            *values.last_mut().expect("a value") = wrong;
+            let mut tensors = named.clone();
+            tensors[at].2 = &values;
+            let error = ModelFile::parse(&TensorFile::serialize(&tensors, &[])).unwrap_err();
+            assert!(error.contains(&named[at].0) && error.contains(&wrong.to_string()), "{error}");
+        }
+    }
+}
