@@ -1,64 +1,11 @@
-//! The language in which a row of [`crate::op`] writes its derivative, and its
-//! two readings: as a number, and as gates on the tape.
-//!
-//! ```text
-//! Local   ∂g/∂a at each element; sent back is  ∂f/∂a = ∂f/∂v · ∂g/∂a
-//! Each    the same for all of a gate's many inputs
-//! Sent    ∂f/∂a itself, in terms of U = ∂f/∂v: dA = U Bᵀ
-//! ```
+//! The two readings of the derivative that a row of [`crate::op`] writes: as a
+//! number, and as gates on the tape.
 //!
 //! The plain backward pass of a scalar graph takes the number; a second
 //! derivative, and a graph of matrices, take the gates.
 
-use crate::op::{Gate, Row};
+use crate::op::{Derivative, Expr, Gate, Row};
 use crate::tape::{Graph, NodeId};
-
-/// The derivative of a gate by its inputs.
-#[derive(Clone, Copy, Debug)]
-pub enum Derivative {
-    /// 0 everywhere: nothing is sent back.
-    Zero,
-    /// ∂g/∂(input), element by element, one for each input.
-    Local(&'static [Expr]),
-    /// ∂g/∂(input) as a formula of [`Expr::Own`], the same for every input.
-    Each {
-        /// What all of them share: [`Expr::Shared`].
-        shared: &'static Expr,
-        /// For one input.
-        local: &'static Expr,
-    },
-    /// ∂f/∂(input) as a formula of [`Expr::U`], one for each input. It is linear in U.
-    Sent(&'static [Expr]),
-}
-
-/// A formula of a gate's inputs and its value.
-#[derive(Clone, Copy, Debug)]
-pub enum Expr {
-    /// A number.
-    Number(f64),
-    /// The constant that is part of the gate.
-    Constant,
-    /// The first input.
-    A,
-    /// The second input.
-    B,
-    /// The input by which the derivative is taken.
-    Own,
-    /// The gate's value.
-    V,
-    /// The gradient from upstream, ∂f/∂v.
-    U,
-    /// What [`Derivative::Each`] computes once.
-    Shared,
-    /// A gate of terms.
-    Of(Gate, &'static [Expr]),
-    /// A gate of one term, made with the constant of the gate that is differentiated.
-    With(fn(f64) -> Gate, &'static Expr),
-    /// A formula that depends on the constant.
-    ByConstant(fn(f64) -> &'static Expr),
-    /// The sum over all inputs of a term of [`Expr::Own`].
-    Total(&'static Expr),
-}
 
 /// A gate with its inputs and its value, as numbers.
 struct Numbers<'a> {

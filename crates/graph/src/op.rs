@@ -6,18 +6,16 @@
 //! the function bends. The reader, the tape, both passes, the gradient check
 //! and every drawing read the table; a new gate is a new row here.
 //!
-//! The derivative is written in gates ([`crate::derivative`]): from the same row
-//! come the number in a diagram and the gates of a second derivative.
+//! The derivative is written in gates: from the same row come the number in a
+//! diagram and the gates of a second derivative ([`crate::derivative`]).
 //!
 //! At the kinks the conventions of PyTorch hold: relu and abs have gradient 0 at
 //! 0, and inputs that tie in max or min share the gradient equally: 1/2 each for
 //! two (`torch.maximum`), 1/3 each for three (`torch.amax`).
 
-use crate::derivative::Derivative::{self, Each, Local, Sent, Zero};
-use crate::derivative::Expr::{
-    A, B, ByConstant, Constant, Number, Of, Own, Shared, Total, U, V, With,
-};
 use crate::op::Bend::{Kink, Never, Own as OwnSize, Power, Unit};
+use crate::op::Derivative::{Each, Local, Sent, Zero};
+use crate::op::Expr::{A, B, ByConstant, Constant, Number, Of, Own, Shared, Total, U, V, With};
 use crate::op::Forward::{Fold, Given, Map, Whole, Zip};
 use crate::sigmoid;
 use crate::value::{Shape, View};
@@ -82,6 +80,59 @@ pub enum Forward {
         /// Writes the result.
         fill: fn(&[View<'_>], &mut [f64]),
     },
+}
+
+/// The derivative of a gate by its inputs.
+///
+/// ```text
+/// Local   ∂g/∂a at each element; sent back is  ∂f/∂a = ∂f/∂v · ∂g/∂a
+/// Each    the same for all of a gate's many inputs
+/// Sent    ∂f/∂a itself, in terms of U = ∂f/∂v: dA = U Bᵀ
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub enum Derivative {
+    /// 0 everywhere: nothing is sent back.
+    Zero,
+    /// ∂g/∂(input), element by element, one for each input.
+    Local(&'static [Expr]),
+    /// ∂g/∂(input) as a formula of [`Expr::Own`], the same for every input.
+    Each {
+        /// What all of them share: [`Expr::Shared`].
+        shared: &'static Expr,
+        /// For one input.
+        local: &'static Expr,
+    },
+    /// ∂f/∂(input) as a formula of [`Expr::U`], one for each input. It is linear in U.
+    Sent(&'static [Expr]),
+}
+
+/// A formula of a gate's inputs and its value.
+#[derive(Clone, Copy, Debug)]
+pub enum Expr {
+    /// A number.
+    Number(f64),
+    /// The constant that is part of the gate.
+    Constant,
+    /// The first input.
+    A,
+    /// The second input.
+    B,
+    /// The input by which the derivative is taken.
+    Own,
+    /// The gate's value.
+    V,
+    /// The gradient from upstream, ∂f/∂v.
+    U,
+    /// What [`Derivative::Each`] computes once.
+    Shared,
+    /// A gate of terms.
+    Of(Gate, &'static [Expr]),
+    /// A gate of one term, made with the constant of the gate that is differentiated.
+    With(fn(f64) -> Gate, &'static Expr),
+    /// A formula that depends on the constant.
+    ByConstant(fn(f64) -> &'static Expr),
+    /// The sum over all inputs of a term of [`Expr::Own`].
+    Total(&'static Expr),
 }
 
 /// How far an input may move before the function bends, jumps or ends: the

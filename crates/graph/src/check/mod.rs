@@ -32,8 +32,7 @@ use crate::number::short;
 use crate::tape::NodeId;
 
 use extrapolation::{Extrapolation, RATIO};
-use probe::Probe;
-use step::Obstacle;
+use probe::{Obstacle, Probe};
 
 /// Relative difference up to which gradient and centered difference agree.
 const TOLERANCE: f64 = 1e-6;

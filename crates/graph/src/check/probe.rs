@@ -1,7 +1,6 @@
 //! The function beside the point: its value, what rounding can do to it, and
 //! whether any gate was moved further than it is smooth.
 
-use super::step::Obstacle;
 use crate::circuit::Circuit;
 use crate::tape::{Graph, NodeId};
 
@@ -20,6 +19,15 @@ pub(super) struct Probe<'a> {
     /// On which side of its kink each of those is at the point itself; none where
     /// it stands on it.
     sides: Vec<Option<Vec<f64>>>,
+}
+
+/// What keeps a step from being longer.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Obstacle {
+    /// This gate's input moves further than the gate is smooth.
+    Bend(NodeId),
+    /// This gate changes to the other side of its kink.
+    Kink(NodeId),
 }
 
 /// The function at one place.

@@ -1,16 +1,6 @@
 //! The longest step on which the function is smooth.
 
-use super::probe::Probe;
-use crate::tape::NodeId;
-
-/// What keeps a step from being longer.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Obstacle {
-    /// This gate's input moves further than the gate is smooth.
-    Bend(NodeId),
-    /// This gate changes to the other side of its kink.
-    Kink(NodeId),
-}
+use super::probe::{Obstacle, Probe};
 
 /// The longest step, up to `most` and to a factor of 8, with which no gate is
 /// moved too far on either side of the point.

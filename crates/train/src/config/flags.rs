@@ -9,7 +9,8 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use toml::{Table, Value};
 
-use super::{Config, page};
+use super::Config;
+use super::sections::section_from;
 
 /// The settings that a command line names: an argument group of clap, and a table to lay over
 /// others ([`lay`](super::lay)).
@@ -66,7 +67,7 @@ impl Args for Flags {
     fn augment_args(command: Command) -> Command {
         let mut heading = "";
         arguments().into_iter().fold(command, |command, arg| {
-            heading = page::section_from(arg.get_id().as_str()).unwrap_or(heading);
+            heading = section_from(arg.get_id().as_str()).unwrap_or(heading);
             let negation = negation(&arg);
             let undone = negation.as_ref().map(|negation| negation.get_id().clone());
             let arg = arg.help_heading(heading).overrides_with_all(undone);

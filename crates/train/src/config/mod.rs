@@ -15,6 +15,7 @@
 //! | `checks` | ranges, and settings that do not go together |
 //! | `memory` | an estimate of the memory that training takes |
 //! | `resume` | what may change when a run is resumed |
+//! | `sections` | the sections of the settings |
 //! | `page` | the tables of `docs/settings.md` |
 
 mod checks;
@@ -25,6 +26,7 @@ mod layers;
 mod memory;
 mod page;
 mod resume;
+mod sections;
 mod tta;
 mod values;
 

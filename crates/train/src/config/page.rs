@@ -1,21 +1,7 @@
 //! The tables of `docs/settings.md`, from the fields of [`Config`](super::Config) and their comments.
 
 use super::flags;
-
-/// The sections of the page and of `--help`, each with the first of its settings.
-const SECTIONS: [(&str, &str); 6] = [
-    ("hidden_dim", "The network"),
-    ("optimizer", "The optimizer"),
-    ("epochs", "The schedule"),
-    ("dropout", "Regularization and augmentation"),
-    ("data", "The images"),
-    ("seed", "The run"),
-];
-
-/// The section that begins with this setting.
-pub(super) fn section_from(key: &str) -> Option<&'static str> {
-    SECTIONS.iter().find(|(first, _)| *first == key).map(|(_, title)| *title)
-}
+use super::sections::section_from;
 
 /// The page with its tables made anew: of each section, what stands in the place of the table.
 pub fn page(text: &str) -> String {

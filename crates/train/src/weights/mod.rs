@@ -34,6 +34,7 @@ use crate::tensors::TensorFile;
 use crate::{Error, checkpoint};
 
 mod input;
+mod module;
 mod order;
 mod place;
 mod state_dict;

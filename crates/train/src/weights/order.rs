@@ -3,45 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::state_dict::{Linear, shown};
-
-/// The name of a module, its numbers apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Name {
-    /// Such as `layers.0.fc`.
-    pub stem: String,
-    /// Such as `layers.#.fc`.
-    pub pattern: String,
-    /// Such as [0].
-    pub numbers: Vec<u64>,
-}
-
-impl Name {
-    pub fn new(stem: &str) -> Name {
-        let (mut pattern, mut numbers) = (String::new(), vec![]);
-        let mut rest = stem;
-        while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
-            let digits = &rest[start..];
-            let length = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-            pattern.push_str(&rest[..start]);
-            pattern.push('#');
-            numbers.push(digits[..length].parse().unwrap_or(u64::MAX));
-            rest = &digits[length..];
-        }
-        pattern.push_str(rest);
-        Name { stem: stem.to_owned(), pattern, numbers }
-    }
-
-    /// For a message.
-    pub fn shown(&self) -> String {
-        if self.stem.is_empty() { "its layer".into() } else { shown(&self.stem) }
-    }
-
-    /// Whether it is a place in a list, such as `0` of an `nn.Sequential`.
-    pub fn is_position(&self) -> bool {
-        self.pattern == "#" || self.pattern.ends_with(".#")
-    }
-}
+use super::module::{Linear, shown};
 
 /// How many steps the search for an order may take; a network with numbers needs one a layer.
 const MOST_STEPS: usize = 20_000;

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::order::Name;
-use super::state_dict::{Linear, Normalizing, shown};
+use super::module::{Linear, Name, Normalizing, shown};
 
 /// A normalization, and the layer whose sums it normalizes, both from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
