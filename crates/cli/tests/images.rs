@@ -293,7 +293,9 @@ fn parts_of_a_set_are_never_classes_in_any_command() {
             }
         }
     }
-    ["red leaf", "green leaf", "blüte"].map(|class| fs::remove_dir(folder.join(class)).unwrap());
+    for class in ["red leaf", "green leaf", "blüte"] {
+        fs::remove_dir(folder.join(class)).unwrap();
+    }
     let output = chainrule("data describe --json").arg(images(&folder)).output().unwrap();
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&found["train"], &found["test"]), (&45.into(), &15.into()), "{found}");

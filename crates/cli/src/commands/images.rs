@@ -153,8 +153,8 @@ pub fn load(config: &Config) -> anyhow::Result<Data> {
     if let Some(data) = at_hand(config)? {
         return Ok(data);
     }
-    let mut terminal = super::data::Terminal::default();
-    let sources = super::data::sources();
+    let mut terminal = super::sources::Terminal::default();
+    let sources = super::sources::sources();
     let found = fetch::obtain(&config.data_dir, Choice::Auto, &sources, &mut terminal)?;
     if found.source == Source::Sample {
         let line = "!".repeat(78);

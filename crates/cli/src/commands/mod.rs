@@ -33,6 +33,7 @@ pub mod plot;
 pub mod predict;
 pub mod report;
 pub mod serve;
+pub mod sources;
 pub mod sweep;
 pub mod train;
 

@@ -19,6 +19,7 @@ pub(crate) use binary::read_set;
 pub use binary::{read, read_batch, read_renamed};
 pub(crate) use official::LIMITS;
 pub use official::{CLASSES, FILES, Official, RECORD, RECORDS};
+#[cfg(any(feature = "fetch", feature = "places", test))]
 pub(crate) use official::{OFFICIAL, Set};
 pub use verify::{FileReport, verify};
 
