@@ -268,7 +268,8 @@ fn a_loss_that_overflows_ends_the_run_with_the_iteration_and_the_learning_rate()
     let said = stderr(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("diverged at step "), "{said}");
-    let rate = said.split("learning rate ").nth(1).and_then(|rest| rest.split(',').next()).unwrap();
+    let rate =
+        said.rsplit("learning rate ").next().and_then(|rest| rest.split(',').next()).unwrap();
     assert!(rate.parse::<f64>().unwrap() > 9e29, "a cosine from 1e30: {said}");
     assert!(!column(&out.join("epochs.csv"), "epoch").is_empty(), "what was written is kept");
     let text = std::fs::read_to_string(out.join("iterations.csv")).unwrap();

@@ -218,7 +218,7 @@ pub struct Config {
     )]
     pub schedule: Schedule,
 
-    /// Factor on the learning rate after each epoch; given without --schedule, the schedule is
+    /// Factor on the learning rate after each epoch; given without a schedule, it chooses
     /// exponential
     ///
     /// The factor of the schedules `exponential`, `step` and `plateau`; the others have none.
