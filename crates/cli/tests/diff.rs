@@ -213,7 +213,7 @@ fn folders_without_a_run_and_damaged_files_are_told_in_one_sentence() {
         ("nowhere", "cannot read nowhere/config.toml: "),
         ("empty", "cannot read empty/config.toml: "),
         ("toml", "toml/config.toml: not TOML: "),
-        ("csv", "csv/iterations.csv: CSV error: record 2 (line: 3"),
+        ("csv", "csv/iterations.csv, record 2 (line 3): 1 fields, but the header row has 2"),
         ("json", "json/summary.json: not a JSON object of figures: "),
         ("tensors", "tensors/last.safetensors: not a safetensors file"),
     ] {

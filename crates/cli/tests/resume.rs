@@ -132,7 +132,7 @@ fn killed_runs_end_with_the_same_bytes(flags: &str, kills: u32) {
             kill_after(again, moment(number + 1).mul_f64(0.5));
         }
         let output = resume(&out, "");
-        if stderr(&output).contains("there is no run to go on with") {
+        if stderr(&output).contains("there is no run to resume") {
             restarted += 1; // killed before it had written its settings
             succeeds(train(&out, flags));
         } else {
@@ -250,7 +250,7 @@ fn resuming_with_another_setting_is_refused_by_its_name() {
         assert!(stderr(&output).contains(difference), "{flags}: {}", stderr(&output));
     }
     let output = chainrule("--learning-rate 0.5 --resume").arg(dir.path()).output().unwrap();
-    assert!(stderr(&output).contains("there is no run to go on with"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("there is no run to resume"), "{}", stderr(&output));
 }
 
 #[test]
@@ -273,7 +273,11 @@ fn a_checkpoint_with_a_flipped_bit_is_refused_and_a_shorter_table_too() {
     let lines = std::fs::read(&table).unwrap();
     std::fs::write(&table, &lines[..lines.len() - 1]).unwrap();
     let output = resume(&out, "");
-    assert!(stderr(&output).contains("iterations.csv: it is not the table"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("iterations.csv: the table does not match the checkpoint"),
+        "{}",
+        stderr(&output)
+    );
     std::fs::write(&table, [&lines[..], b"21,1,2.3"].concat()).unwrap();
     succeeds(resume(&out, ""));
     assert!(std::fs::read(&table).unwrap() == lines, "what came after the checkpoint is cut off");
