@@ -34,35 +34,35 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Get CIFAR-10, and prove that it is whole
+    /// Download CIFAR-10, verify its checksums, or describe a set of images
     Data(commands::data::Args),
     /// Train a network; writes a folder of results
     Train(Box<commands::train::Args>),
-    /// Many runs with different settings, side by side, ranked on validation
+    /// Train many runs with different settings, and rank them by validation accuracy
     Sweep(commands::sweep::Args),
-    /// Loss and accuracy of a saved model
+    /// Measure loss and accuracy of a saved model
     Eval(commands::eval::Args),
-    /// What a saved model sees in your own pictures
+    /// Classify your own pictures with a saved model
     Predict(commands::predict::Args),
-    /// A saved model in the format of other programs: ONNX, npz, safetensors
+    /// Export a saved model for other programs: ONNX, npz, safetensors
     Export(commands::export::Args),
-    /// A saved model, layer by layer: shapes, parameters, multiply-adds, memory; or a set of images
+    /// Describe a saved model, layer by layer (shapes, parameters, memory), or a set of images
     Describe(commands::describe::Args),
-    /// Whether two runs are the same, and if not, where they part
+    /// Compare two runs: are they the same, and if not, where do they first differ
     Diff(commands::diff::Args),
     /// Check every derivative against centered differences, in f64
     Gradcheck(commands::gradcheck::Args),
-    /// A formula as a computation graph: forward values, backward gradients
+    /// Draw a formula as a computation graph, with forward values and backward gradients
     Graph(commands::graph::Args),
-    /// The assignment's problems 4.1 and 4.2, worked, in a folder of pages
+    /// Write the worked answers to problems 4.1 and 4.2 of the assignment, as pages in a folder
     Assignment(commands::assignment::Args),
     /// Draw the curves of one or several runs
     Plot(commands::plot::Args),
-    /// A run on one page: answer, curves, weights, mistakes, calibration; or several, compared
+    /// Write one page about a run (curves, weights, mistakes, calibration), or comparing several
     Report(commands::report::Args),
-    /// What a shell needs to complete this command line
+    /// Print the completion script for a shell
     Completions(commands::completions::Args),
-    /// These texts as manual pages
+    /// Write the manual pages
     Man(commands::man::Args),
 }
 

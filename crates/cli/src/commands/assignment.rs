@@ -41,7 +41,7 @@ pub struct Args {
     #[arg(short, long, value_name = "DIR", default_value = "results/assignment")]
     output: PathBuf,
 
-    /// The training run for problem 4.2; without it, the newest one in results/ that was on CIFAR-10
+    /// The training run for problem 4.2; without it, the newest run in results/ on CIFAR-10
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
 }

@@ -12,7 +12,7 @@ Examples:
   chainrule completions zsh > ~/.zfunc/_chainrule      with fpath+=~/.zfunc before compinit in ~/.zshrc
   chainrule completions fish > ~/.config/fish/completions/chainrule.fish")]
 pub struct Args {
-    /// The shell that will read them
+    /// The shell
     #[arg(value_enum)]
     shell: Shell,
 }

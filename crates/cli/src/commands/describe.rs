@@ -10,8 +10,8 @@ use serde_json::json;
 /// Arguments of `chainrule describe`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Parameters, multiply-adds and memory are counted as torchinfo counts them. A batch normalization and
-a whitening are folded into the weights of a saved model, and are no layers of it.
+Parameters, multiply-adds and memory are counted as torchinfo counts them. Batch normalization
+and whitening are folded into the weights of a saved model, so they are not listed as layers.
 
 Images are described as by `chainrule data describe`.
 
@@ -24,11 +24,11 @@ pub struct Args {
     /// A run's folder or a safetensors file; or cifar10, sample, images:DIR or a folder of images
     #[arg(value_name = "RUN|FILE|images:DIR")]
     what: String,
-    /// Images in the batch that a model is described for
+    /// Batch size for which shapes and memory of a model are given
     #[arg(long, value_name = "N", default_value_t = 1,
         value_parser = clap::value_parser!(u64).range(1..=1 << 32))]
     batch_size: u64,
-    /// Decides, as in training, which pictures test where the folder does not
+    /// Seed that chooses the test pictures, as in training, where the folder has no test part
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     /// Print {"file", "layers": [{"name", "kind", "output_shape", "parameters", "mult_adds"}],

@@ -8,7 +8,7 @@ use chainrule_train::diff::{Comparison, Entry, Parting, Table, Tensor, Verdict, 
 /// Arguments of `chainrule diff`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Times, the number of threads and where files lie make no difference. Exit code: 0 if the runs are
+Times, the number of threads and the paths of files are not compared. Exit code: 0 if the runs are
 the same, 1 if they differ or cannot be read.
 
 Examples:
@@ -19,7 +19,7 @@ pub struct Args {
     /// The folder of a run, as `chainrule train` leaves it
     #[arg(value_name = "RUN")]
     first: PathBuf,
-    /// The folder of another
+    /// The folder of the other run
     #[arg(value_name = "RUN")]
     second: PathBuf,
     /// Print {"verdict", "settings", "iterations", "epochs", "weights", "summary", ...}

@@ -15,9 +15,9 @@ use super::write_output;
 /// Arguments of `chainrule eval`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The images are those of the run, which is checked: others are refused, for the network may have been
-trained on some of them. Other images are named with --data, or allowed with --allow-other-images;
-the result then says so.
+By default the images are those of the run. This is checked: other images are refused, because the
+network may have been trained on some of them. Use --data to evaluate on other images, or
+--allow-other-images; the result then says so.
 
 Examples:
   chainrule eval results/run-001
@@ -29,10 +29,10 @@ pub struct Args {
     /// A run's folder, or a safetensors file
     #[arg(value_name = "MODEL", required_unless_present = "named")]
     model: Option<PathBuf>,
-    /// The same
+    /// The model, as an option
     #[arg(long = "model", value_name = "DIR|FILE", conflicts_with = "model")]
     named: Option<PathBuf>,
-    /// Which images: those of train and val are split as the run of the model did
+    /// Which images; train and val are split as in the run of the model
     #[arg(long, value_enum, default_value_t)]
     split: Split,
     /// Average the probabilities of each image and of its mirror image

@@ -38,7 +38,7 @@ pub struct Args {
     /// The file to write, if it is not named last
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Of ONNX, the version of the operators [default: 17, and 20 for gelu, which most programs run]
+    /// ONNX opset version [default: 17; 20 with gelu]
     #[arg(long, value_name = "N")]
     opset: Option<u8>,
 }

@@ -39,7 +39,7 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Which gates the formula is made of
+    /// Into which gates the formula is split
     #[arg(long, value_enum, default_value = "written")]
     gates: GatesArg,
 
@@ -48,7 +48,7 @@ pub struct Args {
     #[arg(long)]
     check: bool,
 
-    /// Only the gradients by these variables: x,y
+    /// Only the gradients with respect to these variables: x,y
     #[arg(long, value_name = "NAME,...")]
     wrt: Vec<String>,
 

@@ -14,7 +14,7 @@ use super::write_whole;
 Examples:
   chainrule man -o ~/.local/share/man/man1             then: man chainrule-train")]
 pub struct Args {
-    /// The folder that takes chainrule.1, chainrule-train.1 and the others; it is made if needed
+    /// The folder for chainrule.1, chainrule-train.1 and the others; it is created if needed
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
 }

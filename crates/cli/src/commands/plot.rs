@@ -19,7 +19,7 @@ pub struct Args {
     /// Folders of runs, as `chainrule train` leaves them
     #[arg(value_name = "RUN", required = true)]
     runs: Vec<PathBuf>,
-    /// The test accuracy of each run as a bar, and how far it is from the first run's
+    /// Draw the test accuracy of each run as a bar, with its difference from the first run
     #[arg(long)]
     bars: bool,
     /// The picture to write, .svg or .png; without it, curves.svg and curves.png (or bars.svg and

@@ -13,14 +13,14 @@ use super::write_output;
 /// Arguments of `chainrule predict`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-A picture is made what the images of the training were, 32 x 32 in three colors for CIFAR-10:
-turned upright, laid on white where it is transparent, cut in its middle to their proportions and
-scaled to their size (averaging, not skipping). Then it is normalized as the model file says. The
-network knows its classes and nothing else: a picture of something else is given one of them too.
+A picture is made like the training images, 32 x 32 in three colors for CIFAR-10: turned upright,
+laid on white where it is transparent, cropped at the center to their proportions and scaled down to
+their size by averaging. Then it is normalized as the model file says. The network knows only its
+classes: a picture of anything else is given one of them, too.
 
-A folder means the pictures in it, as training reads them, in the order of their names. Its predictions
-are printed as CSV: image, class, probability, then the probability of each class. A picture that
-cannot be read is named, the others are still done, and the exit code is 1.
+A folder means all pictures in it, in the order of their names. Its predictions are printed as CSV:
+image, class, probability, then the probability of each class. A picture that cannot be read is
+named, the others are still classified, and the exit code is 1.
 
 Examples:
   chainrule predict results/run-001 photo.jpg

@@ -22,7 +22,7 @@ Examples:
   chainrule report results/seeds/* -o seeds.html
 ")]
 pub struct Args {
-    /// Folders of runs, as `chainrule train` leaves them; one that goes on or was stopped will do
+    /// Folders of runs, as `chainrule train` leaves them; finished, stopped, or still training
     #[arg(value_name = "RUN", required = true)]
     runs: Vec<PathBuf>,
     /// The page to write; without it, report.html in the run's folder, or here if there are
