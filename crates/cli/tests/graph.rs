@@ -90,6 +90,19 @@ fn what_people_type_and_paste_is_read() {
     let output = command.args(args).current_dir(&folder).output().unwrap();
     assert!(stdout(&output).contains("digraph"), "{}", stdout(&output));
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0, "no file is called -");
+
+    for (name, begin) in [
+        ("f.svg", &b"<svg"[..]),
+        ("f.PNG", b"\x89PNG"),
+        ("f.dot", b"digraph"),
+        ("f.html", b"<!DOCTYPE"),
+    ] {
+        let mut command = Command::cargo_bin("chainrule").unwrap();
+        command.args(["graph", "x*x", "--at", "x=3", "-o", name]).current_dir(&folder);
+        command.assert().success();
+        let file = std::fs::read(folder.path().join(name)).unwrap();
+        assert!(file.starts_with(begin), "{name} must be what its name says");
+    }
 }
 
 #[test]
@@ -114,7 +127,7 @@ fn bad_input_gets_one_message_and_exit_code_1() {
     for (args, message) in [
         (&["graph", "x+$"][..], "  x+$\n    ^"),
         (&["graph", ""], "the formula is empty"),
-        (&["graph", "x*y", "--at", "x=1"], "no value was given for y"),
+        (&["graph", "x*y", "--at", "x=1"], "no value was given for y; write y=NUMBER after --at"),
         (&["graph", "x", "--at", "x=1,q=2"], "no variable q"),
         (&["graph", "x", "--at", "x=1", "--wrt", "q"], "--wrt names q"),
         (&["graph", "x", "--at", "x=1", "--wrt", ","], "--wrt names no variable"),

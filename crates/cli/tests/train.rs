@@ -257,7 +257,7 @@ fn a_folder_that_holds_something_is_never_written_to() {
     // Nor is a file taken for a folder.
     let output = train(&out.join("thesis.txt"), "");
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("cannot create"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("exists and is not a folder"), "{}", stderr(&output));
 }
 
 #[test]

@@ -7,11 +7,11 @@ use crate::number::is_minus;
 #[non_exhaustive]
 pub enum ValuesError {
     /// Not of the form NAME=NUMBER.
-    #[error("{0:?} is no value for a variable; write NAME=NUMBER, as in x=-2,y=5")]
+    #[error("{0:?} is not a value for a variable; write NAME=NUMBER, as in x=-2,y=5")]
     Form(String),
     /// The right side isn't a finite number.
     #[error(
-        "{value:?} is no finite number; the value of {name} must be one, such as 5, -0.5 or 1e-3"
+        "{value:?} is not a finite number; the value of {name} must be one, such as 5, -0.5 or 1e-3"
     )]
     Number {
         /// The variable.

@@ -20,6 +20,9 @@ pub enum Error {
     /// The folder is not empty.
     #[error("{} already exists and is not empty: choose another folder, or move it away", .0.display())]
     FolderTaken(PathBuf),
+    /// A file, or a link to nothing, has the name of the folder.
+    #[error("{} exists and is not a folder", .0.display())]
+    NotAFolder(PathBuf),
     /// Another process writes to the folder.
     #[error("{} is being written to by {holder}: wait for it, or stop it", folder.display())]
     FolderHeld {

@@ -55,7 +55,10 @@ impl RunFolder {
     /// If something that is not an empty folder has its name, another process holds it, or it
     /// cannot be made or written to.
     pub fn create(path: &Path) -> Result<Self, Error> {
-        std::fs::create_dir_all(path).map_err(Error::file("create", path))?;
+        std::fs::create_dir_all(path).map_err(|reason| match reason.kind() {
+            ErrorKind::AlreadyExists => Error::NotAFolder(path.to_owned()),
+            _ => Error::file("create", path)(reason),
+        })?;
         let folder = Self { path: path.to_owned(), _lock: Lock::take(path)? };
         if is_occupied(path).map_err(Error::file("read", path))? {
             return Err(Error::FolderTaken(path.to_owned()));

@@ -98,7 +98,7 @@ fn print(findings: &Findings) -> anyhow::Result<()> {
         "\nSize of a step beside the weights, after {} steps, at learning rate {:.3e}: {}",
         updates.steps,
         updates.learning_rate,
-        if updates.diverged.is_some() { "FAILED" } else { "told, not judged" }
+        if updates.diverged.is_some() { "FAILED" } else { "for information" }
     );
     for (i, ratio) in updates.ratios.iter().enumerate() {
         let remark = if USUAL_RATIOS.contains(ratio) {

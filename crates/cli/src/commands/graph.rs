@@ -1,7 +1,7 @@
 //! `chainrule graph`: a formula, worked forward and backward.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use chainrule_graph::check::{Checked, Verdict, check};
@@ -31,9 +31,9 @@ pub struct Args {
     #[arg(long, value_name = "NAME=NUMBER,...", allow_hyphen_values = true)]
     at: Vec<String>,
 
-    /// What to draw
-    #[arg(long, value_enum, default_value = "text")]
-    format: Format,
+    /// What to draw [default: as the name of the output file ends, or text]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
 
     /// Write to this file instead of the terminal; - is standard output
     #[arg(short, long, value_name = "FILE")]
@@ -81,6 +81,20 @@ enum GatesArg {
     Fused,
 }
 
+impl Format {
+    /// The format that the name of the output file asks for.
+    fn of(output: Option<&Path>) -> Format {
+        let extension = output.and_then(Path::extension).unwrap_or_default();
+        match extension.to_ascii_lowercase().to_str() {
+            Some("svg") => Format::Svg,
+            Some("png") => Format::Png,
+            Some("dot" | "gv") => Format::Dot,
+            Some("html" | "htm") => Format::Html,
+            _ => Format::Text,
+        }
+    }
+}
+
 impl From<GatesArg> for Gates {
     fn from(gates: GatesArg) -> Self {
         match gates {
@@ -94,6 +108,7 @@ impl From<GatesArg> for Gates {
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let mut args = args;
+    let format = args.format.unwrap_or_else(|| Format::of(args.output.as_deref()));
     args.output = args.output.filter(|file| file.as_os_str() != "-");
     let formula = Formula::parse(&args.formula)?;
     let at = values::parse(&args.at.join("\n"))?;
@@ -106,7 +121,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         text.push('\n');
         text
     } else {
-        match args.format {
+        match format {
             Format::Text => {
                 // In a file or a pipe there is no edge to run over.
                 let terminal = terminal_size::terminal_size_of(std::io::stdout());
@@ -119,7 +134,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             Format::Html => draw::html::draw(&circuit)?,
         }
     };
-    let bytes = match args.format {
+    let bytes = match format {
         Format::Png if !args.json => chainrule_report::svg_to_png(&text)?,
         _ => text.into_bytes(),
     };
@@ -129,7 +144,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
 
     // The text and the JSON hold these already.
-    let shown = args.json || matches!(args.format, Format::Text);
+    let shown = args.json || matches!(format, Format::Text);
     if !shown || args.output.is_some() {
         for trouble in circuit.troubles() {
             eprintln!("warning: {}", trouble.message);

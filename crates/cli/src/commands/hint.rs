@@ -1,9 +1,14 @@
 //! What a person can do about an error of a library: these state facts, and only here are flags named.
 
 use chainrule_data::Error;
+use chainrule_graph::NamesError;
 
 /// What helps against an error, as its sentence goes on; nothing, if nothing is known to.
 pub fn of(error: &anyhow::Error) -> &'static str {
+    if let Some(error) = error.downcast_ref::<NamesError>() {
+        let only_values_lack = !error.without_value.is_empty() && error.without_variable.is_empty();
+        return if only_values_lack { " after --at" } else { "" };
+    }
     let of_train = error.downcast_ref::<chainrule_train::Error>();
     if let Some(chainrule_train::Error::OtherImages(_)) = of_train {
         return "; put those of the run back, name their folder with --data-dir, or go on all the same \
@@ -38,7 +43,8 @@ fn of_run(error: &chainrule_train::Error) -> Option<&'static str> {
 
 /// What helps against an error of a run's folder.
 fn of_folder(error: &chainrule_runs::Error) -> Option<&'static str> {
-    matches!(error, chainrule_runs::Error::FolderTaken(_)).then_some("; --out names another folder")
+    use chainrule_runs::Error::{FolderTaken, NotAFolder};
+    matches!(error, FolderTaken(_) | NotAFolder(_)).then_some("; --out names another folder")
 }
 
 /// What helps against an error of the images.

@@ -110,6 +110,10 @@ fn read_cifar10(config: &Config, tell: Progress) -> anyhow::Result<Option<Loaded
                 None => Ok(None),
             },
         },
+        Err(_) if dir.is_file() => bail!(
+            "{} is a file: --data-dir names the folder of CIFAR-10, and --data takes an archive",
+            dir.display()
+        ),
         Err(error) => Err(error).context("the images cannot be used as they are"),
     }
 }
