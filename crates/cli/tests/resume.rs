@@ -166,7 +166,7 @@ fn a_finished_run_goes_on_with_more_epochs_as_if_they_had_been_asked_for_at_once
     same(&whole, &grown, "refused");
 }
 
-/// Row 11 of the cases: a run with the default schedule, a cosine, was promised more epochs and then
+/// A run with the default schedule, a cosine, was promised more epochs and then
 /// refused them.
 #[test]
 fn a_finished_cosine_run_is_given_a_new_cycle_and_says_that_it_is_not_the_longer_run() {

@@ -497,7 +497,7 @@ fn recorded(recipe: &str, flags: &str) -> Config {
     Config::from_file(&out.join("config.toml")).unwrap()
 }
 
-/// Row 21 of the cases: nothing undid a boolean or an option of a recipe.
+/// Nothing undid a boolean or an option of a recipe.
 #[test]
 fn a_flag_undoes_whatever_a_recipe_sets() {
     let recipe = "flip = true\nclip_norm = 1.0\nema_decay = 0.9\nshuffle = false\ntta = \"flips\"";
@@ -519,7 +519,7 @@ fn a_flag_undoes_whatever_a_recipe_sets() {
     assert!(recorded("flip = true", "--nesterov").flip);
 }
 
-/// Issue 13, "Names that hands type".
+/// The names of other programs, and those of before.
 #[test]
 fn other_names_of_a_setting_mean_the_same_as_flags_and_in_a_recipe() {
     let canonical = recorded(
@@ -536,6 +536,10 @@ fn other_names_of_a_setting_mean_the_same_as_flags_and_in_a_recipe() {
     assert_eq!(recorded(recipe, ""), canonical);
     let list = recipe.replace("test_flips = true", "tta = [\"flips\"]");
     assert_eq!(recorded(&list, ""), canonical);
+    let undone = "--no-average --no-test-flips --no-watch";
+    let new = recorded(recipe, "--no-ema-decay --no-tta --no-detect-anomaly");
+    assert_eq!(recorded(recipe, undone), new);
+    assert!(new.ema_decay.is_none() && !new.detect_anomaly);
     // --config is --recipe, and -o is --out.
     let dir = tempfile::tempdir().unwrap();
     let (out, path) = (dir.path().join("run"), dir.path().join("recipe.toml"));
@@ -556,7 +560,7 @@ fn other_names_of_a_setting_mean_the_same_as_flags_and_in_a_recipe() {
     assert_eq!(Config::from_file(&out.join("config.toml")).unwrap(), canonical);
 }
 
-/// Row 15 of the cases: PyTorch's DataLoader gives one batch of all images.
+/// PyTorch's DataLoader gives one batch of all images.
 #[test]
 fn a_batch_larger_than_the_training_set_is_all_of_it_and_said() {
     let dir = tempfile::tempdir().unwrap();
@@ -589,7 +593,7 @@ fn an_optimizer_that_is_chosen_alone_has_the_defaults_of_pytorch() {
     assert_eq!(of(&recorded("", "--optimizer sgd")), of(&Config::default()));
 }
 
-/// Row 22 of the cases: the default decay left 1e-17 of the learning rate after 100 epochs.
+/// The default decay left 1e-17 of the learning rate after 100 epochs.
 #[test]
 fn the_default_schedule_suits_any_number_of_epochs_and_a_decay_that_is_given_is_once_an_epoch() {
     let dir = tempfile::tempdir().unwrap();

@@ -76,8 +76,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
     }
     match &folder {
-        Some(folder) => say!("problem 4.2 is told from the run in {}", folder.display()),
-        None => say!("no training run was found in results/: problem 4.2 is left open"),
+        Some(folder) => say!("problem 4.2 shows the run in {}", folder.display()),
+        None => say!(
+            "no training run was found in results/: problem 4.2 is left open; `chainrule train` makes one"
+        ),
     }
     say!("open {}", args.output.join("index.html").display());
     Ok(())

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use anyhow::bail;
 use chainrule_data::Shape;
 use chainrule_train::config::DataChoice;
 use chainrule_train::{Description, ModelFile, Plan, description};
@@ -49,6 +50,9 @@ fn is_model(what: &str) -> bool {
 pub fn run(args: Args) -> anyhow::Result<()> {
     if !is_model(&args.what) {
         let data: DataChoice = args.what.parse()?;
+        if matches!(&data, DataChoice::Place(path) if !path.exists()) {
+            bail!("{} is not there: expected a run, a safetensors file, or images", args.what);
+        }
         return super::data::describe(data, args.seed, args.json);
     }
     let opened = super::model::open(Path::new(&args.what))?;

@@ -208,7 +208,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             Some(false) => format!(", of {}, which are not those of the run", data.source),
             _ => String::new(),
         };
-        format!("{name}: {:.2} % of {n} images{flips}{other}, loss {loss:.6}", 100.0 * accuracy)
+        format!(
+            "{name}: accuracy {:.2} % on {n} images{flips}{other}, loss {loss:.6}",
+            100.0 * accuracy
+        )
     };
     match args.predictions.as_deref().is_some_and(super::is_standard_output) {
         true => eprintln!("{line}"),

@@ -70,7 +70,7 @@ impl Args {
             let word = next(None, "format");
             Format::from_str(&word.to_string_lossy(), true).unwrap_or_else(|_| {
                 wrong_command_line(&format!(
-                    "{} is no format: expected onnx, npz or safetensors",
+                    "{} is not a format: expected onnx, npz or safetensors",
                     word.display()
                 ))
             })

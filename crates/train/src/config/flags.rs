@@ -55,8 +55,10 @@ fn negation(arg: &Arg) -> Option<Arg> {
     let is_none = arg.get_default_values().iter().any(|value| value == "none");
     (is_boolean(arg) || is_none).then(|| {
         let long = arg.get_long().expect("every setting has a flag");
+        let aliases = arg.get_all_aliases().unwrap_or_default();
         Arg::new(format!("no-{long}"))
             .long(format!("no-{long}"))
+            .aliases(aliases.into_iter().map(|alias| format!("no-{alias}")))
             .hide(true)
             .action(ArgAction::SetTrue)
             .overrides_with(arg.get_id().clone())
