@@ -144,7 +144,7 @@ fn a_search_grows_the_rate_until_the_loss_grows_and_depends_on_no_thread() {
     assert_eq!(search, more);
 }
 
-/// Row 9 of what users reported: the same pictures in both classes, of which it was said that any
+/// The same pictures in both classes, of which it was said that any
 /// network can learn them.
 #[test]
 fn images_that_stand_in_two_classes_are_named_as_what_cannot_be_learned() {

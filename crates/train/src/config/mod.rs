@@ -97,7 +97,7 @@ pub struct Config {
     #[serde(with = "by_name")]
     pub norm: Norm,
 
-    /// Standard deviation of the initial weights; by default He's, the root of 2 / inputs
+    /// Standard deviation of the initial weights
     ///
     /// By default √(2 / inputs) for each layer (He et al. 2015), and √(1 / inputs) with `tanh` and
     /// `sigmoid`.
