@@ -81,6 +81,10 @@ pub fn read(config: &Config) -> anyhow::Result<Option<Loaded>> {
     Ok(Some(match &config.data {
         DataChoice::Sample => unnamed(sample::read()),
         DataChoice::Cifar10 => return read_cifar10(config, &tell),
+        DataChoice::Images(dir) if dir.is_file() => bail!(
+            "{} is a file: images:DIR names a folder of pictures, with one folder for each class",
+            dir.display()
+        ),
         DataChoice::Images(dir) => folder::read(dir, &reading, &tell)?,
         DataChoice::Place(dir) => place::read(dir, &reading, &tell)?,
     }))

@@ -259,11 +259,11 @@ impl Subject {
     fn commands(&self) -> Vec<Command> {
         let recipe = self.folder.join("config.toml");
         let mut commands = vec![Command {
-            about: "The run again, to the bit, by its file of settings:".into(),
+            about: "To repeat this run exactly, from its file of settings:".into(),
             line: format!("chainrule train --recipe {}", quoted(&recipe.to_string_lossy())),
         }];
         if let Some(line) = train_with(settings_of(&self.run)) {
-            commands.push(Command { about: "Or without that file:".into(), line });
+            commands.push(Command { about: "Or from the settings alone:".into(), line });
         }
         commands
     }
