@@ -94,7 +94,7 @@ fn what_people_type_and_paste_is_read() {
     for (name, begin) in [
         ("f.svg", &b"<svg"[..]),
         ("f.PNG", b"\x89PNG"),
-        ("f.dot", b"digraph"),
+        ("f.dot", b"// On each edge"),
         ("f.html", b"<!DOCTYPE"),
     ] {
         let mut command = Command::cargo_bin("chainrule").unwrap();

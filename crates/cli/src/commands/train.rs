@@ -153,7 +153,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Ok(finished) => finished,
         Err(Error::Stopped { iteration, folder }) => {
             let epochs = Checkpoint::load(&folder)?.state.at.epoch;
-            eprintln!("\nStopped after iteration {iteration}; {epochs} epochs are complete.");
+            let are = if epochs == 1 { "epoch is" } else { "epochs are" };
+            eprintln!("\nStopped after iteration {iteration}; {epochs} {are} complete.");
             let folder = quoted(&folder.to_string_lossy());
             eprintln!("To resume: {} train --resume {folder}", program());
             return Ok(code);
