@@ -15,7 +15,7 @@
 //!
 //! Where the norm of the gradient is to be clipped, [`crate::clip`] comes between the last two.
 //!
-//! Every rank runs this page, on the part of the network that it owns ([`crate::shard`]). A layer
+//! Every rank runs this page, on the part of the network that it owns (`shard`). A layer
 //! costs one collective call forward and, but for the first, one backward. The first layer needs no
 //! dX. In the code layers count from 0: `linear[l]` reads A_l and has W and b of `fc{l+1}`, and
 //! `hidden[l]` makes A_{l+1} of its Z.

@@ -16,7 +16,7 @@ use crate::{Config, Data, Error, Prepared};
 /// in settings on which no result depends.
 ///
 /// # Errors
-/// As [`run`], and [`Error::Resume`] if anything else differs from what the run began with.
+/// As [`run`](fn@crate::run), and [`Error::Resume`] if anything else differs from what the run began with.
 pub fn resume(
     checkpoint: Checkpoint,
     config: &Config,

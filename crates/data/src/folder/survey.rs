@@ -30,7 +30,7 @@ pub struct Survey {
 /// Reads every picture of a folder to its last pixel, and tells what there is.
 ///
 /// # Errors
-/// As [`read`], but for sizes, broken pictures and memory, which are told.
+/// As [`read`](fn@super::read), but for sizes, broken pictures and memory, which are told.
 pub fn survey(dir: &Path, reading: &Reading, progress: Progress) -> Result<Survey, Error> {
     let listing = Listing::of(dir)?;
     let counted = Counted::new("reading the pictures", listing.pictures.len(), progress);

@@ -4,15 +4,16 @@
 //! ∂f/∂x  ≈  D(h) = (f(x + h) - f(x - h)) / 2h
 //! ```
 //!
-//! A centered difference has an error of its own, and a check that doesn't know
-//! it either cries wolf or sleeps. Three things are done about that:
+//! A centered difference has an error of its own. A check that doesn't know it
+//! reports right gradients as wrong, or misses wrong ones. Three things are done
+//! about that:
 //!
-//! - The step is chosen by the function ([`step`]): it is so small that no gate's
+//! - The step is chosen by the function (`step`): it is so small that no gate's
 //!   input moves further than the gate is smooth, which the table of operations
 //!   says. So a step is never longer than a period, nor does it cross a kink or
 //!   the end of a domain.
 //! - From there D(h) is taken at ever smaller steps and extrapolated to h = 0
-//!   ([`extrapolation`], after Ridders), which also tells the truncation error.
+//!   (`extrapolation`, after Ridders), which also tells the truncation error.
 //! - Each gate stores its value v_i with a relative error of up to ε, which the
 //!   output feels as |∂f/∂v_i| |v_i| ε. The sum over all gates, over h, is what
 //!   rounding can do to D(h). The gradient's own rounding is added.

@@ -1,16 +1,16 @@
 //! Every derivative against a centered difference, in `f64`.
 //!
-//! The difference ([`difference`]) chooses its step by the function and knows its own error, so that
+//! The difference (`difference`) chooses its step by the function and knows its own error, so that
 //! an element *agrees*, *differs*, or lies where the check *cannot tell*: beside a kink, or below the
 //! rounding. Errors are measured as courses do, by |a - n| / max(1e-8, |a| + |n|) for the analytic a
 //! and the numeric n. A parameter whose elements agree, as far as they could be compared, passes;
 //! one with an element that differs fails; one with too few that could be compared is neither, and
-//! [`Row::reason`] says why ([`report`]).
+//! [`Row::reason`] says why (`report`).
 //!
 //! The code that is checked is the code that trains: the classifier's gradient is read from the
 //! velocity of an [`crate::Engine`] after one step with a learning rate and a momentum of 0.
 //!
-//! [`run`] checks small networks, every element of every parameter ([`cases`]). Of a network of
+//! [`run`] checks small networks, every element of every parameter (`cases`). Of a network of
 //! millions [`Training::check`] takes a few ([`Elements::Few`]), spread over each parameter. The loss
 //! of so many sums is rounded where their derivatives are small, so that the bound is wider there,
 //! and derivatives that are not 0 but far below the others of their parameter are passed over.

@@ -178,7 +178,7 @@ pub fn backward_bias<T: Scalar>(isa: Isa, dz: &[T], db: &mut [T]) {
 
 /// Z as the sum of its partial products: the part of Z at `range` of every slot.
 ///
-/// `groups` are the slots of `partials` in the order of [`crate::shard::Sharding`].
+/// `groups` are the slots of `partials` in the order of `shard::Sharding`.
 pub fn sum_partials<T: Scalar>(
     Workspace { isa, scratch }: &mut Workspace<T>,
     groups: &[Vec<usize>],
