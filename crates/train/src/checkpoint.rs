@@ -32,13 +32,10 @@ use chainrule_runs::{Epoch, Provenance};
 use serde::{Deserialize, Serialize};
 
 use crate::schedule::Plateau;
-use crate::tensors::TensorFile;
+use crate::tensors::{STATE, TensorFile};
 use crate::{Config, Error, config, weights};
 
 const FILE: &str = "checkpoint.safetensors";
-
-/// The entry of the metadata that holds the [`State`].
-pub(crate) const STATE: &str = "state";
 
 /// The part of a checkpoint that is not tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

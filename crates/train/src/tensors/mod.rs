@@ -34,6 +34,9 @@ mod header;
 /// The entry of the metadata that holds the checksum.
 const CHECKSUM: &str = "sha256";
 
+/// The entry of the metadata that a checkpoint has and a model has not: the state of its run.
+pub(crate) const STATE: &str = "state";
+
 /// Longest header that is read, in bytes. A layer takes less than 200.
 const MOST_HEADER: u64 = 1 << 20;
 

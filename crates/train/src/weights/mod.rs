@@ -30,8 +30,8 @@ use chainrule_nn::architecture::TensorSpec;
 use chainrule_nn::{Activation, SoftmaxClassifier};
 use chainrule_runs::folder::write_whole;
 
-use crate::tensors::TensorFile;
-use crate::{Error, checkpoint};
+use crate::Error;
+use crate::tensors::{STATE, TensorFile};
 
 mod input;
 mod module;
@@ -271,7 +271,7 @@ impl ModelFile {
     }
 
     fn from_tensors(file: &TensorFile) -> Result<(ModelFile, Vec<Remark>), String> {
-        if file.metadata.contains_key(checkpoint::STATE) {
+        if file.metadata.contains_key(STATE) {
             return Err("it is a checkpoint of a run: expected the weights, which are in \
                         model.safetensors and last.safetensors beside it"
                 .into());

@@ -97,7 +97,7 @@ fn a_folder_without_a_model_and_a_checkpoint_are_named_for_what_they_are() {
     );
     let model = model();
     let tensors: Vec<Named> = parameters(&model.classifier).collect();
-    let bytes = TensorFile::serialize(&tensors, &[(checkpoint::STATE, String::new())]);
+    let bytes = TensorFile::serialize(&tensors, &[(STATE, String::new())]);
     let error = ModelFile::parse(&bytes).unwrap_err();
     assert!(error.starts_with("it is a checkpoint of a run: expected the weights"), "{error}");
 }
