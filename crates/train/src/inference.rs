@@ -12,6 +12,7 @@
 use chainrule_data::{Augmented, Changes, Gain, Images, Pixels};
 use chainrule_nn::loss::{cross_entropy, softmax};
 use chainrule_nn::{Engine, Evaluation};
+use chainrule_runs::Confusion;
 use chainrule_tensor::Isa;
 use chainrule_tensor::ops::rows::argmax;
 
@@ -83,6 +84,17 @@ impl Predictor {
         };
         Ok(Answers { rows: rows.to_vec(), classes, scores })
     }
+}
+
+/// How many of the evaluated images of each class were predicted as which; the label of image i is
+/// `labels[i]`.
+///
+/// # Panics
+/// If a label or a prediction is no class.
+pub fn confusion(result: &Evaluation, labels: &[u8], classes: &[String]) -> Confusion {
+    let label = |row: &u32| usize::from(labels[*row as usize]);
+    let predictions = result.predictions.iter().map(|&class| class as usize);
+    Confusion::count(classes, result.rows.iter().map(label).zip(predictions))
 }
 
 /// What a network makes of some images.

@@ -15,7 +15,7 @@ use crate::observer::{Observer, Plan};
 use crate::schedule::LearningRates;
 use crate::setup::{Ready, provenance, ready, record};
 use crate::update_ratio::update_ratios;
-use crate::{Answers, Config, Data, Error, ModelFile, Predictor, Prepared, Task};
+use crate::{Answers, Config, Data, Error, ModelFile, Predictor, Prepared, Task, inference};
 
 /// A run that has ended, with everything in memory: nothing of it needs to be read again.
 #[derive(Clone, Debug)]
@@ -369,9 +369,7 @@ impl Running<'_> {
             false => (plain, None),
         };
         let test = answers.evaluate(labels);
-        let predictions = test.predictions.iter().map(|&class| class as usize);
-        let pairs = labels.iter().map(|&label| label.into()).zip(predictions);
-        let confusion = Confusion::count(&dataset.classes, pairs);
+        let confusion = inference::confusion(&test, labels, &dataset.classes);
         let metrics = Metrics::of(&confusion);
         let Spent { training_seconds, training_images, .. } = self.spent;
         let summary = Summary {

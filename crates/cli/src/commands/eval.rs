@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use chainrule_data::Images;
 use chainrule_nn::Evaluation;
-use chainrule_runs::{Confusion, Metrics};
+use chainrule_runs::Metrics;
 use chainrule_train::config::DataChoice;
-use chainrule_train::{Answers, Config, Origin, Predictor, Sameness, prepared};
+use chainrule_train::{Answers, Config, Origin, Predictor, Sameness, inference, prepared};
 
 use super::write_output;
 
@@ -86,9 +86,7 @@ fn metrics(
     classes: &[String],
 ) -> serde_json::Map<String, serde_json::Value> {
     let labels = images.labels();
-    let label = |row: &u32| usize::from(labels[*row as usize]);
-    let predictions = result.predictions.iter().map(|&class| class as usize);
-    let confusion = Confusion::count(classes, result.rows.iter().map(label).zip(predictions));
+    let confusion = inference::confusion(result, labels, classes);
     let mut figures = serde_json::Map::new();
     if let Some(accuracy) = answers.top_5_accuracy(labels) {
         figures.insert("top_5_accuracy".into(), accuracy.into());

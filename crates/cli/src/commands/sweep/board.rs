@@ -1,6 +1,6 @@
 //! A sweep while it goes on: a bar on a terminal, a line a run elsewhere.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 
@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::result::write_table;
 use super::{Known, Subject, draw, plural, settings};
+use crate::shell::progress::print_above;
 use crate::shell::signals::Signals;
 use crate::shell::verbosity::{Verbosity, shows};
 
@@ -78,15 +79,7 @@ impl<'a> Board<'a> {
     }
 
     fn say(&self, line: String) {
-        if !shows(Verbosity::Normal) {
-            return;
-        }
-        if self.bar.is_hidden() {
-            // A sweep does not end because nobody reads about it any more.
-            let _ = writeln!(std::io::stderr(), "{line}");
-        } else {
-            self.bar.println(line);
-        }
+        print_above(&self.bar, line);
     }
 
     fn show(&self, state: &State) {

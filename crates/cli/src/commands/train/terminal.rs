@@ -1,6 +1,6 @@
 //! A run on the terminal: a chart and a bar, or a line an epoch where there is no terminal.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use chainrule_report::text_chart;
@@ -10,6 +10,7 @@ use chainrule_train::{Config, Epoch, Iteration, Observer, Plan};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::commands::describe::compact;
+use crate::shell::progress::print_above;
 use crate::shell::signals::Signals;
 use crate::shell::verbosity::{Verbosity, shows};
 
@@ -58,15 +59,7 @@ impl Terminal {
     }
 
     fn say(&self, line: String) {
-        if !shows(Verbosity::Normal) {
-            return;
-        }
-        if self.bar.is_hidden() {
-            // Training does not end because nobody reads about it any more.
-            let _ = writeln!(std::io::stderr(), "{line}");
-        } else {
-            self.bar.println(line);
-        }
+        print_above(&self.bar, line);
     }
 }
 
