@@ -83,11 +83,12 @@ pub enum Error {
     Isa(#[from] chainrule_tensor::isa::IsaError),
     /// A loss or a tensor is NaN or infinite.
     #[error(
-        "diverged at step {iteration}: {} (epoch {epoch}, learning rate {learning_rate:?}, loss {loss}); \
+        "diverged at step {iteration}: {} (epoch {epoch}, learning rate {}, loss {loss}); \
          what was written until then is in {}",
         tensor.map_or("the loss is NaN or infinite".into(), |tensor| format!(
             "{tensor} is NaN or infinite"
         )),
+        four_digits(*learning_rate),
         folder.display()
     )]
     Diverged {
@@ -104,6 +105,11 @@ pub enum Error {
         /// Where the files are.
         folder: PathBuf,
     },
+}
+
+/// A number to four significant digits, without zeros at its end.
+fn four_digits(x: f64) -> f64 {
+    format!("{x:.3e}").parse().unwrap_or(x)
 }
 
 impl Error {

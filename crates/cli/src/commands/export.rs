@@ -27,7 +27,7 @@ In Python:
 pub struct Args {
     /// A run's folder or a safetensors file; the format, onnx, npz or safetensors; the file to write,
     /// where - is standard output
-    #[arg(value_name = "MODEL> <FORMAT> <FILE", num_args = 0..=3)]
+    #[arg(value_names = ["MODEL", "FORMAT", "FILE"], num_args = 0..=3)]
     arguments: Vec<PathBuf>,
     /// The model, if it is not named first
     #[arg(long, value_name = "DIR|FILE")]

@@ -36,8 +36,9 @@ pub fn conclude(summary: &Summary, out: &Path) -> anyhow::Result<()> {
         );
     }
     say!(
-        "{} iterations in {:.1} s, {:.0} images/s on {} thread{} ({}).",
+        "{} iteration{} in {:.1} s, {:.0} images/s on {} thread{} ({}).",
         summary.iterations,
+        if summary.iterations == 1 { "" } else { "s" },
         summary.seconds,
         summary.images_per_second,
         summary.threads,
