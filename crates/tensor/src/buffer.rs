@@ -11,7 +11,19 @@
 use std::alloc::Layout;
 use std::ops::{Deref, DerefMut};
 
-use crate::scalar::Scalar;
+/// A type of which zero bytes are the value 0.
+pub trait Zero: Copy + sealed::Sealed {}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+    impl Sealed for u32 {}
+}
+
+impl Zero for f32 {}
+impl Zero for f64 {}
+impl Zero for u32 {}
 
 /// Bytes of a cache line and of the widest vector: the alignment of a small buffer.
 const LINE: usize = 64;
@@ -39,7 +51,7 @@ pub struct Buffer<T> {
     len: usize,
 }
 
-impl<T: Scalar> Buffer<T> {
+impl<T: Zero> Buffer<T> {
     /// `len` zeros. Without memory for them the process is aborted, as by `Vec`
     /// ([`std::alloc::handle_alloc_error`]).
     pub fn zeros(len: usize) -> Self {
@@ -80,7 +92,7 @@ impl<T: Clone> Buffer<T> {
     }
 }
 
-impl<T: Scalar> Clone for Buffer<T> {
+impl<T: Zero> Clone for Buffer<T> {
     fn clone(&self) -> Self {
         let mut copy = Self::zeros(self.len);
         copy.copy_from_slice(self);
@@ -127,11 +139,10 @@ impl<T: PartialEq> PartialEq for Buffer<T> {
 
 /// A `Vec` of zeros whose pages the system has not handed out yet, or nothing where there is no
 /// memory. `len` is not 0.
-fn zeros<T: Scalar>(len: usize) -> Option<Vec<T>> {
+fn zeros<T: Zero>(len: usize) -> Option<Vec<T>> {
     let layout = Layout::array::<T>(len).ok().filter(|layout| layout.size() > 0)?;
     // SAFETY: the layout is not of size 0. The memory is then that of a `Vec` of this capacity, from
-    // the same allocator with the same layout, and zero bytes are the number 0 in `f32` and `f64`,
-    // the only types that are `Scalar`.
+    // the same allocator with the same layout, and zero bytes are a value of every type that is `Zero`.
     #[allow(unsafe_code)]
     unsafe {
         let memory = std::alloc::alloc_zeroed(layout).cast::<T>();
@@ -158,6 +169,7 @@ fn advise_huge_pages<T>(pages: &[T]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Scalar;
 
     #[test]
     fn a_vec_that_was_taken_over_comes_back_and_an_aligned_buffer_as_a_copy() {

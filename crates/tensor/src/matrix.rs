@@ -222,6 +222,16 @@ impl<'a, T: Scalar> View<'a, T> {
         self.data[i * self.row_stride + j * self.column_stride]
     }
 
+    /// Row `i` of a view whose columns are adjacent.
+    ///
+    /// # Panics
+    /// If they are not, or there is no such row.
+    #[inline(always)]
+    pub(crate) fn row(&self, i: usize) -> &'a [T] {
+        assert!(i < self.rows && (self.column_stride == 1 || self.columns <= 1));
+        &self.data[i * self.row_stride..][..self.columns]
+    }
+
     /// The same view, if its numbers are `f32`.
     pub(crate) fn as_f32(self) -> Option<View<'a, f32>> {
         let Self { data, rows, columns, row_stride, column_stride } = self;
@@ -340,6 +350,24 @@ impl<'a, T: Scalar> ViewMut<'a, T> {
             self.columns
         );
         self.data[i * self.row_stride + j * self.column_stride] = value;
+    }
+
+    /// Row `i` of a view whose columns are adjacent.
+    ///
+    /// # Panics
+    /// If they are not, or there is no such row.
+    pub(crate) fn row(&self, i: usize) -> &[T] {
+        assert!(i < self.rows && (self.column_stride == 1 || self.columns <= 1));
+        &self.data[i * self.row_stride..][..self.columns]
+    }
+
+    /// [`Self::row`], to write.
+    ///
+    /// # Panics
+    /// As [`Self::row`].
+    pub(crate) fn row_mut(&mut self, i: usize) -> &mut [T] {
+        assert!(i < self.rows && (self.column_stride == 1 || self.columns <= 1));
+        &mut self.data[i * self.row_stride..][..self.columns]
     }
 
     /// The same view, if its numbers are `f32`.

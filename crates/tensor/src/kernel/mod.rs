@@ -26,6 +26,7 @@
 //! While they run, the vector kernels request the memory that was queued by
 //! [`prefetch`](prefetch::prefetch).
 
+pub mod bf16;
 pub mod prefetch;
 #[cfg(target_arch = "x86_64")]
 mod tile;

@@ -13,6 +13,8 @@ use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssi
 
 pub use bytes::Element;
 
+use crate::buffer::Zero;
+
 mod sealed {
     pub trait Sealed {}
     impl Sealed for f32 {}
@@ -23,6 +25,7 @@ mod sealed {
 pub trait Scalar:
     sealed::Sealed
     + Element
+    + Zero
     + Copy
     + Default
     + Send

@@ -1,0 +1,234 @@
+//! bf16 operands and their products: rounding held to another program's, layouts to their formula, and
+//! products to the rule of bits, on every path.
+
+use chainrule_tensor::kernel::bf16::{Multiplier, Packed, Role, matmul, pack, round};
+use chainrule_tensor::{Isa, View, ViewMut};
+use half::bf16;
+
+/// Random words (xorshift64).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    /// A number whose exponent is one of `exponents`.
+    fn number(&mut self, exponents: std::ops::Range<u32>) -> f32 {
+        let bits = self.next();
+        let exponent = exponents.start + (bits >> 32) as u32 % exponents.len() as u32;
+        f32::from_bits(bits as u32 & 0x807f_ffff | exponent << 23)
+    }
+
+    fn numbers(&mut self, n: usize, exponents: std::ops::Range<u32>) -> Vec<f32> {
+        (0..n).map(|_| self.number(exponents.clone())).collect()
+    }
+}
+
+#[test]
+fn a_number_is_rounded_as_the_crate_half_rounds_it_and_a_denormal_number_becomes_0() {
+    for upper in 0..=u16::MAX {
+        for lower in [0, 1, 0x7fff, 0x8000, 0x8001, 0xffff] {
+            let x = f32::from_bits(u32::from(upper) << 16 | lower);
+            let want = bf16::from_f32(x);
+            let got = bf16::from_bits(round(x));
+            if x.is_nan() {
+                assert!(got.is_nan() && want.is_nan(), "{x:?}");
+            } else if x.is_subnormal() {
+                assert_eq!(got.to_f32().to_bits(), 0.0f32.copysign(x).to_bits(), "{x:?}");
+            } else {
+                assert_eq!(got.to_bits(), want.to_bits(), "{x:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_number_of_a_matrix_lies_where_the_formula_of_its_layout_says() {
+    let mut random = Random(1);
+    for (rows, columns) in [(1, 1), (16, 32), (32, 16), (17, 33), (31, 100), (70, 15), (64, 64)] {
+        let mut numbers = random.numbers(rows * (columns + 3), 100..150);
+        numbers[0] = f32::NAN;
+        numbers[rows / 2 * (columns + 3)] = 1e-40;
+        let x = View::strided(&numbers, rows, columns, columns + 3, 1);
+        let at = |i: usize, j: usize| {
+            if i < rows && j < columns { round(x.get(i, j)) } else { 0 }
+        };
+        for isa in Isa::available() {
+            for role in [Role::Left, Role::LeftTransposed, Role::Right, Role::RightTransposed] {
+                let transposed = matches!(role, Role::LeftTransposed | Role::RightTransposed);
+                let left = matches!(role, Role::Left | Role::LeftTransposed);
+                let (m, k) = if transposed == left { (columns, rows) } else { (rows, columns) };
+                // A is (m, k), or B is (k, m).
+                let (m, k) = (m.div_ceil(16), k.div_ceil(32));
+                let (down, across) = if left { (m, k) } else { (k, m) };
+                let mut packed = Packed::zeros(down * across);
+                pack(isa, x, role, packed.tiles_mut(0, down, across));
+                for i in 0..down {
+                    for j in 0..across {
+                        let tile = packed.tiles(0, down, across).tile(i, j);
+                        for r in 0..16 {
+                            for c in 0..16 {
+                                let word = tile[r * 16 + c];
+                                let pair = [word as u16, (word >> 16) as u16];
+                                for (half, number) in pair.into_iter().enumerate() {
+                                    // Row and column of the operand, and of X.
+                                    let (row, column) = if left {
+                                        (i * 16 + r, j * 32 + 2 * c + half)
+                                    } else {
+                                        (i * 32 + 2 * r + half, j * 16 + c)
+                                    };
+                                    let want =
+                                        if transposed { at(column, row) } else { at(row, column) };
+                                    assert_eq!(
+                                        number, want,
+                                        "{isa} {role:?} of {rows} x {columns}: {row}, {column}"
+                                    );
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Every way of multiplying tiles that this processor has.
+fn multipliers() -> Vec<Multiplier> {
+    Isa::available().into_iter().map(Multiplier::Emulation).collect()
+}
+
+/// C (+)= A·B with (m, k) and (k, n) numbers, rounded on the way; rows of C have `gap` numbers between.
+fn product(
+    multiplier: Multiplier,
+    (m, k, n): (usize, usize, usize),
+    (a, b, c): (&[f32], &[f32], &[f32]),
+    accumulate: bool,
+    gap: usize,
+) -> Vec<f32> {
+    let (tm, tk, tn) = (m.div_ceil(16), k.div_ceil(32), n.div_ceil(16));
+    let (mut left, mut right) = (Packed::zeros(tm * tk), Packed::zeros(tk * tn));
+    let isa = Isa::best();
+    pack(isa, View::new(a, m, k), Role::Left, left.tiles_mut(0, tm, tk));
+    pack(isa, View::new(b, k, n), Role::Right, right.tiles_mut(0, tk, tn));
+    let mut out = vec![7.0; m * (n + gap)];
+    for i in 0..m {
+        let row = &mut out[i * (n + gap)..][..n];
+        if accumulate { row.copy_from_slice(&c[i * n..][..n]) } else { row.fill(f32::NAN) }
+    }
+    let view = ViewMut::strided(&mut out, m, n, n + gap, 1);
+    matmul(multiplier, left.tiles(0, tm, tk), right.tiles(0, tk, tn), view, accumulate);
+    for i in 0..m {
+        assert!(out[i * (n + gap) + n..][..gap].iter().all(|&x| x == 7.0), "{multiplier:?} strays");
+    }
+    (0..m).flat_map(|i| out[i * (n + gap)..][..n].to_vec()).collect()
+}
+
+/// The rule of bits for one element, where no number is denormal.
+fn rule(a: &[f32], b: impl Fn(usize) -> f32, c: f32) -> f32 {
+    let rounded = |x: f32| f32::from(bf16::from_f32(x));
+    let mut sum = c;
+    for first in (0..a.len()).step_by(32) {
+        let mut chains = [0.0f32; 2];
+        for k in first..a.len().min(first + 32) {
+            chains[k % 2] = rounded(a[k]).mul_add(rounded(b(k)), chains[k % 2]);
+        }
+        sum += chains[0] + chains[1];
+    }
+    sum
+}
+
+#[test]
+fn a_product_is_two_chains_of_fused_multiply_adds_for_each_32_of_k_to_the_bit() {
+    let mut random = Random(2);
+    for m in [1, 15, 16, 17, 32, 33, 70] {
+        for k in [1, 2, 31, 32, 33, 128, 131] {
+            for n in [1, 4, 15, 16, 17, 32, 33, 100] {
+                let (a, b, c) = (
+                    random.numbers(m * k, 120..130),
+                    random.numbers(k * n, 120..130),
+                    random.numbers(m * n, 120..130),
+                );
+                for multiplier in multipliers() {
+                    for accumulate in [false, true] {
+                        let shape = (m, k, n);
+                        let got = product(multiplier, shape, (&a, &b, &c), accumulate, m % 3);
+                        for i in 0..m {
+                            for j in 0..n {
+                                let before = if accumulate { c[i * n + j] } else { 0.0 };
+                                let want = rule(&a[i * k..][..k], |k| b[k * n + j], before);
+                                let found = got[i * n + j];
+                                assert_eq!(
+                                    found.to_bits(),
+                                    want.to_bits(),
+                                    "{multiplier:?} {shape:?}, {accumulate}: {i}, {j}"
+                                );
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Every way of multiplying gives the same bits, whatever the numbers; of NaNs, a NaN.
+#[test]
+fn denormal_and_infinite_numbers_and_nans_give_the_same_on_every_path() {
+    let mut random = Random(3);
+    let (m, k, n) = (40, 70, 35);
+    for case in 0..200 {
+        // Any exponent; products at the border of the denormal numbers, and around it; infinities.
+        let exponents = [0..255, 60..68, 62..64, 0..3, 1..100, 200..256][case % 6].clone();
+        let (mut a, mut b) =
+            (random.numbers(m * k, exponents.clone()), random.numbers(k * n, exponents.clone()));
+        let c = match case % 12 {
+            0..6 => random.numbers(m * n, 0..4),
+            _ => random.numbers(m * n, exponents),
+        };
+        if case % 3 == 0 {
+            // Few terms, so that single products decide.
+            a.iter_mut().for_each(|x| *x = if random.next() % 8 > 0 { 0.0 } else { *x });
+            b.iter_mut().for_each(|x| *x = if random.next() % 8 > 0 { -0.0 } else { *x });
+        }
+        let results: Vec<Vec<u32>> = (multipliers().into_iter())
+            .map(|multiplier| {
+                let numbers = product(multiplier, (m, k, n), (&a, &b, &c), case % 2 == 0, 1);
+                numbers.iter().map(|x| if x.is_nan() { u32::MAX } else { x.to_bits() }).collect()
+            })
+            .collect();
+        for (result, multiplier) in results.iter().zip(multipliers()) {
+            let differ = result.iter().zip(&results[0]).filter(|(a, b)| a != b).count();
+            assert_eq!(
+                differ,
+                0,
+                "case {case}: {multiplier:?} differs from {:?}",
+                multipliers()[0]
+            );
+        }
+    }
+}
+
+#[test]
+fn a_sum_just_below_the_normal_numbers_is_zero_unless_24_bits_round_it_up_to_them() {
+    // IEEE 754 with tininess after rounding: 2^-126 - s 2^-150 rounds, to 24 bits, to 2^-126 for s of
+    // up to a half, and to a number below it, which is denormal, from there on.
+    let power = |exponent: i32| 2.0f32.powi(exponent);
+    for (s, want) in [(0.25, power(-126)), (0.5, power(-126)), (0.75, 0.0), (1.0, 0.0)] {
+        for sign in [1.0, -1.0] {
+            for odd in [0, 1] {
+                let (mut a, mut b) = ([0.0; 4], [0.0; 4]);
+                (a[odd], b[odd]) = (power(-63), sign * power(-63));
+                (a[2 + odd], b[2 + odd]) = (s * power(-75), -sign * power(-75));
+                for multiplier in multipliers() {
+                    let sum = product(multiplier, (1, 4, 1), (&a, &b, &[0.0]), false, 0)[0];
+                    assert_eq!(sum, sign * want, "{multiplier:?}: s = {s}, sign {sign}");
+                }
+            }
+        }
+    }
+}
