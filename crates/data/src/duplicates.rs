@@ -1,4 +1,4 @@
-//! Images that are there more than once, pixel for pixel.
+//! Images that occur more than once, pixel for pixel.
 //!
 //! A test image that was trained on tells nothing, and the same image in two classes cannot be
 //! learned. Images are sorted by a hash of their pixels, and those of the same hash by the pixels
@@ -88,7 +88,7 @@ impl Duplicates {
         self.train + self.test + self.across + self.contradictory == 0
     }
 
-    /// What a person should know of them, a sentence each, the worst first; `name` says what an
+    /// Warnings for the user, a sentence each, the worst first; `name` says what an
     /// image is called.
     pub fn sentences(&self, name: impl Fn(Spot) -> String) -> Vec<String> {
         let example = |pair: Option<[Spot; 2]>| match pair {
@@ -139,8 +139,8 @@ impl Duplicates {
 /// hashes are the same.
 type Key<'a> = (u64, &'a [u8]);
 
-/// A hash that takes a word of 8 bytes at a time into each of four sums. It need not withstand
-/// anybody: the pixels decide.
+/// A hash that takes a word of 8 bytes at a time into each of four sums. It need not be cryptographic:
+/// where two hashes are equal, the pixels decide.
 fn hash(pixels: &[u8]) -> u64 {
     /// 2^64 divided by the golden ratio, as in Knuth's multiplicative hash.
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -1,8 +1,7 @@
-//! Opening a file that a stranger may have put there, and writing one whole or not at all.
+//! Opening untrusted files, and writing a file whole or not at all.
 //!
-//! A name may stand for a pipe that nobody writes to, a device that never ends, or a file larger
-//! than the memory. All of this can be asked of the system before anything is read, and is; so
-//! is a file that is longer than its kind ever gets.
+//! A name may stand for a pipe without a writer, an endless device, or a file larger than the
+//! memory. The kind and the length of a file are checked before anything is read.
 
 use std::ffi::OsStr;
 use std::fs::File;

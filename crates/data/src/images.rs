@@ -29,7 +29,7 @@ impl Shape {
     }
 }
 
-/// Labelled images: n rows of `u8` pixels, one label each.
+/// Labeled images: n rows of `u8` pixels, one label each.
 ///
 /// ```
 /// use chainrule_data::{Images, Shape};
@@ -135,7 +135,7 @@ impl Images {
 }
 
 impl std::fmt::Debug for Images {
-    /// The sizes alone: nobody wants 150 million bytes in a message.
+    /// The sizes only.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Images")
             .field("n", &self.len())

@@ -1,4 +1,4 @@
-//! Labelled images: read, proved whole, split, put in order, normalized.
+//! Labeled images: read, verified, split, shuffled, normalized.
 //!
 //! The way of an image through this crate:
 //!
@@ -7,7 +7,7 @@
 //!    reads whatever else a folder may hold: CIFAR-100, MNIST's files, pictures.
 //! 2. [`Split::seeded`] sets validation images aside, as indices; no image is copied.
 //! 3. [`Normalization`] holds the mean and deviation of the training part alone.
-//! 4. [`Whitening`], where it is asked for, takes what the pixels of an image tell of each other.
+//! 4. [`Whitening`], where asked for, removes the correlation between pixels.
 //! 5. [`epoch_order`] puts the training part in the order of one epoch.
 //!
 //! ```

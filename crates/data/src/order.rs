@@ -2,8 +2,8 @@
 
 use crate::random::{Purpose, generator, shuffle};
 
-/// `indices` in the order of epoch `epoch`: a pure function of `(indices, seed, epoch)`, so an
-/// epoch can be gone into at any place, on any machine and with any number of threads.
+/// `indices` in the order of epoch `epoch`: a pure function of `(indices, seed, epoch)`, so
+/// training can resume at any place, on any machine and with any number of threads.
 ///
 /// ```
 /// use chainrule_data::epoch_order;

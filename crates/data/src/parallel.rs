@@ -1,4 +1,4 @@
-//! The same work on each of many items, shared out among threads, with the results in order.
+//! A parallel map over many items, with the results in order.
 
 use std::panic::resume_unwind;
 use std::sync::Mutex;

@@ -21,7 +21,7 @@ pub enum Pixels<'a> {
         scale: &'a [f32],
         /// (dim)
         shift: &'a [f32],
-        /// What becomes of the bytes of each image before that, (n); of none as a rule.
+        /// The contrast normalization of each image before that, (n), or empty.
         gains: Option<&'a [Gain]>,
     },
     /// The values are taken as they are.

@@ -1,7 +1,7 @@
-//! Randomness as an argument: a generator for each (seed, purpose, counter).
+//! Random generators, one for each (seed, purpose, counter).
 //!
-//! Everything random in this crate starts from one of these generators, so the order of an epoch
-//! can be had without having gone through the epochs before it, on any thread.
+//! Everything random in this crate starts from one of these generators, so the order of an
+//! epoch is computed without those before it, on any thread.
 //!
 //! The stream is part of the file formats: a run is repeated from its seed alone. So each step
 //! is written out here and held to an independent computation by a test, rather than taken from

@@ -19,7 +19,7 @@ pub struct Reading {
     pub memory: Option<u64>,
 }
 
-/// Hears, from any thread, what is being done, and how many of how many are.
+/// Called from any thread with what is being done, how many items are done, and of how many.
 pub type Progress<'a> = &'a (dyn Fn(&str, usize, usize) + Sync);
 
 /// What was read.
@@ -27,7 +27,7 @@ pub type Progress<'a> = &'a (dyn Fn(&str, usize, usize) + Sync);
 pub struct Loaded {
     /// The images.
     pub dataset: Dataset,
-    /// What a person should know of how the place was taken, a sentence each.
+    /// Notes for the user on how the place was read, a sentence each.
     pub notes: Vec<String>,
     /// The pictures that were left out, each with the reason.
     pub skipped: Vec<Error>,

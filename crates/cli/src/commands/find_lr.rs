@@ -10,7 +10,7 @@ use chainrule_train::{Config, Data};
 
 use super::write_output;
 
-/// Where the files lie if nobody says otherwise.
+/// The default folder.
 const FOLDER: &str = "results/lr-finder";
 
 /// Searches with these settings, writes `lr_finder.csv`, `.svg` and `.png` into `out`, in the place

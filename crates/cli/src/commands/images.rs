@@ -138,7 +138,7 @@ pub fn sentences(duplicates: &Duplicates, names: &[Vec<String>; 2]) -> Vec<Strin
     })
 }
 
-/// The images that were read, after what a person should know of them was said.
+/// The images that were read, after the notes on them were printed.
 fn said(loaded: Loaded) -> Data {
     let Loaded { dataset, notes, skipped, names } = loaded;
     notes.iter().for_each(|note| note!("note: {note}"));

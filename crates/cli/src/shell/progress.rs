@@ -12,7 +12,7 @@ pub fn print_above(bar: &ProgressBar, line: String) {
         return;
     }
     if bar.is_hidden() {
-        // The work does not end because nobody reads about it any more.
+        // The work goes on after its reader has closed the pipe.
         let _ = writeln!(std::io::stderr(), "{line}");
     } else {
         bar.println(line);

@@ -2,7 +2,7 @@
 
 /// Hears how far a fetch has come. The bar on a terminal is the caller's affair.
 pub trait Progress {
-    /// Something a person should know, one line.
+    /// A note for the user, one line.
     fn say(&mut self, line: &str);
     /// A stage begins, of `total` bytes if that is known.
     fn start(&mut self, what: &str, total: Option<u64>);

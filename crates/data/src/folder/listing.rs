@@ -30,7 +30,7 @@ pub(super) struct Listing {
     pub pictures: Vec<Picture>,
     /// Files that are no pictures.
     others: Vec<PathBuf>,
-    /// What a person should know of how the folder was taken.
+    /// Notes for the user on how the folder was read.
     pub notes: Vec<String>,
 }
 

@@ -53,7 +53,7 @@ impl Role {
 /// The folders that hold the classes, and what each is for.
 pub(super) struct Parts {
     pub folders: Vec<(PathBuf, Part)>,
-    /// What a person should know of it.
+    /// A note for the user.
     pub notes: Vec<String>,
 }
 

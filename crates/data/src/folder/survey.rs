@@ -23,7 +23,7 @@ pub struct Survey {
     pub duplicates: Vec<String>,
     /// Pictures that cannot be read, by name.
     pub broken: Vec<Error>,
-    /// What a person should know of how the folder is taken.
+    /// Notes for the user on how the folder is read.
     pub notes: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Members of a tar archive, gzipped as a rule, from a stranger.
+//! Members of a tar archive, gzipped as a rule, from an untrusted source.
 //!
 //! Nothing is unpacked by the names that stand in the archive: the caller is shown each regular
 //! file's name and bytes, and writes what it was looking for under a name of its own. An archive
@@ -58,7 +58,7 @@ pub(crate) fn visit<E>(
     Ok(())
 }
 
-/// A stranger's path for a message: no longer than a line, and nothing that a terminal obeys.
+/// An untrusted path for a message: no longer than a line, and nothing that a terminal obeys.
 fn shown(path: &Path) -> String {
     const LONGEST: usize = 80;
     let path = path.to_string_lossy();

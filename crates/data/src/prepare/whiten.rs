@@ -6,7 +6,7 @@
 //! regularizer ε keeps them from being blown up: a variance of λ becomes λ / (λ + ε).
 //!
 //! As P is linear, a first layer W on whitened pixels is the layer W P on plain ones
-//! ([`Whitening::fold`]), and nobody who uses the network need know of it.
+//! ([`Whitening::fold`]), so whoever uses the network need not know of it.
 
 use chainrule_tensor::comm::ThreadGroup;
 use chainrule_tensor::gather::Rows;

@@ -15,7 +15,7 @@
 //! more sharply, as it does behind a normalization of few numbers, h is made smaller, until the two
 //! agree or rounding hides what is compared. A derivative *differs* only if it does so, by far more
 //! than that error, with every step down to the smallest that can tell: a step that is too long for
-//! the function (longer than its period, or beyond where it saturates) convicts nobody.
+//! the function (longer than its period, or beyond where it saturates) proves nothing.
 //!
 //! A ReLU has no derivative at 0. Where one of the six points lies on the other side of such a kink
 //! the numeric value means nothing, and a smaller h may help there too.

@@ -73,7 +73,7 @@ fn resolved(given: Table) -> Table {
     all
 }
 
-/// Reads a text of TOML that may come from a stranger.
+/// Reads a text of TOML that may come from an untrusted source.
 pub(crate) fn table(text: &str) -> Result<Table, toml::de::Error> {
     if file::nests_too_deep(text) {
         return Err(de::Error::custom("its tables are nested too deeply for a recipe"));

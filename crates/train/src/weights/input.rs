@@ -7,7 +7,7 @@ use super::Remark;
 use crate::tensors::TensorFile;
 
 /// The normalization of a network that reads `inputs` values; mean 0 and deviation 255, if the file
-/// has none. With what a person should know of it.
+/// has none. With a note for the user.
 pub(super) fn normalization(
     file: &TensorFile,
     inputs: usize,

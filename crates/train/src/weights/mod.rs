@@ -70,7 +70,7 @@ pub struct Opened {
     pub path: PathBuf,
     /// What it holds.
     pub model: ModelFile,
-    /// What a person should know of how it was understood.
+    /// Notes for the user on how it was read.
     pub remarks: Vec<Remark>,
 }
 
@@ -206,7 +206,7 @@ impl ModelFile {
         Ok(Self::open(path)?.model)
     }
 
-    /// [`ModelFile::load`], with what a person should know of how the file was understood.
+    /// [`ModelFile::load`], with notes for the user on how the file was read.
     ///
     /// # Errors
     /// As [`ModelFile::load`].

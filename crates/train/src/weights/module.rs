@@ -228,7 +228,7 @@ fn module<'a>(
     Ok(())
 }
 
-/// A name from a stranger's file, for a message.
+/// A name from an untrusted file, for a message.
 pub(super) fn shown(name: &str) -> String {
     name.escape_debug().to_string()
 }

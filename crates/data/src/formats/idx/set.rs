@@ -31,7 +31,7 @@ pub fn without_packed(files: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<String>) {
     (kept, notes.into_iter().collect())
 }
 
-/// The set that these arrays make, and what a person should know of it.
+/// The set that these arrays make, and a note for the user.
 ///
 /// # Errors
 /// [`Error::Place`] for `dir` if they are not two pairs of images and labels, of different numbers
