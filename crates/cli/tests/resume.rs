@@ -118,26 +118,32 @@ fn killed_runs_end_with_the_same_bytes(flags: &str, kills: u32) {
     let began = Instant::now();
     succeeds(train(&whole, flags));
     let life = began.elapsed();
-    let (mut twice, mut restarted) = (0, 0);
+    let (mut twice, mut nothing, mut unbegun) = (0, 0, 0);
     for number in 0..kills {
-        // Golden-ratio steps fall evenly over the run's life, whatever their number.
-        let moment = |n: u32| life.mul_f64((f64::from(n) * 0.618_033_988_75).fract());
+        // Golden-ratio steps fall evenly over the run's life, whatever their number; every fourth
+        // falls into its first tenth, before the first step.
+        let moment = |n: u32| {
+            let part = if n % 4 == 3 { 0.1 } else { 1.0 };
+            life.mul_f64(part * (f64::from(n) * 0.618_033_988_75).fract())
+        };
         let out = dir.path().join(format!("killed-{number}"));
-        let started = chainrule(&format!("{FLAGS} {flags}")).arg("--out").arg(&out).spawn();
-        kill_after(started.unwrap(), moment(number));
+        // One command begins the run and resumes it.
+        let command = |threads: u32| {
+            let mut command = chainrule(&format!("{FLAGS} {flags} --threads {threads}"));
+            command.arg("--autoresume").arg("--out").arg(&out);
+            command
+        };
+        kill_after(command(1).spawn().unwrap(), moment(number));
+        if !out.join("config.toml").exists() {
+            nothing += 1;
+        } else if !out.join("checkpoint.safetensors").exists() {
+            unbegun += 1;
+        }
         if number % 3 == 0 {
             twice += 1;
-            let flags = format!("--threads {}", 1 + number % 4);
-            let again = chainrule(&flags).arg("--resume").arg(&out).spawn().unwrap();
-            kill_after(again, moment(number + 1).mul_f64(0.5));
+            kill_after(command(1 + number % 4).spawn().unwrap(), moment(number + 1).mul_f64(0.5));
         }
-        let output = resume(&out, "");
-        if stderr(&output).contains("there is no run to resume") {
-            restarted += 1; // killed before it had written its settings
-            succeeds(train(&out, flags));
-        } else {
-            succeeds(output);
-        }
+        succeeds(command(1).output().unwrap());
         same(&whole, &out, &format!("run {number}, killed after {:?}", moment(number)));
         let left: Vec<_> =
             std::fs::read_dir(&out).unwrap().map(|e| e.unwrap().file_name()).collect();
@@ -145,8 +151,129 @@ fn killed_runs_end_with_the_same_bytes(flags: &str, kills: u32) {
         std::fs::remove_dir_all(&out).unwrap();
     }
     eprintln!(
-        "{kills} runs killed, {twice} of them twice, {restarted} before they had begun: {kills} equal"
+        "{kills} runs killed over {life:?}, {twice} of them twice, {nothing} before their settings \
+         were written and {unbegun} before their first checkpoint: {kills} equal"
     );
+}
+
+/// `--resume` too, of a run that had no time for more than its settings.
+#[test]
+fn a_run_that_was_killed_before_its_images_were_read_is_resumed_by_its_folder_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, out) = (dir.path().join("whole"), dir.path().join("killed"));
+    succeeds(train(&whole, "--epochs 1"));
+    let killed_in_time = (0..50).any(|_| {
+        let _ = std::fs::remove_dir_all(&out);
+        let run = chainrule(&format!("{FLAGS} --epochs 1")).arg("--out").arg(&out).spawn();
+        let began = Instant::now();
+        while !out.join("config.toml").exists() {
+            assert!(began.elapsed() < Duration::from_secs(60), "the run did not begin");
+            std::thread::yield_now();
+        }
+        kill_after(run.unwrap(), Duration::ZERO);
+        // What it writes of its images comes later.
+        !std::fs::read_to_string(out.join("config.toml")).unwrap().contains("[provenance]")
+    });
+    assert!(killed_in_time, "the settings are written before the images are read");
+    succeeds(resume(&out, ""));
+    same(&whole, &out, "killed while its images were read");
+}
+
+fn autoresume(out: &Path, flags: &str) -> Output {
+    train(out, &format!("--autoresume {flags}"))
+}
+
+#[test]
+fn the_command_of_a_job_queue_begins_once_and_ends_at_once_when_the_run_is_finished() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    // What a killed process may leave is no obstacle.
+    std::fs::create_dir(&out).unwrap();
+    std::fs::write(out.join(".lock"), "process 1").unwrap();
+    std::fs::write(out.join(".config.toml.unfinished"), "hidden_di").unwrap();
+    succeeds(autoresume(&out, "--epochs 1"));
+    let whole = content(&out);
+    let summary = std::fs::read_to_string(out.join("summary.json")).unwrap();
+    let accuracy: serde_json::Value = serde_json::from_str(&summary).unwrap();
+    let accuracy = 100.0 * accuracy["test_accuracy"].as_f64().unwrap();
+    let ends_at_once = |what: &str| {
+        // Other threads and checkpoints are no other run.
+        let output = autoresume(&out, "--epochs 1 --threads 2 --checkpoint-every 5");
+        assert!(output.status.success(), "{what}: {}", stderr(&output));
+        let said =
+            format!("The run in {} is finished: test accuracy {accuracy:.2} %.\n", out.display());
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), said, "{what}");
+        assert!(whole == content(&out), "{what}");
+        assert_eq!(std::fs::read_to_string(out.join("summary.json")).unwrap(), summary, "{what}");
+    };
+    ends_at_once("finished");
+    let output = autoresume(&out, "--epochs 1 --json");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), summary);
+    // A picture that is missing is drawn.
+    std::fs::remove_file(out.join("curves.svg")).unwrap();
+    succeeds(autoresume(&out, "--epochs 1"));
+    assert!(whole == content(&out), "the picture");
+    let summary = std::fs::read_to_string(out.join("summary.json")).unwrap();
+    // The checkpoint is not needed any more.
+    std::fs::remove_file(out.join("checkpoint.safetensors")).unwrap();
+    let output = autoresume(&out, "--epochs 1");
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(std::fs::read_to_string(out.join("summary.json")).unwrap(), summary);
+    assert!(whole == content(&out), "without its checkpoint");
+}
+
+#[test]
+fn a_job_queue_with_other_settings_is_refused_with_both_values_whatever_state_the_run_is_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let (finished, begun, unbegun, other) = (
+        dir.path().join("finished"),
+        dir.path().join("begun"),
+        dir.path().join("unbegun"),
+        dir.path().join("other"),
+    );
+    succeeds(train(&finished, "--epochs 1"));
+    for (out, files) in
+        [(&begun, &["checkpoint.safetensors", "config.toml"][..]), (&unbegun, &["config.toml"])]
+    {
+        std::fs::create_dir(out).unwrap();
+        for file in files {
+            std::fs::copy(finished.join(file), out.join(file)).unwrap();
+        }
+    }
+    let names = |out: &Path| {
+        let mut names: Vec<_> =
+            std::fs::read_dir(out).unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    for out in [&finished, &begun, &unbegun] {
+        let before = names(out);
+        for (flags, differences) in [
+            ("--epochs 1 --learning-rate 0.5", "learning_rate is 0.5, and was 0.01"),
+            ("--epochs 1 --seed 3 --flip", "flip is true, and was false; seed is 3, and was 0"),
+            ("--epochs 2", "epochs is 2, and was 1"),
+            ("--epochs 1 --clip-norm 2", "clip_norm is 2.0, and was none"),
+            ("--epochs 1 --data-dir x --data cifar10 --seed 1", "seed is 1, and was 0"),
+        ] {
+            let output = autoresume(out, flags);
+            let said = stderr(&output);
+            assert_eq!(output.status.code(), Some(1), "{}: {flags}: {said}", out.display());
+            assert!(said.contains("has other settings: ") && said.contains(differences), "{said}");
+            assert!(said.contains("--out names another folder"), "{said}");
+            assert_eq!(before, names(out), "{flags}");
+        }
+    }
+    // A folder that holds something else.
+    std::fs::create_dir(&other).unwrap();
+    std::fs::write(other.join("thesis.tex"), "precious").unwrap();
+    let output = autoresume(&other, "");
+    assert!(stderr(&output).contains("already exists and is not empty"), "{}", stderr(&output));
+    assert_eq!(names(&other).len(), 1);
+    // Images that are not to be had leave no folder behind that would be refused the next time.
+    let none = dir.path().join("none");
+    let output = chainrule("--data images:nowhere --autoresume --out").arg(&none).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!none.exists());
 }
 
 #[test]
@@ -299,6 +426,9 @@ fn a_signal_stops_with_a_checkpoint_and_the_second_run_is_told_who_holds_the_fol
         }
         let other = resume(&out, "");
         let holder = format!("is being written to by process {}", run.id());
+        assert!(stderr(&other).contains(&holder), "{}", stderr(&other));
+        let other = chainrule(LONG).arg("--autoresume").arg("--out").arg(&out).output().unwrap();
+        assert_eq!(other.status.code(), Some(1));
         assert!(stderr(&other).contains(&holder), "{}", stderr(&other));
         let kill = Command::new("/bin/kill").args(["-s", signal, &run.id().to_string()]).status();
         assert!(kill.unwrap().success());

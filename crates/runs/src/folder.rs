@@ -12,6 +12,7 @@
 //! | `summary.json` | the result |
 //! | `checkpoint.safetensors` | the state of the run, from which it can be resumed |
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 
@@ -55,15 +56,38 @@ impl RunFolder {
     /// If something that is not an empty folder has its name, another process holds it, or it
     /// cannot be made or written to.
     pub fn create(path: &Path) -> Result<Self, Error> {
+        let folder = Self::make(path)?;
+        if folder.is_occupied()? {
+            return Err(Error::FolderTaken(path.to_owned()));
+        }
+        Ok(folder)
+    }
+
+    /// Makes or opens the folder of a run that begins, or that goes on if it has begun there.
+    ///
+    /// # Errors
+    /// If something that is no folder has its name, another process holds it, or it cannot be made
+    /// or written to.
+    pub fn create_or_open(path: &Path) -> Result<Self, Error> {
+        let folder = Self::make(path)?;
+        folder.sweep().map_err(Error::file("clear up", path))?;
+        Ok(folder)
+    }
+
+    fn make(path: &Path) -> Result<Self, Error> {
         std::fs::create_dir_all(path).map_err(|reason| match reason.kind() {
             ErrorKind::AlreadyExists => Error::NotAFolder(path.to_owned()),
             _ => Error::file("create", path)(reason),
         })?;
-        let folder = Self { path: path.to_owned(), _lock: Lock::take(path)? };
-        if is_occupied(path).map_err(Error::file("read", path))? {
-            return Err(Error::FolderTaken(path.to_owned()));
-        }
-        Ok(folder)
+        Ok(Self { path: path.to_owned(), _lock: Lock::take(path)? })
+    }
+
+    /// Whether it holds anything but its lock and unfinished files.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn is_occupied(&self) -> Result<bool, Error> {
+        is_occupied(&self.path).map_err(Error::file("read", &self.path))
     }
 
     /// The first of `run-001`, `run-002`, … in `parent` that does not exist or is empty.
@@ -129,6 +153,19 @@ impl RunFolder {
             }
         }
         Ok(())
+    }
+
+    /// Takes the folder away again if a run was refused before it wrote more than its settings.
+    pub fn abandon(self) {
+        let Self { path, _lock } = self;
+        let is_ours = |name: &OsStr| name == CONFIG || name == LOCK || file::is_unfinished(name);
+        let only_ours = std::fs::read_dir(&path)
+            .is_ok_and(|mut all| all.all(|entry| entry.is_ok_and(|e| is_ours(&e.file_name()))));
+        if only_ours {
+            let _ = std::fs::remove_file(path.join(CONFIG));
+        }
+        drop(_lock); // which removes its file
+        let _ = std::fs::remove_dir(path); // which a folder that holds anything survives
     }
 
     /// Its path.

@@ -79,6 +79,17 @@ pub struct Position {
     pub iteration: u64,
 }
 
+impl Config {
+    /// Whether a run with these settings trains no further than to here: its epochs or steps are
+    /// taken, or the best epoch is not within the last `patience` epochs.
+    pub(crate) fn is_over(&self, at: Position, best_epoch: u32) -> bool {
+        let waited = at.epoch - best_epoch;
+        at.epoch >= self.epochs
+            || self.max_steps.is_some_and(|most| at.iteration >= most)
+            || self.patience.is_some_and(|patience| waited >= patience)
+    }
+}
+
 /// Time and images that a run has taken so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Spent {

@@ -30,17 +30,12 @@ impl Data {
     /// The number of validation images: `asked`, but where that is the default and more than half of
     /// the set, a tenth of the set.
     pub fn validation(&self, asked: usize) -> usize {
-        let n = self.dataset.train.len();
-        let is_usual = asked == Config::default().validation;
-        if is_usual && asked > n / 2 { (n / 10).max(1) } else { asked }
+        validation(self.dataset.train.len(), asked)
     }
 
     /// The batch size: `asked`, but no more than there are images to train on.
     pub fn batch_size(&self, asked: usize, validation: usize) -> usize {
-        match self.dataset.train.len().saturating_sub(validation) {
-            0 => asked, // refused for its validation
-            training => asked.min(training),
-        }
+        batch_size(self.dataset.train.len(), asked, validation)
     }
 
     /// SHA-256 over labels and pixels of all training, then all test images, in hexadecimal.
@@ -56,5 +51,19 @@ impl Data {
     /// Whether these are the images that are part of the program.
     pub fn is_sample(&self) -> bool {
         self.source == "sample"
+    }
+}
+
+/// [`Data::validation`] of a set of `images`.
+pub(crate) fn validation(images: usize, asked: usize) -> usize {
+    let is_usual = asked == Config::default().validation;
+    if is_usual && asked > images / 2 { (images / 10).max(1) } else { asked }
+}
+
+/// [`Data::batch_size`] of a set of `images`.
+pub(crate) fn batch_size(images: usize, asked: usize, validation: usize) -> usize {
+    match images.saturating_sub(validation) {
+        0 => asked, // refused for its validation
+        training => asked.min(training),
     }
 }

@@ -33,6 +33,14 @@ pub enum Error {
         /// What differs, and what to do.
         problem: String,
     },
+    /// The folder holds a run with other settings than those that are asked for.
+    #[error("the run in {} has other settings: {difference}", folder.display())]
+    OtherRun {
+        /// The run's folder.
+        folder: PathBuf,
+        /// The settings that differ.
+        difference: ConfigError,
+    },
     /// The folder holds a sweep, or a run of one, that is not this one.
     #[error(
         "{} holds another sweep than this: {why}; new values go after the old ones of the first key \

@@ -82,6 +82,11 @@ impl Origin {
         self.images.sha256.as_deref()
     }
 
+    /// The training images of the run, those for validation among them, if it has counted them.
+    pub(crate) fn train_images(&self) -> Option<usize> {
+        self.images.counts.and_then(|[train, _]| usize::try_from(train).ok())
+    }
+
     /// How the images at hand stand to those of the run.
     pub fn compare(&self, data: &Data) -> Sameness {
         let Some(sha256) = &self.images.sha256 else { return Sameness::Unknown };

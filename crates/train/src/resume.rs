@@ -1,15 +1,16 @@
 //! Resuming a run from its checkpoint, to the bytes of an uninterrupted run.
 
+use std::path::Path;
 use std::time::Instant;
 
-use chainrule_runs::folder::{CONFIG, MODEL};
-use chainrule_runs::{RunFolder, Table};
+use chainrule_runs::folder::{CONFIG, LAST, MODEL};
+use chainrule_runs::{ClassMetrics, Confusion, Record, RunFolder, Summary, Table};
 
 use crate::checkpoint::Checkpoint;
 use crate::observer::Observer;
 use crate::run::{Best, Finished, Running};
 use crate::setup::{engine, provenance, record, settle};
-use crate::{Config, Data, Error, Prepared};
+use crate::{Config, Data, Error, Origin, Prepared};
 
 /// Resumes the run whose `checkpoint` was read from `folder`. Its files get the bytes of an
 /// uninterrupted run, but for times. `config` may differ from the run's in the number of epochs and
@@ -63,7 +64,7 @@ pub fn resume(
     }
     engine.set_steps(state.at.iteration);
     prepared.whiten(&config, kernel, |step| observer.preparing(step))?;
-    let settings = record(out, &config, then)?;
+    let settings = record(out, &config, Some(then))?;
     let iterations = Table::cut_back(out, state.iterations_csv)?;
     let epochs = Table::cut_back(out, state.epochs_csv)?;
     let mut run = Running {
@@ -90,6 +91,71 @@ pub fn resume(
     }
     observer.start(&run.plan());
     run.go_on(observer)
+}
+
+/// What a folder holds of a run that is to begin there, or to go on.
+#[derive(Debug)]
+pub enum Found {
+    /// Nothing that could go on: the run begins.
+    Nothing,
+    /// A run that goes on from here.
+    Begun(Box<Checkpoint>),
+    /// A run that is complete, with all its tables and weights.
+    Finished(Box<Summary>),
+}
+
+/// Looks for the run of `config` in `folder`. What a process left that was killed before the first
+/// checkpoint is removed.
+///
+/// # Errors
+/// [`Error::OtherRun`] if the run there has other settings; if the folder holds anything else; or if
+/// a file cannot be read.
+pub fn look(folder: &RunFolder, config: &Config) -> Result<Found, Error> {
+    let out = folder.path();
+    let same = |begun: &Config, images: Option<usize>| {
+        let folder = out.to_owned();
+        let other = |difference| Error::OtherRun { folder, difference };
+        config.check_same_run(begun, images).map_err(other)
+    };
+    // Other images are told apart when they are read.
+    let is_on = |begun: &Config| begun.data == config.data;
+    match Checkpoint::load(out) {
+        Ok(checkpoint) => {
+            let state = &checkpoint.state;
+            same(&state.config, state.provenance.train_images)?;
+            let is_over = state.config.is_over(state.at, state.best.epoch);
+            // A run that was given more epochs has the summary of its first end until the second.
+            let summary = finished(out)?.filter(|end| {
+                is_over && is_on(&state.config) && end.iterations == state.at.iteration
+            });
+            return Ok(match summary {
+                Some(summary) => Found::Finished(summary.into()),
+                None => Found::Begun(checkpoint.into()),
+            });
+        }
+        Err(error) if error.is_no_run() => {}
+        Err(error) => return Err(error),
+    }
+    let Some(origin) = Origin::of(out)? else {
+        return match folder.is_occupied()? {
+            false => Ok(Found::Nothing),
+            true => Err(chainrule_runs::Error::FolderTaken(out.to_owned()).into()),
+        };
+    };
+    same(&origin.config, origin.train_images())?;
+    // Whoever is short of disk removes the checkpoint of a run that has ended.
+    if let Some(summary) = finished(out)?.filter(|_| is_on(&origin.config)) {
+        return Ok(Found::Finished(summary.into()));
+    }
+    folder.clear_unbegun()?;
+    Ok(Found::Nothing)
+}
+
+/// The result of the run in this folder, if it and all its tables and weights are there.
+fn finished(out: &Path) -> Result<Option<Summary>, Error> {
+    let names = [MODEL, LAST, Confusion::FILE, ClassMetrics::FILE];
+    let all = names.iter().all(|name| out.join(name).is_file());
+    Ok(Summary::read(out)?.filter(|_| all))
 }
 
 /// The settings of a run that was killed before its first checkpoint. Its other files are removed,

@@ -13,7 +13,7 @@ use chainrule_runs::{Confusion, Epoch, Iteration, Metrics, Provenance, RunFolder
 use crate::checkpoint::{Checkpoint, Position, Spent, State};
 use crate::observer::{Observer, Plan};
 use crate::schedule::LearningRates;
-use crate::setup::{Ready, provenance, ready, record};
+use crate::setup::{Ready, prepare, provenance, record, settled};
 use crate::update_ratio::update_ratios;
 use crate::{Answers, Config, Data, Error, ModelFile, Predictor, Prepared, Task, inference};
 
@@ -61,11 +61,12 @@ pub fn start(
     observer: &mut dyn Observer,
 ) -> Result<Finished, Error> {
     let clock = Instant::now();
-    let Ready { config, model, engine, prepared } =
-        ready(config, data, |step| observer.preparing(step))?;
-    let provenance = provenance(data, engine.isa());
+    let (config, weights) = settled(config, data)?;
+    let provenance = provenance(data, chainrule_tensor::Isa::from_environment()?);
     let out = folder.path();
-    let settings = record(out, &config, &provenance)?;
+    let settings = record(out, &config, Some(&provenance))?;
+    let Ready { config, model, engine, prepared } =
+        prepare(config, weights, data, |step| observer.preparing(step))?;
     let mut run = Running {
         iterations: Table::create(out, 0)?,
         epochs: Table::create(out, model.depth())?,
@@ -144,10 +145,7 @@ impl Running<'_> {
 
     /// Trains the remaining steps, and tests.
     pub fn go_on(mut self, observer: &mut dyn Observer) -> Result<Finished, Error> {
-        while self.at.epoch < self.config.epochs
-            && self.at.iteration < self.most()
-            && self.may_improve()
-        {
+        while !self.config.is_over(self.at, self.best().epoch.epoch) {
             if observer.stop() {
                 return Err(self.stopped());
             }
@@ -157,12 +155,6 @@ impl Running<'_> {
             self.save_checkpoint()?;
         }
         self.finish()
-    }
-
-    /// Whether the best epoch is within the last `patience` epochs.
-    fn may_improve(&self) -> bool {
-        let waited = self.at.epoch - self.best().epoch.epoch;
-        self.config.patience.is_none_or(|patience| waited < patience)
     }
 
     fn stopped(&self) -> Error {

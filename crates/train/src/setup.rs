@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use chainrule_nn::{Engine, SoftmaxClassifier};
-use chainrule_runs::Provenance;
 use chainrule_runs::folder::{CONFIG, write_whole};
+use chainrule_runs::{Provenance, RunFolder};
 use serde::Serialize;
 
 use crate::config::ConfigError;
@@ -87,6 +87,16 @@ pub(crate) fn ready<'a>(
     progress: impl FnMut(&str),
 ) -> Result<Ready<'a>, Error> {
     let (config, start) = settled(config, data)?;
+    prepare(config, start, data, progress)
+}
+
+/// [`ready`], of settings that are [`settled`] already.
+pub(crate) fn prepare<'a>(
+    config: Config,
+    start: Option<ModelFile>,
+    data: &'a Data,
+    progress: impl FnMut(&str),
+) -> Result<Ready<'a>, Error> {
     let images = &data.dataset.train;
     let (model, normalization) = match start {
         Some(ModelFile { classifier, normalization, .. }) => (classifier, Some(normalization)),
@@ -115,6 +125,15 @@ pub(crate) fn engine(
     Ok(engine)
 }
 
+/// Writes the settings of a run into its folder before its images are read, so that it can be
+/// resumed however early it is killed. [`start`](crate::start) adds where it ran, and on which images.
+///
+/// # Errors
+/// If they cannot be written.
+pub fn announce(config: &Config, folder: &RunFolder) -> Result<(), Error> {
+    record(folder.path(), config, None).map(drop)
+}
+
 /// Writes `config.toml`, and returns its text.
 ///
 /// # Errors
@@ -122,7 +141,7 @@ pub(crate) fn engine(
 pub(crate) fn record(
     out: &Path,
     config: &Config,
-    provenance: &Provenance,
+    provenance: Option<&Provenance>,
 ) -> Result<String, Error> {
     let recorded = toml::to_string(&Recorded { config, provenance })
         .map_err(|error| ConfigError::new(format!("config.toml cannot hold a setting: {error}")))?;
@@ -130,12 +149,13 @@ pub(crate) fn record(
     Ok(recorded)
 }
 
-/// `config.toml`: the settings and the provenance.
+/// `config.toml`: the settings and, once the images are known, the provenance.
 #[derive(Serialize)]
 struct Recorded<'a> {
     #[serde(flatten)]
     config: &'a Config,
-    provenance: &'a Provenance,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provenance: Option<&'a Provenance>,
 }
 
 /// The provenance of a run on these images that begins now.

@@ -32,6 +32,7 @@ fn of_run(error: &chainrule_train::Error) -> Option<&'static str> {
     match error {
         chainrule_train::Error::Run(error) => of_folder(error),
         chainrule_train::Error::OtherSweep { .. } => Some(", which --out names"),
+        chainrule_train::Error::OtherRun { .. } => Some("; --out names another folder"),
         // Before the first step it is not the size of a step.
         chainrule_train::Error::Diverged { iteration: 0, .. } => {
             Some("; try a smaller --weight-scale")

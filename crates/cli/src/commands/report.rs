@@ -102,6 +102,13 @@ pub(super) fn draw(subject: &Subject, data: &Data) -> anyhow::Result<()> {
     )
 }
 
+/// Whether all that [`draw`] writes is there.
+pub(super) fn are_drawn(folder: &Path) -> bool {
+    ["curves.svg", "curves.png", "weights.png", REPORT]
+        .iter()
+        .all(|name| folder.join(name).is_file())
+}
+
 /// The images of the runs, each set read once.
 #[derive(Default)]
 struct Shelf {

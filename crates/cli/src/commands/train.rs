@@ -9,10 +9,12 @@ use std::time::Instant;
 
 use anyhow::bail;
 use chainrule_train::config::{Flags, lay};
-use chainrule_train::{Checkpoint, Config, Data, Error, RunFolder, restart};
+use chainrule_train::{
+    Checkpoint, Config, Data, Error, Found, RunFolder, Summary, announce, look, restart,
+};
 
 use super::images::load;
-use super::report::{Subject, draw};
+use super::report::{Subject, are_drawn, draw};
 use super::serve::Server;
 use crate::shell::quoting::{program, quoted};
 use conclude::conclude;
@@ -38,6 +40,7 @@ Examples:
   chainrule train --recipe recipes/augmented.toml --no-flip
   chainrule train --resume results/run-001           resume after a stop, a crash or a power cut
   chainrule train --resume results/run-001 --epochs 20         more epochs
+  chainrule train --out results/job --autoresume     begin, or resume: the command of a job queue
   chainrule train --epochs 100 --serve               watch it in a browser
 "
 )]
@@ -51,6 +54,10 @@ pub struct Args {
     /// The folder for the results, new or empty [default: results/run-001 or the next free number]
     #[arg(short, long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Begin the run in --out, or resume it if it was interrupted there; a finished one ends at once,
+    /// and one with other settings is refused
+    #[arg(long, requires = "out", conflicts_with_all = ["resume", "check", "find_lr"])]
+    autoresume: bool,
     /// Check the network instead of training it: its initial loss, its gradient, the size of its
     /// steps, and whether it can overfit 50 images; exit code 1 if a check fails
     #[arg(long, conflicts_with_all = ["find_lr", "resume", "out"])]
@@ -101,37 +108,26 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let mut observer = Terminal::new();
     let server = args.serve.map(Server::bind).transpose()?; // before a folder is made
-    let (folder, config, checkpoint) = match &args.resume {
-        Some(out) => {
-            let folder = RunFolder::open(out)?;
-            match Checkpoint::load(out) {
-                Ok(checkpoint) => {
-                    let config = args.over(checkpoint.state.config.to_table())?;
-                    (folder, config, Some(checkpoint))
-                }
-                Err(error) if error.is_no_run() => {
-                    let config = args.over(restart(&folder)?.to_table())?;
-                    (folder, config, None)
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        None => {
-            let config = args.config()?;
-            config.check()?; // before a folder is made
-            let folder = match &args.out {
-                Some(out) => RunFolder::create(out)?,
-                None => RunFolder::next_free(Path::new("results"))?,
-            };
-            (folder, config, None)
-        }
+    let (folder, config, from) = match place(&args)? {
+        Place::Run(folder, config, from) => (folder, *config, from),
+        Place::Finished(summary, out) => return already_finished(&args, &summary, &out),
     };
-    config.check()?;
-    if let Some(file) = &config.init_from {
-        super::model::open(file)?;
-    }
+    let is_new = matches!(from, From::New);
+    let leave = |folder: RunFolder, error: anyhow::Error| {
+        if is_new {
+            folder.abandon();
+        }
+        error
+    };
     let began = Instant::now();
-    let data = match load(&config) {
+    let prepared = config.check().map_err(anyhow::Error::from).and_then(|()| {
+        if !matches!(from, From::Checkpoint(_)) {
+            announce(&config, &folder)?;
+        }
+        config.init_from.as_deref().map(super::model::open).transpose()?;
+        load(&config)
+    });
+    let data = match prepared {
         Ok(data) => data,
         Err(error) => return Err(leave(folder, error)),
     };
@@ -140,11 +136,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     note_what_the_data_change(&args, &config, &data);
     let live = server.map(|server| server.start(folder.path())).transpose()?;
     observer.signals.listen()?;
-    let result = match checkpoint {
-        Some(checkpoint) => {
-            chainrule_train::resume(checkpoint, &config, &data, &folder, &mut observer)
+    let result = match from {
+        From::Checkpoint(checkpoint) => {
+            chainrule_train::resume(*checkpoint, &config, &data, &folder, &mut observer)
         }
-        None => chainrule_train::start(&config, &data, &folder, &mut observer),
+        From::New | From::Settings => {
+            chainrule_train::start(&config, &data, &folder, &mut observer)
+        }
     };
     let code = observer.signals.exit_code();
     drop(observer);
@@ -179,6 +177,67 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     drawn.map(|()| ExitCode::SUCCESS)
 }
 
+/// From where a run trains.
+enum From {
+    /// From its beginning, in a folder that it has made.
+    New,
+    /// From its beginning: it was killed when it had written no more than its settings.
+    Settings,
+    Checkpoint(Box<Checkpoint>),
+}
+
+/// Where a run trains, with which settings, and from where.
+enum Place {
+    Run(RunFolder, Box<Config>, From),
+    /// The run of `--autoresume` is complete, in this folder.
+    Finished(Box<Summary>, PathBuf),
+}
+
+/// Opens or makes the folder that the arguments name.
+fn place(args: &Args) -> anyhow::Result<Place> {
+    if let Some(out) = &args.resume {
+        let folder = RunFolder::open(out)?;
+        let (begun, from) = match Checkpoint::load(out) {
+            Ok(checkpoint) => {
+                (checkpoint.state.config.clone(), From::Checkpoint(checkpoint.into()))
+            }
+            Err(error) if error.is_no_run() => (restart(&folder)?, From::Settings),
+            Err(error) => return Err(error.into()),
+        };
+        let config = args.over(begun.to_table())?;
+        return Ok(Place::Run(folder, config.into(), from));
+    }
+    let config = Box::new(args.config()?);
+    config.check()?; // before a folder is made
+    let Some(out) = &args.out else {
+        return Ok(Place::Run(RunFolder::next_free(Path::new("results"))?, config, From::New));
+    };
+    if !args.autoresume {
+        return Ok(Place::Run(RunFolder::create(out)?, config, From::New));
+    }
+    let folder = RunFolder::create_or_open(out)?;
+    Ok(match look(&folder, &config)? {
+        Found::Nothing => Place::Run(folder, config, From::New),
+        Found::Begun(checkpoint) => Place::Run(folder, config, From::Checkpoint(checkpoint)),
+        Found::Finished(summary) if are_drawn(out) => Place::Finished(summary, out.clone()),
+        Found::Finished(summary) => match Checkpoint::load(out) {
+            Ok(checkpoint) => Place::Run(folder, config, From::Checkpoint(checkpoint.into())),
+            Err(_) => Place::Finished(summary, out.clone()),
+        },
+    })
+}
+
+/// Says that there is nothing left to do.
+fn already_finished(args: &Args, summary: &Summary, out: &Path) -> anyhow::Result<ExitCode> {
+    if args.json {
+        say!("{}", serde_json::to_string_pretty(summary)?);
+    } else {
+        let accuracy = 100.0 * summary.test_accuracy;
+        say!("The run in {} is finished: test accuracy {accuracy:.2} %.", out.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Settings that were asked for and have no effect with the others.
 fn note_what_has_no_effect(args: &Args, config: &Config) {
     if args.gives("lr_decay") && !config.schedule.uses_lr_decay() {
@@ -203,14 +262,6 @@ fn note_what_the_data_change(args: &Args, config: &Config, data: &Data) {
             config.batch_size
         );
     }
-}
-
-/// Takes a folder away again if nothing has come into it.
-fn leave(folder: RunFolder, error: anyhow::Error) -> anyhow::Error {
-    let path = folder.path().to_owned();
-    drop(folder); // and with it its lock
-    let _ = std::fs::remove_dir(path); // which a folder that holds anything survives
-    error
 }
 
 /// What to do after a disk has failed or is full: go on from the last checkpoint.

@@ -6,7 +6,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Config, ConfigError, WITHOUT_EFFECT};
+use super::{Config, ConfigError, DataChoice, WITHOUT_EFFECT};
+use crate::data;
 
 impl Config {
     /// The settings of a run that is given `epochs` in all: itself if that is not more than it had.
@@ -42,16 +43,7 @@ impl Config {
         if self.data.folder().is_some() && self.data.is_like(&begun.data) {
             may_change.push("data");
         }
-        let (asked, had) = (self.to_table(), begun.extended(self.epochs).to_table());
-        let keys: BTreeSet<_> = asked.keys().chain(had.keys()).collect();
-        let shown = |value: Option<&toml::Value>| value.map_or("none".into(), |v| v.to_string());
-        let mut differences: Vec<_> = keys
-            .into_iter()
-            .filter(|key| !may_change.contains(&key.as_str()))
-            .map(|key| (key, asked.get(key), had.get(key)))
-            .filter(|(_, asked, had)| asked != had)
-            .map(|(key, asked, had)| format!("{key} is {}, and was {}", shown(asked), shown(had)))
-            .collect();
+        let mut differences = self.differences(&begun.extended(self.epochs), &may_change);
         if self.epochs < begun.epochs && self.schedule.depends_on_epochs() {
             differences.push(format!(
                 "epochs is {}, and was {}, over which the schedule spreads its learning rates: \
@@ -64,5 +56,46 @@ impl Config {
         }
         let may_change = may_change.join(", ");
         Err(ConfigError::new(format!("{}; only {may_change} may change", differences.join("; "))))
+    }
+
+    /// Checks, before the images are read, whether these settings ask for the run that has the
+    /// settings `begun`, on as many training `images` if that is known.
+    ///
+    /// # Errors
+    /// The settings that differ, but for those on which no result depends.
+    pub fn check_same_run(&self, begun: &Config, images: Option<usize>) -> Result<(), ConfigError> {
+        let mut asked = self.clone();
+        // What a run settles when it sees its images and the weights that it starts from.
+        if let Some(images) = images {
+            asked.validation = data::validation(images, asked.validation);
+            asked.batch_size = data::batch_size(images, asked.batch_size, asked.validation);
+        }
+        if asked.init_from.is_some() {
+            if asked.hidden_dim == Config::default().hidden_dim {
+                asked.hidden_dim.clone_from(&begun.hidden_dim);
+            }
+            asked.contrast = asked.contrast.or(begun.contrast);
+        }
+        // Where CIFAR-10 could not be had, the sample stood in: what is here now is seen later.
+        let stood_in = begun.data == DataChoice::Sample && asked.data == DataChoice::Cifar10;
+        let mut may_change = WITHOUT_EFFECT.to_vec();
+        if stood_in || asked.data.is_like(&begun.data) {
+            may_change.push("data");
+        }
+        let differences = asked.differences(begun, &may_change);
+        if differences.is_empty() { Ok(()) } else { Err(ConfigError::new(differences.join("; "))) }
+    }
+
+    /// A sentence for each setting that differs from those that a run `had`.
+    fn differences(&self, had: &Config, may_change: &[&str]) -> Vec<String> {
+        let (asked, had) = (self.to_table(), had.to_table());
+        let keys: BTreeSet<_> = asked.keys().chain(had.keys()).collect();
+        let shown = |value: Option<&toml::Value>| value.map_or("none".into(), |v| v.to_string());
+        keys.into_iter()
+            .filter(|key| !may_change.contains(&key.as_str()))
+            .map(|key| (key, asked.get(key), had.get(key)))
+            .filter(|(_, asked, had)| asked != had)
+            .map(|(key, asked, had)| format!("{key} is {}, and was {}", shown(asked), shown(had)))
+            .collect()
     }
 }
