@@ -176,9 +176,10 @@ rust-peers:
     target/rust-peers/release/candle-peer --check
     target/rust-peers/release/burn-peer --check
 
-# Images per second beside PyTorch and numpy, in turns: a table and a chart; after `just rust-peers` also: just compare --peers pytorch,candle,burn
+# Images per second beside PyTorch and numpy, in f32 and each at its best, in turns: a table and a chart; also: just compare --isa avx2; after `just rust-peers`: just compare --peers pytorch,candle,burn
 [group('bench')]
 compare *FLAGS: peers
+    target/peers/bin/python crates/bench/peers/pytorch_peer.py --check
     cargo build --release --quiet --package chainrule-bench --bins
     cargo run --release --quiet --package chainrule-bench --bin compare -- {{FLAGS}}
 
@@ -188,7 +189,7 @@ compare-builds PROGRAM *FLAGS:
     cargo build --release --quiet --package chainrule-bench --bins
     peer="$1" && shift && cargo run --release --quiet --package chainrule-bench --bin compare -- --peers "$peer" --seconds 0.7 --output results/compare-builds.csv "$@"
 
-# Seconds of training until 45 %, 50 % and 53 % of the test set, beside PyTorch's
+# Seconds of training until 45 %, 50 % and 53 % of the test set, beside PyTorch's in f32 and at its best
 [group('bench')]
 until *FLAGS: peers
     cargo run --release --quiet --package chainrule-bench --bin until -- {{FLAGS}}

@@ -109,4 +109,4 @@ if args.eval:
     candidates = {f"{rows} rows at once": evaluation(rows) for rows in (200, 1000, 10_000)}
 else:
     candidates = {"f32 in memory": training(False), "bytes in memory": training(True)}
-peer.serve(f"numpy {numpy.__version__}", candidates)
+peer.serve(f"numpy {numpy.__version__}", {"f32": candidates})

@@ -1,8 +1,8 @@
 """PyTorch trains on CIFAR-10 and says how accurate it is after how many seconds of training.
 
 The settings come as one line of JSON on standard input: `hidden` (widths), `learning_rates` (one
-for each step of the epochs), `momentum`, `reg`, `batch`, `validation`, `seed`, `threads` and `every`. After every
-`every` steps it prints one line
+for each step of the epochs), `momentum`, `reg`, `batch`, `validation`, `seed`, `threads`, `every` and
+`setting` (as pytorch_peer.py names it). After every `every` steps it prints one line
 
     {"iteration": 100, "seconds": 0.91, "accuracy": 0.412}
 
@@ -24,40 +24,47 @@ settings = json.loads(sys.stdin.readline(), object_hook=lambda d: types.SimpleNa
 
 import numpy
 import torch
-from torch.nn.functional import cross_entropy
 
-from pytorch_model import network, optimizer
+from pytorch_model import SETTINGS, Images, name, network, optimizer, set_precision, scores_of, training
 
 torch.set_num_threads(settings.threads)
 torch.manual_seed(settings.seed)
 
 
-def read(name):
+def read(file):
     """Pixels (10000, 3072) and labels (10000,) of one official file."""
-    records = numpy.fromfile(args.data_dir / name, numpy.uint8).reshape(-1, 3073)
-    return records[:, 1:], records[:, 0].astype(numpy.int64)
+    records = numpy.fromfile(args.data_dir / file, numpy.uint8).reshape(-1, 3073)
+    return records[:, 1:].copy(), records[:, 0].astype(numpy.int64)
 
 
 parts = [read(f"data_batch_{i}.bin") for i in range(1, 6)]
-pixels = torch.from_numpy(numpy.concatenate([p for p, _ in parts]))
-labels = torch.from_numpy(numpy.concatenate([l for _, l in parts]))
-chosen = torch.randperm(len(pixels))[settings.validation :]
-x, y = pixels[chosen].float(), labels[chosen]
-mean, deviation = x.mean(0), x.std(0)
-x.sub_(mean).div_(deviation)
-test_pixels, test_labels = (torch.from_numpy(part.copy()) for part in read("test_batch.bin"))
-test_x = test_pixels.float().sub_(mean).div_(deviation)
+pixels, labels = (numpy.concatenate(part) for part in zip(*parts))
+chosen = torch.randperm(len(pixels))[settings.validation :].numpy()
+pixels, labels = pixels[chosen], labels[chosen]
+values = torch.from_numpy(pixels).float()
+mean, deviation = values.mean(0), values.std(0)
+del values
+images = Images(pixels, labels, mean, deviation)
+test = Images(*read("test_batch.bin"), mean, deviation)
 
+precision, form, compiled = next(
+    (precision, form, compiled)
+    for precision, ways in SETTINGS.items()
+    for form, compiled in ways
+    if settings.setting == name(precision, form, compiled)
+)
 model = network([3072, *settings.hidden, 10])
 sgd = optimizer(model, settings.learning_rates[0], settings.momentum, settings.reg)
-batch = torch.empty(settings.batch, 3072)
-target = torch.empty(settings.batch, dtype=torch.int64)
+step = training(images, model, sgd, settings.batch, precision, form, compiled)
+test_x = test.form("bf16" if form == "bf16" else "f32")
+scores = scores_of(model, precision)
 
 
 @torch.inference_mode()
 def accuracy():
+    set_precision(precision)
     hits = sum(
-        int((model(test_x[i : i + 500]).argmax(1) == test_labels[i : i + 500]).sum())
+        int((scores(test_x[i : i + 500]).argmax(1) == test.labels[i : i + 500]).sum())
         for i in range(0, len(test_x), 500)
     )
     return hits / len(test_x)
@@ -68,22 +75,28 @@ def report(iteration, seconds):
     print(json.dumps(line), flush=True)
 
 
-accuracy()  # the first call allocates
+def set_rate(rate):
+    for group in sgd.param_groups:
+        group["lr"] = rate
+
+
+# The first calls allocate and compile, for both sizes of batch; with a rate of 0 the weights stay.
+accuracy()
+set_rate(0.0)
+for size in {settings.batch, len(labels) % settings.batch or settings.batch}:
+    for _ in range(3):
+        step(torch.arange(size))
+for state in sgd.state.values():
+    state["momentum_buffer"].zero_()
+
 iteration, seconds = 0, 0.0
 report(iteration, seconds)
 while iteration < len(settings.learning_rates):
     start = time.perf_counter()
-    order = torch.randperm(len(x))
-    for first in range(0, len(x), settings.batch):
-        rows = order[first : first + settings.batch]
-        here, wanted = batch[: len(rows)], target[: len(rows)]
-        torch.index_select(x, 0, rows, out=here)
-        torch.index_select(y, 0, rows, out=wanted)
-        for group in sgd.param_groups:
-            group["lr"] = settings.learning_rates[iteration]
-        sgd.zero_grad(set_to_none=True)
-        cross_entropy(model(here), wanted).backward()
-        sgd.step()
+    order = torch.randperm(len(labels))
+    for first in range(0, len(labels), settings.batch):
+        set_rate(settings.learning_rates[iteration])
+        step(order[first : first + settings.batch])
         iteration += 1
         if iteration % settings.every == 0:
             seconds += time.perf_counter() - start

@@ -9,6 +9,7 @@
 //! | [`images`] | made-up numbers and images, the same on every run |
 //! | [`shape`] | a batch size and hidden widths, and their floating-point operations |
 //! | [`trainer`] | a network in training on the made-up images |
+//! | [`instructions`] | holding every side of a comparison to an instruction set |
 //! | [`machine`] | how many threads to measure with; a warning if the machine is busy |
 //! | [`statistics`] | medians and quartiles |
 //! | [`protocol`] | what a peer, a process that works when it is told to, reads and answers |
@@ -16,6 +17,7 @@
 //! | [`output`] | tables and charts as files |
 
 pub mod images;
+pub mod instructions;
 pub mod machine;
 pub mod output;
 pub mod peer;
@@ -24,5 +26,6 @@ pub mod shape;
 pub mod statistics;
 pub mod trainer;
 
+pub use instructions::Instructions;
 pub use shape::Shape;
 pub use trainer::{Ingredients, Trainer};

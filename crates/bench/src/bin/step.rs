@@ -43,7 +43,8 @@ fn main() -> anyhow::Result<()> {
     let ready = Ready {
         version: format!("Chainrule {}", env!("CARGO_PKG_VERSION")),
         setting: Isa::from_environment()?.to_string(),
+        best: None,
         tried: Default::default(),
     };
-    serve(&ready, once)
+    serve(&ready, |_| once())
 }

@@ -2,9 +2,10 @@
 //! minutes.
 //!
 //! Every peer is a process that lives through a configuration and works when it is told to. In
-//! each round every peer has one window of time, and the order rotates from round to round, so
-//! that what else the machine does slows all alike. A ratio is taken within a round; the table has
-//! the medians and quartiles of the rounds.
+//! each round every peer has one window of time in f32, and another at its best where another
+//! precision is faster. The order rotates from round to round, so that what else the machine does
+//! slows all alike. A ratio is taken within a round, f32 beside f32 and best beside best; the table
+//! has the medians and quartiles of the rounds.
 
 mod results;
 
@@ -14,12 +15,12 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 use chainrule_bench::machine::warn_if_busy;
 use chainrule_bench::peer::{Peer, Places, sibling};
-use chainrule_bench::protocol::{Ready, Window};
-use chainrule_bench::{Shape, output, statistics};
+use chainrule_bench::protocol::{Ready, Run, Window};
+use chainrule_bench::{Instructions, Shape, output, statistics};
 use chainrule_report::Bars;
 use clap::Parser;
 
-use results::Measured;
+use results::{Configuration, Measured, Speeds};
 
 /// Trains in turns with other frameworks, or another build, and writes how fast each was
 #[derive(Parser)]
@@ -29,7 +30,7 @@ struct Args {
         long = "work",
         value_name = "B:H",
         value_delimiter = ',',
-        default_value = "64:100,200:100,256:512,128:1024,100:50,128:512+256,128:1024+1024+512"
+        default_value = "64:100,200:100,256:512,128:1024,100:50,128:1024+1024+512"
     )]
     shapes: Vec<Shape>,
     #[arg(long, value_delimiter = ',', default_value = "2,1")]
@@ -40,6 +41,9 @@ struct Args {
     peers: Vec<String>,
     #[command(flatten)]
     places: Places,
+    /// Hold every side to these instructions; without it, each uses what the machine has
+    #[arg(long, value_enum)]
+    isa: Option<Instructions>,
     /// Classify 10,000 images instead of training
     #[arg(long)]
     eval: bool,
@@ -59,22 +63,25 @@ fn main() -> anyhow::Result<()> {
     warn_if_busy();
     let mut table = output::table(&args.output)?;
     table.write_record(results::COLUMNS)?;
-    let task = if args.eval { "evaluation" } else { "training" };
 
     let mut groups = vec![];
     for shape in &args.shapes {
         for &threads in &args.threads {
+            let task = if args.eval { "evaluation" } else { "training" };
+            let isa = args.isa.map_or("any", Instructions::name);
+            let configuration = Configuration { task, shape, threads, isa };
             let measured = compare(&args, shape, threads)?;
-            for peer in &measured {
-                table.write_record(peer.record(task, shape, threads))?;
+            for record in results::records(&configuration, &measured) {
+                table.write_record(record)?;
             }
             table.flush()?;
-            groups.push(results::bars(&measured, shape, threads));
+            groups.extend(results::bars(&configuration, &measured));
         }
     }
+    let held = args.isa.map_or(String::new(), |isa| format!(", all held to {}", isa.name()));
     let chart = Bars {
         title: format!(
-            "{}, in images per second",
+            "{}, in images per second{held}",
             if args.eval { "Classifying" } else { "Training" }
         ),
         subtitle: vec![format!(
@@ -98,31 +105,43 @@ fn compare(args: &Args, shape: &Shape, threads: usize) -> anyhow::Result<Vec<Mea
     }
     // One after the other, because a peer looks for its best setting before it is ready.
     let mut peers = vec![];
-    for (name, command) in commands {
+    for (name, mut command) in commands {
+        if let Some(isa) = args.isa {
+            isa.hold(&name, &mut command)?;
+        }
         let (peer, ready) =
             start(command, args.eval, shape, threads).with_context(|| format!("peer `{name}`"))?;
-        eprintln!("  {name}: {}, {}", ready.version, ready.setting);
+        let best = ready.best.as_ref().map_or(String::new(), |best| format!("; best: {best}"));
+        eprintln!("  {name}: {}, {}{best}", ready.version, ready.setting);
         peers.push((name, peer, ready));
     }
-    let mut speeds = vec![vec![]; peers.len()];
+    let mut speeds: Vec<_> = peers.iter().map(|_| Speeds::default()).collect();
     for round in 0..args.rounds {
         for turn in 0..peers.len() {
             let i = (round + turn) % peers.len();
-            let (name, peer, _) = &mut peers[i];
-            let speed = run(peer, args.seconds).with_context(|| format!("peer `{name}`"))?;
-            speeds[i].push(speed);
+            let (name, peer, ready) = &mut peers[i];
+            let mut window = |best| {
+                let run = Run { seconds: args.seconds, best };
+                run_once(peer, run).with_context(|| format!("peer `{name}`"))
+            };
+            let in_f32 = window(false)?;
+            speeds[i].f32.push(in_f32);
+            speeds[i].best.push(if ready.best.is_some() { window(true)? } else { in_f32 });
         }
     }
     let reference = speeds[1.min(speeds.len() - 1)].clone();
-    let measured = |((name, _, ready), speeds): ((String, Peer, Ready), Vec<f64>)| Measured {
+    let measured = |((name, _, ready), speeds): ((String, Peer, Ready), Speeds)| Measured {
+        ratios: Speeds {
+            f32: statistics::ratios(&speeds.f32, &reference.f32),
+            best: statistics::ratios(&speeds.best, &reference.best),
+        },
         name,
         ready,
-        ratios: statistics::ratios(&speeds, &reference),
         speeds,
     };
     let results: Vec<_> = peers.into_iter().zip(speeds).map(measured).collect();
     for result in &results {
-        eprintln!("  {result}");
+        eprintln!("{result}");
     }
     Ok(results)
 }
@@ -144,8 +163,8 @@ fn start(
     Ok((peer, ready))
 }
 
-/// Lets a peer work for about so many seconds; images a second.
-fn run(peer: &mut Peer, seconds: f64) -> anyhow::Result<f64> {
-    peer.send(&format!("run {seconds}"))?;
+/// Lets a peer work; images a second.
+fn run_once(peer: &mut Peer, run: Run) -> anyhow::Result<f64> {
+    peer.send(&run.to_string())?;
     Ok(peer.answer::<Window>()?.images_per_second)
 }
