@@ -24,7 +24,8 @@ impl Instructions {
     }
 
     /// Sets what `peer` reads in its environment: `CHAINRULE_KERNEL`, and the variables of oneDNN,
-    /// MKL, PyTorch's own loops, OpenBLAS and numpy's loops.
+    /// MKL, PyTorch's own loops, OpenBLAS and numpy's loops. On AMD, MKL ignores its variable: it has
+    /// one kernel there, of AVX2 instructions.
     ///
     /// # Errors
     /// For candle and burn, whose products choose their instructions by the processor alone.
@@ -48,6 +49,9 @@ impl Instructions {
             ("OPENBLAS_CORETYPE", open_blas),
             ("NPY_DISABLE_CPU_FEATURES", numpy),
         ]);
+        // What PyTorch has compiled for one instruction set crashes it at another.
+        let cache = std::env::temp_dir().join(format!("chainrule-inductor-{}", self.name()));
+        command.env("TORCHINDUCTOR_CACHE_DIR", cache);
         Ok(())
     }
 }

@@ -10,6 +10,7 @@
 //! | [`shape`] | a batch size and hidden widths, and their floating-point operations |
 //! | [`trainer`] | a network in training on the made-up images |
 //! | [`instructions`] | holding every side of a comparison to an instruction set |
+//! | [`phases`] | how long each phase of a step takes, and how much arithmetic and traffic it is |
 //! | [`machine`] | how many threads to measure with; a warning if the machine is busy |
 //! | [`statistics`] | medians and quartiles |
 //! | [`protocol`] | what a peer, a process that works when it is told to, reads and answers |
@@ -21,6 +22,7 @@ pub mod instructions;
 pub mod machine;
 pub mod output;
 pub mod peer;
+pub mod phases;
 pub mod protocol;
 pub mod shape;
 pub mod statistics;

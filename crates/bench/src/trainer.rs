@@ -1,7 +1,10 @@
 //! A network in training on the made-up images.
 
+use std::ops::ControlFlow;
+
 use chainrule_nn::{Engine, Hidden, Init, Method, Optimizer, Regularization, SoftmaxClassifier};
 use chainrule_tensor::Isa;
+use chainrule_tensor::gather::Rows;
 use chainrule_tensor::ops::bytes::ByteRows;
 
 use crate::Shape;
@@ -34,11 +37,13 @@ impl Default for Ingredients {
     }
 }
 
+/// Pixels are normalized to SCALE pixel + SHIFT.
+static SCALE: [f32; INPUTS] = [1.0 / 64.0; INPUTS];
+static SHIFT: [f32; INPUTS] = [-2.0; INPUTS];
+
 /// A network in training on the first of the made-up images.
 pub struct Trainer {
     images: &'static Images,
-    scale: Vec<f32>,
-    shift: Vec<f32>,
     order: Vec<u32>,
     /// Images of `order` that this epoch has used.
     used: usize,
@@ -74,8 +79,6 @@ impl Trainer {
         engine.set_clip_norm(with.clip_norm);
         Trainer {
             images: images(),
-            scale: vec![1.0 / 64.0; INPUTS],
-            shift: vec![-2.0; INPUTS],
             order: (0..count as u32).collect(),
             used: count,
             random: Stream::new(3),
@@ -89,7 +92,17 @@ impl Trainer {
     /// Takes `steps` steps, and returns the number of images in them. A new order begins where the
     /// old one ends.
     pub fn train(&mut self, steps: usize) -> usize {
-        let rows = ByteRows::new(&self.images.pixels, &self.scale, &self.shift);
+        self.train_each(steps, |rows| rows, || {})
+    }
+
+    /// The same on what `watch` makes of the rows; calls `each` when the loss of a step is known.
+    pub(crate) fn train_each<R: Rows<f32>>(
+        &mut self,
+        steps: usize,
+        watch: impl Fn(ByteRows<'static>) -> R,
+        mut each: impl FnMut() + Send,
+    ) -> usize {
+        let rows = watch(ByteRows::new(&self.images.pixels, &SCALE, &SHIFT));
         let mut left = steps;
         while left > 0 {
             let all = self.order.len();
@@ -103,7 +116,12 @@ impl Trainer {
             let images = left.min(whole) * self.batch;
             let order = &self.order[self.used..self.used + images];
             let labels = &self.images.labels;
-            let trained = self.engine.train(&rows, labels, order, self.batch, self.optimizer);
+            let each = |_| {
+                each();
+                ControlFlow::Continue(())
+            };
+            let (batch, optimizer) = (self.batch, |_| self.optimizer);
+            let trained = self.engine.train_each(&rows, labels, order, batch, optimizer, each);
             trained.expect("so small a step does not diverge");
             self.used += images;
             left -= images / self.batch;
@@ -113,7 +131,7 @@ impl Trainer {
 
     /// The mean loss on the first `images` images.
     pub fn evaluate(&mut self, images: usize) -> f64 {
-        let rows = ByteRows::new(&self.images.pixels, &self.scale, &self.shift);
+        let rows = ByteRows::new(&self.images.pixels, &SCALE, &SHIFT);
         let all: Vec<u32> = (0..images as u32).collect();
         self.engine.evaluate(&rows, &self.images.labels, &all).loss
     }
