@@ -41,6 +41,102 @@ fn wrt_leaves_out_the_other_gradients_and_check_tells_what_was_compared() {
     assert_eq!(check["centred_difference"], check["centered_difference"]);
 }
 
+/// The answer of `chainrule graph --json`.
+fn answer(args: &[&str]) -> Value {
+    let output = chainrule(&[&["graph"], args, &["--json"]].concat());
+    assert!(output.status.success(), "{args:?}: {}", stderr(&output));
+    serde_json::from_str(&stdout(&output)).unwrap()
+}
+
+#[test]
+fn a_network_of_matrices_is_worked_with_the_shapes_that_were_asked_for() {
+    let formula = "cross_entropy(W2 @ relu(W1 @ x + b1) + b2, y)";
+    let shapes = "W1=4x3,b1=4x1,W2=2x4,b2=2x1,x=3x1";
+    let args = [formula, "--shape", shapes, "--at", "y=1", "--seed", "0", "--check"];
+    let network = answer(&args);
+    for (name, rows, columns) in [("W1", 4, 3), ("b1", 4, 1), ("W2", 2, 4), ("x", 3, 1)] {
+        let gradient = network["gradients"][name].as_array().unwrap();
+        assert_eq!(gradient.len(), rows, "{name}");
+        assert!(gradient.iter().all(|row| row.as_array().unwrap().len() == columns), "{name}");
+    }
+    let product = &network["gates"][0];
+    assert_eq!(product["shape"], serde_json::json!([4, 1]));
+    assert_eq!(product["rules"][0], "dW1 = dg1 xᵀ, (4x1)(1x3)");
+    assert_eq!(product["sent_back"][0], network["gradients"]["W1"]);
+    let checked = network["check"].as_array().unwrap();
+    assert!(checked.iter().all(|check| check["verdict"] == "agrees"), "{checked:?}");
+    assert_eq!(checked.iter().filter_map(|check| check["elements"].as_u64()).sum::<u64>(), 29);
+    // What is drawn depends on the seed.
+    let other = |seed: &str| answer(&[&args[..5], &["--seed", seed]].concat())["value"].clone();
+    assert_eq!(other("0"), network["value"]);
+    assert_ne!(other("1"), network["value"]);
+}
+
+#[test]
+fn matrices_come_from_the_command_line_from_tables_and_from_numpy() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+    file("w.csv", b"1,2,3\n4,5,6\n");
+    file("blanks.txt", "1 2 3\n\n4  5\t\u{2212}6\n".as_bytes());
+    // As numpy 2.4.6 writes np.save("w.npy", np.array([[1., 2, 3], [4, 5, 6]], order=...)).
+    let npy = |descr: &str, fortran: &str, shape: &str, numbers: &[u8]| {
+        let header =
+            format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}");
+        let header = format!("{header:<117}\n");
+        [b"\x93NUMPY\x01\x00v\x00", header.as_bytes(), numbers].concat()
+    };
+    let bytes = |numbers: &[f64]| numbers.iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<_>>();
+    let rows = bytes(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    file("w.npy", &npy("<f8", "False", "(2, 3)", &rows));
+    file("f.npy", &npy("<f8", "True", "(2, 3)", &bytes(&[1.0, 4.0, 2.0, 5.0, 3.0, 6.0])));
+    let big: Vec<u8> = (1..7_i16).flat_map(i16::to_be_bytes).collect();
+    file("i.npy", &npy(">i2", "False", "(2, 3)", &big));
+    file(
+        "x.npy",
+        &npy("<f4", "False", "(3,)", &[1.0_f32, 2.0, 3.0].map(f32::to_le_bytes).concat()),
+    );
+    file("cut.npy", &npy("<f8", "False", "(2, 3)", &rows[..40]));
+    file("deep.npy", &npy("<f8", "False", "(2, 3, 1)", &rows));
+    file("complex.npy", &npy("<c16", "False", "(1, 3)", &rows));
+    let graph = |args: &[&str]| {
+        let mut command = Command::cargo_bin("chainrule").unwrap();
+        command.arg("graph").args(args).current_dir(&folder).output().unwrap()
+    };
+    for at in ["W=[1,2,3;4,5,6]", "W=@w.csv", "W=@w.npy", "W=@f.npy", "W=@i.npy"] {
+        let output = graph(&["sum(W @ x)", "--at", at, "--at", "x=[1;2;3]", "--json"]);
+        let answer: Value = serde_json::from_str(&stdout(&output)).expect(at);
+        assert_eq!(answer["value"], 46.0, "{at}");
+        assert_eq!(answer["gradients"]["x"], serde_json::json!([[5.0], [7.0], [9.0]]), "{at}");
+    }
+    // One dimension is a row; a shape makes it a column.
+    let at = ["--at", "W=@blanks.txt,x=@x.npy", "--shape", "x=3x1", "--json"];
+    let output = graph(&[&["sum(W @ x)"], &at[..]].concat());
+    let answer: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(answer["value"], 14.0 + 4.0 + 10.0 - 18.0);
+    for (at, shape, said) in [
+        ("W=@none.csv", "", "W has no value: none.csv: No such file"),
+        ("W=@cut.npy", "", "cut.npy: it has 40 bytes of numbers, and 2x3 needs 48"),
+        ("W=@deep.npy", "", "deep.npy: it has 3 dimensions"),
+        ("W=@complex.npy", "", "it holds <c16, which is not read"),
+        ("W=@w.csv", "W=3x2", "W is 2x3 by --at, and 3x2 by --shape"),
+        ("W=1", "V=3x2", "the formula has no variable V"),
+        ("W=1", "W=3", "\"W=3\" is not a shape; write NAME=ROWSxCOLUMNS"),
+        ("", "W=99999x99999", "W would be 99999x99999"),
+        ("W=[1,2;3]", "", "row 2 has 1 numbers, and the first has 2"),
+        ("W=@w.csv", "", "the value is 2x3, and a gradient is that of one number"),
+    ] {
+        let output = graph(&["W * 1", "--at", at, "--shape", shape]);
+        let said_so = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{at} {shape}");
+        assert!(said_so.starts_with("error: ") && said_so.contains(said), "{said_so}");
+    }
+    let wrong = stderr(&graph(&["sum(W @ x)", "--shape", "W=4x3,x=2x1"]));
+    assert!(
+        wrong.contains("@ can't take 4x3 and 2x1") && wrong.ends_with("        ^\n"),
+        "{wrong}"
+    );
+}
+
 #[test]
 fn every_node_has_a_name_of_its_own_and_inputs_resolve() {
     for (formula, at) in [

@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use crate::number;
 use crate::op::Gate;
 use crate::tape::{Graph, Node, NodeId};
+use crate::value::View;
 
 /// A graph and its output, with the backward pass done. Only what the output
 /// depends on is part of it.
@@ -22,8 +23,12 @@ pub struct Circuit {
     numbers: Vec<u32>,
     /// The names of inputs that would otherwise have the name of another node.
     renamed: HashMap<NodeId, String>,
+    /// The names of the gates that are a step of the formula.
+    steps: HashMap<NodeId, String>,
     /// What the drawings call the output.
     output_name: String,
+    /// Whether the title says so.
+    title_has_names: bool,
 }
 
 impl Circuit {
@@ -31,6 +36,17 @@ impl Circuit {
     #[must_use]
     pub fn new(mut graph: Graph, output: NodeId) -> Self {
         graph.backward(output);
+        Self::of(graph, output, HashMap::new(), None)
+    }
+
+    /// A graph that ran backward from `output`, the names of gates, and that of the
+    /// output.
+    pub(crate) fn of(
+        graph: Graph,
+        output: NodeId,
+        steps: HashMap<NodeId, String>,
+        output_name: Option<String>,
+    ) -> Self {
         let mut needed = vec![false; graph.len()];
         needed[output.index()] = true;
         for (id, node) in graph.nodes().rev() {
@@ -47,9 +63,11 @@ impl Circuit {
             numbers[id.index()] = place;
         }
         // A gate takes the next number with which it has no variable's name.
-        let taken: HashSet<&str> =
-            graph.variables().iter().map(|(_, name)| name.as_str()).collect();
-        let gates = order.iter().filter(|id| !graph.node(**id).gate().is_input());
+        let names = graph.variables().iter().map(|(_, name)| name).chain(steps.values());
+        let taken: HashSet<&str> = names.map(String::as_str).collect();
+        let gates = order
+            .iter()
+            .filter(|id| !graph.node(**id).gate().is_input() && !steps.contains_key(id));
         let free = (1..).filter(|number| !taken.contains(format!("g{number}").as_str()));
         if taken.iter().any(|name| name.starts_with('g')) {
             gates.zip(free).for_each(|(id, number)| numbers[id.index()] = number);
@@ -57,10 +75,14 @@ impl Circuit {
             gates.zip(1..).for_each(|(id, number)| numbers[id.index()] = number);
         }
         let free = std::iter::once("f".to_owned()).chain((1..).map(|number| format!("f{number}")));
-        let output_name = free.into_iter().find(|name| !taken.contains(name.as_str()));
+        let title_has_names = !steps.is_empty() || output_name.is_some();
+        let free =
+            output_name.or_else(|| free.into_iter().find(|name| !taken.contains(name.as_str())));
         let renamed = renamed(&graph, &order);
         Circuit {
-            output_name: output_name.expect("names don't end"),
+            output_name: free.expect("names don't end"),
+            steps,
+            title_has_names,
             graph,
             output,
             title: String::new(),
@@ -81,6 +103,16 @@ impl Circuit {
     #[must_use]
     pub fn title(&self) -> &str {
         &self.title
+    }
+
+    /// The title as an equation: `f = (x+y)*z`, and `q = x+y; f = q*z` as it is.
+    #[must_use]
+    pub fn equation(&self) -> String {
+        match self.title() {
+            "" => self.output_name.clone(),
+            title if self.title_has_names => title.to_owned(),
+            title => format!("{} = {title}", self.output_name),
+        }
     }
 
     /// The graph.
@@ -105,6 +137,13 @@ impl Circuit {
     #[must_use]
     pub fn gradient(&self, variable: &str) -> Option<f64> {
         self.variables().find(|(name, _)| *name == variable).map(|(_, id)| self.graph.gradient(id))
+    }
+
+    /// The derivatives of the output by each element of the variable of this name.
+    #[must_use]
+    pub fn gradient_matrix(&self, variable: &str) -> Option<View<'_>> {
+        let (_, id) = self.variables().find(|(name, _)| *name == variable)?;
+        Some(self.graph.gradient_matrix(id))
     }
 
     /// The variables that the output depends on.
@@ -140,7 +179,10 @@ impl Circuit {
         match self.graph.node(node).gate() {
             Gate::Variable => self.graph.variables()[number as usize].1.as_str().into(),
             Gate::Constant(c) => number::constant(c).into(),
-            _ => format!("g{number}").into(),
+            _ => match self.steps.get(&node) {
+                Some(name) => name.as_str().into(),
+                None => format!("g{number}").into(),
+            },
         }
     }
 
@@ -154,7 +196,10 @@ impl Circuit {
     /// The node's operation with the numbers in it: `3 × (-4)`, `exp(-27)`.
     #[must_use]
     pub fn expression(&self, node: NodeId) -> String {
-        self.written(node, |input| number::rounded(self.graph.value(input), 6))
+        self.written(node, |input| match self.graph.shape(input).is_scalar() {
+            true => number::rounded(self.graph.value(input), 6),
+            false => self.name(input).into_owned(),
+        })
     }
 
     /// The node's operation with the names of its inputs: `g1 × z`, `exp(g5)`.
@@ -187,13 +232,23 @@ impl Circuit {
         let mut troubles = Vec::new();
         for &id in &self.order {
             let node = self.graph.node(id);
-            let fed_well = node.inputs().iter().all(|&input| self.graph.value(input).is_finite());
-            if !node.value().is_finite() && fed_well {
-                let what = format!("{} gave {}", self.expression(id), number::short(node.value()));
+            let inputs = node.inputs().iter();
+            let fed_well = inputs.clone().all(|&input| self.graph.matrix(input).is_finite());
+            if !node.matrix().is_finite() && fed_well {
+                let what = format!("{} gave {}", self.expression(id), worst(node.matrix()));
                 troubles.push(self.trouble(id, what));
                 continue;
             }
             for (slot, &input) in node.inputs().iter().enumerate() {
+                if self.graph.has_matrices() {
+                    let sent = node.sent_back_matrix(slot);
+                    if !sent.view().is_finite() && node.gradient_matrix().is_finite() {
+                        let (sent, to) = (worst(sent.view()), self.name(input));
+                        let what = format!("{} sent back {sent} to {to}", self.expression(id));
+                        troubles.push(self.trouble(id, what));
+                    }
+                    continue;
+                }
                 let sent = node.sent_back(slot);
                 if !sent.is_finite() && node.gradient().is_finite() {
                     let what = format!(
@@ -228,6 +283,12 @@ pub struct Trouble {
     pub node: NodeId,
     /// One sentence that names it and says what it did.
     pub message: String,
+}
+
+/// The first number that isn't finite.
+fn worst(view: View<'_>) -> String {
+    let number = view.numbers.iter().find(|a| !a.is_finite());
+    number::short(number.copied().unwrap_or(f64::NAN))
 }
 
 /// A name for each input that has the name of one before it: `x (2)`, `3 (2)`.

@@ -35,6 +35,7 @@ impl Numbers<'_> {
             }
             Expr::With(gate, a) => gate(self.constant).forward(&[self.read(a)]),
             Expr::ByConstant(choose) => self.read(choose(self.constant)),
+            Expr::Word(word) => unreachable!("{word} is for pages alone"),
             Expr::Total(term) => {
                 self.inputs.iter().map(|&own| Numbers { own, ..*self }.read(term)).sum()
             }
@@ -106,15 +107,15 @@ impl Gates<'_> {
                 let formulas = formulas.iter().map(Some).chain(std::iter::repeat(None));
                 let sent = inputs.iter().zip(formulas).map(|(&own, formula)| {
                     let formula = formula.filter(|f| !matches!(f, Expr::Number(0.0)))?;
-                    Some(self.read(formula, own, None))
+                    let sent = self.read(formula, own, None);
+                    Some(self.summed_to(sent, own))
                 });
                 sent.collect()
             }
         }
     }
 
-    /// U times a local gradient, summed to the shape of the input if that was
-    /// broadcast.
+    /// U times a local gradient.
     fn times_upstream(
         &mut self,
         local: &Expr,
@@ -134,8 +135,13 @@ impl Gates<'_> {
             }
             (local, None) => self.read(local, own, shared),
         };
+        Some(self.summed_to(sent, own))
+    }
+
+    /// Summed to the shape of the input, if that was broadcast.
+    fn summed_to(&mut self, sent: NodeId, own: NodeId) -> NodeId {
         let fits = self.graph.shape(sent) == self.graph.shape(own);
-        Some(if fits { sent } else { self.graph.binary(Gate::SumTo, sent, own) })
+        if fits { sent } else { self.graph.binary(Gate::SumTo, sent, own) }
     }
 
     fn read(&mut self, expr: &Expr, own: NodeId, shared: Option<NodeId>) -> NodeId {
@@ -166,6 +172,7 @@ impl Gates<'_> {
                 let formula = choose(node.gate().constant());
                 self.read(formula, own, shared)
             }
+            Expr::Word(word) => unreachable!("{word} is for pages alone"),
             Expr::Total(term) => {
                 let inputs = node.inputs().to_vec();
                 let mut total = self.read(term, inputs[0], shared);

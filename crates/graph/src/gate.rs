@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use crate::number;
-use crate::op::Bend::{Kink, Own as OwnSize, Power, Unit};
+use crate::op::Bend::{End, Kink, Own as OwnSize, Power, Unit};
 use crate::op::Forward::{Fold, Given, Map, Whole, Zip};
 use crate::op::{Gate, Infix, Row};
 use crate::value::{Shape, View};
@@ -92,7 +92,7 @@ impl Gate {
 
     /// Whether the gate has a kink, where its gradient jumps.
     pub(crate) fn has_kink(self) -> bool {
-        self.row().bend == Kink
+        matches!(self.row().bend, Kink)
     }
 
     /// How far input number `slot` may move before the function bends, at these
@@ -102,6 +102,7 @@ impl Gate {
         match self.row().bend {
             Unit => 1.0,
             OwnSize if last => inputs[slot].abs(),
+            End(distance) => distance(inputs[slot]),
             Power => {
                 let (a, b) = (inputs[0], inputs.get(1).copied().unwrap_or(self.constant()));
                 let polynomial = inputs.len() == 1 && b.fract() == 0.0 && (0.0..=8.0).contains(&b);

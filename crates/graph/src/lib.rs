@@ -27,6 +27,9 @@
 //! | [`derivative`] | how a row writes its derivative; as a number and as gates |
 //! | [`tape`] | the gates in order, and both passes |
 //! | [`formula`] | the notation, its reader, and from a formula to gates |
+//! | [`values`] | the notation of values, shapes and matrices |
+//! | [`random`] | values that are drawn by a seed |
+//! | [`rule`] | what a gate sends back, written out with its shapes |
 //! | [`circuit`] | a graph with its output, and the names of its nodes |
 //! | [`check`] | gradients against differences that know their own error |
 //! | [`draw`] | text, SVG, DOT and the page to step through |
@@ -41,13 +44,17 @@ pub mod formula;
 mod gate;
 pub mod number;
 pub mod op;
+pub mod random;
+pub mod rule;
 pub mod sigmoid;
 pub mod tape;
 pub mod value;
 pub mod values;
 
 pub use circuit::{Circuit, Trouble};
-pub use formula::{Formula, FormulaError, FormulaErrorKind, Gates, NamesError};
+pub use formula::{
+    CircuitError, Formula, FormulaError, FormulaErrorKind, Gates, MOST_NUMBERS, NamesError, Steps,
+};
 pub use op::Gate;
 pub use tape::{Graph, Node, NodeId, ShapeError};
 pub use value::{Shape, Value};

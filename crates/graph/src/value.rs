@@ -93,6 +93,19 @@ impl Value {
     pub fn numbers(&self) -> &[f64] {
         &self.numbers
     }
+
+    /// The same numbers with as many rows and columns as `shape`; none if there
+    /// aren't as many numbers.
+    #[must_use]
+    pub fn reshaped(self, shape: Shape) -> Option<Value> {
+        (shape.elements() == self.numbers.len()).then_some(Value { shape, ..self })
+    }
+
+    /// The value as the tape holds it.
+    #[must_use]
+    pub fn view(&self) -> View<'_> {
+        View { shape: self.shape, numbers: &self.numbers }
+    }
 }
 
 impl From<f64> for Value {
@@ -111,6 +124,23 @@ pub struct View<'a> {
 }
 
 impl View<'_> {
+    /// The Euclidean norm: the root of the sum of squares.
+    #[must_use]
+    pub fn norm(&self) -> f64 {
+        let largest = self.numbers.iter().fold(0.0, |most: f64, a| most.max(a.abs()));
+        if largest == 0.0 || !largest.is_finite() {
+            return self.numbers.iter().map(|a| a.abs()).sum();
+        }
+        let squares = self.numbers.iter().map(|a| (a / largest) * (a / largest));
+        largest * squares.sum::<f64>().sqrt()
+    }
+
+    /// Whether every number is finite.
+    #[must_use]
+    pub fn is_finite(&self) -> bool {
+        self.numbers.iter().all(|a| a.is_finite())
+    }
+
     /// The number at a place of a shape that this value is broadcast to.
     pub(crate) fn at(&self, row: usize, column: usize) -> f64 {
         let row = if self.shape.rows == 1 { 0 } else { row };

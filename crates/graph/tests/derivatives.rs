@@ -55,7 +55,8 @@ fn second_derivatives_are_gates_of_gates() {
         let [formula, at, by, expected] =
             line.split(" | ").collect::<Vec<_>>().try_into().expect("four fields");
         let at = chainrule_graph::values::parse(at).unwrap();
-        let at: Vec<_> = at.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        let at: Vec<_> =
+            at.iter().map(|(name, value)| (name.as_str(), value.numbers()[0])).collect();
         let (a, b) = by.split_once(' ').unwrap();
         let (found, expected) = (second(formula, &at, a, b), expected.parse().unwrap());
         assert!(close(found, expected, 1e-12), "{formula} by {by}: {found} and not {expected}");

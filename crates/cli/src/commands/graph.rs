@@ -1,14 +1,17 @@
 //! `chainrule graph`: a formula, worked forward and backward.
 
+mod files;
+mod json;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use chainrule_graph::check::{Checked, Verdict, check};
-use chainrule_graph::number::{exact, significant};
-use chainrule_graph::{Circuit, Formula, Gate, Gates, NodeId, draw, values};
+use chainrule_graph::number::significant;
+use chainrule_graph::value::View;
+use chainrule_graph::{Circuit, Formula, Gates, NodeId, Value, draw, random, values};
 use clap::ValueEnum;
-use serde_json::{Map, Value, json};
 
 use super::write_output;
 
@@ -19,17 +22,37 @@ Examples:
   chainrule graph '(x+y)*z' --at x=-2,y=5,z=-4
   chainrule graph '1/(1+exp(-(w*x+b)))' --at w=2,x=-1,b=0.5 --format html -o sigmoid.html
   chainrule graph 'sin(x)^2' --at x=0.7 --check
+  chainrule graph 'sum(relu(W @ x + b))' --shape W=2x3,x=3x1 --at 'b=[1;-1]' -o layer.svg
+  chainrule graph 'q = x + y; f = q*z' --at x=-2,y=5,z=-4
 
 Notation: + - * / ^ (also − × · ÷ and **), parentheses, names such as w0 or x_1, numbers such as 2.5e-3, pi and e;
-exp log sqrt sin cos tanh sigmoid relu abs, max(a, b, ...) and min(a, b, ...).")]
+exp log log2 log10 sqrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh sigmoid softplus relu abs,
+max(a, b, ...) and min(a, b, ...). Matrices: A @ B, A.T, broadcasting as in numpy; sum, mean, max and min of all
+elements, of each column with axis=0, of each row with axis=1: sum(A, axis=1); softmax, log_softmax and logsumexp of
+each row or of one column; cross_entropy(scores, labels) and mse(a, b).")]
 pub struct Args {
-    /// The formula, in quotes: '(x+y)*z'
+    /// The formula, in quotes: '(x+y)*z'; @FILE reads it from a file, one step a line, and - from
+    /// standard input
     #[arg(allow_hyphen_values = true)]
     formula: String,
 
-    /// Values of the variables: x=-2,y=5,z=-4; blanks, semicolons and line ends separate them too
-    #[arg(long, value_name = "NAME=NUMBER,...", allow_hyphen_values = true)]
+    /// Values of the variables: x=-2,y=5,z=-4; blanks, semicolons and line ends separate them too.
+    /// A matrix is written row by row, 'W=[1,2;3,4]', or read from a file, W=@w.csv or W=@w.npy
+    #[arg(long, value_name = "NAME=VALUE,...", allow_hyphen_values = true)]
     at: Vec<String>,
+
+    /// Rows and columns of variables: W=4x3,b=4x1; those without a value are drawn from a normal
+    /// distribution, and rounded to two digits
+    #[arg(long, value_name = "NAME=ROWSxCOLUMNS,...")]
+    shape: Vec<String>,
+
+    /// Seed of the values that are drawn
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+
+    /// The step that is worked, and not the last one: --of q
+    #[arg(long, value_name = "STEP")]
+    of: Option<String>,
 
     /// What to draw [default: as the name of the output file ends, or text]
     #[arg(long, value_enum)]
@@ -110,14 +133,21 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let mut args = args;
     let format = args.format.unwrap_or_else(|| Format::of(args.output.as_deref()));
     args.output = args.output.filter(|file| file.as_os_str() != "-");
-    let formula = Formula::parse(&args.formula)?;
-    let at = values::parse(&args.at.join("\n"))?;
-    let circuit = formula.circuit(&at, args.gates.into())?;
+    let formula = Formula::parse(&files::formula(&args.formula)?)?;
+    let at = values_of(&args)?;
+    let steps = formula.steps(&at, args.gates.into())?;
+    if let Some(step) = &args.of
+        && steps.node(Some(step)).is_none()
+    {
+        let names: Vec<_> = formula.step_names().collect();
+        bail!("--of names {step}, but the formula's steps are: {}", names.join(", "));
+    }
+    let circuit = steps.circuit(args.of.as_deref())?;
     let variables = chosen(&circuit, &args.wrt)?;
     let checked = if args.check { check(&circuit, &ids(&variables)) } else { Vec::new() };
 
     let text = if args.json {
-        let mut text = serde_json::to_string_pretty(&to_json(&circuit, &variables, &checked))?;
+        let mut text = serde_json::to_string_pretty(&json::of(&circuit, &variables, &checked))?;
         text.push('\n');
         text
     } else {
@@ -154,7 +184,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
     }
     let wrong = checked.iter().filter(|c| c.verdict == Verdict::Differs);
-    let wrong: Vec<_> = wrong.map(|c| circuit.name(c.variable)).collect();
+    let wrong: Vec<_> = wrong.map(|c| name_of(&circuit, c)).collect();
     if !wrong.is_empty() {
         bail!("the gradient and its centered difference are not the same for {}", wrong.join(", "));
     }
@@ -169,6 +199,35 @@ fn print(bytes: &[u8]) -> anyhow::Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// The values that were given, and those that are drawn for a shape alone.
+fn values_of(args: &Args) -> anyhow::Result<Vec<(String, Value)>> {
+    let mut at = values::parse_with(&args.at.join("\n"), files::matrix)?;
+    for (name, shape) in values::parse_shapes(&args.shape.join("\n"))? {
+        let Some((_, value)) = at.iter_mut().find(|(known, _)| *known == name) else {
+            let numbers = u64::from(shape.rows) * u64::from(shape.columns);
+            if numbers > chainrule_graph::MOST_NUMBERS as u64 {
+                bail!(
+                    "{name} would be {shape}, which is more than {} numbers",
+                    chainrule_graph::MOST_NUMBERS
+                );
+            }
+            let drawn = random::normal(&name, shape, args.seed);
+            at.push((name, drawn));
+            continue;
+        };
+        let given = value.shape();
+        let in_a_line = given.rows == 1 || given.columns == 1;
+        if given.is_scalar() {
+            *value = Value::new(shape, vec![value.numbers()[0]; shape.elements()]);
+        } else if given != shape && in_a_line && given.elements() == shape.elements() {
+            *value = Value::new(shape, value.numbers().to_vec());
+        } else if given != shape {
+            bail!("{name} is {given} by --at, and {shape} by --shape");
+        }
+    }
+    Ok(at)
 }
 
 type Named<'a> = Vec<(&'a str, NodeId)>;
@@ -209,7 +268,7 @@ fn to_text(circuit: &Circuit, variables: &Named, checked: &[Checked], width: usi
     let f = circuit.output_name();
     text.push_str(&format!("\n{f} = {}\n", significant(circuit.value(), 16)));
     for (name, id) in variables {
-        let gradient = significant(circuit.graph().gradient(*id), 13);
+        let gradient = written(circuit.graph().gradient_matrix(*id));
         text.push_str(&format!("d{f}/d{name} = {gradient}\n"));
     }
     if !checked.is_empty() {
@@ -219,8 +278,22 @@ fn to_text(circuit: &Circuit, variables: &Named, checked: &[Checked], width: usi
     text
 }
 
+/// A number with 13 digits, or a matrix as --at takes it; of a large one shape, mean and norm.
+fn written(view: View<'_>) -> String {
+    match view.shape.is_scalar() {
+        true => significant(view.numbers[0], 13),
+        false => draw::in_line(view, 13),
+    }
+}
+
+/// `x`, `W[0,2]`
+fn name_of(circuit: &Circuit, checked: &Checked) -> String {
+    let name = circuit.name(checked.variable);
+    checked.element.map_or(name.to_string(), |(row, column)| format!("{name}[{row},{column}]"))
+}
+
 fn check_table(circuit: &Circuit, checked: &[Checked]) -> String {
-    let names: Vec<_> = checked.iter().map(|c| circuit.name(c.variable)).collect();
+    let names: Vec<_> = checked.iter().map(|c| name_of(circuit, c)).collect();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(8);
     let mut text = format!(
         "{:width$}  {:>19}  {:>19}  {:>14}\n",
@@ -228,78 +301,16 @@ fn check_table(circuit: &Circuit, checked: &[Checked]) -> String {
     );
     for (name, c) in names.iter().zip(checked) {
         text.push_str(&format!(
-            "{name:width$}  {:>19}  {:>19}  {:>14}  {c}\n",
+            "{name:width$}  {:>19}  {:>19}  {:>14}  {c}{}\n",
             significant(c.gradient, 12),
             significant(c.difference, 12),
             format!("{:.1e}", c.relative_error()),
+            if c.element.is_some() {
+                format!(" (the worst of {})", c.elements)
+            } else {
+                String::new()
+            },
         ));
     }
     text
-}
-
-/// A float as JSON: infinities and NaN, which JSON doesn't have, as strings.
-fn number(value: f64) -> Value {
-    if value.is_finite() { json!(value) } else { json!(exact(value)) }
-}
-
-fn to_json(circuit: &Circuit, variables: &Named, checked: &[Checked]) -> Value {
-    let graph = circuit.graph();
-    let gradients: Map<String, Value> = variables
-        .iter()
-        .map(|(name, id)| ((*name).to_owned(), number(graph.gradient(*id))))
-        .collect();
-    let mut gates = Vec::new();
-    let mut inputs = Vec::new();
-    for &id in circuit.order() {
-        let node = graph.node(id);
-        let (name, value) = (circuit.unique_name(id), number(node.value()));
-        let gradient = number(node.gradient());
-        if node.gate().is_input() {
-            let kind = if node.gate() == Gate::Variable { "variable" } else { "constant" };
-            inputs.push(json!({"name": name, "kind": kind, "value": value, "gradient": gradient}));
-            continue;
-        }
-        gates.push(json!({
-            "name": name,
-            "gate": node.gate().symbol(),
-            "inputs": node.inputs().iter().map(|&input| circuit.unique_name(input)).collect::<Vec<_>>(),
-            "value": value,
-            "local_gradients":
-                node.local_gradients().iter().map(|&local| number(local)).collect::<Vec<_>>(),
-            "gradient": gradient,
-        }));
-    }
-    let mut answer = json!({
-        "formula": circuit.title(),
-        "value": number(circuit.value()),
-        "gradients": gradients,
-        "inputs": inputs,
-        "gates": gates,
-        "troubles": circuit.troubles().iter().map(|t| &t.message).collect::<Vec<_>>(),
-    });
-    if !checked.is_empty() {
-        answer["check"] = checked
-            .iter()
-            .map(|c| {
-                json!({
-                    "variable": circuit.name(c.variable),
-                    "gradient": number(c.gradient),
-                    "centered_difference": number(c.difference),
-                    "centred_difference": number(c.difference), // its first name
-                    "relative_error": number(c.relative_error()),
-                    "step": number(c.step),
-                    "resolution": number(c.resolution),
-                    "reason": c.reason,
-                    "verdict": match c.verdict {
-                        Verdict::Agrees => "agrees",
-                        Verdict::Unresolved => "unresolved",
-                        Verdict::Kink => "kink",
-                        Verdict::NotFinite => "not finite",
-                        Verdict::Differs => "differs",
-                    },
-                })
-            })
-            .collect();
-    }
-    answer
 }

@@ -1,11 +1,11 @@
 //! What a person can do about an error of a library: these state facts, and only here are flags named.
 
 use chainrule_data::Error;
-use chainrule_graph::NamesError;
+use chainrule_graph::CircuitError;
 
 /// What helps against an error, as its sentence goes on; nothing, if nothing is known to.
 pub fn of(error: &anyhow::Error) -> &'static str {
-    if let Some(error) = error.downcast_ref::<NamesError>() {
+    if let Some(CircuitError::Names(error)) = error.downcast_ref() {
         let only_values_lack = !error.without_value.is_empty() && error.without_variable.is_empty();
         return if only_values_lack { " after --at" } else { "" };
     }

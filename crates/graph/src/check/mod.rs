@@ -58,11 +58,19 @@ pub enum Verdict {
     Differs,
 }
 
-/// One variable's gradient, computed twice.
+/// Elements of a matrix that are compared at most, evenly spread over it.
+pub const MOST_ELEMENTS: usize = 100;
+
+/// One variable's gradient, computed twice; of a matrix the element that came out
+/// worst.
 #[derive(Clone, Debug)]
 pub struct Checked {
     /// The variable.
     pub variable: NodeId,
+    /// Row and column of the element, counted from 0; none for a scalar.
+    pub element: Option<(usize, usize)>,
+    /// How many elements were compared.
+    pub elements: usize,
     /// By the backward pass.
     pub gradient: f64,
     /// By the centered difference; NaN if none could be taken.
@@ -114,18 +122,48 @@ fn relative_error(a: f64, b: f64) -> f64 {
 /// ```
 #[must_use]
 pub fn check(circuit: &Circuit, variables: &[NodeId]) -> Vec<Checked> {
-    let check = |&variable| check_gradient(circuit, variable, circuit.graph().gradient(variable));
-    variables.iter().map(check).collect()
+    variables.iter().map(|&variable| check_variable(circuit, variable)).collect()
+}
+
+/// The element of a variable that comes out worst.
+fn check_variable(circuit: &Circuit, variable: NodeId) -> Checked {
+    let gradient = circuit.graph().gradient_matrix(variable);
+    let all = gradient.numbers.len();
+    let elements = all.min(MOST_ELEMENTS);
+    let rank = |checked: &Checked| match checked.verdict {
+        Verdict::Agrees => 0,
+        Verdict::Unresolved => 1,
+        Verdict::Kink => 2,
+        Verdict::NotFinite => 3,
+        Verdict::Differs => 4,
+    };
+    let checked = (0..elements).map(|i| {
+        let element = i * all / elements;
+        check_element(circuit, variable, element, gradient.numbers[element])
+    });
+    let worst = checked.max_by(|a, b| {
+        rank(a).cmp(&rank(b)).then(a.relative_error().total_cmp(&b.relative_error()))
+    });
+    Checked { elements, ..worst.expect("a matrix has an element") }
 }
 
 /// Compares a gradient that was had elsewhere with a centered difference of the
-/// circuit.
+/// circuit, whose variable is a scalar.
 #[must_use]
 pub fn check_gradient(circuit: &Circuit, variable: NodeId, gradient: f64) -> Checked {
-    let mut probe = Probe::new(circuit, variable);
+    check_element(circuit, variable, 0, gradient)
+}
+
+/// The same for one element of a variable, counted row by row.
+fn check_element(circuit: &Circuit, variable: NodeId, element: usize, gradient: f64) -> Checked {
+    let shape = circuit.graph().shape(variable);
+    let columns = shape.columns as usize;
+    let mut probe = Probe::new(circuit, variable, element);
     let x = probe.x();
     let mut checked = Checked {
         variable,
+        element: (!shape.is_scalar()).then_some((element / columns, element % columns)),
+        elements: 1,
         gradient,
         difference: f64::NAN,
         step: f64::NAN,

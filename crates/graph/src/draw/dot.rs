@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::fmt::Write;
 
-use super::{label, uses};
+use super::block::Block;
+use super::layout::Wire;
+use super::{gradient_block, label, on_wire, uses};
 use crate::circuit::Circuit;
-use crate::number::short;
 use crate::op::Gate;
 use crate::tape::NodeId;
 
@@ -25,8 +26,11 @@ pub fn draw(circuit: &Circuit) -> String {
     for &id in circuit.order() {
         let node = circuit.graph().node(id);
         let mut text = label(circuit, id);
+        if circuit.graph().has_matrices() {
+            let _ = write!(text, "\n{}", node.shape());
+        }
         if uses[id.index()] > 1 {
-            let _ = write!(text, "\nΣ {}", short(node.gradient()));
+            let _ = write!(text, "\nΣ {}", gradient_block(circuit, id).text().join("\n"));
         }
         let shape = match node.gate() {
             Gate::Variable => ", shape=box",
@@ -43,26 +47,21 @@ pub fn draw(circuit: &Circuit) -> String {
     }
     for (id, node) in circuit.gates() {
         for (slot, &input) in node.inputs().iter().enumerate() {
-            edge(
-                &mut out,
-                input,
-                &format!("n{}", id.index()),
-                circuit.graph().value(input),
-                node.sent_back(slot),
-            );
+            let wire = Wire { from: input, to: Some((id, slot)) };
+            edge(&mut out, input, &format!("n{}", id.index()), &on_wire(circuit, wire));
         }
     }
     let output = circuit.output();
-    edge(&mut out, output, "f", circuit.value(), circuit.graph().gradient(output));
+    edge(&mut out, output, "f", &on_wire(circuit, Wire { from: output, to: None }));
     out.push_str("}\n");
     out
 }
 
-fn edge(out: &mut String, from: NodeId, to: &str, value: f64, gradient: f64) {
-    let bad = if value.is_finite() && gradient.is_finite() { "" } else { ", fontcolor=red" };
+fn edge(out: &mut String, from: NodeId, to: &str, [value, gradient]: &[Block; 2]) {
+    let bad = if value.finite && gradient.finite { "" } else { ", fontcolor=red" };
     let from = from.index();
-    let _ =
-        writeln!(out, "  n{from} -> {to} [label=\"{}\\n{}\"{bad}];", short(value), short(gradient));
+    let lines = [value.text(), gradient.text()].concat().join("\\n");
+    let _ = writeln!(out, "  n{from} -> {to} [label=\"{lines}\"{bad}];");
 }
 
 fn quote(text: &str) -> String {

@@ -7,11 +7,13 @@
 
 use std::fmt::Write;
 
+use super::block::{Block, Kind, in_line};
 use super::{TooLarge, escape, svg, uses};
 use crate::circuit::Circuit;
 use crate::number::{rounded, short};
 use crate::op::Gate;
 use crate::tape::NodeId;
+use crate::value::View;
 
 /// Significant digits in the steps, where there is more room than on a wire.
 const DIGITS: usize = 6;
@@ -22,20 +24,12 @@ const DIGITS: usize = 6;
 /// More gates than [`super::MOST_GATES`], or longer wires than [`super::MOST_PLACES`].
 pub fn draw(circuit: &Circuit) -> Result<String, TooLarge> {
     let picture = svg::draw(circuit)?;
-    let title = match circuit.title() {
-        "" => circuit.output_name().to_owned(),
-        title => format!("{} = {title}", circuit.output_name()),
-    };
-    let title = escape(&title);
+    let title = escape(&circuit.equation());
     let mut values = String::new();
     for (name, id) in circuit.variables() {
         let separator = if values.is_empty() { "at " } else { ", " };
-        let _ = write!(
-            values,
-            "{separator}{} = {}",
-            escape(name),
-            rounded(circuit.graph().value(id), DIGITS)
-        );
+        let value = in_line(circuit.graph().matrix(id), DIGITS);
+        let _ = write!(values, "{separator}{} = {value}", escape(name));
     }
     let mut page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -106,17 +100,55 @@ impl Steps<'_> {
         let _ = writeln!(
             self.out,
             "<li data-phase=\"forward\" data-node=\"{}\"><h3>Forward: {}</h3>\
-             <p class=\"equation\">{} = {} = {} = {}</p></li>",
+             <p class=\"equation\">{} = {}{} = {}</p></li>",
             id.index(),
             self.heading(id),
             circuit.name(id),
             escape(&circuit.operation(id)),
-            escape(&circuit.expression(id)),
-            number("value", node.value()),
+            match circuit.graph().has_matrices() {
+                true => String::new(),
+                false => format!(" = {}", escape(&circuit.expression(id))),
+            },
+            shown("value", node.matrix()),
         );
     }
 
+    /// One step back in a graph of matrices: the rule for each input, with its shapes.
+    fn backward_of_matrices(&mut self, id: NodeId) {
+        let circuit = self.circuit;
+        let node = circuit.graph().node(id);
+        let name = circuit.name(id);
+        let _ = write!(
+            self.out,
+            "<li data-phase=\"backward\" data-node=\"{}\"><h3>Backward: {}</h3>\
+             <p class=\"equation\">upstream: d{name} = {}{}</p><p class=\"rule\">{}</p>\
+             <table><thead><tr><th scope=\"col\">rule</th><th scope=\"col\">shapes</th>\
+             <th scope=\"col\">sent back</th></tr></thead><tbody>",
+            id.index(),
+            self.heading(id),
+            shown("gradient", node.gradient_matrix()),
+            if self.uses[id.index()] > 1 { ", the sum of what its wires brought back" } else { "" },
+            escape(node.gate().rule()),
+        );
+        for (slot, &input) in node.inputs().iter().enumerate() {
+            let rule = circuit.rule(id, slot);
+            let nothing = || (format!("d{} = 0", circuit.name(input)), String::new());
+            let (text, shapes) = rule.map_or_else(nothing, |rule| (rule.text, rule.shapes));
+            let _ = write!(
+                self.out,
+                "<tr><th scope=\"row\">{}</th><td>{}</td><td class=\"product\">{}</td></tr>",
+                escape(&text),
+                escape(&shapes),
+                shown("gradient", node.sent_back_matrix(slot).view()),
+            );
+        }
+        self.out.push_str("</tbody></table></li>\n");
+    }
+
     fn backward(&mut self, id: NodeId) {
+        if self.circuit.graph().has_matrices() {
+            return self.backward_of_matrices(id);
+        }
         let circuit = self.circuit;
         let graph = circuit.graph();
         let node = graph.node(id);
@@ -162,7 +194,7 @@ impl Steps<'_> {
                 "<p class=\"equation\">∂{}/∂{} = {}{}</p>",
                 circuit.output_name(),
                 escape(name),
-                number("gradient", circuit.graph().gradient(id)),
+                shown("gradient", circuit.graph().gradient_matrix(id)),
                 if self.uses[id.index()] > 1 { " (Σ over its wires)" } else { "" },
             );
         }
@@ -176,7 +208,29 @@ impl Steps<'_> {
     fn heading(&self, id: NodeId) -> String {
         let gate = self.circuit.graph().node(id).gate();
         let symbol = if gate == Gate::Sigmoid { "sigmoid".into() } else { gate.symbol() };
-        format!("{}, the {} gate", self.circuit.name(id), escape(&symbol))
+        let shape = match self.circuit.graph().has_matrices() {
+            true => format!(", {}", self.circuit.graph().shape(id)),
+            false => String::new(),
+        };
+        format!("{}, the {} gate{shape}", self.circuit.name(id), escape(&symbol))
+    }
+}
+
+/// A number, the numbers of a small matrix in rows and columns, or a tile.
+fn shown(class: &str, view: View<'_>) -> String {
+    let bad = if view.is_finite() { "" } else { " bad" };
+    let block = Block::new(view, DIGITS);
+    match block.kind {
+        Kind::Number => number(class, view.numbers[0]),
+        Kind::Tile => format!("<b class=\"{class}{bad} tile\">{}</b>", block.lines.join("<br>")),
+        Kind::Matrix => {
+            let cells = view.numbers.iter().map(|a| format!("<i>{}</i>", rounded(*a, DIGITS)));
+            format!(
+                "<b class=\"{class}{bad} matrix\" style=\"--columns:{}\">{}</b>",
+                view.shape.columns,
+                cells.collect::<String>(),
+            )
+        }
     }
 }
 

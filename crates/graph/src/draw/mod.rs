@@ -3,8 +3,10 @@
 //! All of them follow the diagrams of the course: gates from left to right, and
 //! on every wire the forward value above and the gradient below. The number
 //! below a wire is what travels back along that wire; a node that is read more
-//! than once shows the sum as well, for that is its gradient.
+//! than once shows the sum as well, for that is its gradient. A small matrix is
+//! written out, a large one is a tile with its shape, mean and norm.
 
+pub(crate) mod block;
 pub mod dot;
 pub mod html;
 pub(crate) mod layout;
@@ -15,6 +17,10 @@ use crate::circuit::Circuit;
 use crate::number;
 use crate::op::Gate;
 use crate::tape::NodeId;
+use crate::value::Value;
+
+use block::Block;
+pub use block::{MOST_WRITTEN, in_line};
 
 /// The most gates that are placed in a picture. A larger one would be meters
 /// wide; its numbers are better read as a table, or laid out by Graphviz.
@@ -49,15 +55,32 @@ fn refuse_the_unreadable(circuit: &Circuit) -> Result<(), TooLarge> {
     }
 }
 
-/// The two numbers on a wire: the value that goes forward, and the gradient that
-/// comes back along it.
-fn on_wire(circuit: &Circuit, wire: layout::Wire) -> (f64, f64) {
+/// Significant digits of the numbers in a picture.
+const DIGITS: usize = 4;
+
+/// What stands on a wire: the value that goes forward, and the gradient that comes
+/// back along it.
+fn on_wire(circuit: &Circuit, wire: layout::Wire) -> [Block; 2] {
     let graph = circuit.graph();
-    let back = match wire.to {
-        Some((gate, slot)) => graph.node(gate).sent_back(slot),
-        None => graph.gradient(wire.from),
-    };
-    (graph.value(wire.from), back)
+    let back = back_along(circuit, wire);
+    [graph.matrix(wire.from), back.view()].map(|view| Block::new(view, DIGITS))
+}
+
+/// The gradient that comes back along a wire.
+fn back_along(circuit: &Circuit, wire: layout::Wire) -> Value {
+    let graph = circuit.graph();
+    match wire.to {
+        Some((gate, slot)) => graph.node(gate).sent_back_matrix(slot),
+        None => {
+            let gradient = graph.gradient_matrix(wire.from);
+            Value::new(gradient.shape, gradient.numbers.to_vec())
+        }
+    }
+}
+
+/// The gradient of a node, for a picture.
+fn gradient_block(circuit: &Circuit, node: NodeId) -> Block {
+    Block::new(circuit.graph().gradient_matrix(node), DIGITS)
 }
 
 /// How many wires leave each node, by its place on the tape.
@@ -94,7 +117,7 @@ fn description(circuit: &Circuit) -> String {
     const NAMED: usize = 12;
     let mut text = format!("Value {}.", number::short(circuit.value()));
     for (name, id) in circuit.variables().take(NAMED) {
-        let gradient = number::short(circuit.graph().gradient(id));
+        let gradient = in_line(circuit.graph().gradient_matrix(id), DIGITS);
         // Writing to a String can't fail.
         let _ = write!(text, " Gradient by {name} {gradient}.");
     }

@@ -14,11 +14,14 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write;
 
+use super::block::Block;
 use super::layout::{Columns, Item};
-use super::{MOST_GATES, label, on_wire, uses};
+use super::{MOST_GATES, gradient_block, label, on_wire, uses};
 use crate::circuit::Circuit;
-use crate::number::{rounded, short};
+use crate::number::rounded;
 use crate::op::Gate;
+use crate::tape::NodeId;
+use crate::value::View;
 
 /// The picture, then the table. A picture that is wider than `width` characters
 /// is left out, with a line that says so.
@@ -26,7 +29,7 @@ use crate::op::Gate;
 pub fn draw(circuit: &Circuit, width: usize) -> String {
     let mut out = String::new();
     if !circuit.title().is_empty() {
-        let _ = writeln!(out, "{} = {}\n", circuit.output_name(), circuit.title());
+        let _ = writeln!(out, "{}\n", circuit.equation());
     }
     match picture(circuit) {
         Some(lines) if lines.iter().all(|line| line.chars().count() <= width) => {
@@ -45,7 +48,10 @@ pub fn draw(circuit: &Circuit, width: usize) -> String {
         }
         None => {}
     }
-    table(&mut out, circuit);
+    match circuit.graph().has_matrices() {
+        true => ledger(&mut out, circuit),
+        false => table(&mut out, circuit),
+    }
     for trouble in circuit.troubles() {
         let _ = writeln!(out, "! {}", trouble.message);
     }
@@ -92,6 +98,48 @@ fn table(out: &mut String, circuit: &Circuit) {
     }
 }
 
+/// The tape of matrices: for each node its shape, value and gradient, and the rules
+/// by which a gate sends gradients back.
+fn ledger(out: &mut String, circuit: &Circuit) {
+    let troubles: HashSet<_> = circuit.troubles().iter().map(|t| t.node).collect();
+    for &id in circuit.order() {
+        let node = circuit.graph().node(id);
+        let name = circuit.name(id);
+        let mark = if troubles.contains(&id) { "!" } else { "" };
+        let operation = match node.gate() {
+            Gate::Variable => String::new(),
+            Gate::Constant(_) => ", a constant".to_owned(),
+            _ => format!(" = {}", circuit.operation(id)),
+        };
+        let _ = writeln!(out, "{mark}{name}{operation}  {}", node.shape());
+        let gradient = format!("d{name}");
+        beside(out, &[("value", node.matrix()), (&gradient, node.gradient_matrix())]);
+        let rules = (0..node.inputs().len()).filter_map(|slot| circuit.rule(id, slot));
+        for rule in rules {
+            let _ = writeln!(out, "  {}   {}", rule.text, rule.shapes);
+        }
+        out.push('\n');
+    }
+}
+
+/// Values side by side, each with its name before its first line.
+fn beside(out: &mut String, named: &[(&str, View<'_>)]) {
+    const DIGITS: usize = 6;
+    let blocks: Vec<_> =
+        named.iter().map(|(name, view)| (name, Block::new(*view, DIGITS).text())).collect();
+    let height = blocks.iter().map(|(_, lines)| lines.len()).max().unwrap_or(0);
+    for row in 0..height {
+        let mut line = String::new();
+        for (name, lines) in &blocks {
+            let name = if row == 0 { name } else { "" };
+            let text = lines.get(row).map_or("", String::as_str);
+            let width = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
+            let _ = write!(line, "  {name:6} {text:width$}  ");
+        }
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+}
+
 // The four arms of a box character.
 const UP: u8 = 1;
 const DOWN: u8 = 2;
@@ -126,10 +174,15 @@ fn picture(circuit: &Circuit) -> Option<Vec<String>> {
     }
     let columns = Columns::new(circuit).ok()?;
     let uses = uses(circuit);
+    let labels: Vec<[Vec<String>; 2]> = columns
+        .wires
+        .iter()
+        .map(|wire| on_wire(circuit, *wire).map(|block| block.text()))
+        .collect();
     let half = |item| match item {
-        Item::Node(Some(id)) if uses[id.index()] > 1 => 1.0,
+        Item::Node(Some(id)) if uses[id.index()] > 1 => sum(circuit, id).len() as f64,
         Item::Node(_) | Item::Pass(_) => 0.0,
-        Item::Label(_) => 1.0,
+        Item::Label(wire) => labels[wire].iter().map(Vec::len).max().unwrap_or(0) as f64,
     };
     // Rounding keeps distances that are whole numbers.
     let rows: Vec<Vec<i64>> = columns
@@ -137,7 +190,7 @@ fn picture(circuit: &Circuit) -> Option<Vec<String>> {
         .iter()
         .map(|column| column.iter().map(|y| y.round() as i64).collect())
         .collect();
-    let top = rows.iter().flatten().min()? - 1;
+    let top = rows.iter().flatten().min()?;
     let row_of: HashMap<(usize, Item), i64> = columns
         .columns
         .iter()
@@ -154,19 +207,13 @@ fn picture(circuit: &Circuit) -> Option<Vec<String>> {
                 label(circuit, id)
             }
             Item::Node(Some(id)) => format!("({})", label(circuit, id)),
-            Item::Label(wire) => {
-                let (value, gradient) = on_wire(circuit, columns.wires[wire]);
-                let (value, gradient) = (short(value), short(gradient));
-                if value.chars().count() > gradient.chars().count() { value } else { gradient }
-            }
+            Item::Label(wire) => widest(labels[wire].iter().flatten()),
             Item::Pass(_) => String::new(),
         }
     };
     let sum = |item: Item| match item {
-        Item::Node(Some(id)) if uses[id.index()] > 1 => {
-            Some(format!("Σ {}", short(circuit.graph().gradient(id))))
-        }
-        _ => None,
+        Item::Node(Some(id)) if uses[id.index()] > 1 => sum(circuit, id),
+        _ => Vec::new(),
     };
 
     // The connections across each gap, and a vertical line for each that climbs.
@@ -186,7 +233,7 @@ fn picture(circuit: &Circuit) -> Option<Vec<String>> {
         let width = |item: Item| {
             let padding = if matches!(item, Item::Label(_)) { 2 } else { 0 };
             let body = text(item).chars().count() + padding;
-            body.max(sum(item).map_or(0, |text| text.chars().count()))
+            body.max(widest(sum(item).iter()).chars().count())
         };
         let column_width = items.iter().map(|&item| width(item)).max().unwrap_or(0);
         for &item in items {
@@ -194,11 +241,13 @@ fn picture(circuit: &Circuit) -> Option<Vec<String>> {
             match item {
                 Item::Label(index) => {
                     run(&mut cells, row, left, left + column_width);
-                    let (value, gradient) = on_wire(circuit, columns.wires[index]);
-                    for (number, row) in [(value, row - 1), (gradient, row + 1)] {
-                        let number = short(number);
-                        let indent = (column_width - number.chars().count()) / 2;
-                        write_text(&mut cells, row, left + indent, &number);
+                    let [value, gradient] = &labels[index];
+                    let above = row - value.len() as i64;
+                    for (lines, first) in [(value, above), (gradient, row + 1)] {
+                        for (line, row) in lines.iter().zip(first..) {
+                            let indent = (column_width - line.chars().count()) / 2;
+                            write_text(&mut cells, row, left + indent, line);
+                        }
                     }
                 }
                 Item::Pass(_) => run(&mut cells, row, left, left + column_width),
@@ -213,8 +262,8 @@ fn picture(circuit: &Circuit) -> Option<Vec<String>> {
                     if !input && node.is_some() {
                         run(&mut cells, row, at + length, left + column_width);
                     }
-                    if let Some(sum) = sum(item) {
-                        write_text(&mut cells, row + 1, left, &sum);
+                    for (line, row) in sum(item).iter().zip(row + 1..) {
+                        write_text(&mut cells, row, left, line);
                     }
                 }
             }
@@ -254,6 +303,18 @@ fn picture(circuit: &Circuit) -> Option<Vec<String>> {
         left += gap_width;
     }
     Some(lines(&cells))
+}
+
+/// The gradient of a node that is read more than once, in lines.
+fn sum(circuit: &Circuit, node: NodeId) -> Vec<String> {
+    let lines = gradient_block(circuit, node).text();
+    let marks = std::iter::once('Σ').chain(std::iter::repeat(' '));
+    lines.iter().zip(marks).map(|(line, mark)| format!("{mark} {line}")).collect()
+}
+
+/// The longest of some lines.
+fn widest<'a>(lines: impl Iterator<Item = &'a String>) -> String {
+    lines.max_by_key(|line| line.chars().count()).cloned().unwrap_or_default()
 }
 
 /// A vertical line for each group of connections that climb, so that no two

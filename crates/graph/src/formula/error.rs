@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use super::MOST_NUMBERS;
 use crate::op::Gate;
+use crate::tape::ShapeError;
+use crate::value::Shape;
 
 /// Characters of the longest name. A drawing repeats a name in each gate that reads it, so one of
 /// a megabyte would make gigabytes.
@@ -43,20 +46,66 @@ pub enum FormulaErrorKind {
     #[error("{0} is a function: its argument belongs in parentheses, {0}(...)")]
     FunctionAlone(String),
     /// `exp(x, y)`
-    #[error("{0} takes one argument")]
+    #[error("{0} takes {count}", count = arguments(.0))]
     TooManyArguments(String),
-    /// `max(x)`
-    #[error("{0} takes two arguments or more")]
+    /// `mse(x)`
+    #[error("{0} takes {count}", count = arguments(.0))]
     TooFewArguments(String),
-    /// A comma outside of max and min.
-    #[error("a comma belongs between the arguments of max or min")]
+    /// `exp(x, axis=0)`, `sum(x, axis=2)`
+    #[error(
+        "axis=0 (over the rows) and axis=1 (over the columns) belong to sum, mean, max and min, behind one argument: sum(x, axis=0)"
+    )]
+    Axis,
+    /// A comma outside of a function.
+    #[error("a comma belongs between the arguments of a function, such as max")]
     StrayComma,
+    /// `x = 3` within a formula.
+    #[error("= stands behind the name of a step alone, as in q = x + y; f = q*z")]
+    StrayEquals,
+    /// `exp = x`, `q = 1; q = 2`
+    #[error("{name} can't be the name of a step: {why}")]
+    StepName {
+        /// The name.
+        name: String,
+        /// What else it is.
+        why: &'static str,
+    },
+    /// Shapes that an operation can't take.
+    #[error(transparent)]
+    Shapes(ShapeError),
+    /// Values that an operation can't take, with their reason.
+    #[error("{0}")]
+    Values(String),
+    /// A product of two large matrices, say.
+    #[error(
+        "this would be {0} and make more than {MOST_NUMBERS} numbers in all, which is too many"
+    )]
+    TooLarge(Shape),
+    /// The value of a formula is a matrix, and so has no gradient.
+    #[error(
+        "the value is {0}, and a gradient is that of one number: sum(...) or mean(...) makes one of it"
+    )]
+    Matrix(Shape),
+    /// More than 4 GB.
+    #[error("the formula is longer than 4 GB")]
+    TooLong,
     /// `(`
     #[error("this ( is never closed")]
     Unclosed,
     /// `)`
     #[error("this ) closes nothing")]
     Unopened,
+}
+
+/// `one argument`
+fn arguments(name: &str) -> String {
+    let Some(gate) = Gate::called(name) else { return "other arguments".into() };
+    let axis = if gate.row().along.is_some() { ", and axis=0 or axis=1" } else { "" };
+    match gate.takes() {
+        (_, 1) => format!("one argument{axis}"),
+        (2, 2) => "two arguments".to_owned(),
+        _ => "two arguments or more".to_owned(),
+    }
 }
 
 /// `exp, log, ..., max and min`

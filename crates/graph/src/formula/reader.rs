@@ -1,9 +1,10 @@
 //! The reader of the notation: a shunting yard.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::error::LONGEST_NAME;
-use super::{Formula, FormulaErrorKind, Term, constant};
+use super::{FormulaErrorKind, Step, Term, constant};
 use crate::gate::Operator;
 use crate::number::is_minus;
 use crate::op::Gate;
@@ -14,10 +15,12 @@ enum Pending<'a> {
     Operator {
         gate: Gate,
         strength: u8,
+        byte: usize,
     },
     /// A minus before a product, or (`tight`) before a power.
     Negate {
         tight: bool,
+        byte: usize,
     },
     Parenthesis {
         byte: usize,
@@ -27,6 +30,8 @@ enum Pending<'a> {
         name: &'a str,
         /// How many arguments are complete.
         arguments: u32,
+        /// Where its name stands.
+        name_at: usize,
         byte: usize,
     },
 }
@@ -36,8 +41,8 @@ impl Pending<'_> {
     fn strength(self) -> Option<u8> {
         match self {
             Pending::Operator { strength, .. } => Some(strength),
-            Pending::Negate { tight: false } => Some(2),
-            Pending::Negate { tight: true } => Some(4),
+            Pending::Negate { tight: false, .. } => Some(2),
+            Pending::Negate { tight: true, .. } => Some(4),
             Pending::Parenthesis { .. } | Pending::Call { .. } => None,
         }
     }
@@ -45,44 +50,89 @@ impl Pending<'_> {
 
 type Refusal = (FormulaErrorKind, usize);
 
+/// What a name means.
+#[derive(Clone, Copy)]
+enum Name {
+    Variable(u32),
+    Step(u32),
+}
+
 /// The shunting yard.
 pub(super) struct Reader<'a> {
+    /// The source up to the end of the step that is read.
     source: &'a str,
     /// The byte that is read next.
     at: usize,
     pending: Vec<Pending<'a>>,
     postfix: Vec<Term>,
-    places: HashMap<&'a str, u32>,
-    variables: Vec<String>,
+    names: HashMap<&'a str, Name>,
+    steps: u32,
+    pub variables: Vec<String>,
 }
 
 impl<'a> Reader<'a> {
-    pub fn new(source: &'a str) -> Self {
+    pub fn new() -> Self {
         Reader {
-            source,
+            source: "",
             at: 0,
             pending: Vec::new(),
             postfix: Vec::new(),
-            places: HashMap::new(),
+            names: HashMap::new(),
+            steps: 0,
             variables: Vec::new(),
         }
     }
 
-    pub fn read(mut self) -> Result<Formula, Refusal> {
-        if self.peek().is_none() {
-            return Err((FormulaErrorKind::Empty, 0));
-        }
+    /// Reads one step.
+    pub fn read(&mut self, source: &'a str, span: Range<usize>) -> Result<Step, Refusal> {
+        self.source = &source[..span.end];
+        self.at = span.start;
+        let name = self.read_step_name()?;
         loop {
             self.read_prefixes_and_value()?;
             if !self.read_suffixes_and_operator()? {
                 break;
             }
         }
-        Ok(Formula {
-            source: self.source.to_owned(),
-            variables: self.variables,
-            postfix: self.postfix,
-        })
+        if let Some(name) = name {
+            self.names.insert(name, Name::Step(self.steps));
+        }
+        self.steps += 1;
+        self.postfix.push(Term::Done);
+        let name = name.map(str::to_owned);
+        Ok(Step { name, span, postfix: std::mem::take(&mut self.postfix) })
+    }
+
+    /// `q =`, if the step begins so.
+    fn read_step_name(&mut self) -> Result<Option<&'a str>, Refusal> {
+        self.peek();
+        let start = self.at;
+        let name = self.name_here();
+        let behind = &self.source[start + name.len()..];
+        let Some(rest) = behind.trim_start().strip_prefix('=') else { return Ok(None) };
+        let refused = |why| {
+            let name = shorten(name);
+            Err((FormulaErrorKind::StepName { name, why }, start))
+        };
+        let long = name.chars().nth(LONGEST_NAME).is_some();
+        match self.names.get(name) {
+            _ if name.starts_with(|c: char| !begins_name(c)) || name.is_empty() => Ok(None),
+            _ if long => Err((FormulaErrorKind::LongName(shorten(name)), start)),
+            _ if Gate::called(name).is_some() => refused("it is a function"),
+            _ if constant(name).is_some() => refused("it is a number"),
+            Some(Name::Step(_)) => refused("an earlier step has it"),
+            Some(Name::Variable(_)) => refused("an earlier step reads it as a variable"),
+            None => {
+                self.at = self.source.len() - rest.len();
+                Ok(Some(name))
+            }
+        }
+    }
+
+    /// The letters, digits and underscores that stand here.
+    fn name_here(&self) -> &'a str {
+        let rest = &self.source[self.at..];
+        &rest[..rest.find(|c| !in_name(c)).unwrap_or(rest.len())]
     }
 
     /// The next character that isn't blank; `at` then stands on it.
@@ -102,10 +152,10 @@ impl<'a> Reader<'a> {
                 c if is_minus(c) => {
                     let tight = match self.pending.last() {
                         Some(Pending::Operator { strength, .. }) => *strength > 1,
-                        Some(Pending::Negate { tight }) => *tight,
+                        Some(Pending::Negate { tight, .. }) => *tight,
                         _ => false,
                     };
-                    self.pending.push(Pending::Negate { tight });
+                    self.pending.push(Pending::Negate { tight, byte: self.at });
                     self.at += c.len_utf8();
                     if self.peek().is_some_and(|c| c.is_ascii_digit() || c == '.') {
                         return self.read_number();
@@ -117,11 +167,12 @@ impl<'a> Reader<'a> {
                     self.at += 1;
                 }
                 '0'..='9' | '.' => return self.read_number(),
-                c if c.is_alphabetic() || c == '_' => {
+                c if begins_name(c) => {
                     if self.read_name()? {
                         return Ok(());
                     }
                 }
+                '=' => return Err((FormulaErrorKind::StrayEquals, self.at)),
                 c if "),".contains(c) || Gate::operator(&self.source[self.at..]).is_some() => {
                     return Err((FormulaErrorKind::ValueExpected(c.to_string()), self.at));
                 }
@@ -178,17 +229,16 @@ impl<'a> Reader<'a> {
     /// A name: true if it is a value, false if it opened a call.
     fn read_name(&mut self) -> Result<bool, Refusal> {
         let start = self.at;
-        let rest = &self.source[start..];
-        let length = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
-        let name = &rest[..length];
+        let name = self.name_here();
         if name.chars().nth(LONGEST_NAME).is_some() {
             return Err((FormulaErrorKind::LongName(shorten(name)), start));
         }
-        self.at += length;
+        self.at += name.len();
         let called = self.peek() == Some('(');
         match (Gate::called(name), called) {
             (Some(gate), true) => {
-                self.pending.push(Pending::Call { gate, name, arguments: 0, byte: self.at });
+                let byte = self.at;
+                self.pending.push(Pending::Call { gate, name, arguments: 0, name_at: start, byte });
                 self.at += 1;
                 Ok(false)
             }
@@ -198,11 +248,15 @@ impl<'a> Reader<'a> {
                 if let Some(value) = constant(name) {
                     self.push_number(value);
                 } else {
-                    let place = *self.places.entry(name).or_insert_with(|| {
+                    let named = *self.names.entry(name).or_insert_with(|| {
                         self.variables.push(name.to_owned());
-                        u32::try_from(self.variables.len() - 1).expect("fewer than 2^32 names")
+                        let place = u32::try_from(self.variables.len() - 1);
+                        Name::Variable(place.expect("fewer than 2^32 names"))
                     });
-                    self.postfix.push(Term::Name(place));
+                    self.postfix.push(match named {
+                        Name::Variable(place) => Term::Name(place),
+                        Name::Step(place) => Term::Step(place),
+                    });
                 }
                 Ok(true)
             }
@@ -223,12 +277,19 @@ impl<'a> Reader<'a> {
                 // What binds at least as strongly is complete; ^ alone waits for
                 // its like, for it is read from the right.
                 self.settle(strength + u8::from(from_the_right));
-                self.pending.push(Pending::Operator { gate, strength });
+                self.pending.push(Pending::Operator { gate, strength, byte: self.at });
                 self.at += sign.len();
                 return Ok(true);
             }
+            if let Some(length) = transposes(rest) {
+                self.apply(Gate::Transpose, 1, self.at);
+                self.at += length;
+                continue;
+            }
             match c {
                 ')' => self.close()?,
+                ',' if self.read_axis()? => {}
+                '=' => return Err((FormulaErrorKind::StrayEquals, self.at)),
                 ',' => {
                     self.next_argument()?;
                     return Ok(true);
@@ -251,10 +312,42 @@ impl<'a> Reader<'a> {
                 break;
             }
             self.pending.pop();
-            self.postfix.push(match top {
-                Pending::Operator { gate, .. } => Term::Apply(gate, 2),
-                _ => Term::Apply(Gate::Negate, 1),
-            });
+            match top {
+                Pending::Operator { gate, byte, .. } => self.apply(gate, 2, byte),
+                Pending::Negate { byte, .. } => self.apply(Gate::Negate, 1, byte),
+                Pending::Parenthesis { .. } | Pending::Call { .. } => {}
+            }
+        }
+    }
+
+    fn apply(&mut self, gate: Gate, inputs: u32, byte: usize) {
+        // The source is shorter than 2^32 bytes.
+        self.postfix.push(Term::Apply { gate, inputs, at: byte as u32 });
+    }
+
+    /// `, axis=0` behind the first argument: the gate becomes another one.
+    fn read_axis(&mut self) -> Result<bool, Refusal> {
+        let rest = self.source[self.at + 1..].trim_start();
+        let axis = rest.strip_prefix("axis").map(str::trim_start);
+        let Some(axis) = axis.and_then(|rest| rest.strip_prefix('=')) else { return Ok(false) };
+        let start = self.source.len() - rest.len();
+        self.settle(0);
+        let digit = axis.trim_start();
+        let which = match digit.as_bytes().first() {
+            Some(b'0') => 0,
+            Some(b'1') => 1,
+            _ => return Err((FormulaErrorKind::Axis, start)),
+        };
+        match self.pending.last_mut() {
+            Some(Pending::Call { gate, arguments: 0, .. }) if gate.row().along.is_some() => {
+                *gate = gate.row().along.expect("just seen")[which];
+            }
+            _ => return Err((FormulaErrorKind::Axis, start)),
+        }
+        self.at = self.source.len() - digit.len() + 1;
+        match self.peek() {
+            None | Some(')') => Ok(true),
+            _ => Err((FormulaErrorKind::Axis, self.at)),
         }
     }
 
@@ -262,12 +355,14 @@ impl<'a> Reader<'a> {
         self.settle(0);
         match self.pending.pop() {
             None => return Err((FormulaErrorKind::Unopened, self.at)),
-            Some(Pending::Call { gate, name, arguments, .. }) => {
+            Some(Pending::Call { gate, name, arguments, name_at, .. }) => {
                 let inputs = arguments + 1;
+                let alone = gate.row().alone.filter(|_| inputs == 1);
+                let gate = alone.unwrap_or(gate);
                 if (inputs as usize) < gate.takes().0 {
                     return Err((FormulaErrorKind::TooFewArguments(name.to_owned()), self.at));
                 }
-                self.postfix.push(Term::Apply(gate, inputs));
+                self.apply(gate, inputs, name_at);
             }
             Some(_) => {}
         }
@@ -300,6 +395,28 @@ impl<'a> Reader<'a> {
             Some(_) => unreachable!("settle(0) leaves only what a ) removes"),
         }
     }
+}
+
+/// Whether a name may begin with it.
+fn begins_name(c: char) -> bool {
+    c == '_' || c.is_alphabetic() && in_name(c)
+}
+
+/// Whether a name may hold it.
+fn in_name(c: char) -> bool {
+    (c == '_' || c.is_alphanumeric()) && !is_superscript(c)
+}
+
+/// What is written high: a name doesn't hold it.
+fn is_superscript(c: char) -> bool {
+    matches!(c, 'ᵀ')
+}
+
+/// The length of a `.T` or `ᵀ` that stands here.
+fn transposes(rest: &str) -> Option<usize> {
+    let suffix = ["ᵀ", ".T"].into_iter().find(|suffix| rest.starts_with(suffix))?;
+    let behind = rest[suffix.len()..].chars().next();
+    (!behind.is_some_and(in_name)).then_some(suffix.len())
 }
 
 /// A word for a message, cut where it would fill the screen.

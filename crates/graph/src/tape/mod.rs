@@ -123,6 +123,33 @@ impl<'a> Node<'a> {
     pub fn sent_back(self, slot: usize) -> f64 {
         self.gradient() * self.local_gradients()[slot]
     }
+
+    /// The same in any graph, with the shape of the input.
+    #[must_use]
+    pub fn sent_back_matrix(self, slot: usize) -> Value {
+        if self.graph.matrices == 0 {
+            return self.sent_back(slot).into();
+        }
+        let shape = self.graph.shape(self.inputs()[slot]);
+        let edge = self.entry.edge as usize + slot;
+        let sent = match self.graph.sent_at.get(edge) {
+            Some(&Some(at)) => self.graph.sent[at..at + shape.elements()].to_vec(),
+            _ => vec![0.0; shape.elements()],
+        };
+        Value::new(shape, sent)
+    }
+
+    /// The value of a matrix or a scalar.
+    #[must_use]
+    pub fn matrix(self) -> View<'a> {
+        View { shape: self.entry.shape, numbers: &self.graph.values[self.entry.numbers()] }
+    }
+
+    /// The gradient of a matrix or a scalar.
+    #[must_use]
+    pub fn gradient_matrix(self) -> View<'a> {
+        View { shape: self.entry.shape, numbers: &self.graph.gradients[self.entry.numbers()] }
+    }
 }
 
 /// A computation graph in f64. A value is a matrix; a scalar is one of 1x1.
@@ -162,6 +189,10 @@ pub struct Graph {
     names: Vec<(NodeId, String)>,
     /// How many nodes are no scalars.
     matrices: usize,
+    /// In a graph of matrices what the last backward pass sent along each edge, and
+    /// where that of an edge begins; none where it is 0.
+    sent: Vec<f64>,
+    sent_at: Vec<Option<usize>>,
 }
 
 impl Graph {
@@ -239,13 +270,14 @@ impl Graph {
         assert!((least..=most).contains(&inputs.len()), "{gate:?} doesn't take {}", inputs.len());
         let scalars =
             self.matrices == 0 || inputs.iter().all(|&input| self.shape(input).is_scalar());
-        let shape = if scalars { Shape::SCALAR } else { self.common_shape(gate, inputs)? };
+        let shape = if scalars { Shape::SCALAR } else { self.result_shape(gate, inputs)? };
         let id = self.push(gate, inputs, shape);
         self.compute(id.index());
         Ok(id)
     }
 
-    fn common_shape(&self, gate: Gate, inputs: &[NodeId]) -> Result<Shape, ShapeError> {
+    /// The shape that a gate of these inputs would have.
+    pub(crate) fn result_shape(&self, gate: Gate, inputs: &[NodeId]) -> Result<Shape, ShapeError> {
         let shapes: Vec<Shape> = inputs.iter().map(|&input| self.shape(input)).collect();
         let (shape, fits) = match gate.row().forward {
             Forward::Whole { shape, fits, .. } => (shape(&shapes), fits),
@@ -384,6 +416,23 @@ impl Graph {
         self.values[entry.numbers()].copy_from_slice(value.numbers());
     }
 
+    /// Gives one element of a variable another value.
+    pub(crate) fn set_element(&mut self, variable: NodeId, element: usize, value: f64) {
+        let entry = self.entries[variable.index()];
+        self.values[entry.numbers()][element] = value;
+    }
+
+    /// How many numbers the values of all nodes hold.
+    pub(crate) fn numbers(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether any value is no scalar.
+    #[must_use]
+    pub fn has_matrices(&self) -> bool {
+        self.matrices > 0
+    }
+
     /// The forward value of a scalar node; of a matrix the first number.
     #[must_use]
     pub fn value(&self, node: NodeId) -> f64 {
@@ -393,8 +442,7 @@ impl Graph {
     /// The forward value of any node.
     #[must_use]
     pub fn matrix(&self, node: NodeId) -> View<'_> {
-        let entry = &self.entries[node.index()];
-        View { shape: entry.shape, numbers: &self.values[entry.numbers()] }
+        self.node(node).matrix()
     }
 
     /// Rows and columns of a node's value.
@@ -412,8 +460,7 @@ impl Graph {
     /// The derivative of the last backward pass's output by each element of a node.
     #[must_use]
     pub fn gradient_matrix(&self, node: NodeId) -> View<'_> {
-        let entry = &self.entries[node.index()];
-        View { shape: entry.shape, numbers: &self.gradients[entry.numbers()] }
+        self.node(node).gradient_matrix()
     }
 
     /// The node itself.

@@ -23,7 +23,8 @@ impl Graph {
     pub(super) fn compute(&mut self, index: usize) {
         let entry = self.entries[index];
         let (row, constant) = (entry.gate.row(), entry.gate.constant());
-        let (before, out) = self.values.split_at_mut(entry.at as usize);
+        let (before, rest) = self.values.split_at_mut(entry.at as usize);
+        let out = &mut rest[..entry.shape.elements()];
         let edges = &self.edges[entry.edges()];
         let locals = &mut self.locals[entry.edges()];
         // In a graph of scalars a node's number lies at its own place.
@@ -75,7 +76,16 @@ impl Graph {
             self.backward_in_numbers(output);
         } else {
             let length = self.entries.len();
-            let gradients = self.differentiate(output);
+            let (gradients, sent) = self.append_backward(output);
+            self.sent.clear();
+            self.sent_at.clear();
+            for sent in sent {
+                self.sent_at.push(sent.map(|_| self.sent.len()));
+                if let Some(node) = sent {
+                    let numbers = self.entries[node.index()].numbers();
+                    self.sent.extend_from_slice(&self.values[numbers]);
+                }
+            }
             for (index, gradient) in gradients.into_iter().enumerate() {
                 if let Some(gradient) = gradient {
                     let (to, from) = (self.entries[index], self.entries[gradient.index()]);
@@ -125,8 +135,14 @@ impl Graph {
     /// # Panics
     /// If the output is a matrix.
     pub fn differentiate(&mut self, output: NodeId) -> Vec<Option<NodeId>> {
+        self.append_backward(output).0
+    }
+
+    /// The gradient of each node, and what is sent back along each edge.
+    fn append_backward(&mut self, output: NodeId) -> (Vec<Option<NodeId>>, Vec<Option<NodeId>>) {
         assert!(self.shape(output).is_scalar(), "the output of a backward pass is a scalar");
         let mut gradients: Vec<Option<NodeId>> = vec![None; output.index() + 1];
+        let mut along_edges = vec![None; self.edges.len()];
         for i in (0..=output.index()).rev() {
             let (node, upstream) = (NodeId::new(i), gradients[i]);
             if upstream.is_none() && node != output || self.entries[i].gate.is_input() {
@@ -136,6 +152,7 @@ impl Graph {
             let sent = Gates { graph: self, node, upstream }.sent_back();
             for (edge, sent) in edges.zip(sent) {
                 let Some(sent) = sent else { continue };
+                along_edges[edge] = Some(sent);
                 let input = self.edges[edge].index();
                 gradients[input] = Some(match gradients[input] {
                     Some(sum) => self.add(sum, sent),
@@ -144,7 +161,7 @@ impl Graph {
             }
         }
         gradients[output.index()] = Some(self.constant(1.0));
-        gradients
+        (gradients, along_edges)
     }
 }
 

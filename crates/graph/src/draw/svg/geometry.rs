@@ -4,22 +4,26 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use super::{Picture, Stage, sum_of};
+use super::{Picture, Stage, name_and_shape, sum_of};
 use crate::circuit::Circuit;
+use crate::draw::block::{Block, Kind};
 use crate::draw::layout::{Columns, Item};
 use crate::draw::{TooLarge, label, on_wire, uses};
-use crate::number::short;
 use crate::tape::NodeId;
 
 /// Width of one character: common monospaced faces are 0.60 em or narrower.
 pub(super) const CHARACTER: f64 = 7.9;
 pub(super) const MARGIN: f64 = 16.0;
+/// From one line of a matrix to the next.
+pub(super) const LINE: f64 = 16.0;
 const TITLE: f64 = 36.0;
 pub(super) const GATE_HALF: f64 = 20.0;
 pub(super) const INPUT_HALF: f64 = 14.0;
 /// Half the height of a label box: one line above the wire and one below.
 const LABEL_HALF: f64 = 20.0;
 const PASS_HALF: f64 = 3.0;
+/// The size of a gate's name beside that of other text.
+const SMALL: f64 = 10.0 / 13.0;
 /// Free space between two items of a column: room for a gate's name, too.
 const GAP: f64 = 16.0;
 /// Room below a node for the sum of what comes back along its wires.
@@ -47,10 +51,15 @@ impl<'a> Picture<'a> {
                 let node = circuit.graph().node(id);
                 let body = if node.gate().is_input() { INPUT_HALF } else { GATE_HALF };
                 // The same room above keeps the center in the middle.
-                body + if uses[id.index()] > 1 { SUM } else { 0.0 }
+                let lines = || sum_of(circuit, id).height() - 1;
+                body + if uses[id.index()] > 1 { SUM + LINE * lines() as f64 } else { 0.0 }
             }
             Item::Node(None) => INPUT_HALF,
-            Item::Label(_) => LABEL_HALF,
+            Item::Label(wire) => {
+                let labels = on_wire(circuit, columns.wires[wire]);
+                let lines = labels.iter().map(|block| block.height() - 1).max().unwrap_or(0);
+                LABEL_HALF + LINE * lines as f64
+            }
             Item::Pass(_) => PASS_HALF,
         };
         let mut y = columns.heights(half_height, GAP);
@@ -204,20 +213,29 @@ fn half_width(circuit: &Circuit, columns: &Columns, item: Item) -> f64 {
             (text_width(&label(circuit, id)) / 2.0 + padding).max(least)
         }
         Item::Label(wire) => {
-            let (value, gradient) = on_wire(circuit, columns.wires[wire]);
-            text_width(&short(value)).max(text_width(&short(gradient))) / 2.0 + 5.0
+            let widths = on_wire(circuit, columns.wires[wire]).map(|block| block_width(&block));
+            widths[0].max(widths[1]) / 2.0 + 5.0
         }
         Item::Pass(_) => 0.0,
     }
 }
 
+/// The width of a label.
+fn block_width(block: &Block) -> f64 {
+    let brackets = if block.kind == Kind::Number { 0.0 } else { 12.0 };
+    block.lines.iter().map(|line| text_width(line)).fold(0.0, f64::max) + brackets
+}
+
 /// Half the width that an item takes in its column: its box, or the sum below it.
 fn half_room(circuit: &Circuit, columns: &Columns, uses: &[usize], item: Item) -> f64 {
-    let sum = match item {
-        Item::Node(Some(id)) if uses[id.index()] > 1 => {
-            text_width(&sum_of(circuit, id)) / 2.0 + 4.0
-        }
-        _ => 0.0,
+    let Item::Node(Some(id)) = item else { return half_width(circuit, columns, item) };
+    let sum = match uses[id.index()] {
+        0 | 1 => 0.0,
+        _ => block_width(&sum_of(circuit, id)) / 2.0 + 4.0,
     };
-    half_width(circuit, columns, item).max(sum)
+    let above = match circuit.graph().has_matrices() {
+        true => SMALL * text_width(&name_and_shape(circuit, id)) / 2.0,
+        false => 0.0,
+    };
+    half_width(circuit, columns, item).max(sum).max(above)
 }

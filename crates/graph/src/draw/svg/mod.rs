@@ -9,14 +9,19 @@ use std::fmt::Write;
 
 mod geometry;
 
+use super::block::{Block, Kind};
 use super::layout::Columns;
-use super::{TooLarge, description, escape, label, on_wire, refuse_the_unreadable};
+use super::{
+    TooLarge, back_along, description, escape, gradient_block, label, on_wire,
+    refuse_the_unreadable,
+};
 use crate::circuit::Circuit;
-use crate::number::{exact, short};
+use crate::number::exact;
 use crate::op::Gate;
 use crate::tape::NodeId;
+use crate::value::View;
 
-use geometry::{CHARACTER, MARGIN, Place, text_width};
+use geometry::{CHARACTER, LINE, MARGIN, Place, text_width};
 
 /// Draws the circuit.
 ///
@@ -71,11 +76,7 @@ impl Picture<'_> {
         let legend = "value above each wire, gradient below";
         let title = match self.circuit.title() {
             "" => String::new(),
-            title => format!(
-                "{} = {}",
-                self.circuit.output_name(),
-                title.split_whitespace().collect::<Vec<_>>().join(" ")
-            ),
+            _ => self.circuit.equation().split_whitespace().collect::<Vec<_>>().join(" "),
         };
         // A long formula may widen the drawing only so far.
         let widest = notes
@@ -153,7 +154,9 @@ impl Picture<'_> {
         let wire = self.columns.wires[index];
         let target = wire.to.map(|(id, _)| id);
         let (from, to) = (places[&Some(wire.from)], places[&target]);
-        let (value, gradient) = on_wire(self.circuit, wire);
+        let [value, gradient] = on_wire(self.circuit, wire);
+        let back = back_along(self.circuit, wire);
+        let graph = self.circuit.graph();
         let port = self.port(index);
         // A gate is round at its sides: the port lies a little further in.
         let radius = to.half_height;
@@ -189,25 +192,22 @@ impl Picture<'_> {
             ex = end.0,
             ey = end.1,
         );
+        let above = -6.0 - LINE * (value.height() - 1) as f64;
         let texts = [
-            (Stage::Forward, "value", value, -6.0, "value of"),
-            (Stage::Backward, "gradient", gradient, 15.0, "gradient back to"),
+            (Stage::Forward, "value", value, graph.matrix(wire.from), above, "value of"),
+            (Stage::Backward, "gradient", gradient, back.view(), 15.0, "gradient back to"),
         ];
-        for (stage, class, number, baseline, meaning) in texts {
+        for (stage, class, block, view, baseline, meaning) in texts {
             if stage > self.stage {
                 break;
             }
-            let bad = if number.is_finite() { "" } else { " cr-bad" };
-            let _ = write!(
-                out,
-                "<text class=\"cr-{class}{bad}\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">\
-                 {}<title>{meaning} {} on the wire to {}: {}</title></text>",
-                y + baseline,
-                short(number),
+            let tip = format!(
+                "{meaning} {} on the wire to {}: {}",
                 escape(&self.circuit.name(wire.from)),
                 escape(&to_name),
-                exact(number),
+                all_digits(view),
             );
+            draw_block(out, &block, &format!("cr-{class}"), (x, y + baseline), &tip);
         }
         out.push_str("</g>\n");
     }
@@ -228,7 +228,8 @@ impl Picture<'_> {
                 };
                 let mut tip = self.circuit.name(id).into_owned();
                 if self.stage == Stage::Backward {
-                    let (value, gradient) = (exact(node.value()), exact(node.gradient()));
+                    let value = all_digits(node.matrix());
+                    let gradient = all_digits(node.gradient_matrix());
                     let _ = write!(tip, ": value {value}, gradient {gradient}");
                 }
                 // A hyphen is too small to stand alone in a circle.
@@ -252,24 +253,19 @@ impl Picture<'_> {
             y + 4.5,
             escape(&text),
         );
-        if let Some(id) = node.filter(|_| class == "cr-gate") {
+        let above = node.map(|id| name_and_shape(self.circuit, id)).unwrap_or_default();
+        if !above.is_empty() {
             let _ = write!(
                 out,
                 "<text class=\"cr-name\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
                 y - half_height - 5.0,
-                self.circuit.name(id),
+                escape(&above),
             );
         }
         let summed = |id: &NodeId| self.stage == Stage::Backward && self.uses[id.index()] > 1;
         if let Some(id) = node.filter(summed) {
-            let sum = self.circuit.graph().gradient(id);
-            let bad = if sum.is_finite() { "" } else { " cr-bad" };
-            let _ = write!(
-                out,
-                "<text class=\"cr-gradient cr-sum{bad}\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
-                y + half_height + 14.0,
-                sum_of(self.circuit, id),
-            );
+            let sum = sum_of(self.circuit, id);
+            draw_block(out, &sum, "cr-gradient cr-sum", (x, y + half_height + 14.0), "");
         }
         if trouble {
             let (x, y) = (x + half_width - 3.0, y - half_height + 1.0);
@@ -292,8 +288,76 @@ fn ordered(places: &HashMap<Option<NodeId>, Place>) -> Vec<(&Option<NodeId>, &Pl
 }
 
 /// The gradient of a node that is read more than once.
-fn sum_of(circuit: &Circuit, node: NodeId) -> String {
-    format!("Σ {}", short(circuit.graph().gradient(node)))
+fn sum_of(circuit: &Circuit, node: NodeId) -> Block {
+    let mut block = gradient_block(circuit, node);
+    match block.kind {
+        Kind::Number => block.lines[0].insert_str(0, "Σ "),
+        Kind::Matrix | Kind::Tile => block.lines.insert(0, "Σ".into()),
+    }
+    block
+}
+
+/// What stands above a node: the name of a gate, and in a graph of matrices the
+/// shape.
+fn name_and_shape(circuit: &Circuit, id: NodeId) -> String {
+    let node = circuit.graph().node(id);
+    let name = if node.gate().is_input() { "".into() } else { circuit.name(id) };
+    match circuit.graph().has_matrices() {
+        true => format!("{name} {}", node.shape()).trim_start().to_owned(),
+        false => name.into_owned(),
+    }
+}
+
+/// A scalar with all digits; of a matrix all numbers if they are few.
+fn all_digits(view: View<'_>) -> String {
+    match view.shape.is_scalar() {
+        true => exact(view.numbers[0]),
+        false => format!("{} {}", view.shape, super::block::in_line(view, 6)),
+    }
+}
+
+/// Lines of text whose first stands on this baseline, in the middle; a matrix in
+/// brackets, a large one in a frame.
+fn draw_block(out: &mut String, block: &Block, class: &str, (x, y): (f64, f64), tip: &str) {
+    let bad = if block.finite { "" } else { " cr-bad" };
+    let tip = if tip.is_empty() { String::new() } else { format!("<title>{tip}</title>") };
+    if block.kind == Kind::Number {
+        let _ = write!(
+            out,
+            "<text class=\"{class}{bad}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{}{tip}</text>",
+            block.lines[0],
+        );
+        return;
+    }
+    let _ = write!(out, "<g class=\"{class}{bad}\">{tip}");
+    let half = CHARACTER * block.width() as f64 / 2.0 + 4.0;
+    let heading = usize::from(block.lines[0] == "Σ");
+    let (top, bottom) =
+        (y - 12.0 + LINE * heading as f64, y + 4.0 + LINE * (block.height() - 1) as f64);
+    if block.kind == Kind::Matrix {
+        for (edge, into) in [(x - half, 4), (x + half, -4)] {
+            let _ = write!(
+                out,
+                "<path class=\"cr-bracket\" d=\"M{:.1} {top:.1}H{edge:.1}V{bottom:.1}h{into}\"/>",
+                edge + f64::from(into),
+            );
+        }
+    } else {
+        let _ = write!(
+            out,
+            "<rect class=\"cr-tile\" x=\"{:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{:.1}\" rx=\"3\"/>",
+            x - half - 1.0,
+            2.0 * half + 2.0,
+            bottom - top,
+        );
+    }
+    for (i, line) in block.lines.iter().enumerate() {
+        // Blanks that align numbers must not be joined.
+        let line = line.replace(' ', "\u{a0}");
+        let y = y + LINE * i as f64;
+        let _ = write!(out, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{line}</text>");
+    }
+    out.push_str("</g>");
 }
 
 /// At most `length` characters, the cut marked.
