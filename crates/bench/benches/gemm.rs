@@ -10,7 +10,8 @@ use std::ops::Range;
 
 use chainrule_bench::images::{INPUTS, numbers};
 use chainrule_nn::layers::linear;
-use chainrule_nn::layers::linear::Workspace;
+use chainrule_nn::layers::linear::{Part, Workspace};
+use chainrule_nn::operands::Operands;
 use chainrule_nn::tiling::Tiling;
 use chainrule_tensor::exchange::Exchange;
 use chainrule_tensor::{Isa, Tensor, gemm};
@@ -42,6 +43,9 @@ fn forward(c: &mut Criterion<Speed>) {
         });
         for isa in isas((batch, hidden)) {
             let layout = Tiling::first(INPUTS, hidden, isa);
+            let cuts = layout.own_blocks(&(0..layout.blocks.len()));
+            let Operands { input, weight, .. } =
+                &Operands::new(&layout, &cuts, batch, batch, false);
             let blocks: Vec<_> = (layout.blocks.iter())
                 .map(|k| (numbers(batch, k.len(), 1), numbers(k.len(), layout.outputs, 2)))
                 .collect();
@@ -50,8 +54,9 @@ fn forward(c: &mut Criterion<Speed>) {
             group.bench_function(BenchmarkId::new(format!("blocks, {isa}"), &name), |b| {
                 b.iter(|| {
                     for (k, (x, w)) in blocks.iter().enumerate() {
-                        let (x, w) = (x.as_slice(), w.as_slice());
-                        linear::forward(&mut work, &layout.tiles, batch, x, w, &mut z, k > 0);
+                        let (x, w) = ((x.as_slice(), input), (w.as_slice(), weight));
+                        let part = Part { tiling: &layout, block: &cuts[k] };
+                        linear::forward(&mut work, part, batch, x, w, &mut z, k > 0);
                     }
                 });
             });
@@ -71,6 +76,9 @@ fn backward(c: &mut Criterion<Speed>) {
         });
         for isa in isas((batch, hidden)) {
             let layout = Tiling::first(INPUTS, hidden, isa);
+            let cuts = layout.own_blocks(&(0..layout.blocks.len()));
+            let Operands { input, gradient, .. } =
+                &Operands::new(&layout, &cuts, batch, batch, false);
             let blocks: Vec<_> = layout.blocks.iter().map(|k| numbers(batch, k.len(), 1)).collect();
             let tile = |t: &Range<usize>| numbers(batch, t.len(), 2).into_vec();
             let dz = Exchange::new(
@@ -82,10 +90,11 @@ fn backward(c: &mut Criterion<Speed>) {
             let mut dw = vec![0.0; 128 * layout.outputs];
             group.bench_function(BenchmarkId::new(format!("blocks, {isa}"), &name), |b| {
                 b.iter(|| {
-                    for x in &blocks {
-                        let (tiles, x) = (&layout.tiles, x.as_slice());
+                    for (x, block) in blocks.iter().zip(&cuts) {
+                        let (x, dz) = ((x.as_slice(), input), (&dz, gradient));
+                        let part = Part { tiling: &layout, block };
                         let mut copy = |at: Range<usize>, g: &[f32]| dw[at].copy_from_slice(g);
-                        linear::backward_weight(&mut work, tiles, batch, x, &dz, &mut copy);
+                        linear::backward_weight(&mut work, part, batch, x, dz, &mut copy);
                     }
                 });
             });

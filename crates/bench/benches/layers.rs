@@ -5,9 +5,10 @@ mod config;
 use std::ops::Range;
 
 use chainrule_bench::images::numbers;
-use chainrule_nn::layers::linear::Workspace;
+use chainrule_nn::layers::linear::{Part, Workspace};
 use chainrule_nn::layers::{linear, relu};
 use chainrule_nn::loss;
+use chainrule_nn::operands::Operands;
 use chainrule_nn::tiling::Tiling;
 use chainrule_tensor::Isa;
 use chainrule_tensor::exchange::Exchange;
@@ -35,10 +36,15 @@ fn linear_layer(c: &mut Criterion<Speed>) {
         let w: Vec<_> = widths.iter().map(|&n| numbers(n, columns, 2).into_vec()).collect();
         let mut z = vec![0.0; batch * columns];
         let mut work = Workspace::new(isa, batch);
+        let blocks = layout.own_blocks(&(0..widths.len()));
+        let part = |k: usize| Part { tiling: &layout, block: &blocks[k] };
+        let Operands { input, weight, gradient } =
+            &Operands::new(&layout, &blocks, batch, batch, true);
         group.bench_function(BenchmarkId::new("forward", name), |b| {
             b.iter(|| {
                 for (k, (x, w)) in x.iter().zip(&w).enumerate() {
-                    linear::forward(&mut work, &layout.tiles, batch, x, w, &mut z, k > 0);
+                    let (x, w) = ((&x[..], input), (&w[..], weight));
+                    linear::forward(&mut work, part(k), batch, x, w, &mut z, k > 0);
                 }
             });
         });
@@ -51,19 +57,19 @@ fn linear_layer(c: &mut Criterion<Speed>) {
         let mut dx: Vec<_> = widths.iter().map(|&n| vec![0.0; batch * n]).collect();
         group.bench_function(BenchmarkId::new("backward by the input", name), |b| {
             b.iter(|| {
-                for (w, dx) in w.iter().zip(&mut dx) {
-                    let tiles = &layout.tiles;
-                    linear::backward_input(&mut work, tiles, batch, &dz, w, dx);
+                for (k, (w, dx)) in w.iter().zip(&mut dx).enumerate() {
+                    let (dz, w) = ((&dz, gradient), (&w[..], weight));
+                    linear::backward_input(&mut work, part(k), batch, dz, w, dx);
                 }
             });
         });
         group.bench_function(BenchmarkId::new("backward by the weight", name), |b| {
             b.iter(|| {
                 let mut sum = 0.0;
-                for x in &x {
-                    let tiles = &layout.tiles;
+                for (k, x) in x.iter().enumerate() {
+                    let (x, dz) = ((&x[..], input), (&dz, gradient));
                     let mut use_up = |_, dw: &[f32]| sum += dw[0];
-                    linear::backward_weight(&mut work, tiles, batch, x, &dz, &mut use_up);
+                    linear::backward_weight(&mut work, part(k), batch, x, dz, &mut use_up);
                 }
                 sum
             });

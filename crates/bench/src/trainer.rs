@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 
 use chainrule_nn::{Engine, Hidden, Init, Method, Optimizer, Regularization, SoftmaxClassifier};
-use chainrule_tensor::Isa;
 use chainrule_tensor::gather::Rows;
 use chainrule_tensor::ops::bytes::ByteRows;
+use chainrule_tensor::{Kernel, Precision};
 
 use crate::Shape;
 use crate::images::{CLASSES, IMAGES, INPUTS, Images, Stream, images};
@@ -23,6 +23,8 @@ pub struct Ingredients {
     pub ema_decay: Option<f64>,
     /// The norm at which the gradient is clipped, if it is.
     pub clip_norm: Option<f64>,
+    /// In which the products are made.
+    pub precision: Precision,
 }
 
 impl Default for Ingredients {
@@ -33,6 +35,7 @@ impl Default for Ingredients {
             method: Method::Momentum { momentum: 0.9, nesterov: false },
             ema_decay: None,
             clip_norm: None,
+            precision: Precision::F32,
         }
     }
 }
@@ -72,8 +75,9 @@ impl Trainer {
         let widths = [&[INPUTS], shape.hidden.as_slice(), &[CLASSES]].concat();
         let model = SoftmaxClassifier::with_hidden(&widths, with.hidden, Init::He, 1);
         let model = model.expect("no width is 0");
-        let isa = Isa::from_environment().expect("an ISA of this machine");
-        let mut engine = Engine::with_isa(&model, batch, threads, isa).expect("threads start");
+        let kernel = Kernel::from_environment(with.precision).expect("a kernel of this machine");
+        let engine = Engine::with_kernel(&model, batch, threads, kernel);
+        let mut engine = engine.expect("threads start");
         engine.set_regularization(with.regularization);
         engine.set_ema_decay(with.ema_decay);
         engine.set_clip_norm(with.clip_norm);

@@ -17,7 +17,7 @@ use chainrule_tensor::comm::Communicator;
 use chainrule_tensor::{Buffer, Scalar};
 
 use crate::layers::linear::panel_ranges;
-use crate::param::UpdateOptions;
+use crate::param::{BlockOperands, UpdateOptions};
 use crate::shard::{Net, Shared};
 
 /// Small constant for numerical stability, as in PyTorch.
@@ -75,15 +75,17 @@ pub(crate) fn update_clipped<T: Scalar>(
         let linear = &mut from_here[0];
         for (block, squares) in linear.blocks.iter().zip(&mut linear.weight_squares) {
             let (width, features) = (block.features.len(), block.features.clone());
-            let panels = panel_ranges(options.isa, &layer.tiling.tiles, width);
-            let weights = layer.tiling.weights(block);
-            *squares = linear.weight.update_from_kept(options, weights, panels, factor);
+            let panels = panel_ranges(&layer.tiling, width);
+            let (tiling, weights) = (&layer.tiling, layer.tiling.weights(block));
+            let operands =
+                Some(BlockOperands { operands: &mut linear.operands.weight, tiling, block });
+            *squares = linear.weight.update_from_kept(options, weights, operands, panels, factor);
             if let Some(below) = below.last_mut() {
                 let scale = &mut net.hidden[l - 1].scale;
                 for parameter in [&mut below.bias, scale] {
                     if !parameter.value.is_empty() {
                         let (features, whole) = (features.clone(), once(0..width));
-                        parameter.update_from_kept(no_penalty, features, whole, factor);
+                        parameter.update_from_kept(no_penalty, features, None, whole, factor);
                     }
                 }
             }
@@ -91,5 +93,5 @@ pub(crate) fn update_clipped<T: Scalar>(
     }
     let output_bias = &mut net.linear[shared.layers.len() - 1].bias;
     let all = 0..output_bias.value.len();
-    output_bias.update_from_kept(no_penalty, all.clone(), once(all), factor);
+    output_bias.update_from_kept(no_penalty, all.clone(), None, once(all), factor);
 }

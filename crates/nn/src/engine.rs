@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use chainrule_tensor::comm::{Communicator, ThreadError, ThreadGroup};
 use chainrule_tensor::gather::Rows;
-use chainrule_tensor::{Buffer, Isa, Scalar};
+use chainrule_tensor::{Buffer, Isa, Kernel, Scalar};
 
 use crate::anomaly::TensorName;
 use crate::architecture::Architecture;
@@ -46,7 +46,7 @@ pub(crate) const EVALUATION_ROWS: usize = 256;
 /// ```
 pub struct Engine<T = f32> {
     pub(crate) architecture: Architecture,
-    isa: Isa,
+    kernel: Kernel,
     pub(crate) group: ThreadGroup,
     pub(crate) shared: Shared<T>,
     nets: Vec<Mutex<Net<T>>>,
@@ -92,34 +92,40 @@ impl<T: Scalar> Engine<T> {
         batch: usize,
         threads: usize,
     ) -> Result<Self, ThreadError> {
-        Self::with_isa(model, batch, threads, Isa::best())
+        Self::with_kernel(model, batch, threads, Isa::best())
     }
 
-    /// [`Engine::new`] with the kernels of `isa`.
+    /// [`Engine::new`] with the products of `kernel`, an [`Isa`] or a [`Kernel`].
     ///
     /// # Errors
     /// If the threads cannot be started.
-    pub fn with_isa(
+    pub fn with_kernel(
         model: &SoftmaxClassifier<T>,
         batch: usize,
         threads: usize,
-        isa: Isa,
+        kernel: impl Into<Kernel>,
     ) -> Result<Self, ThreadError> {
+        let kernel = kernel.into();
         let group = ThreadGroup::new(threads)?;
         let architecture = model.architecture().clone();
-        let shared = Shared::new(&architecture, isa, group.size(), batch.max(EVALUATION_ROWS));
+        let shared = Shared::new(&architecture, kernel, group.size(), batch.max(EVALUATION_ROWS));
         let rows = (batch, EVALUATION_ROWS);
-        let net = |rank| Mutex::new(Net::new(&architecture, &shared, isa, rank, rows));
+        let net = |rank| Mutex::new(Net::new(&architecture, &shared, kernel, rank, rows));
         let nets = (0..group.size()).map(net).collect();
         let (steps, options) = (0, TrainOptions::default());
-        let mut engine = Self { architecture, isa, group, shared, nets, batch, steps, options };
+        let mut engine = Self { architecture, kernel, group, shared, nets, batch, steps, options };
         engine.scatter(model, |parameter| &mut parameter.value);
         Ok(engine)
     }
 
     /// The kernels in use.
+    pub fn kernel(&self) -> Kernel {
+        self.kernel
+    }
+
+    /// The vector instructions in use.
     pub fn isa(&self) -> Isa {
-        self.isa
+        self.kernel.isa()
     }
 
     /// Widths, hidden units, and where each tensor lies.
@@ -217,6 +223,7 @@ impl<T: Scalar> Engine<T> {
         let (shared, options, taken) = (&self.shared, &self.options, self.steps);
         let results = self.group.run(|comm| {
             let net = &mut self.net(comm.rank());
+            net.pack_weights(shared);
             if penalized {
                 net.square_weights(shared);
             }
@@ -230,7 +237,7 @@ impl<T: Scalar> Engine<T> {
                     }
                 };
                 let batch = Batch { data, labels, rows };
-                let options = options.at(taken + step as u64 + 1, self.isa, optimizers[step]);
+                let options = options.at(taken + step as u64 + 1, self.isa(), optimizers[step]);
                 let outcome = step::step(net, shared, &comm, batch, &options, report);
                 // Every rank has the same loss and the same anomaly, so all return together.
                 let loss = outcome.loss;

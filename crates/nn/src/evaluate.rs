@@ -40,6 +40,7 @@ impl<T: Scalar> Engine<T> {
         let last = &shared.layers[shared.layers.len() - 1].tiling;
         let results = self.group.run(|comm| {
             let net = &mut self.net(comm.rank());
+            net.pack_weights(shared);
             let mut found = vec![];
             for chunk in rows.chunks(EVALUATION_ROWS) {
                 step::forward(net, shared, &comm, Batch { data, labels, rows: chunk }, None);
@@ -80,6 +81,7 @@ impl<T: Scalar> Engine<T> {
         let last = &shared.layers[shared.layers.len() - 1].tiling;
         let results = self.group.run(|comm| {
             let net = &mut self.net(comm.rank());
+            net.pack_weights(shared);
             let mut logits = vec![];
             for chunk in rows.chunks(EVALUATION_ROWS) {
                 step::forward(net, shared, &comm, Batch { data, labels: &[], rows: chunk }, None);

@@ -33,6 +33,7 @@
 //! | [`classifier`] | `SoftmaxClassifier`: an architecture with its parameters |
 //! | [`optimizer`] | SGD, RMSprop, Adam, AdamW: how a gradient becomes a step |
 //! | [`param`] | parameters beside their velocity, moments and moving average; gradient sinks |
+//! | [`operands`] | the operands of a layer's products as bf16 tiles, where the kernel reads those |
 //! | [`tiling`] | how a linear layer is cut into blocks of inputs and tiles of outputs |
 //! | `shard` | which part of a network each rank owns, and what ranks exchange |
 //! | [`clip`] | clipping the gradient's norm between backward and update |
@@ -53,6 +54,7 @@ pub mod gradcheck;
 pub mod init;
 pub mod layers;
 pub mod loss;
+pub mod operands;
 pub mod optimizer;
 pub mod param;
 pub mod regularize;

@@ -7,7 +7,9 @@ use chainrule_tensor::ops::elementwise::{scale, sum_of_squares, sum_of_squares_i
 use chainrule_tensor::ops::update::lerp;
 use chainrule_tensor::{Buffer, Isa, Scalar};
 
+use crate::operands::WeightOperands;
 use crate::optimizer::{Optimizer, update};
+use crate::tiling::{Block, Tiling};
 
 /// Parameters and what goes with them, side by side. What is not needed is empty.
 pub(crate) struct Parameter<T> {
@@ -69,6 +71,7 @@ impl<T: Scalar> Parameter<T> {
             s: part(&mut self.second_moment, range.clone()),
             ema: part(&mut self.ema, range.clone()),
             gradient: part(&mut self.gradient, range),
+            operands: None,
             squares: 0.0,
         }
     }
@@ -91,6 +94,7 @@ impl<T: Scalar> Parameter<T> {
         &mut self,
         options: &UpdateOptions<T>,
         range: Range<usize>,
+        operands: Option<BlockOperands>,
         panels: impl Iterator<Item = Range<usize>>,
         factor: T,
     ) -> f64 {
@@ -99,12 +103,35 @@ impl<T: Scalar> Parameter<T> {
         let clipped = &mut gradient[range.clone()];
         scale(options.isa, clipped, factor);
         let mut sink = self.sink(options, range);
+        sink.operands = operands;
         for panel in panels {
             sink.take(panel.clone(), &clipped[panel]);
         }
         let squares = sink.squares;
         self.gradient = gradient;
         squares
+    }
+}
+
+/// The operands of a block of a weight, to be made anew of it.
+pub(crate) struct BlockOperands<'a> {
+    pub operands: &'a mut WeightOperands,
+    pub tiling: &'a Tiling,
+    pub block: &'a Block,
+}
+
+impl BlockOperands<'_> {
+    /// Makes them of the panel at `range` in the block, whose weights are `w`.
+    pub fn pack<T: Scalar>(&mut self, range: &Range<usize>, w: &[T]) {
+        let Self { operands, tiling, block } = self;
+        if operands.is_empty() {
+            return;
+        }
+        let width = block.features.len();
+        let holds = |tile: &&Range<usize>| range.start < tile.end * width;
+        let tile = tiling.tiles.iter().find(holds).expect("a panel is part of a tile");
+        let first = (range.start - tile.start * width) / tile.len();
+        operands.pack(tiling, block, tile, &(first..first + range.len() / tile.len()), w);
     }
 }
 
@@ -133,6 +160,8 @@ pub(crate) struct ParameterSink<'a, T> {
     s: &'a mut [T],
     ema: &'a mut [T],
     gradient: &'a mut [T],
+    /// Of a weight: what products read of it.
+    pub operands: Option<BlockOperands<'a>>,
     /// Σ w² of what has been updated, if there is a penalty on it.
     pub squares: f64,
 }
@@ -146,6 +175,9 @@ impl<T: Scalar> GradientSink<T> for ParameterSink<'_, T> {
         let UpdateOptions { isa, optimizer, t, ema_weight } = self.options;
         let (w, v) = (&mut self.w[range.clone()], &mut self.v[range.clone()]);
         update(*isa, optimizer, *t, (w, v, part(self.s, range.clone())), gradient);
+        if let Some(operands) = &mut self.operands {
+            operands.pack(&range, w);
+        }
         if let Some(ema) = self.ema.get_mut(range) {
             lerp(*isa, ema, w, *ema_weight);
         }

@@ -12,13 +12,14 @@ use std::ops::Range;
 use chainrule_tensor::comm::Communicator;
 use chainrule_tensor::exchange::Exchange;
 use chainrule_tensor::ops::elementwise::sum_of_squares;
-use chainrule_tensor::{Buffer, Isa, Scalar};
+use chainrule_tensor::{Buffer, Kernel, Scalar};
 
 use crate::architecture::{Architecture, Kind};
 use crate::layers::hidden::{HiddenUnits, Statistics};
 use crate::layers::linear::{Workspace, panel_ranges};
 use crate::layers::norm::Norm;
-use crate::param::Parameter;
+use crate::operands::Operands;
+use crate::param::{BlockOperands, Parameter};
 use crate::tiling::{Block, GROUPS, Tiling};
 
 /// Who owns which blocks of a layer, and where the partial products go.
@@ -122,11 +123,13 @@ fn tile_buffers<T: Scalar>(tiles: &[Range<usize>], rows: usize) -> Vec<Buffer<T>
 
 impl<T: Scalar> Shared<T> {
     /// For batches of at most `rows`, of `ranks` ranks.
-    pub fn new(architecture: &Architecture, isa: Isa, ranks: usize, rows: usize) -> Self {
+    pub fn new(architecture: &Architecture, kernel: Kernel, ranks: usize, rows: usize) -> Self {
         let widths = architecture.widths();
-        let mut tilings = vec![Tiling::first(widths[0], widths[1], isa)];
-        for &outputs in &widths[2..] {
-            tilings.push(tilings[tilings.len() - 1].next(outputs, isa));
+        let depth = architecture.depth();
+        let of_layer = |l| if l + 1 < depth { kernel } else { kernel.of_last_layer() };
+        let mut tilings = vec![Tiling::first(widths[0], widths[1], of_layer(0))];
+        for (l, &outputs) in widths[1..].iter().enumerate().skip(1) {
+            tilings.push(tilings[l - 1].next(outputs, of_layer(l)));
         }
         let norm = architecture.hidden().norm;
         let layer = |(l, tiling): (usize, &Tiling)| {
@@ -192,6 +195,8 @@ pub(crate) struct Linear<T> {
     pub bias: Parameter<T>,
     /// A: the activations of its input features, block after block, each (rows, width).
     pub input: Buffer<T>,
+    /// What the products read of both, and of dZ, where that is not the numbers themselves.
+    pub operands: Operands,
     /// Σ w² of each block after the last update.
     pub weight_squares: Vec<f64>,
 }
@@ -215,7 +220,7 @@ impl<T: Scalar> Net<T> {
     pub fn new(
         architecture: &Architecture,
         shared: &Shared<T>,
-        isa: Isa,
+        kernel: Kernel,
         rank: usize,
         (rows, forward_rows): (usize, usize),
     ) -> Self {
@@ -228,6 +233,7 @@ impl<T: Scalar> Net<T> {
                 weight: Parameter::zeros(width * layer.tiling.outputs),
                 bias: Parameter::zeros(layer.readers[rank].len()),
                 input: Buffer::zeros(forward.max(rows * width)),
+                operands: Operands::new(&layer.tiling, &blocks, rows, forward_rows, l > 0),
                 weight_squares: vec![0.0; blocks.len()],
                 blocks,
             }
@@ -246,7 +252,7 @@ impl<T: Scalar> Net<T> {
             hidden: below.iter().enumerate().map(hidden).collect(),
             logits: Exchange::new(rows, tiles, owners),
             table: Buffer::zeros(rows * last.tiling.outputs),
-            work: Workspace::new(isa, rows),
+            work: Workspace::new(kernel, rows),
         }
     }
 
@@ -319,11 +325,25 @@ impl<T: Scalar> Net<T> {
         for (linear, Layer { tiling, .. }) in self.linear.iter_mut().zip(&shared.layers) {
             for (block, squares) in linear.blocks.iter().zip(&mut linear.weight_squares) {
                 let w = &linear.weight.value[tiling.weights(block)];
-                let panels = panel_ranges(isa, &tiling.tiles, block.features.len());
+                let panels = panel_ranges(tiling, block.features.len());
                 *squares = panels.map(|panel| sum_of_squares(isa, &w[panel]).to_f64()).sum();
             }
         }
         self.publish_squares(shared);
+    }
+
+    /// Makes the operands of all weights: after anything but an update may have changed those.
+    pub fn pack_weights(&mut self, shared: &Shared<T>) {
+        for (linear, Layer { tiling, .. }) in self.linear.iter_mut().zip(&shared.layers) {
+            for block in &linear.blocks {
+                let w = &linear.weight.value[tiling.weights(block)];
+                let operands = &mut linear.operands.weight;
+                let mut operands = BlockOperands { operands, tiling, block };
+                for panel in panel_ranges(tiling, block.features.len()) {
+                    operands.pack(&panel, &w[panel.clone()]);
+                }
+            }
+        }
     }
 
     /// Publishes Σ w² of each block: the first exchange of the next step carries it to all.

@@ -5,12 +5,11 @@
 
 use std::ops::Range;
 
-use chainrule_tensor::{Buffer, Isa, Scalar};
+use chainrule_tensor::{Buffer, Scalar};
 
 use crate::architecture::{Architecture, Kind};
 use crate::param::Parameter;
 use crate::shard::{Net, Shared};
-use crate::tiling::is_narrow;
 
 /// A rectangle of a tensor.
 pub(crate) struct Piece {
@@ -50,7 +49,6 @@ impl Piece {
 pub(crate) fn pieces<T>(
     architecture: &Architecture,
     shared: &Shared<T>,
-    isa: Isa,
     rank: usize,
 ) -> Vec<Piece> {
     let mut pieces = vec![];
@@ -65,7 +63,7 @@ pub(crate) fn pieces<T>(
                     outputs: tile.len(),
                     inputs: block.features.len(),
                     stored: tiling.weights_of_tile(&block, tile).start,
-                    output_major: is_narrow(isa, tile),
+                    output_major: tiling.is_narrow(tile),
                     flat: weight.start
                         + tile.start * row_length
                         + tiling.blocks[block.number].start,
@@ -101,7 +99,7 @@ pub(crate) fn gather<T: Scalar>(
     flat: &mut [T],
     of: impl Fn(&Parameter<T>) -> &Buffer<T>,
 ) {
-    for piece in pieces(architecture, shared, net.work.isa, net.rank) {
+    for piece in pieces(architecture, shared, net.rank) {
         let parameter = net.parameter(piece.layer, piece.kind).expect("the rank has its pieces");
         let from = of(parameter);
         for (stored, at) in piece.elements() {
@@ -118,7 +116,7 @@ pub(crate) fn scatter<T: Scalar>(
     net: &mut Net<T>,
     of: impl Fn(&mut Parameter<T>) -> &mut Buffer<T>,
 ) {
-    for piece in pieces(architecture, shared, net.work.isa, net.rank) {
+    for piece in pieces(architecture, shared, net.rank) {
         let parameter =
             net.parameter_mut(piece.layer, piece.kind).expect("the rank has its pieces");
         let to = of(parameter);
@@ -130,6 +128,8 @@ pub(crate) fn scatter<T: Scalar>(
 
 #[cfg(test)]
 mod tests {
+    use chainrule_tensor::Kernel;
+
     use super::*;
     use crate::layers::hidden::Hidden;
     use crate::layers::norm::Norm;
@@ -138,12 +138,12 @@ mod tests {
     fn the_pieces_of_all_ranks_are_every_element_once_but_for_the_last_bias() {
         let hidden = Hidden { norm: Norm::Batch, ..Hidden::default() };
         let architecture = Architecture::new(&[300, 130, 47, 10], hidden).unwrap();
-        for isa in Isa::available() {
+        for kernel in Kernel::available() {
             for ranks in [1, 2, 3, 7] {
-                let shared = Shared::<f32>::new(&architecture, isa, ranks, 4);
+                let shared = Shared::<f32>::new(&architecture, kernel, ranks, 4);
                 let mut seen = vec![0; architecture.len()];
                 for rank in 0..ranks {
-                    for piece in pieces(&architecture, &shared, isa, rank) {
+                    for piece in pieces(&architecture, &shared, rank) {
                         for (stored, at) in piece.elements() {
                             seen[at] += 1;
                             assert_eq!(piece.find(at), Some(stored));
@@ -153,7 +153,11 @@ mod tests {
                 }
                 let last = architecture.range(2, Kind::Bias);
                 for (at, &times) in seen.iter().enumerate() {
-                    assert_eq!(times, if last.contains(&at) { ranks } else { 1 }, "{isa}, {at}");
+                    assert_eq!(
+                        times,
+                        if last.contains(&at) { ranks } else { 1 },
+                        "{kernel:?}, {at}"
+                    );
                 }
             }
         }

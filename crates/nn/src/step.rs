@@ -32,10 +32,11 @@ use chainrule_tensor::{Isa, Scalar};
 use crate::anomaly::{self, TensorName};
 use crate::clip;
 use crate::layers::hidden::{HiddenUnits, Pass};
-use crate::layers::linear::{self, Workspace};
+use crate::layers::linear::{self, Part, Workspace};
 use crate::loss::weighted_cross_entropy_backward;
+use crate::operands::Operands;
 use crate::optimizer::Optimizer;
-use crate::param::{GradientSink, UpdateOptions};
+use crate::param::{BlockOperands, GradientSink, UpdateOptions};
 use crate::regularize::{Noise, Regularization};
 use crate::shard::{Layer, Linear, Net, Shared};
 use crate::tiling::{Block, Tiling};
@@ -112,11 +113,14 @@ pub(crate) fn forward<T: Scalar>(
             } else {
                 block.values(rows)
             };
+            let a = &this.input[values];
+            this.operands.input.pack(tiling, block, rows, a, noise.is_some());
             prefetch_next(this, tiling, own, (l == 0).then_some(batch));
-            let (a, w) = (&this.input[values], &this.weight.value[tiling.weights(block)]);
+            let a = (a, &this.operands.input);
+            let w = (&this.weight.value[tiling.weights(block)], &this.operands.weight);
             let slot = sharding.slot[block.number];
             let z = &mut partials.write(slot);
-            linear::forward(work, &tiling.tiles, rows, a, w, z, slot != block.number);
+            linear::forward(work, Part { tiling, block }, rows, a, w, z, slot != block.number);
         }
         let along = [shared.weight_squares.all()];
         let along = if l == 0 && noise.is_some() { &along[..] } else { &[] };
@@ -167,30 +171,34 @@ pub(crate) fn backward<T: Scalar>(
     let pass = Pass { isa: work.isa, rows, noise: Some(noise) };
     for (l, layer) in shared.layers.iter().enumerate().rev() {
         let (below, from_here) = layers.split_at_mut(l);
-        let (this, tiles) = (&mut from_here[0], &layer.tiling.tiles);
+        let (this, tiling) = (&mut from_here[0], &layer.tiling);
         let last = l + 1 == shared.layers.len();
         let dz = if last { &*logits } else { &layer.dz };
+        let Operands { input, weight, gradient } = &mut this.operands;
+        gradient.pack(tiling, rows, dz);
+        let dz_read = (dz, &*gradient);
         for (block, squares) in this.blocks.iter().zip(&mut this.weight_squares) {
+            let (part, weights) = (Part { tiling, block }, tiling.weights(block));
             let a = &this.input[block.values(rows)];
-            let weights = layer.tiling.weights(block);
             if let Some(below) = below.last_mut() {
                 let (Layer { dz: dz_below, statistics, .. }, units) =
                     (&shared.layers[l - 1], &mut hidden[l - 1]);
-                let w = &this.weight.value[weights.clone()];
+                let w = (&this.weight.value[weights.clone()], &*weight);
                 let da = &mut dz_below.write(block.number)[..a.len()];
                 // dA = dZ Wᵀ, and from it dZ of the layer below
-                linear::backward_input(work, tiles, rows, dz, w, da);
+                linear::backward_input(work, part, rows, dz_read, w, da);
                 let (bias, scratch) = (&mut below.bias, &mut work.scratch);
                 units.backward(pass, block, a, da, bias, update, statistics, scratch);
             }
             // dW = Aᵀ dZ
             let mut sink = this.weight.sink(update, weights);
+            sink.operands = Some(BlockOperands { operands: weight, tiling, block });
             prefetch::clear();
-            linear::backward_weight(work, tiles, rows, a, dz, &mut sink);
+            linear::backward_weight(work, part, rows, (a, input), dz_read, &mut sink);
             *squares = sink.squares;
         }
         if last {
-            output_bias_backward(this, tiles, work, pass, dz, update); // db_L = Σ rows dZ_L
+            output_bias_backward(this, &tiling.tiles, work, pass, dz, update); // db_L = Σ rows dZ_L
         }
         if let Some(lower) = l.checked_sub(1).map(|below| &shared.layers[below]) {
             if hidden[l - 1].normalizes_over_features() {
@@ -283,7 +291,9 @@ fn prefetch_next<T: Scalar>(
         if let Some(batch) = input {
             batch.data.prefetch(batch.rows, tiling.blocks[next.number].clone());
         }
-        prefetch::prefetch(&this.weight.value[tiling.weights_of_tile(next, &tiling.tiles[0])]);
+        let first = &tiling.tiles[0];
+        let numbers = &this.weight.value[tiling.weights_of_tile(next, first)];
+        tiling.kernel.prefetch(numbers, this.operands.weight.right(tiling, next, first));
     }
 }
 

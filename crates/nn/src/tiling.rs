@@ -2,7 +2,7 @@
 //!
 //! A layer's weight is the matrix W (inputs, outputs). Its rows are cut into *blocks* of input
 //! features and its columns into *tiles* of output features. The cuts depend on the shape and
-//! the kernel [`Isa`] alone, never on the number of threads:
+//! the [`Kernel`] alone, never on the number of threads:
 //!
 //! ```text
 //!                 tile 0   tile 1   tile 2
@@ -24,7 +24,7 @@
 
 use std::ops::Range;
 
-use chainrule_tensor::Isa;
+use chainrule_tensor::Kernel;
 
 /// Partial sums that are kept apart in a product, however many blocks it has.
 pub const GROUPS: usize = 4;
@@ -38,7 +38,7 @@ const LINE: usize = 16;
 
 /// Where a block of features lies in the storage of the rank that owns it.
 #[derive(Clone, Debug)]
-pub(crate) struct Block {
+pub struct Block {
     /// Of the blocks of the layer that reads it, and of the tiles of the one that writes it.
     pub number: usize,
     /// In what is kept for each feature.
@@ -68,6 +68,8 @@ fn cut(n: usize, unit: usize, most: usize) -> Vec<Range<usize>> {
 /// none is filled up with zeros.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tiling {
+    /// What multiplies it.
+    pub kernel: Kernel,
     /// Number of output features.
     pub outputs: usize,
     /// Ranges of input features, in order.
@@ -76,33 +78,34 @@ pub struct Tiling {
     pub tiles: Vec<Range<usize>>,
 }
 
-/// Whether a tile is narrower than a vector, and so is stored transposed.
-pub fn is_narrow(isa: Isa, tile: &Range<usize>) -> bool {
-    tile.len() < isa.lanes()
-}
-
 impl Tiling {
     /// The first layer, which reads `inputs` features.
-    pub fn first(inputs: usize, outputs: usize, isa: Isa) -> Self {
-        Self::with_blocks(cut(inputs, LINE, BLOCK), outputs, isa)
+    pub fn first(inputs: usize, outputs: usize, kernel: impl Into<Kernel>) -> Self {
+        let kernel = kernel.into();
+        Self::with_blocks(cut(inputs, LINE.max(kernel.tile_unit()), BLOCK), outputs, kernel)
     }
 
     /// A layer that reads what this one writes.
-    pub fn next(&self, outputs: usize, isa: Isa) -> Self {
-        Self::with_blocks(self.tiles.clone(), outputs, isa)
+    pub fn next(&self, outputs: usize, kernel: impl Into<Kernel>) -> Self {
+        Self::with_blocks(self.tiles.clone(), outputs, kernel.into())
     }
 
-    fn with_blocks(blocks: Vec<Range<usize>>, outputs: usize, isa: Isa) -> Self {
-        let whole = outputs / isa.lanes() * isa.lanes();
-        let mut tiles = cut(whole, isa.lanes(), isa.tile_columns());
+    fn with_blocks(blocks: Vec<Range<usize>>, outputs: usize, kernel: Kernel) -> Self {
+        let whole = outputs / kernel.lanes() * kernel.lanes();
+        let mut tiles = cut(whole, kernel.tile_unit(), kernel.tile_columns());
         if whole < outputs {
             tiles.push(whole..outputs);
         }
-        Self { outputs, blocks, tiles }
+        Self { kernel, outputs, blocks, tiles }
+    }
+
+    /// Whether a tile is narrower than a vector, and so is stored transposed.
+    pub fn is_narrow(&self, tile: &Range<usize>) -> bool {
+        tile.len() < self.kernel.lanes()
     }
 
     /// The blocks `owned` by a rank, in its storage.
-    pub(crate) fn own_blocks(&self, owned: &Range<usize>) -> Vec<Block> {
+    pub fn own_blocks(&self, owned: &Range<usize>) -> Vec<Block> {
         let first = self.blocks.get(owned.start).map_or(0, |block| block.start);
         let block = |number: usize| {
             let Range { start, end } = self.blocks[number];
@@ -126,6 +129,8 @@ impl Tiling {
 
 #[cfg(test)]
 mod tests {
+    use chainrule_tensor::Precision;
+
     use super::*;
 
     fn covers(ranges: &[Range<usize>], n: usize) {
@@ -139,18 +144,21 @@ mod tests {
 
     #[test]
     fn the_cuts_cover_every_feature_once() {
-        for isa in Isa::available() {
+        for kernel in Kernel::available() {
             for inputs in [1, 2, 15, 16, 17, 127, 128, 129, 784, 3072, 3073] {
                 for outputs in [1, 10, 15, 16, 50, 100, 512, 1024, 1025] {
-                    let layer = Tiling::first(inputs, outputs, isa);
+                    let layer = Tiling::first(inputs, outputs, kernel);
                     covers(&layer.blocks, inputs);
                     covers(&layer.tiles, outputs);
                     let last = layer.tiles.len() - 1;
-                    let whole = |t: &Range<usize>| t.len().is_multiple_of(isa.lanes());
+                    let whole = |t: &Range<usize>| t.len().is_multiple_of(kernel.tile_unit());
                     assert!(layer.tiles[..last].iter().all(whole), "only the last is narrow");
+                    // Operands of all blocks and tiles but the last are whole.
+                    let unit = kernel.tile_unit();
+                    assert!(layer.blocks.iter().all(|b| b.start.is_multiple_of(unit)));
                     assert!(layer.blocks.iter().all(|b| (1..=BLOCK).contains(&b.len())));
-                    assert!(layer.tiles.iter().all(|t| t.len() <= isa.tile_columns()));
-                    assert_eq!(layer.next(7, isa).blocks, layer.tiles);
+                    assert!(layer.tiles.iter().all(|t| t.len() <= kernel.tile_columns()));
+                    assert_eq!(layer.next(7, kernel).blocks, layer.tiles);
                 }
             }
         }
@@ -158,8 +166,10 @@ mod tests {
 
     #[test]
     fn the_pixels_of_cifar_10_are_24_blocks_of_128() {
-        let blocks = Tiling::first(3072, 100, Isa::best()).blocks;
-        assert_eq!(blocks.len(), 24);
-        assert!(blocks.iter().all(|block| block.len() == 128));
+        for precision in [Precision::F32, Precision::Bf16] {
+            let blocks = Tiling::first(3072, 100, Kernel::best(precision)).blocks;
+            assert_eq!(blocks.len(), 24);
+            assert!(blocks.iter().all(|block| block.len() == 128));
+        }
     }
 }

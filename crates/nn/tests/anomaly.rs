@@ -39,7 +39,7 @@ impl Case {
     fn train(&self, detect: bool, batch: usize) -> Result<(), Diverged> {
         let order: Vec<u32> = (0..self.x.rows() as u32).collect();
         let end = |isa, threads| {
-            let mut engine = Engine::with_isa(&self.model, batch, threads, isa).unwrap();
+            let mut engine = Engine::with_kernel(&self.model, batch, threads, isa).unwrap();
             engine.set_detect_anomaly(detect);
             engine.train(&self.x, &self.labels, &order, batch, self.sgd)
         };

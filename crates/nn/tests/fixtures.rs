@@ -19,7 +19,7 @@ fn loss_and_gradient(
     isa: Isa,
 ) -> (f64, SoftmaxClassifier<f64>) {
     let order: Vec<u32> = (0..x.rows() as u32).collect();
-    let mut engine = Engine::with_isa(model, x.rows(), 1, isa).unwrap();
+    let mut engine = Engine::with_kernel(model, x.rows(), 1, isa).unwrap();
     let mut loss = f64::NAN;
     let stand_still = Sgd { learning_rate: 0.0, momentum: 0.0, l2, nesterov: false };
     engine
@@ -154,7 +154,7 @@ const CLIPPED_BY_PYTORCH: [(f64, f64); 4] = [
 fn clipping_the_gradient_takes_the_steps_that_pytorch_takes() {
     for isa in Isa::available() {
         let (model, x, y) = cs231n();
-        let mut engine = Engine::with_isa(&model, 3, 1, isa).unwrap();
+        let mut engine = Engine::with_kernel(&model, 3, 1, isa).unwrap();
         engine.set_clip_norm(Some(2.0));
         let rule = Sgd { learning_rate: 0.1, momentum: 0.9, nesterov: false, l2: 0.1 };
         let close = |a: f64, b: f64| (a - b).abs() < 1e-12 * b.abs();

@@ -7,7 +7,7 @@ use chainrule_nn::{
     Activation, Engine, Hidden, Init, Method, Norm, Optimizer, Regularization, SoftmaxClassifier,
     Step,
 };
-use chainrule_tensor::{Isa, Tensor};
+use chainrule_tensor::{Isa, Kernel, Tensor};
 use common::problem_in_f32;
 
 mod common;
@@ -111,7 +111,7 @@ fn training_and_evaluation_follow_pytorch_with_every_kind_of_hidden_unit() {
         }
         for isa in Isa::available() {
             let case = format!("{isa}, {hidden_widths:?} {hidden:?}");
-            let mut engine = Engine::with_isa(&model, 4, 2, isa).unwrap();
+            let mut engine = Engine::with_kernel(&model, 4, 2, isa).unwrap();
             engine.set_regularization(Regularization { label_smoothing, ..Default::default() });
             let mut got = vec![];
             for _ in 0..2 {
@@ -127,7 +127,7 @@ fn training_and_evaluation_follow_pytorch_with_every_kind_of_hidden_unit() {
             }
             let scores = engine.scores(&x, &order);
             // Folded into the weights, a batch normalization computes the same.
-            let folded = Engine::with_isa(&engine.model().folded(), 4, 1, isa);
+            let folded = Engine::with_kernel(&engine.model().folded(), 4, 1, isa);
             let folded = folded.unwrap().scores(&x, &order);
             for scores in [scores, folded] {
                 let all = || (0..6).flat_map(|i| (0..3).map(move |j| (i, j)));
@@ -179,9 +179,9 @@ fn the_bits_depend_neither_on_the_number_of_threads_nor_on_an_interruption() {
             let (_, x, labels) = problem_in_f32(widths, 33);
             let model = SoftmaxClassifier::with_hidden(widths, hidden, Init::He, 5).unwrap();
             let order: Vec<u32> = (0..33).collect();
-            for isa in Isa::available() {
+            for kernel in Kernel::available() {
                 let start = |threads, model: &SoftmaxClassifier| {
-                    let mut engine = Engine::with_isa(model, 8, threads, isa).unwrap();
+                    let mut engine = Engine::with_kernel(model, 8, threads, kernel).unwrap();
                     engine.set_regularization(noise);
                     engine.set_clip_norm(max_norm);
                     engine.set_ema_decay(Some(0.9));
@@ -212,8 +212,9 @@ fn the_bits_depend_neither_on_the_number_of_threads_nor_on_an_interruption() {
                 assert!(one.0.iter().all(|(loss, _)| loss.is_finite()), "{hidden:?}: {:?}", one.0);
                 for (threads, piece) in [(2, 33), (3, 33), (7, 33), (1, 8), (3, 16)] {
                     let other = run(threads, piece);
-                    let case =
-                        format!("{isa} {widths:?} {hidden:?}, {threads} threads, {piece} rows");
+                    let case = format!(
+                        "{kernel:?} {widths:?} {hidden:?}, {threads} threads, {piece} rows"
+                    );
                     assert_eq!(one.0, other.0, "{case}");
                     assert!(one.1 == other.1, "{case}: state");
                 }

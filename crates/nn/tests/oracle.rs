@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use chainrule_graph::{Graph, NodeId};
 use chainrule_nn::{Engine, Sgd, SoftmaxClassifier, Step};
-use chainrule_tensor::{Isa, Tensor};
+use chainrule_tensor::{Isa, Kernel, Tensor};
 use common::{SHAPES, problem, problem_in_f32};
 
 mod common;
@@ -161,7 +161,7 @@ fn training_in_f32_follows_the_plain_reference_on_every_path() {
             let wanted = train_plainly(&mut plain, &x, &labels, &batches, rule, most);
             clipped += wanted.iter().filter(|(_, norm)| *norm > most).count();
             for isa in Isa::available() {
-                let mut engine = Engine::with_isa(&start, batch, 2, isa).unwrap();
+                let mut engine = Engine::with_kernel(&start, batch, 2, isa).unwrap();
                 engine.set_clip_norm(max_norm);
                 let rule = Sgd {
                     learning_rate: lr as f32,
@@ -201,9 +201,9 @@ fn the_bits_of_a_training_run_do_not_depend_on_the_number_of_threads() {
     {
         let (model, x, labels) = problem_in_f32(widths, rows);
         let order: Vec<u32> = (0..rows as u32).collect();
-        for isa in Isa::available() {
+        for kernel in Kernel::available() {
             let run = |threads| {
-                let mut engine = Engine::with_isa(&model, batch, threads, isa).unwrap();
+                let mut engine = Engine::with_kernel(&model, batch, threads, kernel).unwrap();
                 engine.set_clip_norm(max_norm);
                 let rule = Sgd { learning_rate: 0.05, momentum: 0.9, l2: 0.01, nesterov: false };
                 let mut bits = vec![];
@@ -219,8 +219,8 @@ fn the_bits_of_a_training_run_do_not_depend_on_the_number_of_threads() {
             let one = run(1);
             for threads in [2, 3, 4, 7, 32] {
                 let many = run(threads);
-                assert_eq!(one.0, many.0, "{isa} {widths:?}: losses with {threads} threads");
-                assert!(one == many, "{isa} {widths:?}: weights with {threads} threads");
+                assert_eq!(one.0, many.0, "{kernel:?} {widths:?}: losses with {threads} threads");
+                assert!(one == many, "{kernel:?} {widths:?}: weights with {threads} threads");
             }
         }
     }
@@ -231,9 +231,9 @@ fn a_limit_above_every_norm_changes_no_bit_and_reports_the_norm() {
     for (widths, rows, batch) in SHAPES {
         let (model, x, labels) = problem_in_f32(widths, rows);
         let order: Vec<u32> = (0..rows as u32).collect();
-        for isa in Isa::available() {
+        for kernel in Kernel::available() {
             let run = |max_norm| {
-                let mut engine = Engine::with_isa(&model, batch, 2, isa).unwrap();
+                let mut engine = Engine::with_kernel(&model, batch, 2, kernel).unwrap();
                 engine.set_clip_norm(max_norm);
                 let rule = Sgd { learning_rate: 0.05, momentum: 0.9, l2: 0.01, nesterov: false };
                 let (mut losses, mut norms) = (vec![], vec![]);
@@ -252,7 +252,7 @@ fn a_limit_above_every_norm_changes_no_bit_and_reports_the_norm() {
             assert!(none.is_empty(), "no limit, no norm");
             for limit in [1e3, f64::INFINITY] {
                 let (with, norms) = run(Some(limit));
-                assert!(without == with, "{isa} {widths:?}, limit {limit}");
+                assert!(without == with, "{kernel:?} {widths:?}, limit {limit}");
                 assert_eq!(norms.len(), with.0.len());
                 assert!(norms.iter().all(|norm| (0.0..1e3).contains(norm)), "{norms:?}");
             }

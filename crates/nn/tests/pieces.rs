@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use chainrule_nn::{Engine, Sgd, SoftmaxClassifier, Step};
-use chainrule_tensor::{Isa, Tensor};
+use chainrule_tensor::{Kernel, Tensor};
 use common::problem_in_f32;
 
 mod common;
@@ -44,10 +44,10 @@ fn an_epoch_in_pieces_has_the_bits_of_the_epoch_at_once() {
     // 23 steps, the last of 2 rows; blocks of several panels, narrow tiles, a single layer.
     for widths in [&[300, 130, 47, 10][..], &[129, 100, 10], &[784, 26]] {
         let (model, x, labels) = problem_in_f32(widths, 90);
-        for isa in Isa::available() {
+        for kernel in Kernel::available() {
             for (threads, max_norm) in [(1, None), (3, None), (1, Some(0.2)), (3, Some(0.2))] {
                 let start = |model: &SoftmaxClassifier| {
-                    let mut engine = Engine::with_isa(model, BATCH, threads, isa).unwrap();
+                    let mut engine = Engine::with_kernel(model, BATCH, threads, kernel).unwrap();
                     engine.set_clip_norm(max_norm);
                     engine
                 };
@@ -59,7 +59,7 @@ fn an_epoch_in_pieces_has_the_bits_of_the_epoch_at_once() {
                 let whole = train(start(&model), &x, &labels, usize::MAX, |engine| engine);
                 assert_eq!(whole.0.len(), 23);
                 for piece in [1, 7] {
-                    let case = format!("{isa} {widths:?}, {threads} threads, {piece} a call");
+                    let case = format!("{kernel:?} {widths:?}, {threads} threads, {piece} a call");
                     let same = train(start(&model), &x, &labels, piece, |engine| engine);
                     assert_eq!(whole.0, same.0, "{case}");
                     assert!(whole == same, "{case}: weights");

@@ -46,6 +46,9 @@ pub struct Summary {
     pub threads: usize,
     /// Kernels used.
     pub kernel: String,
+    /// Precision of the products in training. Runs from before there was a choice are f32.
+    #[serde(default = "f32")]
+    pub precision: String,
     /// "CIFAR-10", "sample", or the name of the set.
     pub data: String,
     /// Test images that are training images as well, pixel for pixel: the test accuracy counts them
@@ -72,6 +75,11 @@ pub struct Summary {
     /// ten classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub top_5_accuracy: Option<f64>,
+}
+
+/// The precision of runs that do not name theirs.
+fn f32() -> String {
+    "f32".into()
 }
 
 impl Summary {

@@ -52,5 +52,6 @@ pub mod scalar;
 pub use buffer::{Buffer, OutOfMemory};
 pub use gemm::{ShapeError, gemm};
 pub use isa::Isa;
+pub use kernel::{Kernel, Precision};
 pub use matrix::{Tensor, View, ViewMut};
 pub use scalar::Scalar;

@@ -222,6 +222,15 @@ impl<'a, T: Scalar> View<'a, T> {
         self.data[i * self.row_stride + j * self.column_stride]
     }
 
+    /// All elements, row by row, of a view whose rows lie one after the other.
+    ///
+    /// # Panics
+    /// If they do not.
+    pub(crate) fn as_slice(&self) -> &'a [T] {
+        assert!(self.is_empty() || (self.row_stride, self.column_stride) == (self.columns, 1));
+        &self.data[..self.rows * self.columns]
+    }
+
     /// Row `i` of a view whose columns are adjacent.
     ///
     /// # Panics
@@ -352,19 +361,10 @@ impl<'a, T: Scalar> ViewMut<'a, T> {
         self.data[i * self.row_stride + j * self.column_stride] = value;
     }
 
-    /// Row `i` of a view whose columns are adjacent.
+    /// Row `i` of a view whose columns are adjacent, to write.
     ///
     /// # Panics
     /// If they are not, or there is no such row.
-    pub(crate) fn row(&self, i: usize) -> &[T] {
-        assert!(i < self.rows && (self.column_stride == 1 || self.columns <= 1));
-        &self.data[i * self.row_stride..][..self.columns]
-    }
-
-    /// [`Self::row`], to write.
-    ///
-    /// # Panics
-    /// As [`Self::row`].
     pub(crate) fn row_mut(&mut self, i: usize) -> &mut [T] {
         assert!(i < self.rows && (self.column_stride == 1 || self.columns <= 1));
         &mut self.data[i * self.row_stride..][..self.columns]

@@ -66,7 +66,7 @@ fn every_number_of_a_matrix_lies_where_the_formula_of_its_layout_says() {
                 let (m, k) = (m.div_ceil(16), k.div_ceil(32));
                 let (down, across) = if left { (m, k) } else { (k, m) };
                 let mut packed = Packed::zeros(down * across);
-                pack(isa, x, role, packed.tiles_mut(0, down, across));
+                pack(isa, x, role, packed.from_tile(0, across));
                 for i in 0..down {
                     for j in 0..across {
                         let tile = packed.tiles(0, down, across).tile(i, j);
@@ -99,7 +99,8 @@ fn every_number_of_a_matrix_lies_where_the_formula_of_its_layout_says() {
 
 /// Every way of multiplying tiles that this processor has.
 fn multipliers() -> Vec<Multiplier> {
-    Isa::available().into_iter().map(Multiplier::Emulation).collect()
+    let emulations = Isa::available().into_iter().map(Multiplier::emulation);
+    emulations.chain(Multiplier::trapped_amx()).collect()
 }
 
 /// C (+)= A·B with (m, k) and (k, n) numbers, rounded on the way; rows of C have `gap` numbers between.
@@ -113,8 +114,8 @@ fn product(
     let (tm, tk, tn) = (m.div_ceil(16), k.div_ceil(32), n.div_ceil(16));
     let (mut left, mut right) = (Packed::zeros(tm * tk), Packed::zeros(tk * tn));
     let isa = Isa::best();
-    pack(isa, View::new(a, m, k), Role::Left, left.tiles_mut(0, tm, tk));
-    pack(isa, View::new(b, k, n), Role::Right, right.tiles_mut(0, tk, tn));
+    pack(isa, View::new(a, m, k), Role::Left, left.from_tile(0, tk));
+    pack(isa, View::new(b, k, n), Role::Right, right.from_tile(0, tn));
     let mut out = vec![7.0; m * (n + gap)];
     for i in 0..m {
         let row = &mut out[i * (n + gap)..][..n];
@@ -131,7 +132,7 @@ fn product(
 /// The rule of bits for one element, where no number is denormal.
 fn rule(a: &[f32], b: impl Fn(usize) -> f32, c: f32) -> f32 {
     let rounded = |x: f32| f32::from(bf16::from_f32(x));
-    let mut sum = c;
+    let mut sum = 0.0;
     for first in (0..a.len()).step_by(32) {
         let mut chains = [0.0f32; 2];
         for k in first..a.len().min(first + 32) {
@@ -139,7 +140,7 @@ fn rule(a: &[f32], b: impl Fn(usize) -> f32, c: f32) -> f32 {
         }
         sum += chains[0] + chains[1];
     }
-    sum
+    c + sum
 }
 
 #[test]
@@ -192,8 +193,9 @@ fn denormal_and_infinite_numbers_and_nans_give_the_same_on_every_path() {
         };
         if case % 3 == 0 {
             // Few terms, so that single products decide.
-            a.iter_mut().for_each(|x| *x = if random.next() % 8 > 0 { 0.0 } else { *x });
-            b.iter_mut().for_each(|x| *x = if random.next() % 8 > 0 { -0.0 } else { *x });
+            a.iter_mut().for_each(|x| *x = if !random.next().is_multiple_of(8) { 0.0 } else { *x });
+            b.iter_mut()
+                .for_each(|x| *x = if !random.next().is_multiple_of(8) { -0.0 } else { *x });
         }
         let results: Vec<Vec<u32>> = (multipliers().into_iter())
             .map(|multiplier| {

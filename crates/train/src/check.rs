@@ -202,7 +202,7 @@ fn without_regularization(config: &Config, batch_size: usize) -> Config {
 
 fn by_heart(ready: &Ready) -> Result<ByHeart, Error> {
     let Ready { config, model, prepared, .. } = ready;
-    let kernel = ready.engine.isa();
+    let kernel = ready.engine.kernel();
     let train = &prepared.split.train;
     let some = &train[..BY_HEART.min(train.len())];
     // Batches of about one size: a batch normalization cannot do with one image.

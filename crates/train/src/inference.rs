@@ -46,7 +46,7 @@ impl Predictor {
     /// # Errors
     /// As [`Predictor::new`].
     pub fn with_isa(model: &ModelFile, threads: usize, isa: Isa) -> Result<Predictor, Error> {
-        let engine = Engine::with_isa(&model.classifier, 1, threads, isa)?;
+        let engine = Engine::with_kernel(&model.classifier, 1, threads, isa)?;
         let widths = model.classifier.widths();
         let (scale, shift) = model.normalization.scale_shift(widths[0])?;
         let contrast = model.normalization.contrast().copied();

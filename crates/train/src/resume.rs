@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use chainrule_runs::folder::{CONFIG, LAST, MODEL};
 use chainrule_runs::{ClassMetrics, Confusion, Record, RunFolder, Summary, Table};
+use chainrule_tensor::Kernel;
 
 use crate::checkpoint::Checkpoint;
 use crate::observer::Observer;
@@ -35,7 +36,7 @@ pub fn resume(
     if config.epochs < begun {
         return Err(refuse(format!("epochs is {}, and epoch {begun} has begun", config.epochs)));
     }
-    let kernel = chainrule_tensor::Isa::from_environment()?;
+    let kernel = Kernel::from_environment(config.precision)?;
     let (then, now) = (&state.provenance, provenance(data, kernel));
     if now.kernel != then.kernel {
         return Err(refuse(format!(
@@ -63,7 +64,7 @@ pub fn resume(
         engine.set_ema(&ema);
     }
     engine.set_steps(state.at.iteration);
-    prepared.whiten(&config, kernel, |step| observer.preparing(step))?;
+    prepared.whiten(&config, kernel.isa(), |step| observer.preparing(step))?;
     let settings = record(out, &config, Some(then))?;
     let iterations = Table::cut_back(out, state.iterations_csv)?;
     let epochs = Table::cut_back(out, state.epochs_csv)?;

@@ -9,6 +9,7 @@ use chainrule_nn::{Engine, SoftmaxClassifier, Step};
 use chainrule_runs::folder::{LAST, MODEL};
 use chainrule_runs::records::as_written;
 use chainrule_runs::{Confusion, Epoch, Iteration, Metrics, Provenance, RunFolder, Summary, Table};
+use chainrule_tensor::Kernel;
 
 use crate::checkpoint::{Checkpoint, Position, Spent, State};
 use crate::observer::{Observer, Plan};
@@ -62,7 +63,7 @@ pub fn start(
 ) -> Result<Finished, Error> {
     let clock = Instant::now();
     let (config, weights) = settled(config, data)?;
-    let provenance = provenance(data, chainrule_tensor::Isa::from_environment()?);
+    let provenance = provenance(data, Kernel::from_environment(config.precision)?);
     let out = folder.path();
     let settings = record(out, &config, Some(&provenance))?;
     let Ready { config, model, engine, prepared } =
@@ -379,7 +380,8 @@ impl Running<'_> {
             hidden_dim: self.config.hidden_dim.clone(),
             seed: self.config.seed,
             threads,
-            kernel: isa.to_string(),
+            kernel: self.engine.kernel().to_string(),
+            precision: self.config.precision.to_string(),
             data: self.provenance.data.clone(),
             duplicates_across: Some(self.duplicates_across).filter(|&n| n > 0),
             cycles: self.config.cycles.clone(),

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use chainrule_nn::{Engine, SoftmaxClassifier};
 use chainrule_runs::folder::{CONFIG, write_whole};
 use chainrule_runs::{Provenance, RunFolder};
+use chainrule_tensor::Kernel;
 use serde::Serialize;
 
 use crate::config::ConfigError;
@@ -102,10 +103,10 @@ pub(crate) fn prepare<'a>(
         Some(ModelFile { classifier, normalization, .. }) => (classifier, Some(normalization)),
         None => (config.classifier(images.dim(), images.classes())?, None),
     };
-    let kernel = chainrule_tensor::Isa::from_environment()?;
+    let kernel = Kernel::from_environment(config.precision)?;
     let mut prepared = Prepared::new(&config, &data.dataset, normalization)?;
     let engine = engine(&config, &model, &prepared, kernel)?;
-    prepared.whiten(&config, kernel, progress)?;
+    prepared.whiten(&config, kernel.isa(), progress)?;
     Ok(Ready { config, model, engine, prepared })
 }
 
@@ -114,9 +115,9 @@ pub(crate) fn engine(
     config: &Config,
     model: &SoftmaxClassifier,
     prepared: &Prepared,
-    kernel: chainrule_tensor::Isa,
+    kernel: Kernel,
 ) -> Result<Engine, Error> {
-    let mut engine = Engine::with_isa(model, config.batch_size, config.threads, kernel)?;
+    let mut engine = Engine::with_kernel(model, config.batch_size, config.threads, kernel)?;
     engine.set_regularization(config.regularization());
     engine.set_class_weights(prepared.class_weights(config).as_deref());
     engine.set_ema_decay(config.ema_decay);
@@ -159,7 +160,7 @@ struct Recorded<'a> {
 }
 
 /// The provenance of a run on these images that begins now.
-pub(crate) fn provenance(data: &Data, kernel: chainrule_tensor::Isa) -> Provenance {
+pub(crate) fn provenance(data: &Data, kernel: Kernel) -> Provenance {
     Provenance {
         chainrule: env!("CARGO_PKG_VERSION").into(),
         commit: env!("CHAINRULE_COMMIT").into(),

@@ -31,7 +31,7 @@ fn the_loss_and_the_classes_are_those_that_the_training_engine_finds() {
     let (scale, shift) = model.normalization.scale_shift(images.dim()).unwrap();
     let pixels = Pixels::Bytes { images: &images, scale: &scale, shift: &shift, gains: None };
     let isa = Isa::from_environment().unwrap(); // that of the predictor, whose bits these are
-    let mut engine = Engine::with_isa(&model.classifier, 1, 1, isa).unwrap();
+    let mut engine = Engine::with_kernel(&model.classifier, 1, 1, isa).unwrap();
     assert_eq!(found, engine.evaluate(&pixels, images.labels(), &rows));
 }
 

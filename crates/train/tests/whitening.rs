@@ -65,7 +65,7 @@ fn the_file_of_a_whitened_run_gives_the_same_scores_on_plain_pixels() {
     assert_eq!(plain.normalization, prepared.normalization);
     let all: Vec<u32> = (0..400).collect();
     let scores = |model, prepared: &Prepared| {
-        Engine::with_isa(model, 16, 1, path).unwrap().scores(&prepared.pixels(), &all)
+        Engine::with_kernel(model, 16, 1, path).unwrap().scores(&prepared.pixels(), &all)
     };
     let on_plain = scores(&plain.classifier, &prepared);
     prepared.whiten(&config, path, |_| ()).unwrap();

@@ -1,8 +1,9 @@
 //! Our side of the comparison: a process that trains, or classifies, when it is told to.
 
+use chainrule_bench::images::IMAGES;
 use chainrule_bench::protocol::{Ready, serve};
-use chainrule_bench::{Shape, Trainer};
-use chainrule_tensor::Isa;
+use chainrule_bench::{Ingredients, Shape, Trainer};
+use chainrule_tensor::{Kernel, Precision};
 use clap::Parser;
 
 /// Images that are classified with --eval.
@@ -22,6 +23,9 @@ struct Args {
     batch: usize,
     #[arg(long, default_value_t = 2)]
     threads: usize,
+    /// Precision of the products: f32 or bf16
+    #[arg(long, default_value_t)]
+    precision: Precision,
     /// Classify instead of training
     #[arg(long)]
     eval: bool,
@@ -29,7 +33,9 @@ struct Args {
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let mut trainer = Trainer::new(&Shape::new(args.batch, &args.hidden), args.threads);
+    let ingredients = Ingredients { precision: args.precision, ..Ingredients::default() };
+    let shape = Shape::new(args.batch, &args.hidden);
+    let mut trainer = Trainer::with(ingredients, &shape, args.threads, IMAGES);
     let steps = IMAGES_A_LOOK.div_ceil(args.batch);
     let mut once = || {
         if args.eval {
@@ -42,7 +48,7 @@ fn main() -> anyhow::Result<()> {
     once();
     let ready = Ready {
         version: format!("Chainrule {}", env!("CARGO_PKG_VERSION")),
-        setting: Isa::from_environment()?.to_string(),
+        setting: Kernel::from_environment(args.precision)?.to_string(),
         best: None,
         tried: Default::default(),
     };

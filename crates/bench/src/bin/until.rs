@@ -156,7 +156,7 @@ fn ours(
     let (train, test) = (&dataset.train, &dataset.test);
     let model = config.classifier(train.dim(), train.classes())?;
     let isa = Isa::from_environment()?;
-    let mut engine = Engine::with_isa(&model, config.batch_size, config.threads, isa)?;
+    let mut engine = Engine::with_kernel(&model, config.batch_size, config.threads, isa)?;
     let (images, rates) = (prepared.pixels(), prepared.rates(config));
 
     let all: Vec<_> = (0..test.len() as u32).collect();

@@ -34,10 +34,10 @@ impl<T: Scalar> Engine<T> {
     /// If the index is out of range.
     pub fn set_parameter(&mut self, index: usize, value: T) {
         assert!(index < self.architecture.len(), "parameter {index}");
-        let Self { architecture, shared, isa, nets, .. } = self;
+        let Self { architecture, shared, nets, .. } = self;
         for (rank, net) in nets.iter_mut().enumerate() {
             let net = net.get_mut().expect("a panic in a step leaves no engine to go on with");
-            for piece in state::pieces(architecture, shared, *isa, rank) {
+            for piece in state::pieces(architecture, shared, rank) {
                 if let Some(stored) = piece.find(index) {
                     let parameter = net.parameter_mut(piece.layer, piece.kind);
                     parameter.expect("the rank has its pieces").value[stored] = value;

@@ -9,8 +9,9 @@ use chainrule_tensor::{Isa, Tensor};
 use super::difference::Value;
 use super::report::{Elements, Row, check};
 use super::training::Training;
-use crate::layers::linear::Workspace;
+use crate::layers::linear::{Part, Workspace};
 use crate::layers::{linear, norm, relu};
+use crate::operands::Operands;
 use crate::tiling::Tiling;
 use crate::{Activation, Hidden, Init, Norm, Regularization, SoftmaxClassifier, loss};
 
@@ -109,16 +110,20 @@ fn linear_alone(isa: Isa) -> Vec<Row> {
     let dz = Exchange::new(n, tiles.iter().map(of_tile).collect(), vec![0; tiles.len()]);
     let mut work = Workspace::new(isa, n);
     let (mut dx, mut dw, mut db) = (vec![0.0; x.len()], vec![0.0; w.len()], vec![0.0; b.len()]);
-    linear::backward_input(&mut work, tiles, n, &dz, &w, &mut dx);
+    let blocks = tiling.own_blocks(&(0..1));
+    let part = Part { tiling: &tiling, block: &blocks[0] };
+    let Operands { input, weight, gradient } = &Operands::new(&tiling, &blocks, n, n, true);
+    linear::backward_input(&mut work, part, n, (&dz, gradient), (&w, weight), &mut dx);
     let mut keep = |at: Range<usize>, strip: &[f64]| dw[at].copy_from_slice(strip);
-    linear::backward_weight(&mut work, tiles, n, &x, &dz, &mut keep);
+    linear::backward_weight(&mut work, part, n, (&x, input), (&dz, gradient), &mut keep);
     for (t, tile) in tiles.iter().enumerate() {
         linear::backward_bias(isa, &dz.read(t), &mut db[tile.clone()]);
     }
 
     let loss = |x: &[f64], w: &[f64], b: &[f64]| {
         let mut z = vec![f64::NAN; n * columns];
-        linear::forward(&mut Workspace::new(isa, n), tiles, n, x, w, &mut z, false);
+        let mut work = Workspace::new(isa, n);
+        linear::forward(&mut work, part, n, (x, input), (w, weight), &mut z, false);
         for tile in tiles {
             for row in z[tile.start * n..tile.end * n].chunks_mut(tile.len()) {
                 row.iter_mut().zip(&b[tile.clone()]).for_each(|(z, b)| *z += b);

@@ -43,7 +43,7 @@ impl<R: Rows<f64>> Training<'_, R> {
         isa: Isa,
         threads: usize,
     ) -> Result<Vec<Row>, ThreadError> {
-        let mut engine = Engine::with_isa(model, self.rows.len(), threads, isa)?;
+        let mut engine = Engine::with_kernel(model, self.rows.len(), threads, isa)?;
         engine.set_regularization(self.regularization);
         engine.set_class_weights(self.class_weights);
         let here = self.stand_still(&mut engine);

@@ -14,20 +14,14 @@ use std::ops::Range;
 
 use chainrule_tensor::exchange::Exchange;
 use chainrule_tensor::kernel::prefetch::prefetch;
-use chainrule_tensor::kernel::{matmul, matmul_transposed};
+use chainrule_tensor::kernel::{Operand, matmul, matmul_transposed};
 use chainrule_tensor::ops::columns::add_column_sums;
 use chainrule_tensor::ops::elementwise::add_assign;
-use chainrule_tensor::ops::transpose::transpose;
-use chainrule_tensor::{Buffer, Isa, Scalar, View, ViewMut};
+use chainrule_tensor::{Buffer, Isa, Kernel, Scalar, View, ViewMut};
 
+use crate::operands::{GradientOperands, InputOperands, WeightOperands};
 use crate::param::GradientSink;
-use crate::tiling::{BLOCK, is_narrow};
-
-/// Rows of dW that are computed before they are used up: few enough to stay in the first-level
-/// cache. matrixmultiply packs all of dZ at each call and wants more of them.
-fn panel_rows(isa: Isa) -> usize {
-    if isa == Isa::PORTABLE { 128 } else { 16 }
-}
+use crate::tiling::{BLOCK, Block, Tiling};
 
 /// What one rank multiplies with.
 pub struct Workspace<T> {
@@ -39,10 +33,21 @@ pub struct Workspace<T> {
 
 impl<T: Scalar> Workspace<T> {
     /// Room for batches of at most `rows`.
-    pub fn new(isa: Isa, rows: usize) -> Self {
-        let scratch = isa.tile_columns() * isa.tile_columns().max(BLOCK).max(rows);
-        Self { isa, scratch: Buffer::zeros(scratch) }
+    pub fn new(kernel: impl Into<Kernel>, rows: usize) -> Self {
+        let kernel = kernel.into();
+        let widest = kernel.tile_columns();
+        let scratch = widest * widest.max(BLOCK).max(rows);
+        Self { isa: kernel.isa(), scratch: Buffer::zeros(scratch) }
     }
+}
+
+/// One block of inputs of a layer.
+#[derive(Clone, Copy)]
+pub struct Part<'a> {
+    /// The cuts of the layer, and its kernel.
+    pub tiling: &'a Tiling,
+    /// The block.
+    pub block: &'a Block,
 }
 
 /// Z := X W, or Z := Z + X W if `accumulate`, for one block of inputs.
@@ -50,29 +55,33 @@ impl<T: Scalar> Workspace<T> {
 /// `x` is (rows, width), `w` and `z` are in tiles.
 pub fn forward<T: Scalar>(
     Workspace { isa, .. }: &mut Workspace<T>,
-    tiles: &[Range<usize>],
+    Part { tiling, block }: Part,
     rows: usize,
-    x: &[T],
-    w: &[T],
+    (x, x_operands): (&[T], &InputOperands),
+    (w, w_operands): (&[T], &WeightOperands),
     z: &mut [T],
     accumulate: bool,
 ) {
-    let isa = *isa;
-    let width = x.len() / rows.max(1);
+    let (isa, kernel, tiles) = (*isa, tiling.kernel, &tiling.tiles);
+    let width = block.features.len();
     let x = View::new(x, rows, width);
     for (number, tile) in tiles.iter().enumerate() {
         if let Some(next) = tiles.get(number + 1) {
-            prefetch(&w[next.start * width..next.end * width]);
+            let numbers = &w[next.start * width..next.end * width];
+            kernel.prefetch(numbers, w_operands.right(tiling, block, next));
             if accumulate {
                 prefetch(&z[next.start * rows..next.end * rows]);
             }
         }
         let w = &w[tile.start * width..tile.end * width];
         let z = ViewMut::new(&mut z[tile.start * rows..tile.end * rows], rows, tile.len());
-        if is_narrow(isa, tile) {
+        if tiling.is_narrow(tile) {
             matmul_transposed(isa, x, View::new(w, tile.len(), width), z, accumulate)
         } else {
-            matmul(isa, x, View::new(w, width, tile.len()), z, accumulate)
+            let x = Operand { numbers: x, tiles: x_operands.left(block, rows) };
+            let tiles = w_operands.right(tiling, block, tile);
+            let w = Operand { numbers: View::new(w, width, tile.len()), tiles };
+            kernel.multiply(x, w, z, accumulate)
         }
         .expect("x is rows x width");
     }
@@ -82,28 +91,27 @@ pub fn forward<T: Scalar>(
 ///
 /// Slot t of `dz` holds the (rows, tile) matrix of tile t; `w` is in tiles.
 pub fn backward_input<T: Scalar>(
-    Workspace { isa, scratch }: &mut Workspace<T>,
-    tiles: &[Range<usize>],
+    Workspace { scratch, .. }: &mut Workspace<T>,
+    Part { tiling, block }: Part,
     rows: usize,
-    dz: &Exchange<T>,
-    w: &[T],
+    (dz, dz_operands): (&Exchange<T>, &GradientOperands),
+    (w, w_operands): (&[T], &WeightOperands),
     dx: &mut [T],
 ) {
-    let isa = *isa;
-    let width = dx.len() / rows.max(1);
-    for (number, tile) in tiles.iter().enumerate() {
+    let (kernel, width) = (tiling.kernel, block.features.len());
+    for (number, tile) in tiling.tiles.iter().enumerate() {
         let w = &w[tile.start * width..tile.end * width];
-        let transposed = if is_narrow(isa, tile) {
-            w
+        let numbers = if tiling.is_narrow(tile) {
+            View::new(w, tile.len(), width)
         } else {
-            let transposed = &mut scratch[..w.len()];
-            transpose(isa, w, width, tile.len(), transposed);
-            transposed
+            kernel.transposed(View::new(w, width, tile.len()), scratch)
         };
+        let w = Operand { numbers, tiles: w_operands.right_transposed(tiling, block, tile) };
         let dz = dz.read(number);
-        let dz = View::new(&dz, rows, tile.len());
-        let w = View::new(transposed, tile.len(), width);
-        matmul(isa, dz, w, ViewMut::new(dx, rows, width), number > 0).expect("dz is rows x tile");
+        let numbers = View::new(&dz, rows, tile.len());
+        let dz = Operand { numbers, tiles: dz_operands.left(tiling, rows, tile) };
+        let dx = ViewMut::new(dx, rows, width);
+        kernel.multiply(dz, w, dx, number > 0).expect("dz is rows x tile");
     }
 }
 
@@ -119,10 +127,14 @@ pub(crate) struct Panel {
 ///
 /// Whatever is summed over the weights follows this order, so that it is the same bits wherever
 /// it is summed.
-pub(crate) fn panels(isa: Isa, tile: &Range<usize>, width: usize) -> impl Iterator<Item = Panel> {
+pub(crate) fn panels(
+    tiling: &Tiling,
+    tile: &Range<usize>,
+    width: usize,
+) -> impl Iterator<Item = Panel> {
     let (start, columns) = (tile.start * width, tile.len());
     // A narrow tile is made at once: its inputs lie side by side.
-    let height = if is_narrow(isa, tile) { width } else { panel_rows(isa) };
+    let height = if tiling.is_narrow(tile) { width } else { tiling.kernel.panel_rows() };
     (0..width).step_by(height.max(1)).map(move |first| {
         let inputs = first..width.min(first + height);
         let range = start + inputs.start * columns..start + inputs.end * columns;
@@ -131,38 +143,36 @@ pub(crate) fn panels(isa: Isa, tile: &Range<usize>, width: usize) -> impl Iterat
 }
 
 /// Where the panels of a block lie, tile after tile.
-pub(crate) fn panel_ranges(
-    isa: Isa,
-    tiles: &[Range<usize>],
-    width: usize,
-) -> impl Iterator<Item = Range<usize>> {
-    tiles.iter().flat_map(move |tile| panels(isa, tile, width)).map(|panel| panel.range)
+pub(crate) fn panel_ranges(tiling: &Tiling, width: usize) -> impl Iterator<Item = Range<usize>> {
+    let tiles = tiling.tiles.iter();
+    tiles.flat_map(move |tile| panels(tiling, tile, width)).map(|panel| panel.range)
 }
 
 /// dW = Xᵀ dZ: the derivative of the loss by a block's weights, handed on as it is made.
 pub fn backward_weight<T: Scalar>(
     Workspace { isa, scratch }: &mut Workspace<T>,
-    tiles: &[Range<usize>],
+    Part { tiling, block }: Part,
     rows: usize,
-    x: &[T],
-    dz: &Exchange<T>,
+    (x, x_operands): (&[T], &InputOperands),
+    (dz, dz_operands): (&Exchange<T>, &GradientOperands),
     sink: &mut impl GradientSink<T>,
 ) {
-    let isa = *isa;
-    let width = x.len() / rows.max(1);
-    for (number, tile) in tiles.iter().enumerate() {
+    let (isa, kernel, width) = (*isa, tiling.kernel, block.features.len());
+    for (number, tile) in tiling.tiles.iter().enumerate() {
         let dz = dz.read(number);
         let dz = View::new(&dz, rows, tile.len());
-        for Panel { inputs, range } in panels(isa, tile, width) {
+        for Panel { inputs, range } in panels(tiling, tile, width) {
             let dw = &mut scratch[..range.len()];
             sink.prefetch(range.clone());
             let x = View::strided(&x[inputs.start..], rows, inputs.len(), width, 1);
-            if is_narrow(isa, tile) {
+            if tiling.is_narrow(tile) {
                 let dw = ViewMut::new(dw, tile.len(), inputs.len());
                 matmul(isa, dz.t(), x, dw, false)
             } else {
-                let dw = ViewMut::new(dw, inputs.len(), tile.len());
-                matmul(isa, x.t(), dz, dw, false)
+                let tiles = x_operands.left_transposed(block, rows, &inputs);
+                let x = Operand { numbers: x.t(), tiles };
+                let dz = Operand { numbers: dz, tiles: dz_operands.right(rows, tile) };
+                kernel.multiply(x, dz, ViewMut::new(dw, inputs.len(), tile.len()), false)
             }
             .expect("x is rows x width");
             sink.take(range, dw);

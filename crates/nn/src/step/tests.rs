@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::sync::{Barrier, Mutex};
 
-use chainrule_tensor::Tensor;
 use chainrule_tensor::exchange::Message;
+use chainrule_tensor::{Kernel, Precision, Tensor};
 
 use super::*;
 use crate::architecture::Architecture;
@@ -135,8 +135,8 @@ fn ranks_that_share_no_memory_train_to_the_bits_of_threads() {
         let labels: Vec<u8> = (0..21).map(|i| (7 * i % classes) as u8).collect();
         let order: Vec<u32> = (0..21).collect();
         let model = SoftmaxClassifier::<f32>::with_hidden(widths, hidden, Init::He, 5).unwrap();
-        for isa in Isa::available() {
-            let mut engine = Engine::with_isa(&model, 8, 2, isa).unwrap();
+        for kernel in Kernel::available() {
+            let mut engine = Engine::with_kernel(&model, 8, 2, kernel).unwrap();
             engine.set_regularization(options.regularization);
             engine.set_clip_norm(options.clip_norm);
             engine.set_ema_decay(options.ema_decay);
@@ -151,16 +151,17 @@ fn ranks_that_share_no_memory_train_to_the_bits_of_threads() {
                 let rank = &|rank: usize| {
                     let comm = ByteComm { rank, mail: &mail };
                     let architecture = model.architecture();
-                    let shared = Shared::new(architecture, isa, ranks, 8);
-                    let mut net = Net::new(architecture, &shared, isa, rank, (8, 8));
+                    let shared = Shared::new(architecture, kernel, ranks, 8);
+                    let mut net = Net::new(architecture, &shared, kernel, rank, (8, 8));
                     let flat = model.parameters();
                     state::scatter(architecture, &shared, flat, &mut net, |p| &mut p.value);
                     clip::keep_gradients(&mut net, options.clip_norm.is_some());
+                    net.pack_weights(&shared);
                     net.square_weights(&shared);
                     let mut losses = vec![];
                     for (t, rows) in order.chunks(8).enumerate() {
                         let batch = Batch { data: &x, labels: &labels, rows };
-                        let options = options.at(t as u64 + 1, isa, optimizer);
+                        let options = options.at(t as u64 + 1, kernel.isa(), optimizer);
                         let report = |_, _| {
                             if rank == 0 {
                                 shared.stop.write(0)[0] = t as u64;
@@ -179,12 +180,12 @@ fn ranks_that_share_no_memory_train_to_the_bits_of_threads() {
                 });
                 let mut flat = vec![f32::NAN; model.parameters().len()];
                 for (net, shared, of_rank) in &nets {
-                    assert_eq!(*of_rank, losses, "{widths:?} {isa}, {ranks} ranks");
+                    assert_eq!(*of_rank, losses, "{widths:?} {kernel:?}, {ranks} ranks");
                     state::gather(model.architecture(), shared, net, &mut flat, |p| &p.value);
                 }
                 assert!(
                     flat == engine.model().parameters(),
-                    "{widths:?} {hidden:?} {isa}, {ranks} ranks"
+                    "{widths:?} {hidden:?} {kernel:?}, {ranks} ranks"
                 );
             }
         }
@@ -199,16 +200,16 @@ fn every_rank_names_the_same_anomaly() {
     parameters[300 * 130 - 1] = f32::NAN;
     let x = Tensor::from_fn(4, 300, |i, j| (i + j) as f32 * 0.01);
     let mail = Mail { ranks: 3, barrier: Barrier::new(3), letters: Mutex::default() };
-    let isa = Isa::best();
+    let kernel = Kernel::best(Precision::F32);
     let found = |rank: usize| {
         let comm = ByteComm { rank, mail: &mail };
-        let shared = Shared::new(architecture, isa, 3, 4);
-        let mut net = Net::new(architecture, &shared, isa, rank, (4, 4));
+        let shared = Shared::new(architecture, kernel, 3, 4);
+        let mut net = Net::new(architecture, &shared, kernel, rank, (4, 4));
         state::scatter(architecture, &shared, &parameters, &mut net, |p| &mut p.value);
         let batch = Batch { data: &x, labels: &[0, 1, 2, 3], rows: &[0, 1, 2, 3] };
         let sgd = crate::Sgd { learning_rate: 0.1, momentum: 0.0, l2: 0.0, nesterov: false };
         let options = TrainOptions::default();
-        let options = options.at(1, isa, sgd.into());
+        let options = options.at(1, kernel.isa(), sgd.into());
         assert!(step(&mut net, &shared, &comm, batch, &options, |_, _| ()).loss.is_nan());
         find_anomaly(&mut net, &shared, &comm, batch, &options)
     };

@@ -28,10 +28,13 @@
 
 pub mod bf16;
 pub mod prefetch;
+mod product;
 #[cfg(target_arch = "x86_64")]
 mod tile;
 #[cfg(target_arch = "x86_64")]
 mod x86;
+
+pub use product::{Kernel, Operand, Precision, UnknownPrecision};
 
 use crate::gemm::{ShapeError, check_shapes, gemm};
 use crate::isa::Isa;

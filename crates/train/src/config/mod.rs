@@ -36,6 +36,7 @@ use chainrule_data::{Augmentation, Size};
 use chainrule_nn::{
     Activation, Hidden, Init, Method, Norm, Optimizer, Regularization, SoftmaxClassifier,
 };
+use chainrule_tensor::Precision;
 use serde::{Deserialize, Serialize};
 
 use crate::schedule::Schedule;
@@ -394,6 +395,15 @@ pub struct Config {
     /// Threads; 0 means one per core. The result is the same for any number
     #[arg(long, value_name = "N", default_value = "0")]
     pub threads: usize,
+
+    /// Precision of the products in training: f32, or bf16, which is faster on processors with AMX
+    ///
+    /// `bf16` rounds the operands of the hidden layers' products to bf16 and sums in f32; the weights
+    /// that are learned, the last layer, the loss and the updates stay f32. The test, `eval` and
+    /// `predict` are made in f32 whatever the precision of the training.
+    #[arg(long, value_name = "f32|bf16", default_value = "f32")]
+    #[serde(with = "by_name")]
+    pub precision: Precision,
 
     /// Measure the training accuracy on this many images, which is faster; 0 means all
     #[arg(long, value_name = "N", default_value = "0")]

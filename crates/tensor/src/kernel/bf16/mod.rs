@@ -5,22 +5,28 @@
 //! (i, p) is A(i, 2p), A(i, 2p + 1). A tile of B holds 32 k x 16 columns: word (p, j) is B(2p, j),
 //! B(2p + 1, j). What lies beyond the matrix is 0. C is `f32` and row-major, as elsewhere.
 //!
-//! **The rule of bits** is that of the instruction `tdpbf16ps`. For each tile of 32 k, in order:
+//! **The rule of bits** is that of the instruction `tdpbf16ps`. The product P begins as 0, and for each
+//! tile of 32 k, in order:
 //!
 //! ```text
 //! even := Σ A(i, 2p) B(2p, j)            p = 0 … 15, a chain of fused multiply-adds from 0
 //! odd  := Σ A(i, 2p+1) B(2p+1, j)        the same
-//! C(i, j) := C(i, j) + (even + odd)
+//! P(i, j) := P(i, j) + (even + odd)
 //! ```
 //!
+//! Then C := P, or C := C + P, so that P is the same wherever it is added:
 //! rounded to nearest, ties to even; denormal numbers are read and written as zeros of their sign. So
 //! the order of every sum is fixed by the shape, zeros of padding included, and [`emulation`] gives the
 //! bits of the hardware on any processor. Which NaN it is where there is one is not defined.
 //! (Intel's manual, volume 2, TDPBF16PS, gives the rounding and the denormals, and leaves the order
 //! of the sum open; the order here was found by comparing, bit by bit, with the hardware.)
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod emulation;
 mod pack;
+#[cfg(all(feature = "amx-trap", target_arch = "x86_64", target_os = "linux"))]
+mod trap;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -30,6 +36,7 @@ pub use pack::{Role, pack, round};
 
 use crate::buffer::Buffer;
 use crate::isa::Isa;
+use crate::kernel::prefetch::prefetch;
 use crate::matrix::ViewMut;
 
 /// Rows of a tile, and its words in a row: the rows of A, the columns of B, the rows and columns of C.
@@ -54,27 +61,35 @@ impl Packed {
         Self(Buffer::zeros(tiles * WORDS))
     }
 
-    /// The tiles from number `first` on, as rows of `columns` tiles each.
+    /// Whether there is no room at all.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The tiles from number `first` on, as rows of `columns` tiles each; no tiles if there is no room
+    /// at all.
     ///
     /// # Panics
     /// If there are not as many.
     pub fn tiles(&self, first: usize, rows: usize, columns: usize) -> Tiles<'_> {
+        if self.0.is_empty() {
+            return Tiles::default();
+        }
         let words = &self.0[first * WORDS..][..rows * columns * WORDS];
         Tiles { tiles: words.as_chunks().0, rows, columns, stride: columns }
     }
 
-    /// [`Self::tiles`], to write.
+    /// The tiles from number `first` on, in rows of `columns`, to write.
     ///
     /// # Panics
-    /// As [`Self::tiles`].
-    pub fn tiles_mut(&mut self, first: usize, rows: usize, columns: usize) -> TilesMut<'_> {
-        let words = &mut self.0[first * WORDS..][..rows * columns * WORDS];
-        TilesMut { tiles: words.as_chunks_mut().0, rows, columns, stride: columns }
+    /// If there are not as many.
+    pub fn from_tile(&mut self, first: usize, columns: usize) -> TilesMut<'_> {
+        TilesMut { tiles: self.0[first * WORDS..].as_chunks_mut().0, columns }
     }
 }
 
 /// Some rows and columns of tiles: an operand.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Tiles<'a> {
     tiles: &'a [Tile],
     rows: usize,
@@ -87,11 +102,20 @@ impl<'a> Tiles<'a> {
     /// Some rows and columns of them.
     ///
     /// # Panics
-    /// If there are no such.
+    /// If there are others, and not these.
     pub fn part(self, rows: Range<usize>, columns: Range<usize>) -> Self {
+        if self.tiles.is_empty() {
+            return self;
+        }
         assert!(rows.end <= self.rows && columns.end <= self.columns, "a part of the tiles");
         let tiles = self.tiles.get(rows.start * self.stride + columns.start..).unwrap_or_default();
         Self { tiles, rows: rows.len(), columns: columns.len(), stride: self.stride }
+    }
+
+    /// Prefetches them for later products, in the order in which they lie.
+    pub fn prefetch(self) {
+        let rows = self.tiles.chunks(self.stride.max(1)).take(self.rows);
+        rows.for_each(|row| prefetch(&row[..self.columns.min(row.len())]));
     }
 
     /// One tile.
@@ -103,38 +127,83 @@ impl<'a> Tiles<'a> {
     }
 }
 
-/// Some rows and columns of tiles, to write.
+/// Tiles in rows of so many columns, to write.
 #[derive(Debug)]
 pub struct TilesMut<'a> {
     tiles: &'a mut [Tile],
-    rows: usize,
     columns: usize,
-    stride: usize,
 }
 
 impl TilesMut<'_> {
-    /// Some rows and columns of them.
-    ///
-    /// # Panics
-    /// If there are no such.
-    pub fn part(&mut self, rows: Range<usize>, columns: Range<usize>) -> TilesMut<'_> {
-        assert!(rows.end <= self.rows && columns.end <= self.columns, "a part of the tiles");
-        let start = rows.start * self.stride + columns.start;
-        let tiles = self.tiles.get_mut(start..).unwrap_or_default();
-        TilesMut { tiles, rows: rows.len(), columns: columns.len(), stride: self.stride }
-    }
-
     fn tile_mut(&mut self, i: usize, j: usize) -> &mut Tile {
-        assert!(i < self.rows && j < self.columns, "a tile of the operand");
-        &mut self.tiles[i * self.stride + j]
+        assert!(j < self.columns, "a tile of the operand");
+        &mut self.tiles[i * self.columns + j]
     }
 }
 
-/// Who multiplies tiles.
+/// Who multiplies tiles. All give the same bits.
+///
+/// A value of this type is the proof that the processor has the instructions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
-pub enum Multiplier {
-    /// Other instructions of the processor, as [`emulation`] says.
+pub struct Multiplier(Kind);
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+enum Kind {
+    #[cfg(target_arch = "x86_64")]
+    Amx,
     Emulation(Isa),
+}
+
+impl Multiplier {
+    /// AMX, if the processor has it and the system lets this process use it.
+    pub fn amx() -> Option<Self> {
+        #[cfg(target_arch = "x86_64")]
+        if amx::available() {
+            return Some(Self(Kind::Amx));
+        }
+        None
+    }
+
+    /// AMX wherever there are signals to trap its instructions with: where the processor has none, each
+    /// takes some microseconds.
+    #[cfg(feature = "amx-trap")]
+    pub fn trapped_amx() -> Option<Self> {
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        {
+            if Self::amx().is_none() {
+                trap::install();
+            }
+            Some(Self(Kind::Amx))
+        }
+        #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+        None
+    }
+
+    /// The other instructions of the processor, by the rule of bits.
+    pub fn emulation(isa: Isa) -> Self {
+        Self(Kind::Emulation(isa))
+    }
+
+    /// Whether it is AMX.
+    pub fn is_amx(self) -> bool {
+        !matches!(self.0, Kind::Emulation(_))
+    }
+
+    /// Keeps this thread ready for products while the section lives. Without it each product prepares
+    /// and cleans up for itself.
+    pub fn section(self) -> Section {
+        Section {
+            #[cfg(target_arch = "x86_64")]
+            _tiles: self.is_amx().then(amx::Section::enter),
+        }
+    }
+}
+
+/// A part of a thread's work in which it multiplies ([`Multiplier::section`]).
+#[must_use]
+pub struct Section {
+    #[cfg(target_arch = "x86_64")]
+    _tiles: Option<amx::Section>,
 }
 
 /// C := A·B, or C := C + A·B if `accumulate`. A has the rows of C in tiles, B its columns.
@@ -154,7 +223,9 @@ pub fn matmul(multiplier: Multiplier, a: Tiles, b: Tiles, c: ViewMut, accumulate
         c.rows(),
         c.columns()
     );
-    match multiplier {
-        Multiplier::Emulation(isa) => emulation::matmul(isa, a, b, c, accumulate),
+    match multiplier.0 {
+        #[cfg(target_arch = "x86_64")]
+        Kind::Amx => amx::matmul(a, b, c, accumulate),
+        Kind::Emulation(isa) => emulation::matmul(isa, a, b, c, accumulate),
     }
 }

@@ -1,0 +1,211 @@
+//! The product of a layer, in the precision of its [`Kernel`].
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::bf16::{self, Multiplier, Packed, Role, Tiles};
+use super::matmul;
+use super::prefetch::prefetch;
+use crate::gemm::ShapeError;
+use crate::isa::{Isa, IsaError};
+use crate::matrix::{View, ViewMut};
+use crate::ops::transpose::transpose;
+use crate::scalar::Scalar;
+
+/// In which numbers products are made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash)]
+pub enum Precision {
+    /// Operands and sums in `f32`.
+    #[default]
+    F32,
+    /// Operands rounded to bf16, sums in `f32` ([`bf16`]).
+    Bf16,
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        })
+    }
+}
+
+/// A word that names no [`Precision`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no precision: use f32 or bf16")]
+pub struct UnknownPrecision(String);
+
+impl FromStr for Precision {
+    type Err = UnknownPrecision;
+
+    fn from_str(word: &str) -> Result<Self, UnknownPrecision> {
+        let all = [Self::F32, Self::Bf16];
+        let found = all.into_iter().find(|precision| precision.to_string() == word);
+        found.ok_or_else(|| UnknownPrecision(word.to_owned()))
+    }
+}
+
+/// What multiplies the matrices of a layer: the instructions, and the precision.
+///
+/// A layer keeps its operands as numbers, which are the `f32` that it learns, and, where its kernel
+/// reads those, as bf16 tiles beside them ([`Kernel::room`]). [`Kernel::multiply`] is given both.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct Kernel {
+    isa: Isa,
+    bf16: Option<Multiplier>,
+}
+
+impl From<Isa> for Kernel {
+    /// Products in `f32`.
+    fn from(isa: Isa) -> Self {
+        Self { isa, bf16: None }
+    }
+}
+
+/// A matrix as numbers and, for kernels that read those, as tiles.
+#[derive(Clone, Copy, Debug)]
+pub struct Operand<'a, T> {
+    /// Its numbers.
+    pub numbers: View<'a, T>,
+    /// The same, rounded and in the layout of its side of the product.
+    pub tiles: Tiles<'a>,
+}
+
+impl Kernel {
+    /// The best kernel of this processor for a precision.
+    pub fn best(precision: Precision) -> Self {
+        Self::new(Isa::best(), precision)
+    }
+
+    /// The kernel for a precision that `CHAINRULE_KERNEL` names, or else the best that there is.
+    ///
+    /// # Errors
+    /// If the variable names no kernel, or one that this processor cannot run.
+    pub fn from_environment(precision: Precision) -> Result<Self, IsaError> {
+        Ok(Self::new(Isa::from_environment()?, precision))
+    }
+
+    /// Every kernel that this processor can run.
+    pub fn available() -> Vec<Self> {
+        let precisions = [Precision::F32, Precision::Bf16];
+        let of = |isa| precisions.map(|precision| Self::new(isa, precision));
+        Isa::available().into_iter().flat_map(of).collect()
+    }
+
+    /// Products in `precision` on the vectors of `isa`.
+    pub fn new(isa: Isa, precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => isa.into(),
+            Precision::Bf16 => Self { isa, bf16: Some(Multiplier::emulation(isa)) },
+        }
+    }
+
+    /// The vector instructions of everything that is no product.
+    pub fn isa(self) -> Isa {
+        self.isa
+    }
+
+    /// The precision of the products.
+    pub fn precision(self) -> Precision {
+        if self.bf16.is_some() { Precision::Bf16 } else { Precision::F32 }
+    }
+
+    /// The kernel of the last layer of a network, whose products stay in `f32`.
+    pub fn of_last_layer(self) -> Self {
+        self.isa.into()
+    }
+
+    /// Numbers in a vector: a narrower column tile is stored transposed. 1 where none is.
+    pub fn lanes(self) -> usize {
+        if self.bf16.is_some() { 1 } else { self.isa.lanes() }
+    }
+
+    /// Column tiles begin at multiples of this.
+    pub fn tile_unit(self) -> usize {
+        if self.bf16.is_some() { bf16::COLUMNS } else { self.isa.lanes() }
+    }
+
+    /// The most columns of a tile of a weight matrix.
+    pub fn tile_columns(self) -> usize {
+        if self.bf16.is_some() { 128 } else { self.isa.tile_columns() }
+    }
+
+    /// Rows of a weight gradient that are computed before they are used up: few enough to stay in
+    /// the first-level cache. matrixmultiply packs all of its right operand at each call and wants
+    /// more of them.
+    pub fn panel_rows(self) -> usize {
+        match self.bf16 {
+            Some(_) => bf16::COLUMNS,
+            None if self.isa == Isa::PORTABLE => 128,
+            None => 16,
+        }
+    }
+
+    /// Room for so many tiles of operands, if the kernel reads tiles.
+    pub fn room(self, tiles: usize) -> Packed {
+        Packed::zeros(if self.bf16.is_some() { tiles } else { 0 })
+    }
+
+    /// Rounds `x` into the tiles from number `first` on, in rows of `columns`, if the kernel reads
+    /// tiles.
+    ///
+    /// # Panics
+    /// If there are fewer tiles than `x` fills, or columns of `x` are not adjacent.
+    pub fn pack<T: Scalar>(
+        self,
+        x: View<T>,
+        role: Role,
+        to: &mut Packed,
+        (first, columns): (usize, usize),
+    ) {
+        if self.bf16.is_some() {
+            bf16::pack(self.isa, x, role, to.from_tile(first, columns));
+        }
+    }
+
+    /// Wᵀ for [`Kernel::multiply`]: kernels that read numbers want their columns adjacent, so that
+    /// these are copied to `scratch`.
+    pub fn transposed<'a, T: Scalar>(self, w: View<'a, T>, scratch: &'a mut [T]) -> View<'a, T> {
+        if self.bf16.is_some() {
+            return w.t();
+        }
+        let (rows, columns) = (w.rows(), w.columns());
+        let scratch = &mut scratch[..rows * columns];
+        transpose(self.isa, w.as_slice(), rows, columns, scratch);
+        View::new(scratch, columns, rows)
+    }
+
+    /// Prefetches an operand for later products, as far as the kernel reads it.
+    pub fn prefetch<T: Scalar>(self, numbers: &[T], tiles: Tiles) {
+        if self.bf16.is_some() { tiles.prefetch() } else { prefetch(numbers) }
+    }
+
+    /// C := A·B, or C := C + A·B if `accumulate`. Without it C is written and never read.
+    ///
+    /// Numbers that are no `f32` are multiplied as they are, whatever the precision.
+    ///
+    /// # Errors
+    /// [`ShapeError`] if the shapes do not fit together; C is untouched.
+    pub fn multiply<T: Scalar>(
+        self,
+        a: Operand<T>,
+        b: Operand<T>,
+        mut c: ViewMut<T>,
+        accumulate: bool,
+    ) -> Result<(), ShapeError> {
+        match (self.bf16, c.as_f32()) {
+            (Some(multiplier), Some(c)) => {
+                bf16::matmul(multiplier, a.tiles, b.tiles, c, accumulate);
+                Ok(())
+            }
+            _ => matmul(self.isa, a.numbers, b.numbers, c, accumulate),
+        }
+    }
+}
+
+impl fmt::Display for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        self.isa.fmt(f)
+    }
+}
