@@ -12,6 +12,8 @@ use flate2::{Compression, Crc};
 
 /// A way into a format, and out again.
 pub struct Layer {
+    /// What it is called: `guided TARGET NAME`.
+    pub name: &'static str,
     /// The content of a file; none if it is too broken to have any.
     pub open: fn(&[u8]) -> Option<Vec<u8>>,
     /// A file with this content, however strange that is.
@@ -19,10 +21,11 @@ pub struct Layer {
 }
 
 /// A tar archive in gzip; its headers are left as the mutation left them.
-pub const GZIP: Layer = Layer { open: gunzip, close: gzip };
+pub const GZIP: Layer = Layer { name: "gzip", open: gunzip, close: gzip };
 
 /// A tar archive in gzip, each of its headers with the right checksum.
 pub const TAR: Layer = Layer {
+    name: "tar",
     open: gunzip,
     close: |tar| {
         let mut tar = tar.to_vec();
@@ -32,13 +35,14 @@ pub const TAR: Layer = Layer {
 };
 
 /// A PNG, each of whose chunks has the right checksum.
-pub const PNG_CHUNKS: Layer = Layer { open: |png| Some(png.to_vec()), close: repair_chunks };
+pub const PNG_CHUNKS: Layer =
+    Layer { name: "chunks", open: |png| Some(png.to_vec()), close: repair_chunks };
 
 /// The rows of a PNG as they are compressed: each a byte that names the filter, then its pixels.
-pub const PNG_ROWS: Layer = Layer { open: rows, close: sheet };
+pub const PNG_ROWS: Layer = Layer { name: "rows", open: rows, close: sheet };
 
 /// The header of a safetensors file: its length is put before it, and numbers behind it.
-pub const SAFETENSORS_HEADER: Layer = Layer { open: header, close: with_header };
+pub const SAFETENSORS_HEADER: Layer = Layer { name: "header", open: header, close: with_header };
 
 fn gunzip(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut content = Vec::new();
@@ -137,11 +141,13 @@ fn header(file: &[u8]) -> Option<Vec<u8>> {
     Some(file.get(8..usize::try_from(length).ok()?.checked_add(8)?)?.to_vec())
 }
 
-/// The file behind the header is as long as the greatest offset in it that is not beyond reason.
+/// The file behind the header is as long as the greatest number in it that ends a list, as the
+/// offsets do, and is not beyond reason.
 fn with_header(header: &[u8]) -> Vec<u8> {
     const MOST: usize = 1 << 14;
-    let numbers = header.split(|byte| !byte.is_ascii_digit());
-    let numbers = numbers.filter_map(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+    let lists = header.split(|&byte| byte == b']');
+    let ends = lists.filter_map(|list| list.rsplit(|byte| !byte.is_ascii_digit()).next());
+    let numbers = ends.filter_map(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
     let length = numbers.filter(|&number: &usize| number <= MOST).max().unwrap_or(0);
     let mut file = (header.len() as u64).to_le_bytes().to_vec();
     file.extend(header);

@@ -17,6 +17,7 @@
 //! `just soak`, trains again and again in one process and watches its memory.
 
 pub mod campaign;
+pub mod guided;
 pub mod layers;
 pub mod mutate;
 pub mod targets;

@@ -1,14 +1,17 @@
 //! The readers, and what each is held to beside not panicking.
 
+use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use chainrule_data::cifar10::{self, RECORD};
 use chainrule_data::fetch::hostile;
 use chainrule_data::{Shape, cifar100, idx, picture, place};
 use chainrule_graph::{Formula, Gates, draw, values};
-use chainrule_report::{Report, Run, curves, page};
-use chainrule_train::{Config, ModelFile};
+use chainrule_report::{Confusion, Report, Run, curves, page};
+use chainrule_train::{Checkpoint, Config, ModelFile, Sweep, diff};
+
+use flate2::read::GzDecoder;
 
 use crate::layers::{GZIP, Layer, PNG_CHUNKS, PNG_ROWS, SAFETENSORS_HEADER, TAR};
 
@@ -25,7 +28,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 21] = [
     Target {
         name: "model",
         run: model,
@@ -44,6 +47,23 @@ pub const TARGETS: [Target; 12] = [
                 a.a.a.a.a.a.a.a.|'''|\"\"\"|\\u0000|#|[[a]]\n|9223372036854775807|\
                 1979-05-27T07:32:00Z|\r",
     },
+    Target {
+        name: "checkpoint",
+        run: checkpoint,
+        layers: &[SAFETENSORS_HEADER],
+        words: "model.fc1.weight|model.fc1.bias|velocity.fc1.weight|best.fc1.bias|squares.|average.|\
+                input.mean|input.std|F32|[0]|[2,3]|data_offsets|__metadata__|state|widths = [3, 2]|\
+                hidden_dim = []|format = 1|ema_decay = 0.9|[config]|[plateau]|\\n",
+    },
+    Target {
+        name: "sweep",
+        run: sweep,
+        layers: &[],
+        words: "[grid]\n|[random]\n|seeds = 3\n|seed = 1\n|runs = 10\n|recipe = |hidden_dim|\
+                learning_rate|reg|batch_size|epochs|momentum|activation|{ uniform = [0, 1] }|\
+                { log_uniform = [1e-3, 1] }|{ integers = [1, 9] }|{ choice = [1, 2] }|log_integers|\
+                [0.1, 0.2]|[[], [10], [10, 10]]|true|inf|nan|-0|9223372036854775807|#|\"\"\"",
+    },
     Target { name: "cifar", run: cifar, layers: &[], words: "" },
     Target { name: "cifar100", run: fine_cifar, layers: &[], words: "" },
     Target {
@@ -61,11 +81,35 @@ pub const TARGETS: [Target; 12] = [
                 \u{7f}\u{7f}\u{7f}\u{7f}|\0\u{1}\0\0",
     },
     Target {
-        name: "photo",
+        name: "png",
         run: photo,
         layers: &[PNG_CHUNKS],
-        words: "IHDR|IDAT|IEND|PLTE|tRNS|gAMA|cHRM|sRGB|iCCP|eXIf|acTL|Exif\0\0|JFIF\0|Adobe\0|MM\0*|II*\0|\
-                \u{1}|\u{4}|\0\0\0\0|\0\0\0\u{1}",
+        words: "IHDR|IDAT|IEND|PLTE|tRNS|gAMA|cHRM|sRGB|iCCP|eXIf|acTL|Exif\0\0|MM\0*|II*\0|\0\0\0\0|\0\0\0\u{1}",
+    },
+    Target {
+        name: "jpeg",
+        run: photo,
+        layers: &[],
+        words: "Exif\0\0|JFIF\0|Adobe\0|MM\0*|II*\0|\u{1}|\u{4}",
+    },
+    Target {
+        name: "webp",
+        run: photo,
+        layers: &[],
+        words: "RIFF|WEBPVP8 |VP8L|VP8X|ALPH|ANIM|ANMF|EXIF|XMP |ICCP",
+    },
+    Target {
+        name: "bmp",
+        run: photo,
+        layers: &[],
+        words: "BM|(\0\0\0|\u{1}\0\u{4}\0|\u{1}\0\u{8}\0|\0\0\0\0",
+    },
+    Target { name: "gif", run: photo, layers: &[], words: "GIF87a|GIF89a|!|,|;|NETSCAPE2.0|\0\0" },
+    Target {
+        name: "tiff",
+        run: photo,
+        layers: &[],
+        words: "MM\0*|II*\0|II+\0|\0\u{1}|\0\u{3}|\0\u{4}|\0\0\0\u{1}|\0\0\0\0",
     },
     Target {
         name: "sheet",
@@ -89,12 +133,26 @@ pub const TARGETS: [Target; 12] = [
                 L|K|x|g|S|1|2|3|6",
     },
     Target {
+        name: "set",
+        run: set,
+        layers: &[GZIP, TAR],
+        words: "../|/|cifar-10-batches-py/data_batch_1|cifar-100-python/train|data_batch_1.bin|test_batch|\
+                train.bin|batches.meta|.mat|0000006001\0|ustar\0|ustar  \0|././@LongLink|20 size=99999999999\n|L|x|g",
+    },
+    Target {
         name: "run",
         run: tables,
         layers: &[],
         words: "epoch|iteration|train_loss|train_accuracy|validation_loss|validation_accuracy|loss|,|\n|\
                 \r\n|\"|\"\"|NaN|inf|-inf|1e38|-1e38|1e-45|1e999|0|-0|18446744073709551615|0.5|1|%%\n|\
                 test_accuracy|hidden_dim|[0]|seed|{|}| |\u{feff}|é",
+    },
+    Target {
+        name: "diff",
+        run: difference,
+        layers: &[],
+        words: "epoch|iteration|train_loss|loss|,|\n|\"|\"\"|NaN|inf|1e999|-0|%%\n|test_accuracy|hidden_dim|\
+                [provenance]\n|seed = |{|}|null|true_class|threads = |epochs = ",
     },
     Target {
         name: "formula",
@@ -126,6 +184,32 @@ impl Target {
         }
         seeds.sort();
         Ok(seeds)
+    }
+
+    /// Name and content of what guided fuzzing left: the fewest inputs that take every branch that
+    /// it found, and those that once did harm. They are packed as `corpus/NAME.tar.gz`.
+    ///
+    /// # Errors
+    /// If the archive cannot be read; a target without one has no corpus.
+    pub fn corpus(&self) -> io::Result<Vec<(String, Vec<u8>)>> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+        let packed = match fs::File::open(folder.join(format!("{}.tar.gz", self.name))) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+            packed => packed?,
+        };
+        let mut archive = tar::Archive::new(GzDecoder::new(packed));
+        let mut inputs = Vec::new();
+        for entry in archive.entries()? {
+            let mut entry = entry?;
+            if entry.header().entry_type().is_file() {
+                let mut bytes = Vec::new();
+                entry.read_to_end(&mut bytes)?;
+                let name = entry.path()?.display().to_string();
+                inputs.push((name.trim_start_matches("./").to_owned(), bytes));
+            }
+        }
+        inputs.sort();
+        Ok(inputs)
     }
 }
 
@@ -159,6 +243,28 @@ fn recipe(bytes: &[u8]) -> bool {
         assert_eq!(&Config::from_toml(&written).expect("what was written can be read"), config);
     }
     taken(checked)
+}
+
+/// A checkpoint.
+fn checkpoint(bytes: &[u8]) -> bool {
+    let read = Checkpoint::parse(bytes);
+    if let Ok(checkpoint) = &read {
+        assert_eq!(checkpoint.model.widths(), checkpoint.state.widths);
+        assert_eq!(checkpoint.velocity.widths(), checkpoint.best.widths());
+    }
+    taken(read)
+}
+
+/// The file of a sweep.
+fn sweep(bytes: &[u8]) -> bool {
+    let read = Sweep::from_toml(&String::from_utf8_lossy(bytes), Path::new("no-such-folder"));
+    if let Ok(sweep) = &read {
+        assert_eq!(sweep.runs().len() as u64, sweep.points().len() as u64 * sweep.seeds());
+        for point in sweep.points() {
+            assert!(!sweep.label(point).is_empty());
+        }
+    }
+    taken(read)
 }
 
 /// A batch of CIFAR-10's records.
@@ -232,6 +338,51 @@ fn archive(bytes: &[u8]) -> bool {
     let read = hostile::official_archive(bytes, 1);
     assert!(read.as_ref().is_ok_and(|read| *read == 6 * RECORD as u64) || read.is_err());
     taken(read)
+}
+
+/// An archive of CIFAR-10 or CIFAR-100, in either version.
+fn set(bytes: &[u8]) -> bool {
+    taken(place::parse_archive(bytes))
+}
+
+/// The files of two runs that are compared, with a line `%%` between them: `config.toml`,
+/// `iterations.csv`, `epochs.csv` and `summary.json` of each, and `confusion.csv` of the first.
+fn difference(bytes: &[u8]) -> bool {
+    const FILES: [&str; 4] = ["config.toml", "iterations.csv", "epochs.csv", "summary.json"];
+    // One folder for the whole campaign: making one takes longer than the comparison.
+    thread_local!(static FOLDER: tempfile::TempDir = tempfile::tempdir().expect("a folder"));
+    FOLDER.with(|folder| {
+        let folders = ["first", "second"].map(|name| folder.path().join(name));
+        let mut parts = split(bytes, b"%%\n").into_iter();
+        for folder in &folders {
+            fs::create_dir_all(folder).expect("a folder");
+            for name in FILES {
+                let file = folder.join(name);
+                match parts.next() {
+                    Some(part) => fs::write(file, part).expect("a file"),
+                    None => fs::remove_file(file).unwrap_or_default(),
+                }
+            }
+        }
+        let read = diff(&folders[0], &folders[1]);
+        if let Ok(comparison) = &read {
+            let again = diff(&folders[0], &folders[0]).expect("it was read before");
+            assert!(again.weights.is_empty() && again.settings.is_empty(), "{comparison:?}");
+        }
+        fs::write(folders[0].join(Confusion::FILE), parts.next().unwrap_or_default())
+            .expect("a file");
+        let confusion = Confusion::read(&folders[0]);
+        if let Ok(Some(confusion)) = &confusion {
+            let classes = 0..confusion.classes.len();
+            assert!(classes.clone().all(|class| confusion.recall(class) <= 1.0));
+            assert_eq!(
+                classes.map(|class| confusion.images(class)).sum::<u64>(),
+                confusion.total()
+            );
+        }
+        taken(confusion);
+        taken(read)
+    })
 }
 
 /// A run's folder: `epochs.csv`, `iterations.csv`, `config.toml` and `summary.json`, with a line

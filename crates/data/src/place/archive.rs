@@ -1,6 +1,6 @@
 //! CIFAR-10 or CIFAR-100 from the archive that their author publishes, binary or Python version.
 
-use std::io::{BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use crate::formats::archive::{Refusal, visit};
@@ -22,10 +22,15 @@ pub(super) fn read(path: &Path) -> Result<Dataset, Error> {
 
 /// The images of each file of CIFAR's in an archive; at least one.
 pub(super) fn batches(path: &Path) -> Result<Vec<Batch>, Error> {
-    let refuse = |problem: String| Error::Place { path: path.to_owned(), problem };
     let (file, _) = file::open(path).map_err(Error::at(path))?;
+    batches_of(path, BufReader::new(file))
+}
+
+/// [`batches`] of the bytes of the archive `path`.
+pub(super) fn batches_of(path: &Path, bytes: impl BufRead) -> Result<Vec<Batch>, Error> {
+    let refuse = |problem: String| Error::Place { path: path.to_owned(), problem };
     let (mut batches, mut others, mut is_matlab) = (vec![], vec![], false);
-    let walked = visit(BufReader::new(file), MOST_BYTES, &mut |name, length, from| {
+    let walked = visit(bytes, MOST_BYTES, &mut |name, length, from| {
         let member = path.join(name);
         if !is_named(&member) {
             is_matlab |= name.ends_with(".mat");

@@ -18,6 +18,19 @@ mod tests;
 pub use read::read;
 pub use recognize::{Contents, cifar10_below, recognize};
 
+/// Reads `bytes` as an archive of CIFAR-10 or CIFAR-100, for those who feed the reader mutated bytes;
+/// how many images there are.
+///
+/// # Errors
+/// Why the archive is refused.
+#[doc(hidden)]
+pub fn parse_archive(bytes: &[u8]) -> Result<usize, String> {
+    let batches = archive::batches_of(std::path::Path::new("set.tar"), bytes);
+    batches
+        .map(|batches| batches.iter().map(|batch| batch.labels.len()).sum())
+        .map_err(|error| error.to_string())
+}
+
 /// Reads `bytes` as a file of CIFAR's Python version, for those who feed the reader mutated bytes;
 /// how many images there are, 0 in a pickle of something else.
 ///

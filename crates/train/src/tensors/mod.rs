@@ -110,7 +110,22 @@ impl TensorFile {
     }
 
     /// Reads the `length` bytes of a file. Nothing is allocated that they could not fill.
-    pub(crate) fn read(mut from: impl Read, length: u64) -> Result<TensorFile, String> {
+    pub(crate) fn read(from: impl Read, length: u64) -> Result<TensorFile, String> {
+        let (file, claimed) = Self::parse(from, length)?;
+        match claimed {
+            Some(claimed) if claimed != file.content().checksum() => Err(format!(
+                "it is damaged: its content has the SHA-256 {}, and it says {claimed}",
+                file.content().checksum()
+            )),
+            _ => Ok(file),
+        }
+    }
+
+    /// [`TensorFile::read`], and the checksum that the file claims in place of its check.
+    pub(crate) fn parse(
+        mut from: impl Read,
+        length: u64,
+    ) -> Result<(TensorFile, Option<String>), String> {
         let ended = |error: io::Error| format!("cannot be read to its end: {error}");
         let mut size = [0; 8];
         if length < size.len() as u64 {
@@ -174,14 +189,7 @@ impl TensorFile {
             header.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
         let claimed = metadata.remove(CHECKSUM);
         let proved = claimed.is_some();
-        let file = TensorFile { tensors, converted, others, metadata, proved };
-        match claimed {
-            Some(claimed) if claimed != file.content().checksum() => Err(format!(
-                "it is damaged: its content has the SHA-256 {}, and it says {claimed}",
-                file.content().checksum()
-            )),
-            _ => Ok(file),
-        }
+        Ok((TensorFile { tensors, converted, others, metadata, proved }, claimed))
     }
 
     fn content(&self) -> Content<'_> {

@@ -1,0 +1,34 @@
+//! The readers as afl-fuzz drives them: `crates/fuzz/guided.sh` builds and runs it.
+//!
+//! - `guided TARGET [LAYER]` feeds the target what afl-fuzz hands over; with a layer, the input is
+//!   the content of a file, which is closed first.
+//! - `guided --prepare DIR TARGET [LAYER]` writes what a campaign starts from: `DIR/seeds/` and the
+//!   words of the format, `DIR/words.dict`.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use chainrule_fuzz::guided;
+
+fn main() -> anyhow::Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args[..] {
+        ["--prepare", folder, target, ref layer @ ..] if layer.len() < 2 => {
+            let way = guided::Way::find(target, layer.first().copied())?;
+            let (folder, seeds) = (Path::new(folder), Path::new(folder).join("seeds"));
+            fs::create_dir_all(&seeds).with_context(|| seeds.display().to_string())?;
+            for (name, bytes) in way.inputs()? {
+                fs::write(seeds.join(name), bytes)?;
+            }
+            Ok(fs::write(folder.join("words.dict"), way.dictionary())?)
+        }
+        [target, ref layer @ ..] if layer.len() < 2 => {
+            let way = guided::Way::find(target, layer.first().copied())?;
+            afl::fuzz(true, |bytes| way.run(bytes));
+            Ok(())
+        }
+        _ => bail!("guided TARGET [LAYER], or guided --prepare DIR TARGET [LAYER]"),
+    }
+}
