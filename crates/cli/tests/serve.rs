@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 struct Watched {
     run: Child,
     port: u16,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Drop for Watched {
@@ -34,7 +34,7 @@ fn train(epochs: &str) -> Watched {
     let port = address.unwrap().trim_end_matches('/').parse().unwrap();
     // Somebody must read on, or the run would wait for its messages to be taken.
     std::thread::spawn(move || said.count());
-    Watched { run, port, _dir: dir }
+    Watched { run, port, dir }
 }
 
 /// The answer to a request, head and body; nothing once the program has gone.
@@ -94,7 +94,7 @@ fn nobody_but_a_browser_of_this_machine_is_answered() {
     }
     assert!(ask(port, "/config.toml", &host).unwrap().starts_with("HTTP/1.1 404"));
     assert!(ask(port, "/../../etc/passwd", &host).unwrap().starts_with("HTTP/1.1 404"));
-    // A connection over which nothing is asked is given no answer, and holds nobody up for long.
+    // A connection over which nothing is asked is given no answer, and holds nobody up.
     let mut silent = TcpStream::connect(("127.0.0.1", port)).unwrap();
     assert!(ask(port, "/", &host).unwrap().starts_with("HTTP/1.1 200"));
     let mut nothing = Vec::new();
@@ -115,6 +115,176 @@ fn nobody_but_a_browser_of_this_machine_is_answered() {
     let said = String::from_utf8(second.stderr).unwrap();
     assert!(said.contains(&format!("port {port} cannot be had")), "{said}");
     assert!(!out.path().join("run").exists());
+}
+
+/// Sends bytes as they are; what comes back until the connection is closed.
+fn send(port: u16, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the run goes on");
+    // Who is refused early may have no chance to send the rest.
+    let _ = stream.write_all(bytes);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8(answer).expect("text")
+}
+
+#[test]
+fn a_hostile_request_is_refused_in_one_sentence() {
+    let watched = train("4000");
+    let port = watched.port;
+    let host = format!("Host: 127.0.0.1:{port}\r\n");
+    let huge_line = format!("GET /{} HTTP/1.1\r\n{host}\r\n", "a".repeat(100_000));
+    let huge_header = format!("GET / HTTP/1.1\r\n{host}X: {}\r\n\r\n", "a".repeat(100_000));
+    let many_headers = format!("GET / HTTP/1.1\r\n{host}{}\r\n", "X: 1\r\n".repeat(10_000));
+    for (request, want) in [
+        (huge_line.as_str(), "431"),
+        (&huge_header, "431"),
+        (&many_headers, "431"),
+        (&format!("GET /../../etc/passwd HTTP/1.1\r\n{host}\r\n"), "404"),
+        (&format!("GET /model.safetensors HTTP/1.1\r\n{host}\r\n"), "404"),
+        (&format!("PUT / HTTP/1.1\r\n{host}Content-Length: 5\r\n\r\nhello"), "405"),
+        (&format!("GET / HTTP/1.1\r\n{host}Origin: http://evil.example\r\n\r\n"), "403"),
+        ("GET / HTTP/1.1\r\nHost: rebound.example\r\n\r\n", "403"),
+        ("\u{16}\u{3}\u{1}\u{2}\0\u{1}\r\n\r\n", "400"),
+        ("\r\n\r\n", "400"),
+    ] {
+        let answer = send(port, request.as_bytes());
+        let line: String = request.chars().take(60).collect();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {want} ")), "{line}: {answer}");
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(body.ends_with('\n') && body.len() > 10, "{line}: {body}");
+        assert!(body.lines().count() == 1 && !body.contains('<'), "{line}: {body}");
+        assert!(head.contains("script-src 'none'") && head.contains("nosniff"), "{head}");
+    }
+    let answer = send(port, b"GET / HTTP/1.1\r\n\xff\xfe: \x80\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+}
+
+#[test]
+fn a_page_may_run_its_own_scripts_alone_and_no_other_page_may_hold_it() {
+    use base64::Engine;
+    use sha2::Digest;
+    let watched = train("4000");
+    let answer = page_of(watched.port, &format!("Host: 127.0.0.1:{}\r\n", watched.port));
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let scripts: Vec<&str> = body
+        .split("<script>")
+        .skip(1)
+        .map(|rest| rest.split_once("</script>").expect("it ends").0)
+        .collect();
+    assert_eq!(scripts.len(), 2, "that of every page, and that which looks again");
+    let policy = head.lines().find_map(|l| l.strip_prefix("Content-Security-Policy: ")).unwrap();
+    let of = |name: &str| {
+        let directives = policy.split("; ").filter_map(|directive| directive.split_once(' '));
+        directives.into_iter().find(|(key, _)| *key == name).map(|(_, sources)| sources)
+    };
+    let hashes: Vec<String> = scripts
+        .iter()
+        .map(|script| {
+            base64::engine::general_purpose::STANDARD.encode(sha2::Sha256::digest(script))
+        })
+        .map(|hash| format!("'sha256-{hash}'"))
+        .collect();
+    assert_eq!(of("script-src"), Some(&*hashes.join(" ")));
+    for (directive, sources) in [
+        ("default-src", "'none'"),
+        ("frame-ancestors", "'none'"),
+        ("base-uri", "'none'"),
+        ("form-action", "'none'"),
+        ("connect-src", "'self'"),
+    ] {
+        assert_eq!(of(directive), Some(sources), "{directive}");
+    }
+    for line in [
+        "X-Content-Type-Options: nosniff",
+        "Referrer-Policy: no-referrer",
+        "Cross-Origin-Resource-Policy: same-origin",
+        "Cross-Origin-Opener-Policy: same-origin",
+        "Cache-Control: no-store",
+    ] {
+        assert!(head.lines().any(|found| found == line), "{line}");
+    }
+}
+
+#[test]
+fn slow_and_silent_connections_are_closed_and_keep_nobody_waiting() {
+    let watched = train("4000");
+    let port = watched.port;
+    let host = format!("Host: 127.0.0.1:{port}\r\n");
+    page_of(port, &host);
+    let connect = || TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let mut slow: Vec<TcpStream> = (0..300).map(|_| connect()).collect();
+    for stream in &mut slow {
+        let _ = stream.write_all(b"GET / HTTP/1.1\r\nX: ");
+    }
+    // More wait than are let in, and the page comes all the same.
+    assert!(ask(port, "/", &host).unwrap().starts_with("HTTP/1.1 200"));
+    // A byte now and then does not keep a connection: it is closed, unanswered.
+    let mut dripping = connect();
+    let mut end = [0; 16];
+    dripping.set_read_timeout(Some(std::time::Duration::from_millis(20))).unwrap();
+    let read = loop {
+        let _ = dripping.write_all(b"x");
+        match dripping.read(&mut end) {
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            read => break read.unwrap_or(0),
+        }
+    };
+    assert_eq!(read, 0, "{:?}", String::from_utf8_lossy(&end));
+    for mut stream in slow {
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        assert!(answer.is_empty(), "{}", String::from_utf8_lossy(&answer));
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn thousands_of_requests_at_once_start_no_thread_and_do_not_stop_the_run() {
+    let mut watched = train("100000");
+    let port = watched.port;
+    let host = format!("Host: 127.0.0.1:{port}\r\n");
+    page_of(port, &host);
+    let count = |what: &str| {
+        let entries = std::fs::read_dir(format!("/proc/{}/{what}", watched.run.id()));
+        entries.map_or(0, |entries| entries.count())
+    };
+    let (threads, files) = (count("task"), count("fd"));
+    let table = watched.dir.path().join("run/epochs.csv");
+    let epochs = || std::fs::read_to_string(&table).unwrap().lines().count();
+    let before = epochs();
+    let (answered, most) = std::thread::scope(|scope| {
+        let flood = |_| {
+            scope.spawn(|| {
+                // Each opens its connections at once, and then waits for what comes of them.
+                let mut open: Vec<TcpStream> =
+                    (0..200).filter_map(|_| TcpStream::connect(("127.0.0.1", port)).ok()).collect();
+                for stream in &mut open {
+                    let _ = write!(stream, "GET / HTTP/1.1\r\n{host}\r\n");
+                }
+                let answered = |mut stream: TcpStream| {
+                    let mut answer = Vec::new();
+                    let _ = stream.read_to_end(&mut answer);
+                    answer.starts_with(b"HTTP/1.1 200")
+                };
+                open.into_iter().filter_map(|stream| answered(stream).then_some(())).count()
+            })
+        };
+        let floods: Vec<_> = (0..16).map(flood).collect();
+        let mut most = [0, 0];
+        while floods.iter().any(|flood| !flood.is_finished()) {
+            most = [most[0].max(count("task")), most[1].max(count("fd"))];
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        (floods.into_iter().map(|flood| flood.join().unwrap()).sum::<usize>(), most)
+    });
+    assert!(answered > 0);
+    assert!(most[0] <= threads, "{} threads, before {threads}", most[0]);
+    assert!(most[1] <= files + 80, "{} open files, before {files}", most[1]);
+    // It trains on, and stops as it is told.
+    assert!(epochs() > before, "{before} lines of epochs.csv, and no more");
+    let told = Command::new("kill").args(["-INT", &watched.run.id().to_string()]).status();
+    assert!(told.unwrap().success());
+    assert_eq!(watched.run.wait().unwrap().code(), Some(130));
 }
 
 /// An address of this machine that others may reach, if it has one.

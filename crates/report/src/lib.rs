@@ -37,7 +37,7 @@ pub use curves::{curves, write_curves};
 pub use error::Error;
 pub use lr_finder::{Trial, lr_finder};
 pub use outcome::outcomes;
-pub use page::{Command, FirstLayer, Report, live_page, page};
+pub use page::{Command, FirstLayer, Report, SCRIPTS, live_page, page};
 pub use picture::svg_to_png;
 pub use predictions::Predictions;
 pub use sweep::{Swept, SweptKey, sweep};

@@ -1,28 +1,44 @@
 //! `chainrule train --serve`: the page of a run while it goes on, for a browser on this machine.
 //!
-//! A thread of its own answers on the loopback address alone, one request after another. The page
-//! is made from the files of the run, and at most so often that making it takes a hundredth of the
-//! time: training does not notice.
+//! One thread answers, on the loopback address alone. It holds a bounded number of connections, each
+//! with a deadline, and rests so long between its rounds that it takes a small share of one core,
+//! whoever asks and however often: training does not notice. The page is made from the files of the
+//! run, and at most so often that making it takes a hundredth of the time.
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | [`request`] | what may be asked, and by whom |
+//! | [`connection`] | a request read and an answer written, within a deadline |
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use chainrule_report::live_page;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chainrule_report::{SCRIPTS, live_page};
+use sha2::{Digest, Sha256};
 
 use super::report::{REPORT, Subject};
+use connection::{Answer, Connection, Progress};
+use request::Refusal;
+
+mod connection;
+mod request;
 
 /// The page is made anew after so many times the time that it took.
 const REST: u32 = 100;
 
-/// How long a browser on the same machine may take over a request, or over reading the answer.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// Most connections at once: for another one, the oldest is closed.
+const MOST_CONNECTIONS: usize = 64;
 
-/// Longest head of a request that is read, in bytes.
-const MOST_HEAD: u64 = 1 << 14;
+/// Between two rounds over the connections: at least so long, and so many times as long as the
+/// round took, but not so long that a browser would notice.
+const PAUSE: Duration = Duration::from_millis(5);
+const PAUSES: u32 = 32;
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// What is shown until the run has written its settings; it asks again by itself.
 const SOON: &str = "<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\">\
@@ -47,7 +63,7 @@ pub struct Live {
 #[derive(Default)]
 struct Shared {
     /// The page of the run that has ended.
-    last_page: Option<Vec<u8>>,
+    last_page: Option<Arc<[u8]>>,
     asked: Option<Instant>,
     gave_last_page: bool,
 }
@@ -65,15 +81,15 @@ impl Server {
     /// Serves the page of the run in `folder` from now on.
     pub fn start(self, folder: &Path) -> anyhow::Result<Live> {
         let shared = Arc::new(Mutex::new(Shared::default()));
-        let mut pages = Pages { folder: folder.to_owned(), made: None, versions: 0 };
         let theirs = Arc::clone(&shared);
+        let pages = Pages { folder: folder.to_owned(), made: None, versions: 0 };
+        let mut desk =
+            Desk { port: self.address.port(), scripts: source_list(), pages, shared: theirs };
         note!("watch: http://{}/", self.address);
-        std::thread::Builder::new().name("serve".into()).spawn(move || {
-            for stream in self.listener.incoming().flatten() {
-                // A browser that went away in the middle has no need of its answer.
-                let _ = answer(stream, self.address.port(), &mut pages, &theirs);
-            }
-        })?;
+        let listener = self.listener;
+        std::thread::Builder::new()
+            .name("serve".into())
+            .spawn(move || serve(&listener, &mut desk))?;
         Ok(Live { shared })
     }
 }
@@ -82,7 +98,7 @@ impl Live {
     /// Shows the page of the finished run to whoever watches, who has a moment to come for it.
     pub fn finish(self, folder: &Path) {
         let lock = || self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        lock().last_page = std::fs::read(folder.join(REPORT)).ok();
+        lock().last_page = std::fs::read(folder.join(REPORT)).ok().map(Into::into);
         let watched = lock().asked.is_some_and(|asked| asked.elapsed() < LATELY);
         let began = Instant::now();
         while watched && !lock().gave_last_page && began.elapsed() < LATELY {
@@ -99,14 +115,14 @@ struct Pages {
 }
 
 struct Made {
-    page: Vec<u8>,
+    page: Arc<[u8]>,
     lengths: [u64; 2],
     rests_until: Instant,
 }
 
 impl Pages {
     /// The page, not made anew if nothing was added to the run's tables, or too little time went by.
-    fn page(&mut self) -> anyhow::Result<&[u8]> {
+    fn page(&mut self) -> anyhow::Result<Arc<[u8]>> {
         let length = |name| std::fs::metadata(self.folder.join(name)).map_or(0, |file| file.len());
         let lengths = ["iterations.csv", "epochs.csv"].map(length);
         let now = Instant::now();
@@ -116,78 +132,96 @@ impl Pages {
             None => {
                 let subject = Subject::read(&self.folder)?;
                 let later = "they come when the run has ended";
-                let page = live_page(&subject.report(Err(later.into()))?)?.into_bytes();
+                let page = live_page(&subject.report(Err(later.into()))?)?.into_bytes().into();
                 self.versions += 1;
                 Made { page, lengths, rests_until: now + now.elapsed() * REST }
             }
         };
-        Ok(&self.made.insert(made).page)
+        Ok(Arc::clone(&self.made.insert(made).page))
     }
 }
 
-/// Reads a request and answers it.
-fn answer(
-    mut stream: TcpStream,
+/// The scripts of the page by their hashes, as a content security policy names them.
+fn source_list() -> String {
+    let of = |script: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(script)));
+    SCRIPTS.map(of).join(" ")
+}
+
+/// Accepts connections and answers them until the program ends.
+fn serve(listener: &TcpListener, desk: &mut Desk) {
+    let mut connections: Vec<Connection> = Vec::new();
+    loop {
+        // With no connection, wait for one; then take those that have come meanwhile.
+        let _ = listener.set_nonblocking(!connections.is_empty());
+        let mut accepted = Some(listener.accept());
+        let began = Instant::now();
+        let _ = listener.set_nonblocking(true);
+        for _ in 0..MOST_CONNECTIONS {
+            // Nobody is there, or has gone again, or no descriptor is free: so after the pause.
+            let next = accepted.take().unwrap_or_else(|| listener.accept());
+            let Ok((stream, _)) = next else { break };
+            if connections.len() == MOST_CONNECTIONS {
+                connections.remove(0);
+            }
+            connections.extend(Connection::new(stream));
+        }
+        connections.retain_mut(|connection| match connection.advance(|head| desk.answer(head)) {
+            Progress::Waits => true,
+            Progress::Over { gave_last_page } => {
+                desk.lock().gave_last_page |= gave_last_page;
+                false
+            }
+        });
+        std::thread::sleep((began.elapsed() * PAUSES).clamp(PAUSE, LONGEST_PAUSE));
+    }
+}
+
+/// Who knows the answers.
+struct Desk {
     port: u16,
-    pages: &mut Pages,
-    shared: &Mutex<Shared>,
-) -> anyhow::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let head = BufReader::new((&stream).take(MOST_HEAD));
-    let lines: Vec<String> =
-        head.lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
-    let header = |name: &str| {
-        let found = lines.iter().skip(1).filter_map(|line| line.split_once(':'));
-        let mut found = found.filter(|(key, _)| key.trim().eq_ignore_ascii_case(name));
-        found.next().map_or("", |(_, value)| value.trim())
-    };
-    // A browser opens connections in advance, over which it asks nothing.
-    let Some(request) = lines.first() else { return Ok(()) };
-    // A page from elsewhere whose name was made to mean this machine may not read along.
-    let ours = [format!("127.0.0.1:{port}"), format!("localhost:{port}")];
-    if !ours.iter().any(|name| name == header("host")) {
-        return respond(&mut stream, "403 Forbidden", "", b"");
+    /// The scripts that the page may run.
+    scripts: String,
+    pages: Pages,
+    shared: Arc<Mutex<Shared>>,
+}
+
+impl Desk {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    if request != "GET / HTTP/1.1" {
-        return respond(&mut stream, "404 Not Found", "", b"");
-    }
-    let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-    shared.asked = Some(Instant::now());
-    if let Some(page) = shared.last_page.clone() {
-        respond(&mut stream, "200 OK", "\"last\"", &page)?;
-        shared.gave_last_page = true;
-        return Ok(());
-    }
-    drop(shared);
-    if !pages.folder.join("config.toml").exists() {
-        return respond(&mut stream, "200 OK", "", SOON.as_bytes());
-    }
-    match pages.page().map(<[u8]>::to_vec) {
-        Ok(page) => {
-            let tag = format!("\"{}\"", pages.versions);
-            match header("if-none-match") == tag {
-                true => respond(&mut stream, "304 Not Modified", &tag, b""),
-                false => respond(&mut stream, "200 OK", &tag, &page),
+
+    /// The answer to the request with this head.
+    fn answer(&mut self, head: &[u8]) -> Answer {
+        let request = match request::read(head, self.port) {
+            Ok(request) => request,
+            Err(refusal) => return Answer::refusal(&refusal),
+        };
+        let mut shared = self.lock();
+        shared.asked = Some(Instant::now());
+        if let Some(page) = shared.last_page.clone() {
+            drop(shared);
+            return self.page("200 OK", "\"last\"", page).last();
+        }
+        drop(shared);
+        if !self.pages.folder.join("config.toml").exists() {
+            return self.page("200 OK", "\"soon\"", SOON.as_bytes().into());
+        }
+        match self.pages.page() {
+            Ok(page) => {
+                let tag = format!("\"{}\"", self.pages.versions);
+                match request.tag.as_ref() == Some(&tag) {
+                    true => self.page("304 Not Modified", &tag, [].into()),
+                    false => self.page("200 OK", &tag, page),
+                }
+            }
+            Err(error) => {
+                let status = "500 Internal Server Error";
+                Answer::refusal(&Refusal { status, why: format!("{error:#}") })
             }
         }
-        Err(error) => {
-            let text = format!("{error:#}\n");
-            respond(&mut stream, "500 Internal Server Error", "", text.as_bytes())
-        }
     }
-}
 
-fn respond(stream: &mut TcpStream, status: &str, tag: &str, body: &[u8]) -> anyhow::Result<()> {
-    let kind = if status.starts_with("200") { "html" } else { "plain" };
-    write!(
-        stream,
-        "HTTP/1.1 {status}\r\nContent-Type: text/{kind}; charset=utf-8\r\nContent-Length: {}\r\n\
-         ETag: {tag}\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n\
-         Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; \
-         script-src 'unsafe-inline'; img-src data:; connect-src 'self'\r\nConnection: close\r\n\r\n",
-        body.len()
-    )?;
-    stream.write_all(body)?;
-    Ok(stream.flush()?)
+    fn page(&self, status: &str, tag: &str, page: Arc<[u8]>) -> Answer {
+        Answer::new(status, &self.scripts, &format!("ETag: {tag}\r\n"), "html", page)
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! - `guided TARGET [LAYER]` feeds the target what afl-fuzz hands over; with a layer, the input is
 //!   the content of a file, which is closed first.
+//! - `guided --ways` lists the targets, alone and with their last layers.
 //! - `guided --prepare DIR TARGET [LAYER]` writes what a campaign starts from: `DIR/seeds/` and the
 //!   words of the format, `DIR/words.dict`.
 
@@ -9,12 +10,21 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use chainrule_fuzz::guided;
+use chainrule_fuzz::{TARGETS, guided};
 
 fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
+        ["--ways"] => {
+            for target in &TARGETS {
+                println!("{}", target.name);
+                if let Some(layer) = target.layers.last() {
+                    println!("{} {}", target.name, layer.name);
+                }
+            }
+            Ok(())
+        }
         ["--prepare", folder, target, ref layer @ ..] if layer.len() < 2 => {
             let way = guided::Way::find(target, layer.first().copied())?;
             let (folder, seeds) = (Path::new(folder), Path::new(folder).join("seeds"));

@@ -100,6 +100,11 @@ pub fn page(reports: &[Report<'_>]) -> Result<String, Error> {
     }
 }
 
+/// What the page's script elements hold: that of every page, and that of [`live_page`]. A server's
+/// content security policy can allow these and no other.
+pub const SCRIPTS: [&str; 2] =
+    [concat!("\n", include_str!("page.js")), concat!("\n", include_str!("live.js"))];
+
 /// Writes the page of a run that is still running: opened from a server, it reloads itself and
 /// shows what has changed.
 ///
@@ -107,8 +112,8 @@ pub fn page(reports: &[Report<'_>]) -> Result<String, Error> {
 /// As [`page`].
 pub fn live_page(report: &Report<'_>) -> Result<String, Error> {
     let page = page(std::slice::from_ref(report))?;
-    let script = concat!("<script>\n", include_str!("live.js"), "</script>\n</body>");
-    Ok(page.replacen("</body>", script, 1))
+    let script = format!("<script>{}</script>\n</body>", SCRIPTS[1]);
+    Ok(page.replacen("</body>", &script, 1))
 }
 
 /// A part of the page under a heading.
@@ -149,8 +154,8 @@ fn document(title: &str, header: &str, mut sections: Vec<Section>) -> String {
     }
     page.push_str("</main>\n<footer>Written by Chainrule ");
     page.push_str(env!("CARGO_PKG_VERSION"));
-    page.push_str("</footer>\n<script>\n");
-    page.push_str(include_str!("page.js"));
+    page.push_str("</footer>\n<script>");
+    page.push_str(SCRIPTS[0]);
     page.push_str("</script>\n</body>\n</html>\n");
     page
 }
