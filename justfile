@@ -143,10 +143,20 @@ same-bits *FLAGS="--epochs 1":
 soak *FLAGS:
     cargo run --release --quiet --package chainrule-fuzz --bin soak -- {{FLAGS}}
 
+# Every order of events that the memory model allows, of the barrier, the exchange and the stop flag
+[group('test')]
+loom:
+    RUSTFLAGS="--cfg loom" cargo test --release --package chainrule-tensor --lib --target-dir target/loom -- loom_tests
+
 # Mutated files for every reader: just fuzz --inputs 1000000
 [group('test')]
 fuzz *FLAGS:
     cargo run --release --quiet --package chainrule-fuzz --bin chainrule-fuzz -- {{FLAGS}}
+
+# Inputs that follow the branches of the readers, by AFL++: just fuzz-guided png 10 (all of them, an hour each: just fuzz-guided all 60)
+[group('test')]
+fuzz-guided TARGET="all" MINUTES="10":
+    crates/fuzz/guided.sh {{TARGET}} {{MINUTES}}
 
 # Criterion benchmarks: GEMM, layers, the whole step, a graph of a million gates (three minutes): just bench --bench gemm
 [group('bench')]

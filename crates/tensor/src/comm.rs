@@ -13,9 +13,11 @@
 
 use std::ops::Range;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::exchange::{Exchange, Message};
+use barrier::{Barrier, LeaveOnDrop};
+
+mod barrier;
 
 /// What a rank may ask of the others.
 ///
@@ -153,7 +155,7 @@ impl Communicator for ThreadComm<'_> {
     }
 
     fn size(&self) -> usize {
-        self.barrier.size
+        self.barrier.size()
     }
 
     fn barrier(&self) {
@@ -166,77 +168,6 @@ impl Communicator for ThreadComm<'_> {
 
     fn exchange_columns(&self, _: Message, _: &[Range<usize>], _: &[Message]) {
         self.barrier.wait();
-    }
-}
-
-/// Rounds of spinning before a waiting thread offers its core to others.
-const SPINS: u32 = 20_000;
-
-/// A barrier that spins, then yields: threads arrive within microseconds of each other.
-#[derive(Debug)]
-struct Barrier {
-    size: usize,
-    spins: u32,
-    arrived: AtomicUsize,
-    generation: AtomicUsize,
-    /// A rank has panicked.
-    broken: AtomicBool,
-    /// A rank has returned, and will not come again.
-    left: AtomicBool,
-}
-
-impl Barrier {
-    fn new(size: usize) -> Barrier {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Barrier {
-            size,
-            // With more threads than cores, the one awaited may need this very core.
-            spins: if size > cores { 0 } else { SPINS },
-            arrived: AtomicUsize::new(0),
-            generation: AtomicUsize::new(0),
-            broken: AtomicBool::new(false),
-            left: AtomicBool::new(false),
-        }
-    }
-
-    fn wait(&self) {
-        let generation = self.generation.load(Ordering::Acquire);
-        // AcqRel: the last to arrive has seen the writes of all before it, and its store of the
-        // next generation hands them on to everyone who waits.
-        if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 == self.size {
-            self.arrived.store(0, Ordering::Relaxed);
-            self.generation.store(generation.wrapping_add(1), Ordering::Release);
-            return;
-        }
-        let mut spins = 0;
-        while self.generation.load(Ordering::Acquire) == generation {
-            assert!(!self.broken.load(Ordering::Relaxed), "another rank panicked");
-            // Who returns has passed the barriers before: look again whether this is one of them.
-            if self.left.load(Ordering::Acquire)
-                && self.generation.load(Ordering::Acquire) == generation
-            {
-                panic!("another rank has returned and will never come to this collective call");
-            }
-            if spins < self.spins {
-                spins += 1;
-                std::hint::spin_loop();
-            } else {
-                std::thread::yield_now();
-            }
-        }
-    }
-}
-
-/// Lets the others out of the barrier when a rank panics, or returns too early.
-struct LeaveOnDrop<'a>(&'a Barrier);
-
-impl Drop for LeaveOnDrop<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.broken.store(true, Ordering::Relaxed);
-        } else {
-            self.0.left.store(true, Ordering::Release);
-        }
     }
 }
 

@@ -7,10 +7,11 @@
 //! ([`Buffers`]).
 
 use std::ops::Range;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
+use std::sync::{PoisonError, TryLockError};
 
 use crate::buffer::Buffer;
 use crate::scalar::Element;
+use crate::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Numbered buffers, each written by its owner before a collective and read by others after it.
 ///

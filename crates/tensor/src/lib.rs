@@ -24,6 +24,7 @@
 //! | [`kernel`] | the products of the training step: C (+)= A·B for one tile of columns, and what they prefetch |
 //! | [`ops`] | loops over slices: elementwise, columns, rows, transposition, bytes, the optimizers' updates |
 //! | [`gather`] | where a batch of inputs comes from |
+//! | `sync` | what threads share state through; loom puts its own in their place |
 //! | [`exchange`] | the buffers through which ranks exchange what they have computed |
 //! | [`comm`] | ranks that run one program together, and the threads that do |
 //! | [`linalg`] | symmetric products, Cholesky, the inverse square root: what whitening needs |
@@ -48,6 +49,7 @@ pub mod matrix;
 pub mod ops;
 pub mod peak;
 pub mod scalar;
+mod sync;
 
 pub use buffer::{Buffer, OutOfMemory};
 pub use gemm::{ShapeError, gemm};
