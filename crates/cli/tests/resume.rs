@@ -293,6 +293,31 @@ fn a_finished_run_goes_on_with_more_epochs_as_if_they_had_been_asked_for_at_once
     same(&whole, &grown, "refused");
 }
 
+#[test]
+fn a_run_that_began_with_avx2_goes_on_with_avx512_to_the_same_bytes() {
+    if "avx512".parse::<chainrule_tensor::Isa>().is_err() {
+        println!("this processor lacks AVX-512: skipped");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (one, both) = (dir.path().join("one"), dir.path().join("both"));
+    let with = |kernel: &str, flags: &str, out: &Path| {
+        let run = chainrule(flags).env("CHAINRULE_KERNEL", kernel).arg(out).output().unwrap();
+        succeeds(run);
+    };
+    with("avx512", &format!("{FLAGS} --lr-decay 0.7 --out"), &one);
+    with("avx2", &format!("{FLAGS} --lr-decay 0.7 --epochs 5 --out"), &both);
+    with("avx512", "--epochs 12 --resume", &both);
+    let (one, both) = (content(&one), content(&both));
+    for name in ["iterations.csv", "epochs.csv", "confusion.csv", "weights.png"] {
+        assert!(one[name] == both[name], "{name} differs");
+    }
+    let mut command = chainrule("--epochs 13 --resume");
+    let output = command.env("CHAINRULE_KERNEL", "portable").arg(dir.path().join("both")).output();
+    let refusal = stderr(&output.unwrap());
+    assert!(refusal.contains("which round differently"), "{refusal}");
+}
+
 /// A run with the default schedule, a cosine, was promised more epochs and then
 /// refused them.
 #[test]

@@ -28,6 +28,8 @@
 //! Whatever is random here is a pure function of a seed, and the same on every machine and with
 //! any number of threads.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))] // see clippy.toml
+
 mod amount;
 mod augment;
 mod digest;

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use chainrule_tensor::Scalar;
+use chainrule_tensor::{Scalar, math};
 use rand_core::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
 
@@ -34,9 +34,10 @@ impl Normal {
         // 53 random bits; u lies in (0, 1], so that its logarithm is finite.
         let mut unit = || (self.generator.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
         let (u, angle) = (1.0 - unit(), std::f64::consts::TAU * unit());
-        let radius = (-2.0 * u.ln()).sqrt();
-        self.spare = Some(radius * angle.sin());
-        radius * angle.cos()
+        let radius = (-2.0 * math::ln(u)).sqrt();
+        let (sin, cos) = math::sin_cos(angle);
+        self.spare = Some(radius * sin);
+        radius * cos
     }
 }
 

@@ -44,6 +44,8 @@
 //! | [`evaluate`] | scores, predictions and loss |
 //! | [`gradcheck`] | every derivative against a centered difference |
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))] // see clippy.toml
+
 pub mod anomaly;
 pub mod architecture;
 pub mod classifier;

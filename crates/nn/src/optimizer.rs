@@ -15,7 +15,7 @@
 //! RMSProp; Kingma & Ba 2015 for Adam.
 
 use chainrule_tensor::ops::update as ops;
-use chainrule_tensor::{Isa, Scalar};
+use chainrule_tensor::{Isa, Scalar, math};
 
 /// How the gradient becomes a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -122,7 +122,7 @@ impl<T: Scalar> From<Sgd<T>> for Optimizer<T> {
 
 /// 1 - βᵗ: what a running mean that began at 0 has seen by its t-th value.
 fn correction<T: Scalar>(beta: T, t: u64) -> f64 {
-    1.0 - beta.to_f64().powi(i32::try_from(t).unwrap_or(i32::MAX))
+    1.0 - math::pow(beta.to_f64(), t as f64)
 }
 
 /// The step number `t`, from 1, of `optimizer` over some parameters `w`, their velocity `v` and, of

@@ -12,7 +12,7 @@
 //! All of it depends on the seed and on the number of the step alone, and of dropout on the layer
 //! and the block of features, so that it is the same for any number of threads.
 
-use chainrule_tensor::Scalar;
+use chainrule_tensor::{Scalar, math};
 use rand_core::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
 
@@ -154,8 +154,8 @@ impl Noise {
 fn beta(rng: &mut Pcg64, alpha: f64) -> f64 {
     loop {
         // 53 random bits; in (0, 1], so that no sum is 0.
-        let mut power =
-            || (1.0 - (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64).powf(1.0 / alpha);
+        let mut unit = || 1.0 - (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
+        let mut power = || math::pow(unit(), 1.0 / alpha);
         let (x, y) = (power(), power());
         if x + y <= 1.0 && x + y > 0.0 {
             return x / (x + y);

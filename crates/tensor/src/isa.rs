@@ -2,8 +2,8 @@
 //!
 //! An [`Isa`] (instruction set architecture) is chosen once, at run time. It decides two things:
 //! which version of each kernel runs, and how a weight matrix is cut into column tiles. Results are
-//! the same bits on every run and on any number of threads *of one ISA*; another may round
-//! differently, because it multiplies and adds in one rounding (FMA) where the other takes two.
+//! the same bits on every run, on any number of threads and on every ISA with vectors
+//! ([`kernel`](mod@crate::kernel)). The portable one rounds differently.
 
 use std::fmt;
 use std::str::FromStr;
@@ -79,6 +79,12 @@ impl Isa {
     /// The best ISA that this processor can run.
     pub fn best() -> Isa {
         *Isa::available().last().expect("the portable one is always there")
+    }
+
+    /// Whether the kernels of two ISAs, by their names, give the same bits: all with vectors do.
+    pub fn round_alike(one: &str, other: &str) -> bool {
+        let vectors = |name| ["avx2", "avx512"].contains(&name);
+        one == other || vectors(one) && vectors(other)
     }
 
     pub(crate) fn kind(self) -> Kind {
@@ -183,6 +189,16 @@ mod tests {
         for isa in Isa::available() {
             assert_eq!(isa.to_string().parse(), Ok(isa));
         }
+    }
+
+    #[test]
+    fn only_the_portable_kernels_round_otherwise() {
+        let names = ["portable", "avx2", "avx512"];
+        for (one, other) in names.iter().flat_map(|one| names.map(|other| (*one, other))) {
+            let portable = [one, other].iter().filter(|name| **name == "portable").count();
+            assert_eq!(Isa::round_alike(one, other), portable != 1, "{one}, {other}");
+        }
+        assert!(!Isa::round_alike("avx2", "avx1024"));
     }
 
     #[test]

@@ -15,6 +15,7 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
+//! | [`math`] | exp, ln, pow, cos and others, with the same bits on every machine |
 //! | [`scalar`] | the two number types, `f32` and `f64`, and nothing but numbers |
 //! | [`allocator`] | a global allocator that ends the program with a sentence when memory runs out |
 //! | [`buffer`] | `Buffer`: memory aligned to cache lines, in huge pages where it is large |
@@ -36,6 +37,8 @@
 //! matrixmultiply), `kernel/` (vector instructions), and `isa.rs` and `peak.rs` (the call of a function
 //! that was compiled for instructions that were detected at run time).
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))] // see clippy.toml
+
 pub mod allocator;
 pub mod buffer;
 pub mod comm;
@@ -45,6 +48,7 @@ pub mod gemm;
 pub mod isa;
 pub mod kernel;
 pub mod linalg;
+pub mod math;
 pub mod matrix;
 pub mod ops;
 pub mod peak;

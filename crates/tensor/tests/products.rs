@@ -132,21 +132,72 @@ fn matmul_is_its_definition_on_every_isa() {
     }
 }
 
+/// Every ISA whose kernels promise the bits of plain loops.
+fn vector_isas() -> impl Iterator<Item = Isa> {
+    Isa::available().into_iter().filter(|&isa| isa != Isa::PORTABLE)
+}
+
 #[test]
-fn the_vector_kernels_give_one_chain_of_fused_multiply_adds_in_the_order_of_k_to_the_bit() {
-    for isa in Isa::available().into_iter().filter(|&isa| isa != Isa::PORTABLE) {
-        // Rows and columns around each tile: 8 x 48, 6 x 16, and what is left of them.
-        for (m, n) in [(1, 1), (5, 15), (6, 16), (7, 17), (8, 48), (9, 49), (13, 95), (17, 31)] {
-            for k in [1, 2, 77] {
-                let (a, b) = (numbers::<f32>(m, k, 1), numbers::<f32>(k, n, 2));
-                let before = numbers::<f32>(m, n, 3);
-                let mut got = before.clone();
-                matmul(isa, a.view(), b.view(), got.view_mut(), true).unwrap();
+fn every_vector_kernel_gives_one_chain_of_fused_multiply_adds_in_the_order_of_k_to_the_bit() {
+    // Rows and columns around each tile, and what is left of them.
+    let rows = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 16, 17, 31];
+    let columns = [1, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 47, 48, 49, 64, 95];
+    for (m, n) in rows.iter().flat_map(|&m| columns.map(|n| (m, n))) {
+        for k in [1, 2, 3, 77] {
+            let (a, b) = (numbers::<f32>(m, k, 1), numbers::<f32>(k, n, 2));
+            let transposed = Tensor::from_fn(k, m, |p, i| a.row(i)[p]);
+            let before = numbers::<f32>(m, n, 3);
+            for accumulate in [false, true] {
                 let want = Tensor::from_fn(m, n, |i, j| {
                     let fused = |sum, p: usize| a.row(i)[p].mul_add(b.row(p)[j], sum);
-                    before.row(i)[j] + (0..k).fold(0.0, fused)
+                    let sum = (0..k).fold(0.0, fused);
+                    if accumulate { before.row(i)[j] + sum } else { sum }
                 });
-                assert_eq!(got.as_slice(), want.as_slice(), "{isa}: {m} x {k} x {n}");
+                for isa in vector_isas() {
+                    for a in [a.view(), transposed.view().t()] {
+                        let mut got = before.clone();
+                        matmul(isa, a, b.view(), got.view_mut(), accumulate).unwrap();
+                        assert_eq!(got.as_slice(), want.as_slice(), "{isa}: {m} x {k} x {n}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// An element of A·Bᵀ: sixteen sums side by side, their total, and what is left of k.
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut v = [0.0f32; 16];
+    let (a, b) = (a.chunks_exact(16), b.chunks_exact(16));
+    let left = a.remainder().iter().zip(b.remainder());
+    for (a, b) in a.zip(b) {
+        for i in 0..16 {
+            v[i] = a[i].mul_add(b[i], v[i]);
+        }
+    }
+    for i in 0..8 {
+        v[i] += v[i + 8];
+    }
+    let total = ((v[0] + v[2]) + (v[1] + v[3])) + ((v[4] + v[6]) + (v[5] + v[7]));
+    left.fold(total, |sum, (a, b)| a.mul_add(*b, sum))
+}
+
+#[test]
+fn every_vector_kernel_of_few_columns_sums_in_sixteen_lanes_to_the_bit() {
+    for k in [1, 15, 16, 17, 31, 32, 48, 77, 128] {
+        for (m, n) in (1..=9).flat_map(|m| (1..=15).map(move |n| (m, n))) {
+            let (a, b) = (numbers::<f32>(m, k, 1), numbers::<f32>(n, k, 2));
+            let before = numbers::<f32>(m, n, 3);
+            for accumulate in [false, true] {
+                let want = Tensor::from_fn(m, n, |i, j| {
+                    let sum = dot(a.row(i), b.row(j));
+                    if accumulate { before.row(i)[j] + sum } else { sum }
+                });
+                for isa in vector_isas() {
+                    let mut got = before.clone();
+                    matmul_transposed(isa, a.view(), b.view(), got.view_mut(), accumulate).unwrap();
+                    assert_eq!(got.as_slice(), want.as_slice(), "{isa}: {m} x {k} x {n}");
+                }
             }
         }
     }
@@ -154,7 +205,7 @@ fn the_vector_kernels_give_one_chain_of_fused_multiply_adds_in_the_order_of_k_to
 
 #[test]
 fn an_element_of_a_product_has_the_same_bits_whatever_rows_stand_beside_it() {
-    for isa in Isa::available().into_iter().filter(|&isa| isa != Isa::PORTABLE) {
+    for isa in vector_isas() {
         // 53 columns are 48 in vectors and 5 beside them.
         let (a, b) = (numbers::<f32>(23, 77, 1), numbers::<f32>(77, 53, 2));
         let mut whole = Tensor::zeros(23, 53);

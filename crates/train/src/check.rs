@@ -17,6 +17,7 @@ use std::ops::{ControlFlow, RangeInclusive};
 use chainrule_data::Images;
 use chainrule_nn::gradcheck::{Elements, Row, Training, Verdict};
 use chainrule_nn::{Diverged, SoftmaxClassifier};
+use chainrule_tensor::math;
 
 use crate::config::ClassWeight;
 use crate::setup::{Ready, engine, ready};
@@ -181,7 +182,7 @@ fn initial_loss(Ready { model, engine, prepared, .. }: &mut Ready) -> InitialLos
     engine.load(&tiny);
     let loss = prepared.evaluate(engine, some).loss;
     engine.load(model);
-    let expected = (prepared.dataset.train.classes() as f64).ln();
+    let expected = math::ln(prepared.dataset.train.classes() as f64);
     InitialLoss { expected, tiny: loss, actual }
 }
 

@@ -13,8 +13,8 @@ use chainrule_data::{Augmented, Changes, Gain, Images, Pixels};
 use chainrule_nn::loss::{cross_entropy, softmax};
 use chainrule_nn::{Engine, Evaluation};
 use chainrule_runs::Confusion;
-use chainrule_tensor::Isa;
 use chainrule_tensor::ops::rows::argmax;
+use chainrule_tensor::{Isa, math};
 
 use crate::{Error, ModelFile, flips};
 
@@ -124,7 +124,7 @@ impl Answers {
                 scores
             }
             Scores::Flips(logarithms) => {
-                logarithms.iter().map(|log_p| log_p.exp() as f32).collect()
+                logarithms.iter().map(|&log_p| math::exp(log_p) as f32).collect()
             }
         }
     }

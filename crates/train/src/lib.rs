@@ -32,6 +32,8 @@
 //! | [`sweep`] | many runs that differ in some settings, side by side, and ranked |
 //! | [`diff`](mod@diff) | whether two runs are the same, and if not, where they begin to differ |
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))] // see clippy.toml
+
 pub mod check;
 pub mod checkpoint;
 pub mod config;

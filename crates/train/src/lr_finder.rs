@@ -14,6 +14,7 @@
 use std::ops::ControlFlow;
 
 use chainrule_nn::Step;
+use chainrule_tensor::math;
 use serde::Serialize;
 
 use crate::setup::{Ready, ready};
@@ -109,7 +110,7 @@ pub fn find_lr(config: &Config, data: &Data, progress: impl FnMut(&str)) -> Resu
 
 /// The rate of a step, from 0, of so many.
 fn rate(step: usize) -> f64 {
-    FROM * (TO / FROM).powf(step as f64 / (STEPS - 1) as f64)
+    FROM * math::pow(TO / FROM, step as f64 / (STEPS - 1) as f64)
 }
 
 /// The smoothed loss.
@@ -123,7 +124,7 @@ impl Smoothed {
     fn add(&mut self, loss: f64) -> f64 {
         self.mean = SMOOTHING * self.mean + (1.0 - SMOOTHING) * loss;
         self.losses += 1;
-        self.mean / (1.0 - SMOOTHING.powi(self.losses))
+        self.mean / (1.0 - math::pow(SMOOTHING, self.losses.into()))
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use chainrule_runs::folder::{CONFIG, LAST, MODEL};
 use chainrule_runs::{ClassMetrics, Confusion, Record, RunFolder, Summary, Table};
-use chainrule_tensor::Kernel;
+use chainrule_tensor::{Isa, Kernel};
 
 use crate::checkpoint::Checkpoint;
 use crate::observer::Observer;
@@ -38,7 +38,7 @@ pub fn resume(
     }
     let kernel = Kernel::from_environment(config.precision)?;
     let (then, now) = (&state.provenance, provenance(data, kernel));
-    if now.kernel != then.kernel {
+    if !Isa::round_alike(&now.kernel, &then.kernel) {
         return Err(refuse(format!(
             "it began with {} kernels, and these are {}, which round differently; set {}={} where \
              the processor has them",

@@ -21,6 +21,7 @@
 
 use std::f64::consts::PI;
 
+use chainrule_tensor::math;
 use serde::{Deserialize, Serialize};
 
 use crate::Config;
@@ -138,15 +139,15 @@ impl LearningRates {
         let (begin, end) = self.cycle(step);
         let p = ((step - begin) as f64 / end.saturating_sub(begin).max(1) as f64).min(1.0);
         let epochs = step / self.epoch;
-        let decays = |n: u64| c.learning_rate * c.lr_decay.powf(n as f64);
+        let decays = |n: u64| c.learning_rate * math::pow(c.lr_decay, n as f64);
         let between = |share: f64| c.lr_last + (c.learning_rate - c.lr_last) * share;
         match c.schedule {
             Schedule::Exponential => decays(epochs),
             Schedule::Step => decays(epochs / u64::from(c.step_epochs.max(1))),
             Schedule::Plateau => decays(self.plateau.factors.into()),
             Schedule::Linear => between(1.0 - p),
-            Schedule::Polynomial => between((1.0 - p).powf(c.power)),
-            Schedule::Cosine => between(0.5 * (1.0 + (PI * p).cos())),
+            Schedule::Polynomial => between(math::pow(1.0 - p, c.power)),
+            Schedule::Cosine => between(0.5 * (1.0 + math::cos(PI * p))),
         }
     }
 }

@@ -13,6 +13,8 @@
 
 use std::ops::Range;
 
+use chainrule_tensor::math;
+
 use crate::Shape;
 
 /// Sine and cosine of the angle by which an image is turned.
@@ -25,7 +27,7 @@ pub(crate) struct Turn {
 impl Turn {
     /// By an angle in degrees.
     pub fn of(degrees: f64) -> Turn {
-        let (sin, cos) = degrees.to_radians().sin_cos();
+        let (sin, cos) = math::sin_cos(degrees.to_radians());
         Turn { sin: sin as f32, cos: cos as f32 }
     }
 

@@ -20,8 +20,9 @@
 //! a vector. They are stored as rows, so that the vectors run along k instead, and no part of one
 //! is wasted on padding: with 100 hidden units that is a tenth of all the arithmetic.
 //!
-//! In both an element's bits depend neither on the rows beside it nor on how the rows were shared
-//! out.
+//! In both an element's bits depend on its operands and on k alone: not on the rows and columns beside
+//! it, nor on how they were shared out, nor on the width of a vector. The head of `tile.rs` states the
+//! order of every operation, and AVX2 and AVX-512 give the same bits.
 //!
 //! While they run, the vector kernels request the memory that was queued by
 //! [`prefetch`](prefetch::prefetch).

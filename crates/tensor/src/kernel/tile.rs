@@ -1,5 +1,15 @@
 //! A tile of C in registers while k runs.
 //!
+//! The bits of a result depend on the shape alone, never on the width of a vector:
+//!
+//! | product | an element of C |
+//! | --- | --- |
+//! | A·B | begins as 0 and takes one fused multiply-add for each k, in the order of k; then C is added |
+//! | A·Bᵀ | [`LANES`] sums side by side, each from 0: sum i takes the fused multiply-adds of k = i, i + 16, …, in order; then their total, by [`Vector::sums`]; then the fused multiply-adds of what is left of k beyond whole sixteens; then C is added |
+//!
+//! C comes last and not first, so that a sum over blocks of k is the same bits whether one rank adds
+//! the blocks up or several do and their sums are added.
+//!
 //! [`column_of_tiles`] sweeps tiles of MR rows by NV vectors, whose lanes are columns of C. Per step of k
 //! such a tile loads NV vectors of B, splats MR numbers of A, and does MR·NV fused
 //! multiply-adds. MR·NV + NV + 1 registers hold it all: 8 x 3 on AVX-512 takes 28 of 32, and
@@ -7,9 +17,12 @@
 //! a step took 1.7 times as long.)
 //!
 //! [`rows_by_rows`] sweeps tiles of MR x NR single elements of A·Bᵀ, whose lanes are steps of k,
-//! summed up at the end.
+//! summed up at the end. A narrower vector holds its [`LANES`] sums in several registers.
 
 use super::prefetch::Queue;
+
+/// Sums that run side by side along a row of A·Bᵀ, whatever the vector: the widest one has as many.
+pub(super) const LANES: usize = 16;
 
 /// A vector register of `LANES` numbers. Each method but the last is one instruction.
 ///
@@ -48,11 +61,13 @@ pub(super) unsafe trait Vector: Copy {
     /// # Safety
     /// As [`Vector::zero`].
     unsafe fn add(self, other: Self) -> Self;
-    /// The sums over the lanes of four vectors.
+    /// Four totals, each of the [`LANES`] numbers in PARTS registers. The upper half of the numbers
+    /// is added onto the lower, 8 + i onto i; of the eight, v, the total is
+    /// ((v0 + v2) + (v1 + v3)) + ((v4 + v6) + (v5 + v7)).
     ///
     /// # Safety
-    /// As [`Vector::zero`].
-    unsafe fn reduce_add(of: [Self; 4]) -> [f32; 4];
+    /// As [`Vector::zero`]; PARTS registers hold [`LANES`] numbers.
+    unsafe fn sums<const PARTS: usize>(of: [[Self; PARTS]; 4]) -> [f32; 4];
 }
 
 /// Where the three matrices lie: pointers, and the strides of rows (`rs`) and columns (`cs`).
@@ -197,29 +212,33 @@ pub(super) unsafe fn edge(m: usize, n: usize, at: Operands) {
 #[allow(unsafe_code)]
 #[allow(clippy::needless_range_loop)] // i and j are the row and the column of the formula
 #[inline(always)]
-unsafe fn dot_tile<V: Vector, const MR: usize, const NR: usize>(at: Operands) {
+unsafe fn dot_tile<V: Vector, const PARTS: usize, const MR: usize, const NR: usize>(at: Operands) {
+    const { assert!(PARTS * V::LANES == LANES) };
     // SAFETY: every offset below is that of an element which the caller vouches for.
     unsafe {
-        let mut sums = [[V::zero(); NR]; MR];
-        let whole = at.k / V::LANES * V::LANES;
-        for p in (0..whole).step_by(V::LANES) {
-            let mut b = [V::zero(); NR];
-            for j in 0..NR {
-                b[j] = V::load(at.b.add(j * at.rsb + p));
-            }
-            for i in 0..MR {
-                let a = V::load(at.a.add(i * at.rsa + p));
+        let mut sums = [[[V::zero(); PARTS]; NR]; MR];
+        let whole = at.k / LANES * LANES;
+        for p in (0..whole).step_by(LANES) {
+            for part in 0..PARTS {
+                let p = p + part * V::LANES;
+                let mut b = [V::zero(); NR];
                 for j in 0..NR {
-                    sums[i][j] = sums[i][j].multiply_add(a, b[j]);
+                    b[j] = V::load(at.b.add(j * at.rsb + p));
+                }
+                for i in 0..MR {
+                    let a = V::load(at.a.add(i * at.rsa + p));
+                    for j in 0..NR {
+                        sums[i][j][part] = sums[i][j][part].multiply_add(a, b[j]);
+                    }
                 }
             }
         }
         for first in (0..MR * NR).step_by(4) {
-            let mut four = [V::zero(); 4];
+            let mut four = [[V::zero(); PARTS]; 4];
             for (n, sum) in four.iter_mut().enumerate().take(MR * NR - first) {
                 *sum = sums[(first + n) / NR][(first + n) % NR];
             }
-            for (n, &sum) in V::reduce_add(four).iter().enumerate().take(MR * NR - first) {
+            for (n, &sum) in V::sums(four).iter().enumerate().take(MR * NR - first) {
                 let (i, j) = ((first + n) / NR, (first + n) % NR);
                 let mut sum = sum;
                 for p in whole..at.k {
@@ -232,26 +251,37 @@ unsafe fn dot_tile<V: Vector, const MR: usize, const NR: usize>(at: Operands) {
     }
 }
 
-/// C (+)= A·Bᵀ, four rows of each at a time, then 2 and 1.
+/// C (+)= A·Bᵀ, MR rows of A by NR rows of B at a time, then by 2 and by 1.
 ///
 /// # Safety
 /// As [`dot_tile`], for m rows of A and n rows of B.
 #[allow(unsafe_code)]
 #[inline(always)]
-pub(super) unsafe fn rows_by_rows<V: Vector>(m: usize, n: usize, at: Operands) {
+pub(super) unsafe fn rows_by_rows<
+    V: Vector,
+    const PARTS: usize,
+    const MR: usize,
+    const NR: usize,
+>(
+    m: usize,
+    n: usize,
+    at: Operands,
+) {
     let mut j = 0;
-    while j < n {
-        // SAFETY: rows i.. of A and C, rows j.. of B and columns j.. of C are among those that the
-        // caller vouches for.
-        unsafe {
-            let from = Operands { b: at.b.add(j * at.rsb), c: at.c.add(j), ..at };
-            match n - j {
-                1 => rows_by::<V, 1>(m, from),
-                2 | 3 => rows_by::<V, 2>(m, from),
-                _ => rows_by::<V, 4>(m, from),
-            }
+    // SAFETY: rows j.. of B and columns j.. of C are among those that the caller vouches for.
+    unsafe {
+        let from = |j: usize| Operands { b: at.b.add(j * at.rsb), c: at.c.add(j), ..at };
+        while n - j >= NR {
+            rows_by::<V, PARTS, MR, NR>(m, from(j));
+            j += NR;
         }
-        j += [1, 2, 2, 4][(n - j - 1).min(3)];
+        while n - j >= 2 {
+            rows_by::<V, PARTS, MR, 2>(m, from(j));
+            j += 2;
+        }
+        if n - j >= 1 {
+            rows_by::<V, PARTS, MR, 1>(m, from(j));
+        }
     }
 }
 
@@ -261,21 +291,24 @@ pub(super) unsafe fn rows_by_rows<V: Vector>(m: usize, n: usize, at: Operands) {
 /// As [`rows_by_rows`].
 #[allow(unsafe_code)]
 #[inline(always)]
-unsafe fn rows_by<V: Vector, const NR: usize>(m: usize, at: Operands) {
+unsafe fn rows_by<V: Vector, const PARTS: usize, const MR: usize, const NR: usize>(
+    m: usize,
+    at: Operands,
+) {
     let mut i = 0;
     // SAFETY: rows i.. of A and C are among the m rows that the caller vouches for.
     unsafe {
         let from = |i: usize| Operands { a: at.a.add(i * at.rsa), c: at.c.add(i * at.rsc), ..at };
-        while m - i >= 4 {
-            dot_tile::<V, 4, NR>(from(i));
-            i += 4;
+        while m - i >= MR {
+            dot_tile::<V, PARTS, MR, NR>(from(i));
+            i += MR;
         }
-        if m - i >= 2 {
-            dot_tile::<V, 2, NR>(from(i));
+        while m - i >= 2 {
+            dot_tile::<V, PARTS, 2, NR>(from(i));
             i += 2;
         }
         if m - i >= 1 {
-            dot_tile::<V, 1, NR>(from(i));
+            dot_tile::<V, PARTS, 1, NR>(from(i));
         }
     }
 }

@@ -15,7 +15,7 @@ struct F32x16(__m512);
 struct F32x8(__m256);
 
 macro_rules! vector {
-    ($name:ident, $lanes:literal, $zero:ident, $load:ident, $store:ident, $splat:ident, $fma:ident, $add:ident, $reduce_add:ident) => {
+    ($name:ident, $lanes:literal, $zero:ident, $load:ident, $store:ident, $splat:ident, $fma:ident, $add:ident, $eight:ident) => {
         // SAFETY: each method is one intrinsic with the very contract that the trait states.
         #[allow(unsafe_code)]
         unsafe impl Vector for $name {
@@ -51,9 +51,9 @@ macro_rules! vector {
                 Self(unsafe { $add(self.0, other.0) })
             }
             #[inline(always)]
-            unsafe fn reduce_add(of: [Self; 4]) -> [f32; 4] {
-                // SAFETY: the caller has the instructions.
-                unsafe { $reduce_add(of.map(|vector| vector.0)) }
+            unsafe fn sums<const PARTS: usize>(of: [[Self; PARTS]; 4]) -> [f32; 4] {
+                // SAFETY: the caller has the instructions, of which those of AVX2 are a part.
+                unsafe { sums_of_eight(of.map(|parts| $eight(&parts))) }
             }
         }
     };
@@ -68,7 +68,7 @@ vector!(
     _mm512_set1_ps,
     _mm512_fmadd_ps,
     _mm512_add_ps,
-    reduce_add512
+    eight_of_one
 );
 vector!(
     F32x8,
@@ -79,53 +79,35 @@ vector!(
     _mm256_set1_ps,
     _mm256_fmadd_ps,
     _mm256_add_ps,
-    reduce_add256
+    eight_of_two
 );
 
-/// Adds neighbors: lanes 4i .. 4i + 4 of the result hold, for each 128 bits of the operands, the
-/// sums of their four numbers.
-macro_rules! sums_of_fours {
-    ($of:ident, $low:ident, $high:ident, $add:ident, $low_pair:ident, $high_pair:ident, $ps:ident, $pd:ident) => {{
-        let [a, b, c, d] = $of;
-        let ab = $add($low(a, b), $high(a, b));
-        let cd = $add($low(c, d), $high(c, d));
-        let (ab, cd) = ($pd(ab), $pd(cd));
-        $add($ps($low_pair(ab, cd)), $ps($high_pair(ab, cd)))
-    }};
-}
-
-#[allow(unsafe_code)]
+/// The sums of the two halves of sixteen numbers in one register.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-fn reduce_add512(of: [__m512; 4]) -> [f32; 4] {
-    let fours = sums_of_fours!(
-        of,
-        _mm512_unpacklo_ps,
-        _mm512_unpackhi_ps,
-        _mm512_add_ps,
-        _mm512_unpacklo_pd,
-        _mm512_unpackhi_pd,
-        _mm512_castpd_ps,
-        _mm512_castps_pd
-    );
-    let eight = _mm256_add_ps(_mm512_castps512_ps256(fours), _mm512_extractf32x8_ps::<1>(fours));
-    to_array(_mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight)))
+fn eight_of_one(sixteen: &[F32x16]) -> __m256 {
+    let all = sixteen[0].0;
+    _mm256_add_ps(_mm512_castps512_ps256(all), _mm512_extractf32x8_ps::<1>(all))
 }
 
-#[allow(unsafe_code)]
+/// The sums of the two halves of sixteen numbers in two registers.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn reduce_add256(of: [__m256; 4]) -> [f32; 4] {
-    let fours = sums_of_fours!(
-        of,
-        _mm256_unpacklo_ps,
-        _mm256_unpackhi_ps,
-        _mm256_add_ps,
-        _mm256_unpacklo_pd,
-        _mm256_unpackhi_pd,
-        _mm256_castpd_ps,
-        _mm256_castps_pd
-    );
+fn eight_of_two(sixteen: &[F32x8]) -> __m256 {
+    _mm256_add_ps(sixteen[0].0, sixteen[1].0)
+}
+
+/// The sums over the lanes of four vectors, in the order that [`Vector::sums`] states.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn sums_of_eight([a, b, c, d]: [__m256; 4]) -> [f32; 4] {
+    // Of each 128 bits: v0 + v2 of a, of b, v1 + v3 of a, of b; and so of c and d.
+    let ab = _mm256_add_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+    let cd = _mm256_add_ps(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+    let (ab, cd) = (_mm256_castps_pd(ab), _mm256_castps_pd(cd));
+    let even = _mm256_castpd_ps(_mm256_unpacklo_pd(ab, cd));
+    let odd = _mm256_castpd_ps(_mm256_unpackhi_pd(ab, cd));
+    let fours = _mm256_add_ps(even, odd);
     to_array(_mm_add_ps(_mm256_castps256_ps128(fours), _mm256_extractf128_ps::<1>(fours)))
 }
 
@@ -182,7 +164,7 @@ unsafe fn sweep<V: Vector, const MR: usize, const NV: usize>(
 
 /// The two products, compiled for one set of instructions.
 macro_rules! compiled {
-    ($module:ident, $kind:ident, $features:literal, $vector:ident, $mr:literal x $nv:literal) => {
+    ($module:ident, $kind:ident, $features:literal, $vector:ident, $mr:literal x $nv:literal, $parts:literal, $rows:literal by $columns:literal) => {
         mod $module {
             use super::*;
 
@@ -215,7 +197,9 @@ macro_rules! compiled {
                 fn detected(a: View, b: View, mut c: ViewMut, accumulate: bool) {
                     let at = operands(&a, &b, &mut c, accumulate);
                     // SAFETY: as in `matmul`.
-                    unsafe { rows_by_rows::<$vector>(a.rows(), b.rows(), at) }
+                    unsafe {
+                        rows_by_rows::<$vector, $parts, $rows, $columns>(a.rows(), b.rows(), at)
+                    }
                 }
                 assert_eq!(isa.kind(), Kind::$kind);
                 check_shapes(&a, &b.t(), &c).expect("shapes that fit");
@@ -234,8 +218,8 @@ macro_rules! compiled {
     };
 }
 
-compiled!(avx512, Avx512, "avx512f,avx512bw,avx512dq,avx512vl", F32x16, 8 x 3);
-compiled!(avx2, Avx2, "avx2,fma", F32x8, 6 x 2);
+compiled!(avx512, Avx512, "avx512f,avx512bw,avx512dq,avx512vl", F32x16, 8 x 3, 1, 4 by 4);
+compiled!(avx2, Avx2, "avx2,fma", F32x8, 6 x 2, 2, 3 by 2);
 
 /// C (+)= A·B, if `isa` has vectors and the operands lie as they need it; else nothing happens, and
 /// it returns false.

@@ -49,7 +49,7 @@ pub fn inverse_root(a: Tensor<f64>, smallest: f64, group: &ThreadGroup) -> Optio
     for alpha in scales((smallest / largest).sqrt()) {
         lower_product(x.view().t(), x.view(), 0.0, &mut r, group);
         mirror(&mut r);
-        r.as_mut_slice().iter_mut().for_each(|r| *r *= -0.5 * alpha.powi(3));
+        r.as_mut_slice().iter_mut().for_each(|r| *r *= -0.5 * alpha * alpha * alpha);
         (0..n).for_each(|i| r.row_mut(i)[i] += 1.5 * alpha);
         share_rows(&mut next, group, |rows, next| {
             let rows = x.view().part(rows, 0..n);
@@ -74,7 +74,7 @@ fn scales(least: f64) -> Vec<f64> {
         if 1.0 - l < 1e-8 {
             return scales;
         }
-        l = alpha * l * (3.0 - (alpha * l).powi(2)) / 2.0;
+        l = alpha * l * (3.0 - alpha * l * (alpha * l)) / 2.0;
     }
 }
 

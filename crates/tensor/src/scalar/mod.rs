@@ -5,11 +5,12 @@
 //! very code that trains, in `f64`, where a difference of 1e-8 stands out.
 
 mod bytes;
-mod functions;
 
 use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
+
+use crate::math;
 
 pub use bytes::Element;
 
@@ -88,7 +89,7 @@ pub trait Scalar:
 }
 
 macro_rules! scalar {
-    ($type:ident, $exp:path, $tanh:path, { $($which:item)* }) => {
+    ($type:ident, $exp:path, $tanh:path, $ln:path, { $($which:item)* }) => {
         impl Scalar for $type {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -121,7 +122,7 @@ macro_rules! scalar {
                 $type::abs(self)
             }
             fn ln(self) -> Self {
-                $type::ln(self)
+                $ln(self)
             }
             #[inline(always)]
             fn max(self, other: Self) -> Self {
@@ -136,7 +137,7 @@ macro_rules! scalar {
     };
 }
 
-scalar!(f32, functions::exp, functions::tanh, {
+scalar!(f32, math::exp_f32, math::tanh_f32, math::ln_f32, {
     fn as_f32(numbers: &[f32]) -> Option<&[f32]> {
         Some(numbers)
     }
@@ -150,7 +151,7 @@ scalar!(f32, functions::exp, functions::tanh, {
         None
     }
 });
-scalar!(f64, f64::exp, f64::tanh, {
+scalar!(f64, math::exp, math::tanh, math::ln, {
     fn as_f32(_: &[f64]) -> Option<&[f32]> {
         None
     }

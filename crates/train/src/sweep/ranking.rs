@@ -131,7 +131,7 @@ pub fn mean(values: &[f64]) -> Option<f64> {
 /// The standard deviation of a sample, with n - 1; of fewer than two, nothing.
 pub fn deviation(values: &[f64]) -> Option<f64> {
     let mean = mean(values).filter(|_| values.len() > 1)?;
-    let sum: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    let sum: f64 = values.iter().map(|value| (value - mean) * (value - mean)).sum();
     Some((sum / (values.len() - 1) as f64).sqrt())
 }
 
@@ -187,7 +187,7 @@ fn explained(groups: &[Vec<f64>]) -> Option<f64> {
     }
     let sum_of_squares = |values: &[f64]| {
         let mean = mean(values).unwrap_or(0.0);
-        values.iter().map(|value| (value - mean).powi(2)).sum::<f64>()
+        values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>()
     };
     let total = sum_of_squares(&all);
     let within: f64 = groups.iter().map(|group| sum_of_squares(group)).sum();

@@ -16,6 +16,7 @@
 //!
 //! A real number is rounded to four significant digits.
 
+use chainrule_tensor::math;
 use sha2::{Digest, Sha256};
 use toml::Value;
 
@@ -100,7 +101,7 @@ impl Range {
     pub(crate) fn draw(&self, seed: u64, number: usize, key: &str) -> Value {
         let u = uniform(seed, number, key);
         let between = |low: f64, high: f64| low + (high - low) * u;
-        let factor = |low: f64, high: f64| between(low.ln(), high.ln()).exp();
+        let factor = |low: f64, high: f64| math::exp(between(math::ln(low), math::ln(high)));
         // Rounding may not lead out of the range.
         let real = |x: f64, low: f64, high: f64| Value::Float(rounded(x).clamp(low, high));
         let whole =
