@@ -1,13 +1,17 @@
 //! Our side of the comparison: a process that trains, or classifies, when it is told to.
 
 use chainrule_bench::images::IMAGES;
-use chainrule_bench::protocol::{Ready, serve};
+use chainrule_bench::machine::has_amx;
+use chainrule_bench::protocol::{Ready, Window, serve};
 use chainrule_bench::{Ingredients, Shape, Trainer};
 use chainrule_tensor::{Kernel, Precision};
 use clap::Parser;
 
 /// Images that are classified with --eval.
 const EVALUATION_IMAGES: usize = 10_000;
+
+/// A trial of one of several precisions.
+const TRIAL_SECONDS: f64 = 0.5;
 
 /// Images between two looks at the clock.
 const IMAGES_A_LOOK: usize = 4_096;
@@ -23,9 +27,10 @@ struct Args {
     batch: usize,
     #[arg(long, default_value_t = 2)]
     threads: usize,
-    /// Precision of the products: f32 or bf16
-    #[arg(long, default_value_t)]
-    precision: Precision,
+    /// Precision of the products: f32 or bf16; without it f32, and at its best bf16 where the
+    /// processor has AMX and that is faster
+    #[arg(long)]
+    precision: Option<Precision>,
     /// Classify instead of training
     #[arg(long)]
     eval: bool,
@@ -33,24 +38,39 @@ struct Args {
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let ingredients = Ingredients { precision: args.precision, ..Ingredients::default() };
+    let mut precisions = vec![args.precision.unwrap_or_default()];
+    if args.precision.is_none() && has_amx() {
+        precisions.push(Precision::Bf16);
+    }
     let shape = Shape::new(args.batch, &args.hidden);
-    let mut trainer = Trainer::with(ingredients, &shape, args.threads, IMAGES);
     let steps = IMAGES_A_LOOK.div_ceil(args.batch);
-    let mut once = || {
+    let (mut trainers, mut settings, mut speeds) = (vec![], vec![], vec![]);
+    for &precision in &precisions {
+        let ingredients = Ingredients { precision, ..Ingredients::default() };
+        trainers.push(Trainer::with(ingredients, &shape, args.threads, IMAGES));
+        settings.push(Kernel::from_environment(precision)?.to_string());
+    }
+    let mut work = |i: usize| {
         if args.eval {
-            trainer.evaluate(EVALUATION_IMAGES);
+            trainers[i].evaluate(EVALUATION_IMAGES);
             EVALUATION_IMAGES
         } else {
-            trainer.train(steps)
+            trainers[i].train(steps)
         }
     };
-    once();
+    for i in 0..precisions.len() {
+        work(i);
+        // One precision needs no trial.
+        let seconds = if precisions.len() > 1 { TRIAL_SECONDS } else { 0.0 };
+        speeds.push(Window::measure(seconds, || work(i)).images_per_second);
+    }
+    let best = (0..speeds.len()).max_by(|&a, &b| speeds[a].total_cmp(&speeds[b])).unwrap_or(0);
+    let tried = settings.iter().zip(&speeds).filter(|_| precisions.len() > 1);
     let ready = Ready {
         version: format!("Chainrule {}", env!("CARGO_PKG_VERSION")),
-        setting: Kernel::from_environment(args.precision)?.to_string(),
-        best: None,
-        tried: Default::default(),
+        setting: settings[0].clone(),
+        best: (best > 0).then(|| settings[best].clone()),
+        tried: tried.map(|(name, speed)| (name.clone(), speed.round().into())).collect(),
     };
-    serve(&ready, |_| once())
+    serve(&ready, |at_best| work(if at_best { best } else { 0 }))
 }

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
-use chainrule_bench::machine::warn_if_busy;
+use chainrule_bench::machine::{has_amx, warn_if_busy};
 use chainrule_bench::peer::{Peer, Places};
 use chainrule_bench::protocol::Ready;
 use chainrule_bench::statistics::median;
@@ -19,7 +19,7 @@ use chainrule_bench::{Shape, output};
 use chainrule_data::{Dataset, cifar10, epoch_order};
 use chainrule_nn::Engine;
 use chainrule_report::{Axis, Dash, Figure, Key, Line, Look, Marker, Panel};
-use chainrule_tensor::Isa;
+use chainrule_tensor::{Kernel, Precision};
 use chainrule_train::{Config, ModelFile, Predictor, Prepared};
 use clap::Parser;
 use serde::Deserialize;
@@ -75,9 +75,17 @@ fn main() -> anyhow::Result<()> {
         let epochs = args.epochs.unwrap_or(defaults.epochs);
         let config = Config { seed, epochs, threads: args.threads, ..defaults };
         let prepared = Prepared::new(&config, &dataset, None)?;
-        let readings = ours(&args, &config, &dataset, &prepared)?;
-        let isa = Isa::from_environment()?.to_string();
-        let mut all = vec![(Trainer { name: "Chainrule", setting: isa }, readings)];
+        let mut all = vec![];
+        for precision in [Precision::F32, Precision::Bf16] {
+            if precision == Precision::Bf16 && !has_amx() {
+                println!("Chainrule, bf16: not measured here, no AMX");
+                continue;
+            }
+            let kernel = Kernel::from_environment(precision)?;
+            let readings = ours(&args, &config, kernel, &dataset, &prepared)?;
+            let setting = kernel.to_string();
+            all.push((Trainer { name: "Chainrule", setting }, readings));
+        }
         for setting in &settings {
             let readings = theirs(&args, &config, &prepared, setting);
             let trainer = Trainer { name: "PyTorch", setting: setting.clone() };
@@ -150,20 +158,21 @@ fn pytorch_settings(args: &Args) -> anyhow::Result<Vec<String>> {
 fn ours(
     args: &Args,
     config: &Config,
+    kernel: Kernel,
     dataset: &Dataset,
     prepared: &Prepared,
 ) -> anyhow::Result<Vec<Reading>> {
     let (train, test) = (&dataset.train, &dataset.test);
     let model = config.classifier(train.dim(), train.classes())?;
-    let isa = Isa::from_environment()?;
-    let mut engine = Engine::with_kernel(&model, config.batch_size, config.threads, isa)?;
+    let mut engine = Engine::with_kernel(&model, config.batch_size, config.threads, kernel)?;
     let (images, rates) = (prepared.pixels(), prepared.rates(config));
 
     let all: Vec<_> = (0..test.len() as u32).collect();
     let accuracy = |engine: &Engine| {
         let normalization = prepared.normalization.clone();
         let file = ModelFile { classifier: engine.model(), normalization, task: None };
-        let answers = Predictor::with_isa(&file, config.threads, isa)?.ask(test, &all, false)?;
+        let answers =
+            Predictor::with_isa(&file, config.threads, kernel.isa())?.ask(test, &all, false)?;
         anyhow::Ok(answers.evaluate(test.labels()).accuracy(test.labels()))
     };
     let (mut iteration, mut seconds) = (0, 0.0);
