@@ -132,7 +132,7 @@ fn product(
 /// The rule of bits for one element, where no number is denormal.
 fn rule(a: &[f32], b: impl Fn(usize) -> f32, c: f32) -> f32 {
     let rounded = |x: f32| f32::from(bf16::from_f32(x));
-    let mut sum = c;
+    let mut sum = 0.0;
     for first in (0..a.len()).step_by(32) {
         let mut chains = [0.0f32; 2];
         for k in first..a.len().min(first + 32) {
@@ -140,7 +140,7 @@ fn rule(a: &[f32], b: impl Fn(usize) -> f32, c: f32) -> f32 {
         }
         sum += chains[0] + chains[1];
     }
-    sum
+    c + sum
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The products on AMX, whose instructions stable Rust has in assembly alone.
 //!
 //! Eight tile registers: four hold a block of 2 x 2 tiles of the product, two a column of A's tiles, two
-//! a row of B's. A block begins as C or as 0 and takes a `tdpbf16ps` for each of its tiles and each 32 of
-//! k. Where it reaches beyond C, it is read from and written to memory of its own.
+//! a row of B's. A block begins as 0 and takes a `tdpbf16ps` for each of its tiles and each 32 of k; then
+//! it is written to C, or, where it is to be added or reaches beyond C, to memory of its own first.
 //!
 //! Each kernel is one block of assembly: between two, nothing but this file may change the tiles, and
 //! the compiler does not know of them. A thread configures them ([`Section`]) before its first product
@@ -13,6 +13,7 @@ use std::arch::x86_64::{__cpuid, __cpuid_count};
 use std::cell::Cell;
 use std::sync::OnceLock;
 
+use super::x86::flushing_denormals;
 use super::{COLUMNS, ROWS, Tile, Tiles};
 use crate::kernel::prefetch::with_queue;
 use crate::matrix::ViewMut;
@@ -137,29 +138,21 @@ struct Block {
     c: *mut f32,
     /// From a row of C to the next.
     c_stride: usize,
-    /// Whether the block begins as C.
-    accumulate: bool,
 }
 
-/// A kernel for blocks of so many tiles: what is zeroed, or loaded from C; what a tile of k does; what is
-/// stored.
+/// A kernel for blocks of so many tiles: what is zeroed, what a tile of k does, what is stored.
 macro_rules! kernel {
-    ($name:ident, [$($zero:literal),*], [$($load:literal),*], [$($step:literal),*], [$($store:literal),*]) => {
+    ($name:ident, [$($zero:literal),*], [$($step:literal),*], [$($store:literal),*]) => {
         /// # Safety
         /// The tiles of this thread are configured. Behind the pointers lie as many tiles as the
         /// block has, and as many rows of C.
         #[allow(unsafe_code)]
         #[inline]
-        unsafe fn $name(Block { a, a_stride, b, b_stride, k, c, c_stride, accumulate }: Block) {
+        unsafe fn $name(Block { a, a_stride, b, b_stride, k, c, c_stride }: Block) {
             // SAFETY: the caller's promise.
             unsafe {
                 asm!(
-                    "test {accumulate}, {accumulate}",
-                    "jnz 3f",
                     $($zero,)*
-                    "jmp 2f",
-                    "3:",
-                    $($load,)*
                     "2: /* {a1} {b1} {c1} are not used by every kernel */",
                     $($step,)*
                     "add {a0}, {a_stride}",
@@ -180,7 +173,6 @@ macro_rules! kernel {
                     c0 = in(reg) c,
                     c1 = in(reg) c.wrapping_byte_add(ROWS * c_stride),
                     c_stride = in(reg) c_stride,
-                    accumulate = in(reg) usize::from(accumulate),
                     out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
                     out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
                     options(nostack),
@@ -193,12 +185,6 @@ macro_rules! kernel {
 kernel!(
     two_by_two,
     ["tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3"],
-    [
-        "tileloadd tmm0, [{c0} + {c_stride}]",
-        "tileloadd tmm1, [{c0} + {c_stride} + 64]",
-        "tileloadd tmm2, [{c1} + {c_stride}]",
-        "tileloadd tmm3, [{c1} + {c_stride} + 64]"
-    ],
     [
         "tileloadd tmm4, [{a0} + {line}]",
         "tileloadd tmm6, [{b0} + {line}]",
@@ -219,7 +205,6 @@ kernel!(
 kernel!(
     two_by_one,
     ["tilezero tmm0", "tilezero tmm2"],
-    ["tileloadd tmm0, [{c0} + {c_stride}]", "tileloadd tmm2, [{c1} + {c_stride}]"],
     [
         "tileloadd tmm4, [{a0} + {line}]",
         "tileloadd tmm6, [{b0} + {line}]",
@@ -232,7 +217,6 @@ kernel!(
 kernel!(
     one_by_two,
     ["tilezero tmm0", "tilezero tmm1"],
-    ["tileloadd tmm0, [{c0} + {c_stride}]", "tileloadd tmm1, [{c0} + {c_stride} + 64]"],
     [
         "tileloadd tmm4, [{a0} + {line}]",
         "tileloadd tmm6, [{b0} + {line}]",
@@ -245,7 +229,6 @@ kernel!(
 kernel!(
     one_by_one,
     ["tilezero tmm0"],
-    ["tileloadd tmm0, [{c0} + {c_stride}]"],
     [
         "tileloadd tmm4, [{a0} + {line}]",
         "tileloadd tmm6, [{b0} + {line}]",
@@ -262,11 +245,13 @@ struct Scratch([f32; SIDE * SIDE]);
 pub(super) fn matmul(a: Tiles, b: Tiles, mut c: ViewMut, accumulate: bool) {
     let _section = Section::enter();
     let mut scratch = Scratch([0.0; SIDE * SIDE]);
-    for j in (0..b.columns).step_by(2) {
-        for i in (0..a.rows).step_by(2) {
-            block(a, b, (i, j), &mut c, accumulate, &mut scratch);
+    flushing_denormals(|| {
+        for j in (0..b.columns).step_by(2) {
+            for i in (0..a.rows).step_by(2) {
+                block(a, b, (i, j), &mut c, accumulate, &mut scratch);
+            }
         }
-    }
+    });
 }
 
 /// The block whose first tile is (i, j).
@@ -282,52 +267,47 @@ fn block(
     let rows = i * ROWS..c.rows().min((i + down) * ROWS);
     let columns = j * ROWS..c.columns().min((j + across) * ROWS);
     let k = a.columns;
+    let has_place = !accumulate && (rows.len(), columns.len()) == (down * ROWS, across * ROWS);
     if k == 0 {
-        // A sum of nothing.
-        let rows = if accumulate { 0..0 } else { rows };
-        rows.for_each(|row| c.row_mut(row)[columns.clone()].fill(0.0));
-        return;
-    }
-    let has_place = (rows.len(), columns.len()) == (down * ROWS, across * ROWS);
-    let (place, c_stride) = if has_place {
-        let first = &mut c.row_mut(rows.start)[columns.clone()];
-        (first.as_mut_ptr(), c.strides().0 * size_of::<f32>())
+        scratch.fill(0.0);
     } else {
-        if accumulate {
-            for (row, scratch) in rows.clone().zip(scratch.chunks_exact_mut(SIDE)) {
-                scratch[..columns.len()].copy_from_slice(&c.row_mut(row)[columns.clone()]);
+        with_queue(|queue| (0..LINES * k).for_each(|_| queue.ask()));
+        let line = size_of::<[f32; SIDE]>();
+        let (place, c_stride) = if has_place {
+            (c.row_mut(rows.start)[columns.clone()].as_mut_ptr(), c.strides().0 * size_of::<f32>())
+        } else {
+            (scratch.as_mut_ptr(), line)
+        };
+        // Of a block of one row or column of tiles the second is the first again, and not used.
+        let at = Block {
+            a: [a.tile(i, 0), a.tile(i + down - 1, 0)].map(std::ptr::from_ref),
+            a_stride: size_of::<Tile>(),
+            b: [b.tile(0, j), b.tile(0, j + across - 1)].map(std::ptr::from_ref),
+            b_stride: b.stride * size_of::<Tile>(),
+            k,
+            c: place,
+            c_stride,
+        };
+        // The last tiles that are read are tiles of the operands.
+        let _ = (a.tile(i + down - 1, k - 1), b.tile(k - 1, j + across - 1));
+        // SAFETY: the section has configured the tiles. All tiles of the operands lie between the
+        // first and the last, which were just borrowed; of C, or of the scratch, the block is a part.
+        #[allow(unsafe_code)]
+        unsafe {
+            match (down, across) {
+                (2, 2) => two_by_two(at),
+                (2, _) => two_by_one(at),
+                (_, 2) => one_by_two(at),
+                _ => one_by_one(at),
             }
         }
-        (scratch.as_mut_ptr(), size_of::<[f32; SIDE]>())
-    };
-    with_queue(|queue| (0..LINES * k).for_each(|_| queue.ask()));
-    // Of a block of one row or column of tiles the second is the first again, and not used.
-    let at = Block {
-        a: [a.tile(i, 0), a.tile(i + down - 1, 0)].map(std::ptr::from_ref),
-        a_stride: size_of::<Tile>(),
-        b: [b.tile(0, j), b.tile(0, j + across - 1)].map(std::ptr::from_ref),
-        b_stride: b.stride * size_of::<Tile>(),
-        k,
-        c: place,
-        c_stride,
-        accumulate,
-    };
-    // The last tiles that are read are tiles of the operands.
-    let _ = (a.tile(i + down - 1, k - 1), b.tile(k - 1, j + across - 1));
-    // SAFETY: the section has configured the tiles. All tiles of the operands lie between the first and
-    // the last, which were just borrowed; of C, or of the scratch, the block is a part.
-    #[allow(unsafe_code)]
-    unsafe {
-        match (down, across) {
-            (2, 2) => two_by_two(at),
-            (2, _) => two_by_one(at),
-            (_, 2) => one_by_two(at),
-            _ => one_by_one(at),
-        }
     }
-    if !has_place {
-        for (row, scratch) in rows.zip(scratch.chunks_exact(SIDE)) {
-            c.row_mut(row)[columns.clone()].copy_from_slice(&scratch[..columns.len()]);
+    if has_place && k > 0 {
+        return;
+    }
+    for (row, product) in rows.zip(scratch.chunks_exact(SIDE)) {
+        for (c, &product) in c.row_mut(row)[columns.clone()].iter_mut().zip(product) {
+            *c = if accumulate { *c + product } else { product };
         }
     }
 }

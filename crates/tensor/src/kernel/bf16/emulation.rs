@@ -17,12 +17,12 @@ pub(super) fn matmul(isa: Isa, a: Tiles, b: Tiles, mut c: ViewMut, accumulate: b
         Kind::Avx512 => super::x86::matmul_avx512(isa, a, b, c, accumulate),
         #[cfg(target_arch = "x86_64")]
         Kind::Avx2 => super::x86::matmul_avx2(isa, a, b, c, accumulate),
-        _ => sweep(a, b, &mut c, accumulate, rule),
+        _ => sweep(a, b, &mut c, accumulate, rule, |c, product| flush(flush(c) + product)),
     }
 }
 
-/// Applies `rule` to each block of C, which begins as C or as 0, and the tiles of A and B in the order
-/// of k.
+/// Applies `rule` to each block of C and the tiles of A and B that it is the product of, and `add` to C
+/// and the product where they are summed.
 #[inline(always)]
 pub(super) fn sweep(
     a: Tiles,
@@ -30,22 +30,21 @@ pub(super) fn sweep(
     c: &mut ViewMut,
     accumulate: bool,
     rule: impl Fn(&mut Block, &Tile, &Tile),
+    add: impl Fn(f32, f32) -> f32,
 ) {
     for i in 0..a.rows {
         for j in 0..b.columns {
             let mut block = [0.0; ROWS * ROWS];
             let rows = i * ROWS..c.rows().min((i + 1) * ROWS);
             let columns = j * ROWS..c.columns().min((j + 1) * ROWS);
-            if accumulate {
-                for (row, block) in rows.clone().zip(block.chunks_exact_mut(ROWS)) {
-                    block[..columns.len()].copy_from_slice(&c.row_mut(row)[columns.clone()]);
-                }
-            }
             for k in 0..a.columns {
                 rule(&mut block, a.tile(i, k), b.tile(k, j));
             }
             for (row, block) in rows.zip(block.chunks_exact(ROWS)) {
-                c.row_mut(row)[columns.clone()].copy_from_slice(&block[..columns.len()]);
+                let c = &mut c.row_mut(row)[columns.clone()];
+                for (c, &product) in c.iter_mut().zip(block) {
+                    *c = if accumulate { add(*c, product) } else { product };
+                }
             }
         }
     }

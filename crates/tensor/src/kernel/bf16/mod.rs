@@ -5,16 +5,17 @@
 //! (i, p) is A(i, 2p), A(i, 2p + 1). A tile of B holds 32 k x 16 columns: word (p, j) is B(2p, j),
 //! B(2p + 1, j). What lies beyond the matrix is 0. C is `f32` and row-major, as elsewhere.
 //!
-//! **The rule of bits** is that of the instruction `tdpbf16ps`. C begins as it is if the product is to be
-//! added to it, else as 0, and for each tile of 32 k, in order:
+//! **The rule of bits** is that of the instruction `tdpbf16ps`. The product P begins as 0, and for each
+//! tile of 32 k, in order:
 //!
 //! ```text
 //! even := Σ A(i, 2p) B(2p, j)            p = 0 … 15, a chain of fused multiply-adds from 0
 //! odd  := Σ A(i, 2p+1) B(2p+1, j)        the same
-//! C(i, j) := C(i, j) + (even + odd)
+//! P(i, j) := P(i, j) + (even + odd)
 //! ```
 //!
-//! All is rounded to nearest, ties to even; denormal numbers are read and written as zeros of their sign. So
+//! Then C := P, or C := C + P, so that P is the same wherever it is added:
+//! rounded to nearest, ties to even; denormal numbers are read and written as zeros of their sign. So
 //! the order of every sum is fixed by the shape, zeros of padding included, and [`emulation`] gives the
 //! bits of the hardware on any processor. Which NaN it is where there is one is not defined.
 //! (Intel's manual, volume 2, TDPBF16PS, gives the rounding and the denormals, and leaves the order

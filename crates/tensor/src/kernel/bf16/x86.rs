@@ -16,7 +16,7 @@ const FLUSH: u32 = 1 << 15 | 1 << 6;
 ///
 /// The products load their operands behind the first assembly block and have stored their results
 /// before the second, both of which may access any memory, so no arithmetic moves across them.
-fn flushing_denormals(product: impl FnOnce()) {
+pub(super) fn flushing_denormals(product: impl FnOnce()) {
     struct Restore(u32);
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -53,7 +53,7 @@ macro_rules! compiled {
             #[target_feature(enable = $features)]
             #[inline(never)]
             fn detected(a: Tiles, b: Tiles, c: &mut ViewMut, accumulate: bool) {
-                sweep(a, b, c, accumulate, |c, a, b| $rule(c, a, b));
+                sweep(a, b, c, accumulate, |c, a, b| $rule(c, a, b), |c, product| c + product);
             }
             assert_eq!(isa.kind(), Kind::$kind);
             // SAFETY: an `Isa` of this kind exists only where its instructions were detected.
