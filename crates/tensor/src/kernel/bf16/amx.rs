@@ -11,6 +11,7 @@
 use std::arch::asm;
 use std::arch::x86_64::{__cpuid, __cpuid_count};
 use std::cell::Cell;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::x86::flushing_denormals;
@@ -305,11 +306,48 @@ fn block(
     if has_place && k > 0 {
         return;
     }
-    for (row, product) in rows.zip(scratch.chunks_exact(SIDE)) {
-        for (c, &product) in c.row_mut(row)[columns.clone()].iter_mut().zip(product) {
-            *c = if accumulate { *c + product } else { product };
+    if is_x86_feature_detected!("avx512f") {
+        // SAFETY: it has just been detected.
+        #[allow(unsafe_code)]
+        unsafe {
+            take_avx512(c, rows, columns, scratch, accumulate);
+        }
+    } else {
+        take(c, rows, columns, scratch, accumulate);
+    }
+}
+
+/// Adds a block to its place in C, or copies it there, as far as C reaches.
+#[inline(always)]
+fn take(
+    c: &mut ViewMut,
+    rows: Range<usize>,
+    columns: Range<usize>,
+    block: &[f32; SIDE * SIDE],
+    accumulate: bool,
+) {
+    for (row, block) in rows.zip(block.as_chunks::<SIDE>().0) {
+        let c = &mut c.row_mut(row)[columns.clone()];
+        match <&mut [f32; SIDE]>::try_from(&mut *c) {
+            // Whole vectors.
+            Ok(c) if accumulate => c.iter_mut().zip(block).for_each(|(c, product)| *c += product),
+            _ if accumulate => c.iter_mut().zip(block).for_each(|(c, product)| *c += product),
+            _ => c.copy_from_slice(&block[..columns.len()]),
         }
     }
+}
+
+/// [`take`] with the vectors of the processors that have AMX.
+#[allow(unsafe_code)]
+#[target_feature(enable = "avx512f")]
+fn take_avx512(
+    c: &mut ViewMut,
+    rows: Range<usize>,
+    columns: Range<usize>,
+    block: &[f32; SIDE * SIDE],
+    accumulate: bool,
+) {
+    take(c, rows, columns, block, accumulate);
 }
 
 const _: () = assert!(size_of::<Tile>() == ROWS * LINE && 2 * COLUMNS == LINE);
