@@ -73,6 +73,83 @@ fn a_network_of_matrices_is_worked_with_the_shapes_that_were_asked_for() {
 }
 
 #[test]
+fn second_derivatives_are_asked_for_by_name() {
+    let hessian = answer(&["x^3*y", "--at", "x=2,y=5", "--hessian"]);
+    let expected = serde_json::json!({"x": {"x": 60.0, "y": 12.0}, "y": {"x": 12.0, "y": 0.0}});
+    assert_eq!(hessian["hessian"], expected);
+    let text = stdout(&chainrule(&["graph", "x^3*y", "--at", "x=2,y=5", "--hessian"]));
+    assert!(text.ends_with("\nd²f/dx² = 60\nd²f/dx dy = 12\nd²f/dy² = 0\n"), "{text}");
+    let only = answer(&["x^3*y", "--at", "x=2,y=5", "--hessian", "--wrt", "y"]);
+    assert_eq!(only["hessian"], serde_json::json!({"y": {"y": 0.0}}));
+    // Of matrices a block has a row for each element of the one.
+    let matrix = answer(&["sum(x*x) * c", "--at", "x=[1;2] c=3", "--hessian"]);
+    assert_eq!(matrix["hessian"]["x"]["x"], serde_json::json!([[6.0, 0.0], [0.0, 6.0]]));
+    assert_eq!(matrix["hessian"]["c"]["x"], serde_json::json!([[2.0, 4.0]]));
+
+    let both = answer(&["u = x*y; v = x + y", "--at", "x=2,y=3", "--jacobian"]);
+    let expected = serde_json::json!({"u": {"x": 3.0, "y": 2.0}, "v": {"x": 1.0, "y": 1.0}});
+    assert_eq!((&both["jacobian"], &both["outputs"]["u"]), (&expected, &serde_json::json!(6.0)));
+    let vector = answer(&["A @ x", "--at", "A=[1,2;3,4] x=[5;6]", "--jacobian", "--wrt", "x"]);
+    assert_eq!(vector["jacobian"], serde_json::json!({"f": {"x": [[1.0, 2.0], [3.0, 4.0]]}}));
+    let one = answer(&["u = x*y; v = u + y", "--at", "x=2,y=3", "--jacobian=u"]);
+    assert_eq!(one["jacobian"], serde_json::json!({"u": {"x": 3.0, "y": 2.0}}));
+
+    let derivative = answer(&["x^3*y", "--at", "x=2,y=5", "--derivative", "x"]);
+    assert_eq!(derivative["value"], 60.0);
+    assert_eq!(derivative["gradients"], serde_json::json!({"x": 60.0, "y": 12.0}));
+    for (args, said) in [
+        (
+            &["A @ x", "--shape", "A=2x2,x=2x1", "--jacobian", "-o", "f.svg"][..],
+            "--jacobian is written",
+        ),
+        (&["x*2", "--at", "x=1", "--jacobian=q"], "--jacobian names q"),
+        (&["x*2", "--at", "x=1", "--derivative", "q"], "--derivative names q"),
+        (&["sum(A)", "--shape", "A=2x2", "--derivative", "A"], "and A is 2x2"),
+        (&["sum(A*A)", "--shape", "A=40x40", "--hessian"], "the derivatives would be 1600x1600"),
+    ] {
+        let output = chainrule(&[&["graph"], args].concat());
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        assert!(stderr(&output).contains(said), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn steps_come_from_the_command_line_a_file_or_standard_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let steps = "# the example\nq = x + y\n  # and its product\nr = 2q\nf = q *\n  z\n";
+    std::fs::write(folder.path().join("steps.txt"), steps).unwrap();
+    let at = ["--at", "x=-2,y=5,z=-4"];
+    let graph = |formula: &str, more: &[&str]| {
+        let mut command = Command::cargo_bin("chainrule").unwrap();
+        command.arg("graph").arg(formula).args(at).args(more).current_dir(&folder);
+        command.write_stdin(steps).output().unwrap()
+    };
+    for formula in ["@steps.txt", "-", "q = x + y; f = q*z", "q = x + y\nr = q*2\n q*z"] {
+        let output = graph(formula, &["--json"]);
+        let answer: Value = serde_json::from_str(&stdout(&output)).expect(formula);
+        assert_eq!(answer["value"], -12.0, "{formula}");
+        assert_eq!(answer["gates"][0]["name"], "q", "{formula}");
+        let noted = stderr(&output).contains("note: f does not depend on r, which is left out");
+        assert_eq!(noted, !formula.contains(';'), "{formula}: {}", stderr(&output));
+    }
+    let text = stdout(&graph("@steps.txt", &["--of", "r"]));
+    assert!(text.contains("r = 6\ndr/dx = 2\ndr/dy = 2\n"), "{text}");
+    let output = graph("@steps.txt", &["-o", "steps.svg"]);
+    assert!(output.status.success());
+    let svg = std::fs::read_to_string(folder.path().join("steps.svg")).unwrap();
+    assert!(svg.contains(">q</text>"), "{svg}");
+    for (formula, more, said) in [
+        ("@none.txt", &[][..], "the formula in none.txt could not be read"),
+        ("@steps.txt", &["--of", "p"], "--of names p, but the formula's steps are: q, r, f"),
+        ("q = x; q = y*z", &[], "q can't be the name of a step: an earlier step has it"),
+    ] {
+        let output = graph(formula, more);
+        assert!(stderr(&output).contains(said), "{}", stderr(&output));
+        assert_eq!(output.status.code(), Some(1));
+    }
+}
+
+#[test]
 fn matrices_come_from_the_command_line_from_tables_and_from_numpy() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();

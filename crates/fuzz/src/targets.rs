@@ -159,7 +159,7 @@ pub const TARGETS: [Target; 21] = [
         run: formula,
         layers: &[],
         words: "x|y|w0|e|pi|π|θ|+|-|−|*|·|/|^|**|(|)|,|exp(|log(|sqrt(|sin(|tanh(|sigmoid(|relu(|abs(|\
-                max(|min(|sum(|softmax(|mse(|axis=0|.T|[1,2;3,4]|1/(1+exp(-|0|1|2.5e-3|1e308|1e999|.| |\n|<&\"'>|x+x|((((((((((((((((|\
+                max(|min(|sum(|softmax(|2x|√|²|⁻¹|q=x;|mse(|axis=0|.T|[1,2;3,4]|1/(1+exp(-|0|1|2.5e-3|1e308|1e999|.| |\n|<&\"'>|x+x|((((((((((((((((|\
                 )))))))))|-----|@|=|x=1|y=-2,z=1e-300",
     },
 ];

@@ -105,6 +105,11 @@ impl Circuit {
         &self.title
     }
 
+    /// The names of the gates that are a step of the formula.
+    pub(crate) fn steps(&self) -> &HashMap<NodeId, String> {
+        &self.steps
+    }
+
     /// The title as an equation: `f = (x+y)*z`, and `q = x+y; f = q*z` as it is.
     #[must_use]
     pub fn equation(&self) -> String {

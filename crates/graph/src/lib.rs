@@ -31,6 +31,7 @@
 //! | [`random`] | values that are drawn by a seed |
 //! | [`rule`] | what a gate sends back, written out with its shapes |
 //! | [`circuit`] | a graph with its output, and the names of its nodes |
+//! | [`jacobian`] | Jacobians, Hessians and the graph of a derivative |
 //! | [`check`] | gradients against differences that know their own error |
 //! | [`draw`] | text, SVG, DOT and the page to step through |
 //! | [`assignment`] | the assignment, worked |
@@ -42,6 +43,7 @@ pub mod derivative;
 pub mod draw;
 pub mod formula;
 mod gate;
+pub mod jacobian;
 pub mod number;
 pub mod op;
 pub mod random;

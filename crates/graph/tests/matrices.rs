@@ -1,6 +1,7 @@
 //! Formulas of matrices: against a framework, and what is refused where.
 
 use chainrule_graph::check::{Verdict, check};
+use chainrule_graph::jacobian::{hessian, jacobian};
 use chainrule_graph::{
     Circuit, CircuitError, Formula, FormulaErrorKind as Kind, Gates, Shape, Value, draw, random,
     values,
@@ -217,4 +218,66 @@ fn a_matrix_that_makes_an_infinity_is_named() {
     let circuit = circuit("sum(log(A))", "A=[1,0;2,3]");
     let troubles: Vec<_> = circuit.troubles().into_iter().map(|t| t.message).collect();
     assert_eq!(troubles, ["gate g1 (log): log(A) gave -inf"]);
+}
+
+#[test]
+fn every_second_derivative_is_that_of_pytorch() {
+    // By fixtures/torch_matrices.py.
+    let cases = cases::<4>(include_str!("fixtures/torch_hessians.txt"));
+    let formulas: std::collections::HashSet<_> = cases.iter().map(|case| case[0]).collect();
+    assert!(formulas.len() >= 10);
+    for [formula, at, by, expected] in cases {
+        let circuit = circuit(formula, at);
+        let (a, b) = by.split_once(' ').unwrap();
+        let id = |name: &str| circuit.variables().find(|(known, _)| *known == name).unwrap().1;
+        let block = hessian(&circuit, &[id(a), id(b)]).unwrap()[0][1].clone();
+        let expected = &values::parse(&format!("H={expected}")).unwrap()[0].1;
+        assert_eq!(block.shape(), expected.shape(), "{formula} by {by}");
+        // Where a block is 0, its size is that of the gradient.
+        let size = circuit.gradient_matrix(a).unwrap().norm().max(1.0);
+        let difference = block.numbers().iter().zip(expected.numbers()).map(|(a, b)| (a - b).abs());
+        let off = difference.fold(0.0, |most: f64, a| if a.is_nan() { a } else { most.max(a) });
+        assert!(
+            off <= 1e-10 * expected.view().norm().max(1e-2 * size),
+            "{formula} by {by}: {off:e}"
+        );
+    }
+}
+
+#[test]
+fn a_jacobian_has_a_row_for_each_element_of_the_output() {
+    let formula = Formula::parse("u = A @ x; v = x * 2").unwrap();
+    let at = values::parse("A=[1,2;3,4;5,6] x=[7;8]").unwrap();
+    let steps = formula.steps(&at, Gates::Written).unwrap();
+    let ends = steps.ends();
+    assert_eq!(ends.iter().map(|(name, _)| *name).collect::<Vec<_>>(), [Some("u"), Some("v")]);
+    let outputs: Vec<_> = ends.iter().map(|(_, node)| *node).collect();
+    let variables: Vec<_> = steps.graph().variables().iter().map(|(id, _)| *id).collect();
+    let blocks = jacobian(steps.graph(), &outputs, &variables).unwrap();
+    // u = A x: ∂u_i/∂x_j = a_ij, and ∂u_i/∂a_kj = x_j where k is i.
+    assert_eq!(blocks[0][1].numbers(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    assert_eq!(blocks[0][0].shape(), Shape::new(3, 6));
+    assert_eq!(blocks[0][0].numbers()[..6], [7.0, 8.0, 0.0, 0.0, 0.0, 0.0]);
+    assert_eq!(blocks[0][0].numbers()[6..12], [0.0, 0.0, 7.0, 8.0, 0.0, 0.0]);
+    assert_eq!(blocks[1][0].numbers(), [0.0; 12]);
+    assert_eq!(blocks[1][1].numbers(), [2.0, 0.0, 0.0, 2.0]);
+    let large = Formula::parse("sum(A*A)").unwrap();
+    let at = [("A", random::normal("A", Shape::new(40, 40), 0))];
+    let large = large.circuit(&at, Gates::Written).unwrap();
+    let variables: Vec<_> = large.variables().map(|(_, id)| id).collect();
+    let error = hessian(&large, &variables).unwrap_err().to_string();
+    assert!(error.starts_with("the derivatives would be 1600x1600 numbers"), "{error}");
+}
+
+#[test]
+fn the_graph_of_a_derivative_has_the_second_derivatives_for_gradients() {
+    let circuit = circuit("q = sin(x)*y; f = q^2", "x=0.7 y=1.3");
+    let (_, x) = circuit.variables().find(|(name, _)| *name == "x").unwrap();
+    let derivative = circuit.derivative(x).unwrap();
+    let (s, c, y) = (0.7_f64.sin(), 0.7_f64.cos(), 1.3);
+    assert!((derivative.value() - 2.0 * s * c * y * y).abs() < 1e-15);
+    assert!((derivative.gradient("x").unwrap() - 2.0 * (c * c - s * s) * y * y).abs() < 1e-14);
+    assert!((derivative.gradient("y").unwrap() - 4.0 * s * c * y).abs() < 1e-14);
+    assert_eq!(derivative.output_name(), "df/dx");
+    assert!(draw::svg::draw(&derivative).unwrap().contains("df/dx of q = sin(x)*y; f = q^2"));
 }

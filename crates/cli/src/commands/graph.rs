@@ -2,15 +2,17 @@
 
 mod files;
 mod json;
+mod second;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use chainrule_graph::check::{Checked, Verdict, check};
+use chainrule_graph::jacobian::hessian;
 use chainrule_graph::number::significant;
 use chainrule_graph::value::View;
-use chainrule_graph::{Circuit, Formula, Gates, NodeId, Value, draw, random, values};
+use chainrule_graph::{Circuit, Formula, Gate, Gates, NodeId, Value, draw, random, values};
 use clap::ValueEnum;
 
 use super::write_output;
@@ -24,9 +26,11 @@ Examples:
   chainrule graph 'sin(x)^2' --at x=0.7 --check
   chainrule graph 'sum(relu(W @ x + b))' --shape W=2x3,x=3x1 --at 'b=[1;-1]' -o layer.svg
   chainrule graph 'q = x + y; f = q*z' --at x=-2,y=5,z=-4
+  chainrule graph 'x^3*y' --at x=2,y=5 --hessian
 
-Notation: + - * / ^ (also − × · ÷ and **), parentheses, names such as w0 or x_1, numbers such as 2.5e-3, pi and e;
-exp log log2 log10 sqrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh sigmoid softplus relu abs,
+Notation: + - * / ^ (also − × · ÷ and **), 2x and 2(x+1), |x|, x², √x, parentheses, names such as w0 or x_1, numbers
+such as 2.5e-3, pi and e; steps are separated by ; or line ends;
+exp log log2 log10 sqrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh sigmoid softplus erf relu abs,
 max(a, b, ...) and min(a, b, ...). Matrices: A @ B, A.T, broadcasting as in numpy; sum, mean, max and min of all
 elements, of each column with axis=0, of each row with axis=1: sum(A, axis=1); softmax, log_softmax and logsumexp of
 each row or of one column; cross_entropy(scores, labels) and mse(a, b).")]
@@ -74,6 +78,27 @@ pub struct Args {
     /// Only the gradients with respect to these variables: x,y
     #[arg(long, value_name = "NAME,...")]
     wrt: Vec<String>,
+
+    /// The second derivatives too, by each two of the variables
+    #[arg(long)]
+    hessian: bool,
+
+    /// The derivatives of several outputs, or of a matrix, by the variables: of those steps that no
+    /// other step reads, or of the named ones, --jacobian=u,v
+    #[arg(
+        long,
+        value_name = "STEP,...",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        conflicts_with_all = ["of", "hessian", "derivative", "check"]
+    )]
+    jacobian: Option<String>,
+
+    /// Work the graph of the derivative by this variable, which the backward pass makes; its
+    /// gradients are the second derivatives
+    #[arg(long, value_name = "NAME")]
+    derivative: Option<String>,
 
     /// Print value, gradients and gates as JSON
     #[arg(long, conflicts_with = "format")]
@@ -142,12 +167,44 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         let names: Vec<_> = formula.step_names().collect();
         bail!("--of names {step}, but the formula's steps are: {}", names.join(", "));
     }
-    let circuit = steps.circuit(args.of.as_deref())?;
-    let variables = chosen(&circuit, &args.wrt)?;
+    if let Some(outputs) = &args.jacobian {
+        return second::print_jacobian(&steps, outputs, &args, format);
+    }
+    let names = formula.step_names().map(|name| (name, steps.node(Some(name))));
+    // A number is part of the gates that read it.
+    let number = |node: &NodeId| matches!(steps.graph().node(*node).gate(), Gate::Constant(_));
+    let nodes: Vec<_> =
+        names.filter_map(|(name, node)| Some((name, node.filter(|node| !number(node))?))).collect();
+    let mut circuit = steps.circuit(args.of.as_deref())?;
+    let unread = nodes.iter().filter(|(_, node)| circuit.order().binary_search(node).is_err());
+    for (name, _) in unread.filter(|_| args.of.is_none()) {
+        eprintln!("note: {} does not depend on {name}, which is left out", circuit.output_name());
+    }
+    if let Some(name) = &args.derivative {
+        let [(_, variable)] =
+            chosen(&circuit.variables().collect(), "--derivative", std::slice::from_ref(name))?[..]
+        else {
+            bail!("--derivative names one variable");
+        };
+        let Some(derivative) = circuit.derivative(variable) else {
+            bail!(
+                "--derivative takes a variable that is one number, and {name} is {}",
+                circuit.graph().shape(variable)
+            );
+        };
+        circuit = derivative;
+    }
+    let variables = chosen(&circuit.variables().collect(), "--wrt", &args.wrt)?;
+    let second = if args.hessian { Some(hessian(&circuit, &ids(&variables))?) } else { None };
     let checked = if args.check { check(&circuit, &ids(&variables)) } else { Vec::new() };
 
     let text = if args.json {
-        let mut text = serde_json::to_string_pretty(&json::of(&circuit, &variables, &checked))?;
+        let mut text = serde_json::to_string_pretty(&json::of(
+            &circuit,
+            &variables,
+            &checked,
+            second.as_deref(),
+        ))?;
         text.push('\n');
         text
     } else {
@@ -157,7 +214,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 let terminal = terminal_size::terminal_size_of(std::io::stdout());
                 let terminal = terminal.filter(|_| args.output.is_none());
                 let width = terminal.map_or(usize::MAX, |(width, _)| usize::from(width.0));
-                to_text(&circuit, &variables, &checked, width)
+                to_text(&circuit, &variables, &checked, second.as_deref(), width)
             }
             Format::Svg | Format::Png => draw::svg::draw(&circuit)?,
             Format::Dot => draw::dot::draw(&circuit),
@@ -178,6 +235,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if !shown || args.output.is_some() {
         for trouble in circuit.troubles() {
             eprintln!("warning: {}", trouble.message);
+        }
+        if let Some(second) = &second {
+            eprint!("{}", second::table(circuit.output_name(), &variables, second));
         }
         if args.check {
             eprint!("{}", check_table(&circuit, &checked));
@@ -232,16 +292,15 @@ fn values_of(args: &Args) -> anyhow::Result<Vec<(String, Value)>> {
 
 type Named<'a> = Vec<(&'a str, NodeId)>;
 
-/// The variables that --wrt names, or all.
-fn chosen<'a>(circuit: &'a Circuit, wrt: &[String]) -> anyhow::Result<Named<'a>> {
-    let all: Named = circuit.variables().collect();
+/// The variables that a flag names, or all.
+fn chosen<'a>(all: &Named<'a>, flag: &str, wrt: &[String]) -> anyhow::Result<Named<'a>> {
     let separators = |c: char| c == ',' || c == ';' || c.is_whitespace();
     let wanted = wrt.iter().flat_map(|names| names.split(separators));
     let wanted: Vec<&str> = wanted.filter(|name| !name.is_empty()).collect();
     if wanted.is_empty() {
         return match wrt {
-            [] => Ok(all),
-            _ => bail!("--wrt names no variable; write --wrt x,y"),
+            [] => Ok(all.clone()),
+            _ => bail!("{flag} names no variable; write {flag} x,y"),
         };
     }
     wanted
@@ -251,7 +310,7 @@ fn chosen<'a>(circuit: &'a Circuit, wrt: &[String]) -> anyhow::Result<Named<'a>>
             match found {
                 Some(variable) => Ok(variable),
                 None => bail!(
-                    "--wrt names {wanted}, but the formula's variables are: {}",
+                    "{flag} names {wanted}, but the formula's variables are: {}",
                     all.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
                 ),
             }
@@ -263,13 +322,23 @@ fn ids(variables: &Named) -> Vec<NodeId> {
     variables.iter().map(|(_, id)| *id).collect()
 }
 
-fn to_text(circuit: &Circuit, variables: &Named, checked: &[Checked], width: usize) -> String {
+fn to_text(
+    circuit: &Circuit,
+    variables: &Named,
+    checked: &[Checked],
+    second: Option<&[Vec<Value>]>,
+    width: usize,
+) -> String {
     let mut text = draw::text::draw(circuit, width);
     let f = circuit.output_name();
     text.push_str(&format!("\n{f} = {}\n", significant(circuit.value(), 16)));
     for (name, id) in variables {
         let gradient = written(circuit.graph().gradient_matrix(*id));
         text.push_str(&format!("d{f}/d{name} = {gradient}\n"));
+    }
+    if let Some(second) = second {
+        text.push('\n');
+        text.push_str(&second::table(f, variables, second));
     }
     if !checked.is_empty() {
         text.push('\n');

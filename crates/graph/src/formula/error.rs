@@ -28,14 +28,15 @@ pub enum FormulaErrorKind {
     #[error("the formula ends where a number, a name or ( was expected")]
     EndsEarly,
     /// Two values side by side.
-    #[error("an operator was expected here, not {0}; a product is written with *")]
+    #[error("an operator was expected here, not {0}; a product of names is written with *")]
     OperatorExpected(String),
     /// A number such as 1.2.3, 1e or 1e999.
     #[error("{0} is no number that a 64-bit float can hold")]
     Number(String),
     /// `foo(`
     #[error(
-        "there is no function {0}; known are {known}, and a product is written with *",
+        "{0}(...) can be a function, but {0} is none, or a product, which is written {0}*(...); \
+         functions are {known}",
         known = functions()
     )]
     UnknownFunction(String),
@@ -89,9 +90,20 @@ pub enum FormulaErrorKind {
     /// More than 4 GB.
     #[error("the formula is longer than 4 GB")]
     TooLong,
+    /// `1/2x`, `√2x`, `sin²(x)`
+    #[error("{text} can be read as {} or as {}; write the one that is meant", readings[0], readings[1])]
+    Ambiguous {
+        /// What was written, in short.
+        text: String,
+        /// The two readings.
+        readings: [String; 2],
+    },
     /// `(`
     #[error("this ( is never closed")]
     Unclosed,
+    /// `|`
+    #[error("this | is never closed")]
+    UnclosedBar,
     /// `)`
     #[error("this ) closes nothing")]
     Unopened,

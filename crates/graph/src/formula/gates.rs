@@ -49,6 +49,10 @@ impl fmt::Display for NamesError {
         if let Some(first) = self.without_value.first() {
             let names = enumerate(&self.without_value);
             write!(f, "no value was given for {names}; write {first}=NUMBER")?;
+            let product = self.without_value.iter().find_map(|name| self.product(name));
+            if let Some((name, [a, b])) = product {
+                write!(f, "; {name} is one name, and a product is written {a}*{b}")?;
+            }
         }
         if !self.without_variable.is_empty() {
             if !self.without_value.is_empty() {
@@ -68,6 +72,19 @@ impl fmt::Display for NamesError {
             }
         }
         Ok(())
+    }
+}
+
+impl NamesError {
+    /// A name that is two others side by side.
+    fn product<'a>(&self, name: &'a str) -> Option<(&'a str, [&'a str; 2])> {
+        let known = |part: &str| self.variables.iter().any(|variable| variable == part);
+        let mut parts = name.char_indices().skip(1).map(|(at, _)| name.split_at(at));
+        let (a, b) = parts.find(|(a, b)| {
+            let given = |part: &str| self.without_variable.iter().any(|name| name == part);
+            (known(a) || given(a)) && (known(b) || given(b))
+        })?;
+        Some((name, [a, b]))
     }
 }
 
@@ -174,6 +191,12 @@ impl Formula {
                     stack.truncate(first);
                     result.map_err(|kind| FormulaError::new(kind, self.source(), at as usize))?
                 }
+                Term::Juxtaposed(at) => {
+                    let first = stack.len() - 2;
+                    let result = builder.juxtaposed(&stack[first..]);
+                    stack.truncate(first);
+                    result.map_err(|kind| FormulaError::new(kind, self.source(), at as usize))?
+                }
                 Term::Done => {
                     builder.steps.push(stack.pop().expect("a step has a value"));
                     continue;
@@ -202,11 +225,29 @@ impl Steps<'_> {
         &self.graph
     }
 
+    /// The steps in one line.
+    #[must_use]
+    pub fn title(&self) -> String {
+        self.formula.title()
+    }
+
     /// The node of the last step, or of the one with this name; none if there is
     /// none.
     #[must_use]
     pub fn node(&self, name: Option<&str>) -> Option<NodeId> {
         self.place(name).map(|place| self.nodes[place])
+    }
+
+    /// The steps that no other step reads, with their names.
+    #[must_use]
+    pub fn ends(&self) -> Vec<(Option<&str>, NodeId)> {
+        let steps = &self.formula.steps;
+        let read = |place: usize| {
+            let term = Term::Step(place as u32);
+            steps.iter().any(|step| step.postfix.contains(&term))
+        };
+        let ends = (0..steps.len()).filter(|&place| !read(place));
+        ends.map(|place| (steps[place].name.as_deref(), self.nodes[place])).collect()
     }
 
     fn place(&self, name: Option<&str>) -> Option<usize> {
@@ -296,6 +337,19 @@ impl Builder {
             }
         }
         self.graph.apply(gate, inputs).map_err(FormulaErrorKind::Shapes)
+    }
+
+    /// A product without a sign, which of two matrices can be either.
+    fn juxtaposed(&mut self, factors: &[Operand]) -> Result<Operand, Refused> {
+        let matrix = |factor: &Operand| match *factor {
+            Operand::Number(_) => false,
+            Operand::Node(node) => !self.graph.shape(node).is_scalar(),
+        };
+        if factors.iter().all(matrix) {
+            let readings = ["A @ B, the matrix product".into(), "A * B, element by element".into()];
+            return Err(FormulaErrorKind::Ambiguous { text: "A B".into(), readings });
+        }
+        self.apply(Gate::Multiply, factors)
     }
 
     /// A gate of these operands; a number beside an operator becomes part of it.

@@ -4,8 +4,12 @@
 //! sum      product, then any number of + product or - product
 //! product  power, then any number of * power or / power
 //! power    atom, then ^ power: 2^3^2 is 2^(3^2)
-//! atom     number, name, name(sum, ...), (sum), then any number of .T
+//! atom     number, name, name(sum, ...), (sum), |sum|, √atom, then any number of .T and ²
 //! ```
+//!
+//! A product may do without a sign: 2x, 2(x+1), (x)(y). It binds as strongly as a
+//! factor: 2x^2 is 2*(x^2). What can be read in two ways is refused with both: 1/2x,
+//! √2x, sin²(x), x(y+1), ||x||, and the product of two matrices without a sign.
 //!
 //! Several steps are separated by semicolons or line ends, and have names:
 //! `q = x + y; f = q*z`. A line that begins or ends with an operator goes on.
@@ -38,6 +42,8 @@ pub(crate) enum Term {
     Name(u32),
     /// The value of an earlier step.
     Step(u32),
+    /// A product without a sign, whose second factor begins at this byte.
+    Juxtaposed(u32),
     /// The end of a step.
     Done,
     /// A gate of so many values; it stands at this byte of the source.

@@ -22,7 +22,15 @@ enum Pending<'a> {
         tight: bool,
         byte: usize,
     },
+    /// √, which takes the value that follows.
+    Root {
+        byte: usize,
+    },
     Parenthesis {
+        byte: usize,
+    },
+    /// The first | of |x|.
+    Bar {
         byte: usize,
     },
     Call {
@@ -43,9 +51,27 @@ impl Pending<'_> {
             Pending::Operator { strength, .. } => Some(strength),
             Pending::Negate { tight: false, .. } => Some(2),
             Pending::Negate { tight: true, .. } => Some(4),
-            Pending::Parenthesis { .. } | Pending::Call { .. } => None,
+            Pending::Root { .. } => Some(6),
+            Pending::Parenthesis { .. } | Pending::Bar { .. } | Pending::Call { .. } => None,
         }
     }
+}
+
+/// How strongly a product without a sign binds: 2x^2 is 2*(x^2), and what divides is
+/// refused.
+const JUXTAPOSED: u8 = 4;
+
+/// What the value was that ends here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Last {
+    Number,
+    Name,
+    Parenthesis,
+    /// |x|, whose second | stands at this byte and whose first at that.
+    Bar(usize, usize),
+    /// x², with the byte where the 2 stands.
+    Superscript(usize),
+    Transpose,
 }
 
 type Refusal = (FormulaErrorKind, usize);
@@ -65,6 +91,9 @@ pub(super) struct Reader<'a> {
     at: usize,
     pending: Vec<Pending<'a>>,
     postfix: Vec<Term>,
+    last: Last,
+    /// Within which | ... | a product without a sign follows another one.
+    after_bar: Option<usize>,
     names: HashMap<&'a str, Name>,
     steps: u32,
     pub variables: Vec<String>,
@@ -77,6 +106,8 @@ impl<'a> Reader<'a> {
             at: 0,
             pending: Vec::new(),
             postfix: Vec::new(),
+            last: Last::Number,
+            after_bar: None,
             names: HashMap::new(),
             steps: 0,
             variables: Vec::new(),
@@ -153,6 +184,7 @@ impl<'a> Reader<'a> {
                     let tight = match self.pending.last() {
                         Some(Pending::Operator { strength, .. }) => *strength > 1,
                         Some(Pending::Negate { tight, .. }) => *tight,
+                        Some(Pending::Root { .. }) => true,
                         _ => false,
                     };
                     self.pending.push(Pending::Negate { tight, byte: self.at });
@@ -165,6 +197,14 @@ impl<'a> Reader<'a> {
                 '(' => {
                     self.pending.push(Pending::Parenthesis { byte: self.at });
                     self.at += 1;
+                }
+                '|' => {
+                    self.pending.push(Pending::Bar { byte: self.at });
+                    self.at += 1;
+                }
+                '√' => {
+                    self.pending.push(Pending::Root { byte: self.at });
+                    self.at += c.len_utf8();
                 }
                 '0'..='9' | '.' => return self.read_number(),
                 c if begins_name(c) => {
@@ -215,7 +255,8 @@ impl<'a> Reader<'a> {
     fn push_number(&mut self, value: f64) {
         self.peek();
         let operator = Gate::operator(&self.source[self.at..]);
-        let power_follows = operator.is_some_and(|operator| operator.gate == Gate::Power);
+        let power_follows = operator.is_some_and(|operator| operator.gate == Gate::Power)
+            || self.source[self.at..].starts_with(is_digit_above);
         let signed = match self.pending.last() {
             Some(Pending::Negate { .. }) if !power_follows => {
                 self.pending.pop();
@@ -224,6 +265,7 @@ impl<'a> Reader<'a> {
             _ => value,
         };
         self.postfix.push(Term::Number(signed));
+        self.last = Last::Number;
     }
 
     /// A name: true if it is a value, false if it opened a call.
@@ -242,12 +284,14 @@ impl<'a> Reader<'a> {
                 self.at += 1;
                 Ok(false)
             }
-            (Some(_), false) => Err((FormulaErrorKind::FunctionAlone(name.to_owned()), start)),
+            (Some(_), false) => Err((self.function_alone(name), start)),
             (None, true) => Err((FormulaErrorKind::UnknownFunction(shorten(name)), start)),
             (None, false) => {
                 if let Some(value) = constant(name) {
                     self.push_number(value);
+                    self.last = Last::Name;
                 } else {
+                    self.last = Last::Name;
                     let named = *self.names.entry(name).or_insert_with(|| {
                         self.variables.push(name.to_owned());
                         let place = u32::try_from(self.variables.len() - 1);
@@ -273,6 +317,9 @@ impl<'a> Reader<'a> {
             };
             let rest = &self.source[self.at..];
             if let Some(operator) = Gate::operator(rest) {
+                if operator.gate == Gate::Power {
+                    self.refuse_a_power()?;
+                }
                 let Operator { gate, sign, strength, from_the_right } = operator;
                 // What binds at least as strongly is complete; ^ alone waits for
                 // its like, for it is read from the right.
@@ -284,9 +331,19 @@ impl<'a> Reader<'a> {
             if let Some(length) = transposes(rest) {
                 self.apply(Gate::Transpose, 1, self.at);
                 self.at += length;
+                self.last = Last::Transpose;
+                continue;
+            }
+            if is_digit_above(c) {
+                self.read_superscript()?;
                 continue;
             }
             match c {
+                '|' if self.within_bars() => self.close_bars()?,
+                '(' | '|' | '√' => return self.juxtapose().map(|()| true),
+                c if begins_name(c) && self.last != Last::Name => {
+                    return self.juxtapose().map(|()| true);
+                }
                 ')' => self.close()?,
                 ',' if self.read_axis()? => {}
                 '=' => return Err((FormulaErrorKind::StrayEquals, self.at)),
@@ -294,7 +351,6 @@ impl<'a> Reader<'a> {
                     self.next_argument()?;
                     return Ok(true);
                 }
-                '(' => return Err((FormulaErrorKind::OperatorExpected("(".into()), self.at)),
                 c if c.is_alphanumeric() || c == '_' || c == '.' => {
                     let word = |c: char| !c.is_alphanumeric() && c != '_' && c != '.';
                     let word = &rest[..rest.find(word).unwrap_or(rest.len())];
@@ -313,11 +369,167 @@ impl<'a> Reader<'a> {
             }
             self.pending.pop();
             match top {
+                Pending::Operator { gate: Gate::Multiply, strength: JUXTAPOSED, byte } => {
+                    self.postfix.push(Term::Juxtaposed(byte as u32));
+                }
                 Pending::Operator { gate, byte, .. } => self.apply(gate, 2, byte),
                 Pending::Negate { byte, .. } => self.apply(Gate::Negate, 1, byte),
-                Pending::Parenthesis { .. } | Pending::Call { .. } => {}
+                Pending::Root { byte } => self.apply(Gate::Sqrt, 1, byte),
+                Pending::Parenthesis { .. } | Pending::Bar { .. } | Pending::Call { .. } => {}
             }
         }
+    }
+
+    /// A product without a sign: 2x, 2(x+1), (x)(y). What follows is read next.
+    fn juxtapose(&mut self) -> Result<(), Refusal> {
+        let left = self.pending.last().copied();
+        let ambiguous = |text: String, readings: [String; 2]| {
+            Err((FormulaErrorKind::Ambiguous { text, readings }, self.at))
+        };
+        let behind = self.next_word();
+        match left {
+            Some(Pending::Operator { gate: gate @ (Gate::Divide | Gate::Power), byte, .. }) => {
+                let sign = Gate::operator(&self.source[byte..]).map_or("/", |found| found.sign);
+                let between = shorten(self.source[byte + sign.len()..self.at].trim());
+                let first = if gate == Gate::Divide { "a" } else { "x" };
+                return ambiguous(
+                    format!("{first}{sign}{between}{behind}"),
+                    [
+                        format!("({first}{sign}{between})*{behind}"),
+                        format!("{first}{sign}({between}*{behind})"),
+                    ],
+                );
+            }
+            // Of √(x+1)y the parentheses say how far the root reaches.
+            Some(Pending::Root { byte })
+                if !matches!(self.last, Last::Parenthesis | Last::Bar(..)) =>
+            {
+                let under = shorten(self.source[byte + '√'.len_utf8()..self.at].trim());
+                return ambiguous(
+                    format!("√{under}{behind}"),
+                    [format!("√({under})*{behind}"), format!("√({under}*{behind})")],
+                );
+            }
+            _ => {}
+        }
+        let bars = self.source[self.at..].starts_with('|');
+        let level = self.pending.iter().filter(|pending| pending.strength().is_none()).count();
+        if bars && self.after_bar == Some(level) {
+            return ambiguous(
+                "|a|b|c|".into(),
+                ["abs(a)*b*abs(c)".into(), "abs(a*abs(b)*c)".into()],
+            );
+        }
+        if matches!(self.last, Last::Bar(..)) {
+            self.after_bar = Some(level);
+        }
+        self.settle(JUXTAPOSED);
+        self.pending.push(Pending::Operator {
+            gate: Gate::Multiply,
+            strength: JUXTAPOSED,
+            byte: self.at,
+        });
+        Ok(())
+    }
+
+    /// The name or the opening parenthesis that stands here, for a message.
+    fn next_word(&self) -> String {
+        let name = self.name_here();
+        let behind = self.source[self.at + name.len()..].chars().next();
+        match (name, behind) {
+            ("", Some('(')) => "(...)".into(),
+            ("", Some('√')) => "√(...)".into(),
+            ("", _) => "|...|".into(),
+            (name, Some('(')) => format!("{}(...)", shorten(name)),
+            (name, _) => shorten(name),
+        }
+    }
+
+    /// `sin x` and `sin²(x)`.
+    fn function_alone(&self, name: &str) -> FormulaErrorKind {
+        let rest = &self.source[self.at..];
+        let power = Gate::operator(rest).is_some_and(|operator| operator.gate == Gate::Power);
+        let inverse = ["⁻¹", "^-1", "^(-1)", "**-1"].iter().any(|sign| rest.starts_with(sign));
+        let arc = format!("a{name}");
+        if inverse && Gate::called(&arc).is_some() {
+            let text = format!("{name}⁻¹(x)");
+            return FormulaErrorKind::Ambiguous {
+                text,
+                readings: [format!("{arc}(x)"), format!("1/{name}(x)")],
+            };
+        }
+        if power || rest.starts_with(is_digit_above) {
+            let text = format!("{name}²(x)");
+            return FormulaErrorKind::Ambiguous {
+                text,
+                readings: [format!("{name}(x)^2"), format!("{name}({name}(x))")],
+            };
+        }
+        FormulaErrorKind::FunctionAlone(name.to_owned())
+    }
+
+    /// A power whose base isn't plain: √x^2, x²^3.
+    fn refuse_a_power(&self) -> Result<(), Refusal> {
+        let readings = match (self.pending.last(), self.last) {
+            (Some(Pending::Root { .. }), _) => ["(√x)^2", "√(x^2)"],
+            (_, Last::Superscript(_)) => ["(x²)^3", "x^(2^3)"],
+            _ => return Ok(()),
+        };
+        let text = match self.last {
+            Last::Superscript(_) => "x²^3",
+            _ => "√x^2",
+        };
+        let readings = readings.map(str::to_owned);
+        Err((FormulaErrorKind::Ambiguous { text: text.into(), readings }, self.at))
+    }
+
+    /// `²` or `⁻¹` behind a value.
+    fn read_superscript(&mut self) -> Result<(), Refusal> {
+        const DIGITS: &str = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+        let start = self.at;
+        if let Some(Pending::Root { .. }) = self.pending.last() {
+            let readings = ["(√x)²".to_owned(), "√(x²)".to_owned()];
+            return Err((FormulaErrorKind::Ambiguous { text: "√x²".into(), readings }, start));
+        }
+        let rest = &self.source[start..];
+        let length = rest.find(|c| !is_digit_above(c)).unwrap_or(rest.len());
+        let text: String = rest[..length]
+            .chars()
+            .map(|c| match DIGITS.chars().position(|digit| digit == c) {
+                Some(value) => char::from(b'0' + value as u8),
+                None => '-',
+            })
+            .collect();
+        let wrong = || (FormulaErrorKind::Number(shorten(&rest[..length])), start);
+        if matches!(self.last, Last::Superscript(_)) {
+            return Err(wrong());
+        }
+        let exponent = text.parse::<i32>().map_err(|_| wrong())?;
+        self.postfix.push(Term::Number(f64::from(exponent)));
+        self.apply(Gate::Power, 2, start);
+        self.at += length;
+        self.last = Last::Superscript(start);
+        Ok(())
+    }
+
+    /// Whether the innermost bracket that is open is a |.
+    fn within_bars(&self) -> bool {
+        let mut open = self.pending.iter().rev().filter(|pending| pending.strength().is_none());
+        matches!(open.next(), Some(Pending::Bar { .. }))
+    }
+
+    fn close_bars(&mut self) -> Result<(), Refusal> {
+        self.settle(0);
+        let Some(Pending::Bar { byte }) = self.pending.pop() else { return Ok(()) };
+        if self.last == Last::Bar(self.at.wrapping_sub(1), byte + 1) {
+            let readings = ["abs(abs(x))".to_owned(), "the norm, sqrt(sum(x^2))".to_owned()];
+            let text = "||x||".to_owned();
+            return Err((FormulaErrorKind::Ambiguous { text, readings }, byte));
+        }
+        self.apply(Gate::Abs, 1, byte);
+        self.last = Last::Bar(self.at, byte);
+        self.at += 1;
+        Ok(())
     }
 
     fn apply(&mut self, gate: Gate, inputs: u32, byte: usize) {
@@ -355,6 +567,7 @@ impl<'a> Reader<'a> {
         self.settle(0);
         match self.pending.pop() {
             None => return Err((FormulaErrorKind::Unopened, self.at)),
+            Some(Pending::Bar { byte }) => return Err((FormulaErrorKind::UnclosedBar, byte)),
             Some(Pending::Call { gate, name, arguments, name_at, .. }) => {
                 let inputs = arguments + 1;
                 let alone = gate.row().alone.filter(|_| inputs == 1);
@@ -367,6 +580,7 @@ impl<'a> Reader<'a> {
             Some(_) => {}
         }
         self.at += 1;
+        self.last = Last::Parenthesis;
         Ok(())
     }
 
@@ -389,6 +603,7 @@ impl<'a> Reader<'a> {
         self.settle(0);
         match self.pending.last() {
             None => Ok(false),
+            Some(&Pending::Bar { byte }) => Err((FormulaErrorKind::UnclosedBar, byte)),
             Some(&(Pending::Parenthesis { byte } | Pending::Call { byte, .. })) => {
                 Err((FormulaErrorKind::Unclosed, byte))
             }
@@ -409,7 +624,12 @@ fn in_name(c: char) -> bool {
 
 /// What is written high: a name doesn't hold it.
 fn is_superscript(c: char) -> bool {
-    matches!(c, 'ᵀ')
+    c == 'ᵀ' || is_digit_above(c)
+}
+
+/// A digit or a minus of an exponent that is written high.
+fn is_digit_above(c: char) -> bool {
+    matches!(c, '⁰' | '¹' | '²' | '³' | '⁴'..='⁹' | '⁻')
 }
 
 /// The length of a `.T` or `ᵀ` that stands here.

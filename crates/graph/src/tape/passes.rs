@@ -19,6 +19,13 @@ impl Graph {
         }
     }
 
+    /// The same from a node on, where nothing before has changed.
+    pub(crate) fn forward_from(&mut self, first: NodeId) {
+        for i in first.index()..self.entries.len() {
+            self.compute(i);
+        }
+    }
+
     /// The value of a node, and its local gradients, from the values before it.
     pub(super) fn compute(&mut self, index: usize) {
         let entry = self.entries[index];

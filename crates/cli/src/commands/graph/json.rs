@@ -3,7 +3,7 @@
 use chainrule_graph::check::{Checked, Verdict};
 use chainrule_graph::number::exact;
 use chainrule_graph::value::View;
-use chainrule_graph::{Circuit, Gate, NodeId};
+use chainrule_graph::{Circuit, Gate, NodeId, Value as Matrix};
 use serde_json::{Map, Value, json};
 
 use super::Named;
@@ -22,8 +22,26 @@ pub(super) fn matrix(view: View<'_>) -> Value {
     rows.map(|row| row.iter().map(|&value| number(value)).collect::<Value>()).collect()
 }
 
+/// Derivatives as `[x][y]`.
+pub(super) fn blocks<'a>(
+    rows: impl Iterator<Item = &'a str>,
+    variables: &Named,
+    blocks: &[Vec<Matrix>],
+) -> Value {
+    let row = |blocks: &Vec<Matrix>| -> Map<String, Value> {
+        let named = variables.iter().zip(blocks);
+        named.map(|((name, _), block)| ((*name).to_owned(), matrix(block.view()))).collect()
+    };
+    Value::Object(rows.map(str::to_owned).zip(blocks.iter().map(|r| row(r).into())).collect())
+}
+
 /// Value, gradients, inputs, gates, and what was checked.
-pub(super) fn of(circuit: &Circuit, variables: &Named, checked: &[Checked]) -> Value {
+pub(super) fn of(
+    circuit: &Circuit,
+    variables: &Named,
+    checked: &[Checked],
+    second: Option<&[Vec<Matrix>]>,
+) -> Value {
     let graph = circuit.graph();
     let gradients: Map<String, Value> = variables
         .iter()
@@ -63,6 +81,10 @@ pub(super) fn of(circuit: &Circuit, variables: &Named, checked: &[Checked]) -> V
         "gates": gates,
         "troubles": circuit.troubles().iter().map(|t| &t.message).collect::<Vec<_>>(),
     });
+    if let Some(second) = second {
+        let names = variables.iter().map(|(name, _)| *name);
+        answer["hessian"] = blocks(names, variables, second);
+    }
     if !checked.is_empty() {
         answer["check"] = checked
             .iter()
