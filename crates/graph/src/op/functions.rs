@@ -281,3 +281,18 @@ pub(super) const SOFTPLUS: Row = Row {
     bend: Unit,
     ..PLAIN
 };
+
+/// 2/√π ∫ exp(-t²) dt from 0 to a
+pub(super) const ERF: Row = Row {
+    symbol: "erf",
+    names: &["erf"],
+    latex: r"\operatorname{erf}\left(#a\right)",
+    forward: Map(|a, _| libm::erf(a)),
+    derivative: Local(&[Of(
+        Gate::MultiplyConstant(std::f64::consts::FRAC_2_SQRT_PI),
+        &[Of(Gate::Exp, &[Of(Gate::Negate, &[Of(Gate::Multiply, &[A, A])])])],
+    )]),
+    rule: "d(erf a)/da = 2/√π exp(-a²)",
+    bend: Unit,
+    ..PLAIN
+};

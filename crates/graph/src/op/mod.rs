@@ -297,6 +297,8 @@ table! {
     Sigmoid = functions::SIGMOID;
     /// log(1 + exp a)
     Softplus = functions::SOFTPLUS;
+    /// 2/√π ∫ exp(-t²) dt from 0 to a, the error function
+    Erf = functions::ERF;
     /// max(0, a)
     Relu = pieces::RELU;
     /// |a|
