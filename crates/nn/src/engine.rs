@@ -221,8 +221,10 @@ impl<T: Scalar> Engine<T> {
         let penalized = optimizers.iter().any(|optimizer| optimizer.l2 > T::ZERO);
         let each = Mutex::new(each);
         let (shared, options, taken) = (&self.shared, &self.options, self.steps);
+        let kernel = self.kernel;
         let results = self.group.run(|comm| {
             let net = &mut self.net(comm.rank());
+            let _section = kernel.section();
             net.pack_weights(shared);
             if penalized {
                 net.square_weights(shared);

@@ -38,8 +38,10 @@ impl<T: Scalar> Engine<T> {
         self.check_rows(data, labels, rows);
         let (shared, classes) = (&self.shared, self.architecture.classes());
         let last = &shared.layers[shared.layers.len() - 1].tiling;
+        let kernel = self.kernel();
         let results = self.group.run(|comm| {
             let net = &mut self.net(comm.rank());
+            let _section = kernel.section();
             net.pack_weights(shared);
             let mut found = vec![];
             for chunk in rows.chunks(EVALUATION_ROWS) {
@@ -79,8 +81,10 @@ impl<T: Scalar> Engine<T> {
         self.check_columns(data);
         let shared = &self.shared;
         let last = &shared.layers[shared.layers.len() - 1].tiling;
+        let kernel = self.kernel();
         let results = self.group.run(|comm| {
             let net = &mut self.net(comm.rank());
+            let _section = kernel.section();
             net.pack_weights(shared);
             let mut logits = vec![];
             for chunk in rows.chunks(EVALUATION_ROWS) {

@@ -23,7 +23,8 @@ pub(crate) enum Kind {
     Avx512,
 }
 
-/// The environment variable that forces an ISA: `portable`, `avx2` or `avx512`.
+/// The environment variable that forces an ISA, `portable`, `avx2` or `avx512`; or, for products of bf16
+/// operands, `amx`.
 pub const VARIABLE: &str = "CHAINRULE_KERNEL";
 
 /// An ISA that was asked for by name and cannot be used.
@@ -32,6 +33,9 @@ pub enum IsaError {
     /// No ISA has this name.
     #[error("{VARIABLE}={0} names no kernels: use portable, avx2 or avx512")]
     Unknown(String),
+    /// `amx` was asked for, and the products are `f32`.
+    #[error("{VARIABLE}=amx multiplies bf16 operands, and the precision here is f32")]
+    OnlyBf16,
     /// The processor lacks the instructions.
     #[error("{VARIABLE}={name}: this processor cannot run it: use {available}")]
     Unavailable {

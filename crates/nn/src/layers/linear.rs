@@ -163,7 +163,9 @@ pub fn backward_weight<T: Scalar>(
         let dz = View::new(&dz, rows, tile.len());
         for Panel { inputs, range } in panels(tiling, tile, width) {
             let dw = &mut scratch[..range.len()];
-            sink.prefetch(range.clone());
+            if kernel.prefetches_updates() {
+                sink.prefetch(range.clone());
+            }
             let x = View::strided(&x[inputs.start..], rows, inputs.len(), width, 1);
             if tiling.is_narrow(tile) {
                 let dw = ViewMut::new(dw, tile.len(), inputs.len());

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::bf16::{self, Multiplier, Packed, Role, Tiles};
+use super::bf16::{self, Multiplier, Packed, Role, Section, Tiles};
 use super::matmul;
 use super::prefetch::prefetch;
 use crate::gemm::ShapeError;
-use crate::isa::{Isa, IsaError};
+use crate::isa::{Isa, IsaError, VARIABLE};
 use crate::matrix::{View, ViewMut};
 use crate::ops::transpose::transpose;
 use crate::scalar::Scalar;
@@ -30,6 +30,9 @@ impl fmt::Display for Precision {
         })
     }
 }
+
+/// The name of the kernel that multiplies bf16 operands on AMX.
+pub const AMX: &str = "amx";
 
 /// A word that names no [`Precision`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -73,31 +76,60 @@ pub struct Operand<'a, T> {
 }
 
 impl Kernel {
-    /// The best kernel of this processor for a precision.
+    /// The best kernel of this processor for a precision: AMX for bf16, where it is there.
     pub fn best(precision: Precision) -> Self {
-        Self::new(Isa::best(), precision)
+        match (precision, Multiplier::amx()) {
+            (Precision::Bf16, Some(amx)) => Self::with_multiplier(Isa::best(), amx),
+            _ => Self::new(Isa::best(), precision),
+        }
     }
 
-    /// The kernel for a precision that `CHAINRULE_KERNEL` names, or else the best that there is.
+    /// Products of bf16 operands by `multiplier`, and all else on the vectors of `isa`.
+    pub fn with_multiplier(isa: Isa, multiplier: Multiplier) -> Self {
+        Self { isa, bf16: Some(multiplier) }
+    }
+
+    /// The kernel for a precision that `CHAINRULE_KERNEL` names, or else the best that there is:
+    /// `amx` is AMX beside the best vectors, and the name of an ISA is that ISA without AMX.
     ///
     /// # Errors
-    /// If the variable names no kernel, or one that this processor cannot run.
+    /// If the variable names no kernel, or one that this processor cannot run, or `amx` for `f32`.
     pub fn from_environment(precision: Precision) -> Result<Self, IsaError> {
-        Ok(Self::new(Isa::from_environment()?, precision))
+        Self::named(std::env::var(VARIABLE).ok().filter(|name| !name.is_empty()), precision)
+    }
+
+    fn named(name: Option<String>, precision: Precision) -> Result<Self, IsaError> {
+        match (name.as_deref(), precision) {
+            (None, _) => Ok(Self::best(precision)),
+            (Some(AMX), Precision::F32) => Err(IsaError::OnlyBf16),
+            (Some(AMX), Precision::Bf16) => match Multiplier::amx() {
+                Some(amx) => Ok(Self::with_multiplier(Isa::best(), amx)),
+                None => Err(IsaError::Unavailable {
+                    name: AMX.into(),
+                    available: Isa::available()
+                        .iter()
+                        .map(Isa::to_string)
+                        .collect::<Vec<_>>()
+                        .join(", "),
+                }),
+            },
+            (Some(name), _) => Ok(Self::new(name.parse()?, precision)),
+        }
     }
 
     /// Every kernel that this processor can run.
     pub fn available() -> Vec<Self> {
         let precisions = [Precision::F32, Precision::Bf16];
         let of = |isa| precisions.map(|precision| Self::new(isa, precision));
-        Isa::available().into_iter().flat_map(of).collect()
+        let amx = Multiplier::amx().map(|amx| Self::with_multiplier(Isa::best(), amx));
+        Isa::available().into_iter().flat_map(of).chain(amx).collect()
     }
 
-    /// Products in `precision` on the vectors of `isa`.
+    /// Products in `precision` on the vectors of `isa`, without AMX.
     pub fn new(isa: Isa, precision: Precision) -> Self {
         match precision {
             Precision::F32 => isa.into(),
-            Precision::Bf16 => Self { isa, bf16: Some(Multiplier::emulation(isa)) },
+            Precision::Bf16 => Self::with_multiplier(isa, Multiplier::emulation(isa)),
         }
     }
 
@@ -140,6 +172,17 @@ impl Kernel {
             None if self.isa == Isa::PORTABLE => 128,
             None => 16,
         }
+    }
+
+    /// Keeps this thread ready for products while the section lives.
+    pub fn section(self) -> Section {
+        self.bf16.map_or_else(Section::default, Multiplier::section)
+    }
+
+    /// Whether what an update reads is prefetched while its gradient is computed. Beside the short
+    /// products of tiles that costs more than it saves.
+    pub fn prefetches_updates(self) -> bool {
+        self.bf16.is_none()
     }
 
     /// Room for so many tiles of operands, if the kernel reads tiles.
@@ -206,6 +249,35 @@ impl Kernel {
 
 impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        if self.bf16.is_some_and(Multiplier::is_amx) {
+            return f.write_str(AMX);
+        }
         self.isa.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_the_kernel_that_prints_it_and_amx_is_one_for_bf16_alone() {
+        for kernel in Kernel::available() {
+            assert_eq!(Kernel::named(Some(kernel.to_string()), kernel.precision()), Ok(kernel));
+        }
+        for precision in [Precision::F32, Precision::Bf16] {
+            assert_eq!(Kernel::named(None, precision), Ok(Kernel::best(precision)));
+            assert_eq!(precision.to_string().parse(), Ok(precision));
+        }
+        let error = Kernel::named(Some("amx".into()), Precision::F32).unwrap_err();
+        assert!(error.to_string().contains("precision here is f32"), "{error}");
+        if Multiplier::amx().is_none() {
+            let error = Kernel::named(Some("amx".into()), Precision::Bf16).unwrap_err();
+            assert!(error.to_string().contains("amx: this processor cannot run it"), "{error}");
+        }
+        assert_eq!(
+            "fp16".parse::<Precision>().unwrap_err().to_string(),
+            "\"fp16\" is no precision: use f32 or bf16"
+        );
     }
 }

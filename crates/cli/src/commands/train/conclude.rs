@@ -2,9 +2,14 @@
 
 use std::path::Path;
 
+use chainrule_tensor::kernel::AMX;
+use chainrule_tensor::{Kernel, Precision};
 use chainrule_train::Summary;
 
 use crate::shell::quoting::{program, quoted};
+
+/// Hidden units in a layer from which on AMX is named where it was not used.
+const WIDE: usize = 256;
 
 /// Prints the result.
 pub fn conclude(summary: &Summary, out: &Path) -> anyhow::Result<()> {
@@ -45,8 +50,20 @@ pub fn conclude(summary: &Summary, out: &Path) -> anyhow::Result<()> {
         if summary.threads == 1 { "" } else { "s" },
         summary.kernel
     );
+    if would_gain_by_bf16(summary, Kernel::best(Precision::Bf16)) {
+        say!(
+            "This processor has AMX: --precision bf16 would train this network several times as fast."
+        );
+    }
     say!("Results: {folder}  (report.html, curves.svg, epochs.csv, model.safetensors, ...)");
     let quoted = quoted(&out.to_string_lossy());
     say!("Next:    open {folder}/report.html, or {} eval {quoted}", program());
     Ok(())
+}
+
+/// Whether a run in f32 was of a network that `bf16`, the best kernel for that precision, trains faster.
+fn would_gain_by_bf16(summary: &Summary, bf16: Kernel) -> bool {
+    summary.precision == Precision::F32.to_string()
+        && bf16.to_string() == AMX
+        && summary.hidden_dim.iter().any(|&width| width >= WIDE)
 }

@@ -11,6 +11,7 @@
 use std::arch::asm;
 use std::arch::x86_64::{__cpuid, __cpuid_count};
 use std::cell::Cell;
+use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::OnceLock;
 
@@ -94,6 +95,8 @@ thread_local! {
 pub(super) struct Section {
     /// Another section of this thread has configured them and will release them.
     inner: bool,
+    /// It belongs to this thread.
+    _not_send: PhantomData<*const ()>,
 }
 
 impl Section {
@@ -107,7 +110,7 @@ impl Section {
                 asm!("ldtilecfg [{}]", in(reg) &raw const CONFIGURATION, options(nostack, readonly));
             }
         }
-        Self { inner }
+        Self { inner, _not_send: PhantomData }
     }
 }
 

@@ -201,6 +201,7 @@ impl Multiplier {
 
 /// A part of a thread's work in which it multiplies ([`Multiplier::section`]).
 #[must_use]
+#[derive(Default)]
 pub struct Section {
     #[cfg(target_arch = "x86_64")]
     _tiles: Option<amx::Section>,
