@@ -50,13 +50,12 @@ fn forward(c: &mut Criterion<Speed>) {
                 .map(|k| (numbers(batch, k.len(), 1), numbers(k.len(), layout.outputs, 2)))
                 .collect();
             let mut z = vec![0.0; batch * layout.outputs];
-            let mut work = Workspace::new(isa, batch);
             group.bench_function(BenchmarkId::new(format!("blocks, {isa}"), &name), |b| {
                 b.iter(|| {
                     for (k, (x, w)) in blocks.iter().enumerate() {
                         let (x, w) = ((x.as_slice(), input), (w.as_slice(), weight));
                         let part = Part { tiling: &layout, block: &cuts[k] };
-                        linear::forward(&mut work, part, batch, x, w, &mut z, k > 0);
+                        linear::forward(part, batch, x, w, &mut z, k > 0);
                     }
                 });
             });

@@ -44,7 +44,7 @@ fn linear_layer(c: &mut Criterion<Speed>) {
             b.iter(|| {
                 for (k, (x, w)) in x.iter().zip(&w).enumerate() {
                     let (x, w) = ((&x[..], input), (&w[..], weight));
-                    linear::forward(&mut work, part(k), batch, x, w, &mut z, k > 0);
+                    linear::forward(part(k), batch, x, w, &mut z, k > 0);
                 }
             });
         });

@@ -120,7 +120,7 @@ pub(crate) fn forward<T: Scalar>(
             let w = (&this.weight.value[tiling.weights(block)], &this.operands.weight);
             let slot = sharding.slot[block.number];
             let z = &mut partials.write(slot);
-            linear::forward(work, Part { tiling, block }, rows, a, w, z, slot != block.number);
+            linear::forward(Part { tiling, block }, rows, a, w, z, slot != block.number);
         }
         let along = [shared.weight_squares.all()];
         let along = if l == 0 && noise.is_some() { &along[..] } else { &[] };

@@ -94,24 +94,6 @@ impl Isa {
     pub(crate) fn kind(self) -> Kind {
         self.0
     }
-
-    /// Numbers in a vector: a column tile is a multiple of it wide, or is stored transposed.
-    pub fn lanes(self) -> usize {
-        match self.0 {
-            Kind::Portable => 1,
-            Kind::Avx2 | Kind::Avx512 => 16,
-        }
-    }
-
-    /// The most columns of a tile of a weight matrix: with AVX-512 three vectors, which the inner
-    /// kernel holds in registers. matrixmultiply packs its operands itself and is faster with wider
-    /// tiles.
-    pub fn tile_columns(self) -> usize {
-        match self.0 {
-            Kind::Portable => 128,
-            Kind::Avx2 | Kind::Avx512 => 48,
-        }
-    }
 }
 
 impl fmt::Display for Isa {

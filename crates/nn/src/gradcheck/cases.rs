@@ -122,8 +122,7 @@ fn linear_alone(isa: Isa) -> Vec<Row> {
 
     let loss = |x: &[f64], w: &[f64], b: &[f64]| {
         let mut z = vec![f64::NAN; n * columns];
-        let mut work = Workspace::new(isa, n);
-        linear::forward(&mut work, part, n, (x, input), (w, weight), &mut z, false);
+        linear::forward(part, n, (x, input), (w, weight), &mut z, false);
         for tile in tiles {
             for row in z[tile.start * n..tile.end * n].chunks_mut(tile.len()) {
                 row.iter_mut().zip(&b[tile.clone()]).for_each(|(z, b)| *z += b);

@@ -13,8 +13,8 @@
 use std::ops::Range;
 
 use chainrule_tensor::exchange::Exchange;
+use chainrule_tensor::kernel::Operand;
 use chainrule_tensor::kernel::prefetch::prefetch;
-use chainrule_tensor::kernel::{Operand, matmul, matmul_transposed};
 use chainrule_tensor::ops::columns::add_column_sums;
 use chainrule_tensor::ops::elementwise::add_assign;
 use chainrule_tensor::{Buffer, Isa, Kernel, Scalar, View, ViewMut};
@@ -54,7 +54,6 @@ pub struct Part<'a> {
 ///
 /// `x` is (rows, width), `w` and `z` are in tiles.
 pub fn forward<T: Scalar>(
-    Workspace { isa, .. }: &mut Workspace<T>,
     Part { tiling, block }: Part,
     rows: usize,
     (x, x_operands): (&[T], &InputOperands),
@@ -62,7 +61,7 @@ pub fn forward<T: Scalar>(
     z: &mut [T],
     accumulate: bool,
 ) {
-    let (isa, kernel, tiles) = (*isa, tiling.kernel, &tiling.tiles);
+    let (kernel, tiles) = (tiling.kernel, &tiling.tiles);
     let width = block.features.len();
     let x = View::new(x, rows, width);
     for (number, tile) in tiles.iter().enumerate() {
@@ -76,7 +75,7 @@ pub fn forward<T: Scalar>(
         let w = &w[tile.start * width..tile.end * width];
         let z = ViewMut::new(&mut z[tile.start * rows..tile.end * rows], rows, tile.len());
         if tiling.is_narrow(tile) {
-            matmul_transposed(isa, x, View::new(w, tile.len(), width), z, accumulate)
+            kernel.multiply_transposed(x, View::new(w, tile.len(), width), z, accumulate)
         } else {
             let x = Operand { numbers: x, tiles: x_operands.left(block, rows) };
             let tiles = w_operands.right(tiling, block, tile);
@@ -150,14 +149,14 @@ pub(crate) fn panel_ranges(tiling: &Tiling, width: usize) -> impl Iterator<Item 
 
 /// dW = Xᵀ dZ: the derivative of the loss by a block's weights, handed on as it is made.
 pub fn backward_weight<T: Scalar>(
-    Workspace { isa, scratch }: &mut Workspace<T>,
+    Workspace { scratch, .. }: &mut Workspace<T>,
     Part { tiling, block }: Part,
     rows: usize,
     (x, x_operands): (&[T], &InputOperands),
     (dz, dz_operands): (&Exchange<T>, &GradientOperands),
     sink: &mut impl GradientSink<T>,
 ) {
-    let (isa, kernel, width) = (*isa, tiling.kernel, block.features.len());
+    let (kernel, width) = (tiling.kernel, block.features.len());
     for (number, tile) in tiling.tiles.iter().enumerate() {
         let dz = dz.read(number);
         let dz = View::new(&dz, rows, tile.len());
@@ -169,7 +168,7 @@ pub fn backward_weight<T: Scalar>(
             let x = View::strided(&x[inputs.start..], rows, inputs.len(), width, 1);
             if tiling.is_narrow(tile) {
                 let dw = ViewMut::new(dw, tile.len(), inputs.len());
-                matmul(isa, dz.t(), x, dw, false)
+                kernel.multiply_numbers(dz.t(), x, dw, false)
             } else {
                 let tiles = x_operands.left_transposed(block, rows, &inputs);
                 let x = Operand { numbers: x.t(), tiles };

@@ -28,6 +28,7 @@
 //! [`prefetch`](prefetch::prefetch).
 
 pub mod bf16;
+mod plain;
 pub mod prefetch;
 mod product;
 #[cfg(target_arch = "x86_64")]

@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::bf16::{self, Multiplier, Packed, Role, Section, Tiles};
-use super::matmul;
 use super::prefetch::prefetch;
+use super::{matmul, matmul_transposed, plain};
 use crate::gemm::ShapeError;
 use crate::isa::{Isa, IsaError, VARIABLE};
 use crate::matrix::{View, ViewMut};
@@ -56,15 +56,36 @@ impl FromStr for Precision {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct Kernel {
     isa: Isa,
-    bf16: Option<Multiplier>,
+    products: Products,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+enum Products {
+    /// By the kernels of the ISA.
+    F32,
+    /// In plain Rust with the bits of the vector kernels ([`plain`]).
+    PlainF32,
+    /// Of tiles.
+    Bf16(Multiplier),
 }
 
 impl From<Isa> for Kernel {
     /// Products in `f32`.
     fn from(isa: Isa) -> Self {
-        Self { isa, bf16: None }
+        Self { isa, products: Products::F32 }
     }
 }
+
+/// How products want a weight matrix to be cut.
+struct Cuts {
+    lanes: usize,
+    unit: usize,
+    columns: usize,
+    panel: usize,
+}
+
+/// Those of the vector kernels: three vectors of AVX-512 are held in registers.
+const VECTOR_CUTS: Cuts = Cuts { lanes: 16, unit: 16, columns: 48, panel: 16 };
 
 /// A matrix as numbers and, for kernels that read those, as tiles.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +107,7 @@ impl Kernel {
 
     /// Products of bf16 operands by `multiplier`, and all else on the vectors of `isa`.
     pub fn with_multiplier(isa: Isa, multiplier: Multiplier) -> Self {
-        Self { isa, bf16: Some(multiplier) }
+        Self { isa, products: Products::Bf16(multiplier) }
     }
 
     /// The kernel for a precision that `CHAINRULE_KERNEL` names, or else the best that there is:
@@ -140,54 +161,75 @@ impl Kernel {
 
     /// The precision of the products.
     pub fn precision(self) -> Precision {
-        if self.bf16.is_some() { Precision::Bf16 } else { Precision::F32 }
+        if self.reads_tiles() { Precision::Bf16 } else { Precision::F32 }
     }
 
-    /// The kernel of the last layer of a network, whose products stay in `f32`.
+    /// The kernel of the last layer of a network, whose products stay in `f32`. Below bf16 it has the
+    /// same bits on every processor, as those.
     pub fn of_last_layer(self) -> Self {
-        self.isa.into()
+        match self.products {
+            Products::Bf16(_) if self.isa == Isa::PORTABLE => {
+                Self { products: Products::PlainF32, ..self }
+            }
+            _ => self.isa.into(),
+        }
+    }
+
+    fn reads_tiles(self) -> bool {
+        matches!(self.products, Products::Bf16(_))
+    }
+
+    fn cuts(self) -> Cuts {
+        match self.products {
+            Products::Bf16(_) => {
+                Cuts { lanes: 1, unit: bf16::COLUMNS, columns: 128, panel: bf16::COLUMNS }
+            }
+            // matrixmultiply packs all of its right operand at each call, and wants larger parts.
+            Products::F32 if self.isa == Isa::PORTABLE => {
+                Cuts { lanes: 1, unit: 1, columns: 128, panel: 128 }
+            }
+            Products::F32 | Products::PlainF32 => VECTOR_CUTS,
+        }
     }
 
     /// Numbers in a vector: a narrower column tile is stored transposed. 1 where none is.
     pub fn lanes(self) -> usize {
-        if self.bf16.is_some() { 1 } else { self.isa.lanes() }
+        self.cuts().lanes
     }
 
     /// Column tiles begin at multiples of this.
     pub fn tile_unit(self) -> usize {
-        if self.bf16.is_some() { bf16::COLUMNS } else { self.isa.lanes() }
+        self.cuts().unit
     }
 
     /// The most columns of a tile of a weight matrix.
     pub fn tile_columns(self) -> usize {
-        if self.bf16.is_some() { 128 } else { self.isa.tile_columns() }
+        self.cuts().columns
     }
 
     /// Rows of a weight gradient that are computed before they are used up: few enough to stay in
-    /// the first-level cache. matrixmultiply packs all of its right operand at each call and wants
-    /// more of them.
+    /// the first-level cache.
     pub fn panel_rows(self) -> usize {
-        match self.bf16 {
-            Some(_) => bf16::COLUMNS,
-            None if self.isa == Isa::PORTABLE => 128,
-            None => 16,
-        }
+        self.cuts().panel
     }
 
     /// Keeps this thread ready for products while the section lives.
     pub fn section(self) -> Section {
-        self.bf16.map_or_else(Section::default, Multiplier::section)
+        match self.products {
+            Products::Bf16(multiplier) => multiplier.section(),
+            _ => Section::default(),
+        }
     }
 
     /// Whether what an update reads is prefetched while its gradient is computed. Beside the short
     /// products of tiles that costs more than it saves.
     pub fn prefetches_updates(self) -> bool {
-        self.bf16.is_none()
+        !self.reads_tiles()
     }
 
     /// Room for so many tiles of operands, if the kernel reads tiles.
     pub fn room(self, tiles: usize) -> Packed {
-        Packed::zeros(if self.bf16.is_some() { tiles } else { 0 })
+        Packed::zeros(if self.reads_tiles() { tiles } else { 0 })
     }
 
     /// Rounds `x` into the tiles from number `first` on, in rows of `columns`, if the kernel reads
@@ -202,7 +244,7 @@ impl Kernel {
         to: &mut Packed,
         (first, columns): (usize, usize),
     ) {
-        if self.bf16.is_some() {
+        if self.reads_tiles() {
             bf16::pack(self.isa, x, role, to.from_tile(first, columns));
         }
     }
@@ -210,7 +252,7 @@ impl Kernel {
     /// Wᵀ for [`Kernel::multiply`]: kernels that read numbers want their columns adjacent, so that
     /// these are copied to `scratch`.
     pub fn transposed<'a, T: Scalar>(self, w: View<'a, T>, scratch: &'a mut [T]) -> View<'a, T> {
-        if self.bf16.is_some() {
+        if self.reads_tiles() {
             return w.t();
         }
         let (rows, columns) = (w.rows(), w.columns());
@@ -221,7 +263,7 @@ impl Kernel {
 
     /// Prefetches an operand for later products, as far as the kernel reads it.
     pub fn prefetch<T: Scalar>(self, numbers: &[T], tiles: Tiles) {
-        if self.bf16.is_some() { tiles.prefetch() } else { prefetch(numbers) }
+        if self.reads_tiles() { tiles.prefetch() } else { prefetch(numbers) }
     }
 
     /// C := A·B, or C := C + A·B if `accumulate`. Without it C is written and never read.
@@ -237,19 +279,57 @@ impl Kernel {
         mut c: ViewMut<T>,
         accumulate: bool,
     ) -> Result<(), ShapeError> {
-        match (self.bf16, c.as_f32()) {
-            (Some(multiplier), Some(c)) => {
+        match (self.products, c.as_f32()) {
+            (Products::Bf16(multiplier), Some(c)) => {
                 bf16::matmul(multiplier, a.tiles, b.tiles, c, accumulate);
                 Ok(())
             }
-            _ => matmul(self.isa, a.numbers, b.numbers, c, accumulate),
+            _ => self.multiply_numbers(a.numbers, b.numbers, c, accumulate),
+        }
+    }
+
+    /// C (+)= A·B of numbers, whatever the precision.
+    ///
+    /// # Errors
+    /// As [`Kernel::multiply`].
+    pub fn multiply_numbers<T: Scalar>(
+        self,
+        a: View<T>,
+        b: View<T>,
+        mut c: ViewMut<T>,
+        accumulate: bool,
+    ) -> Result<(), ShapeError> {
+        match (self.products, a.as_f32(), b.as_f32(), c.as_f32()) {
+            (Products::PlainF32, Some(a), Some(b), Some(mut c)) => {
+                plain::matmul(a, b, &mut c, accumulate)
+            }
+            _ => matmul(self.isa, a, b, c, accumulate),
+        }
+    }
+
+    /// C (+)= A·Bᵀ of numbers, for a B of few rows.
+    ///
+    /// # Errors
+    /// As [`Kernel::multiply`].
+    pub fn multiply_transposed<T: Scalar>(
+        self,
+        a: View<T>,
+        b: View<T>,
+        mut c: ViewMut<T>,
+        accumulate: bool,
+    ) -> Result<(), ShapeError> {
+        match (self.products, a.as_f32(), b.as_f32(), c.as_f32()) {
+            (Products::PlainF32, Some(a), Some(b), Some(mut c)) => {
+                plain::matmul_transposed(a, b, &mut c, accumulate)
+            }
+            _ => matmul_transposed(self.isa, a, b, c, accumulate),
         }
     }
 }
 
 impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        if self.bf16.is_some_and(Multiplier::is_amx) {
+        if matches!(self.products, Products::Bf16(multiplier) if multiplier.is_amx()) {
             return f.write_str(AMX);
         }
         self.isa.fmt(f)
