@@ -269,6 +269,7 @@ fn what_people_type_and_paste_is_read() {
         ("f.PNG", b"\x89PNG"),
         ("f.dot", b"// On each edge"),
         ("f.html", b"<!DOCTYPE"),
+        ("f.tex", b"% Needs amsmath"),
     ] {
         let mut command = Command::cargo_bin("chainrule").unwrap();
         command.args(["graph", "x*x", "--at", "x=3", "-o", name]).current_dir(&folder);
@@ -305,6 +306,10 @@ fn bad_input_gets_one_message_and_exit_code_1() {
         (&["graph", "x", "--at", "x=1", "--wrt", "q"], "--wrt names q"),
         (&["graph", "x", "--at", "x=1", "--wrt", ","], "--wrt names no variable"),
         (&["graph", "x", "--at", "x=1", "-o", "/no/such/folder/f.svg"], "could not be written"),
+        (
+            &["graph", "x", "--at", "x=1", "--blank", "-o", "f.html"],
+            "--blank leaves the numbers out",
+        ),
         (&["assignment", "--run", "/no/such/run"], "summary.json could not be read"),
     ] {
         let output = chainrule(args);

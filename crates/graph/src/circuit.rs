@@ -29,6 +29,8 @@ pub struct Circuit {
     output_name: String,
     /// Whether the title says so.
     title_has_names: bool,
+    /// Whether drawings leave the numbers out.
+    blank: bool,
 }
 
 impl Circuit {
@@ -83,6 +85,7 @@ impl Circuit {
             output_name: free.expect("names don't end"),
             steps,
             title_has_names,
+            blank: false,
             graph,
             output,
             title: String::new(),
@@ -97,6 +100,18 @@ impl Circuit {
     pub fn named(mut self, title: impl Into<String>) -> Self {
         self.title = title.into();
         self
+    }
+
+    /// With empty places for the numbers in its drawings, for the board and the exam.
+    #[must_use]
+    pub fn blank(self) -> Self {
+        Circuit { blank: true, ..self }
+    }
+
+    /// Whether drawings leave the numbers out.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        self.blank
     }
 
     /// The title, or nothing.
@@ -231,10 +246,14 @@ impl Circuit {
 
     /// Where infinities and NaNs come from: every node whose value isn't finite
     /// though its inputs are, and every gate that sends back a gradient that
-    /// isn't finite though the one from upstream is. Empty if all went well.
+    /// isn't finite though the one from upstream is. Empty if all went well, and
+    /// where the numbers are left out.
     #[must_use]
     pub fn troubles(&self) -> Vec<Trouble> {
         let mut troubles = Vec::new();
+        if self.blank {
+            return troubles;
+        }
         for &id in &self.order {
             let node = self.graph.node(id);
             let inputs = node.inputs().iter();

@@ -121,7 +121,9 @@ impl Gate {
     #[must_use]
     pub fn symbol(self) -> Cow<'static, str> {
         match self.row().symbol {
-            symbol if symbol.contains('#') => fill_in(symbol, &[], self.constant()).into(),
+            symbol if symbol.contains('#') => {
+                fill_in(symbol, &[], self.constant(), number::constant).into()
+            }
             symbol => symbol.into(),
         }
     }
@@ -139,20 +141,22 @@ impl Gate {
     pub fn text(self, inputs: &[String]) -> String {
         match self.row().text {
             "" => format!("{}({})", self.symbol(), inputs.join(", ")),
-            text => fill_in(text, inputs, self.constant()),
+            text => fill_in(text, inputs, self.constant(), number::constant),
         }
     }
 
     /// The operation in LaTeX, with these terms for its inputs.
     #[must_use]
     pub fn latex(self, inputs: &[String]) -> String {
+        let constant = |value| number::in_latex(&number::constant(value));
         match (self.row().latex, self.row().forward) {
             ("", _) => {
                 let name = self.row().names.first().unwrap_or(&self.row().symbol);
+                let name = name.replace('_', r"\_");
                 format!(r"\operatorname{{{name}}}\left({}\right)", inputs.join(", "))
             }
-            (latex, Fold(_)) => fill_in(latex, &[inputs.join(", ")], self.constant()),
-            (latex, _) => fill_in(latex, inputs, self.constant()),
+            (latex, Fold(_)) => fill_in(latex, &[inputs.join(", ")], self.constant(), constant),
+            (latex, _) => fill_in(latex, inputs, self.constant(), constant),
         }
     }
 }
@@ -182,8 +186,13 @@ impl Row {
 
 /// Fills in `#a` and `#b`, the inputs, and `#c`, the constant. `#(a)` puts what
 /// begins with a minus in parentheses; `#±c` and `#± c` write the sign first.
-fn fill_in(template: &str, inputs: &[String], constant: f64) -> String {
-    let magnitude = number::constant(constant.abs());
+fn fill_in(
+    template: &str,
+    inputs: &[String],
+    constant: f64,
+    written: impl Fn(f64) -> String,
+) -> String {
+    let magnitude = written(constant.abs());
     let sign = if constant.is_sign_negative() { '-' } else { '+' };
     let mut out = String::new();
     let mut rest = template;
@@ -204,7 +213,7 @@ fn fill_in(template: &str, inputs: &[String], constant: f64) -> String {
         let operand = match after.as_bytes().first() {
             Some(b'a') => inputs.first().cloned().unwrap_or_default(),
             Some(b'b') => inputs.get(1).cloned().unwrap_or_default(),
-            _ => number::constant(constant),
+            _ => written(constant),
         };
         if bracketed && operand.starts_with('-') {
             out.push_str(&format!("({operand})"));

@@ -33,7 +33,7 @@
 //! | [`circuit`] | a graph with its output, and the names of its nodes |
 //! | [`jacobian`] | Jacobians, Hessians and the graph of a derivative |
 //! | [`check`] | gradients against differences that know their own error |
-//! | [`draw`] | text, SVG, DOT and the page to step through |
+//! | [`draw`] | text, SVG, DOT, LaTeX and the page to step through |
 //! | [`assignment`] | the assignment, worked |
 
 pub mod assignment;

@@ -77,6 +77,22 @@ pub fn exact(value: f64) -> String {
     }
 }
 
+/// A number that was written as text, in LaTeX: `1.5 \cdot 10^{-12}`.
+pub(crate) fn in_latex(text: &str) -> String {
+    match text {
+        "π" => r"\pi".into(),
+        "inf" => r"\infty".into(),
+        "-inf" => r"-\infty".into(),
+        "NaN" => r"\mathrm{NaN}".into(),
+        "e" => "e".into(),
+        text => match text.split_once('e') {
+            Some(("1", exponent)) => format!("10^{{{exponent}}}"),
+            Some((mantissa, exponent)) => format!(r"{mantissa} \cdot 10^{{{exponent}}}"),
+            None => text.to_owned(),
+        },
+    }
+}
+
 fn without_trailing_zeros(text: &str) -> &str {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
 }

@@ -61,6 +61,16 @@ impl Circuit {
     }
 }
 
+impl Circuit {
+    /// The name of a node in LaTeX.
+    pub(crate) fn latex_name(&self, node: NodeId) -> String {
+        match self.graph().node(node).gate() {
+            Gate::Constant(c) => number::in_latex(&number::constant(c)),
+            _ => latex_name(&self.name(node)),
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Style {
     Text,
@@ -87,12 +97,16 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn named(&self, node: NodeId) -> Term {
-        let name = self.circuit.name(node);
         let text = match self.style {
-            Style::Text => name.into_owned(),
-            Style::Latex => latex_name(&name),
+            Style::Text => self.circuit.name(node).into_owned(),
+            Style::Latex => self.circuit.latex_name(node),
         };
         Term { text, strength: ATOM, shape: self.circuit.graph().shape(node) }
+    }
+
+    fn number(&self, value: f64) -> String {
+        let text = number::constant(value);
+        if self.style == Style::Latex { number::in_latex(&text) } else { text }
     }
 
     fn upstream(&self) -> Term {
@@ -123,8 +137,8 @@ impl Writer<'_> {
         let constant = node.gate().constant();
         let word = |text: String| Term { text, strength: ATOM, shape: Shape::SCALAR };
         match *expr {
-            Expr::Number(c) => word(number::constant(c)),
-            Expr::Constant => word(number::constant(constant)),
+            Expr::Number(c) => word(self.number(c)),
+            Expr::Constant => word(self.number(constant)),
             Expr::A => self.named(node.inputs()[0]),
             Expr::B => self.named(node.inputs()[1]),
             Expr::Own => self.named(self.own),
@@ -201,15 +215,69 @@ pub(crate) fn latex_name(name: &str) -> String {
         _ if !digits.is_empty() => (digits, &name[digits.len()..]),
         _ => (name, ""),
     };
-    let escaped = |text: &str| text.replace('_', r"\_");
+    let escaped = |text: &str| text.chars().map(latex_letter).collect::<String>();
     let mut one = letters.chars();
     let letters = match (one.next(), one.next()) {
-        (Some(c), None) => escaped(&c.to_string()),
+        (Some(_), None) => escaped(letters),
         _ => format!(r"\mathrm{{{}}}", escaped(letters)),
     };
     match index {
         "" => letters,
         index => format!("{letters}_{{{}}}", escaped(index)),
+    }
+}
+
+/// A letter of a name: Greek ones by their names, other ones of no alphabet that LaTeX
+/// has without a package by their numbers.
+fn latex_letter(c: char) -> String {
+    const GREEK: [&str; 25] = [
+        "alpha",
+        "beta",
+        "gamma",
+        "delta",
+        "varepsilon",
+        "zeta",
+        "eta",
+        "theta",
+        "iota",
+        "kappa",
+        "lambda",
+        "mu",
+        "nu",
+        "xi",
+        "o",
+        "pi",
+        "rho",
+        "varsigma",
+        "sigma",
+        "tau",
+        "upsilon",
+        "varphi",
+        "chi",
+        "psi",
+        "omega",
+    ];
+    const CAPITALS: [(char, &str); 11] = [
+        ('Γ', "Gamma"),
+        ('Δ', "Delta"),
+        ('Θ', "Theta"),
+        ('Λ', "Lambda"),
+        ('Ξ', "Xi"),
+        ('Π', "Pi"),
+        ('Σ', "Sigma"),
+        ('Υ', "Upsilon"),
+        ('Φ', "Phi"),
+        ('Ψ', "Psi"),
+        ('Ω', "Omega"),
+    ];
+    let capital = CAPITALS.iter().find(|(greek, _)| *greek == c);
+    match c {
+        '_' => r"\_".into(),
+        'ο' => "o".into(),
+        'α'..='ω' => format!(r"{{\{}}}", GREEK[c as usize - 'α' as usize]),
+        _ if capital.is_some() => format!(r"{{\{}}}", capital.expect("just found").1),
+        c if c.is_ascii() => c.into(),
+        c => format!(r"\text{{(U+{:X})}}", u32::from(c)),
     }
 }
 

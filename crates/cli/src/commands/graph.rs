@@ -100,6 +100,10 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     derivative: Option<String>,
 
+    /// Leave the numbers out of the picture, for the board and the exam
+    #[arg(long, conflicts_with_all = ["json", "check", "hessian", "jacobian"])]
+    blank: bool,
+
     /// Print value, gradients and gates as JSON
     #[arg(long, conflicts_with = "format")]
     json: bool,
@@ -117,6 +121,8 @@ enum Format {
     Dot,
     /// A page that steps through both passes, gate by gate
     Html,
+    /// Both passes as mathematics, line by line
+    Latex,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -138,6 +144,7 @@ impl Format {
             Some("png") => Format::Png,
             Some("dot" | "gv") => Format::Dot,
             Some("html" | "htm") => Format::Html,
+            Some("tex") => Format::Latex,
             _ => Format::Text,
         }
     }
@@ -194,6 +201,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         };
         circuit = derivative;
     }
+    if args.blank {
+        if matches!(format, Format::Html | Format::Latex) {
+            bail!("--blank leaves the numbers out of a picture: as text, SVG, PNG or DOT");
+        }
+        circuit = circuit.blank();
+    }
     let variables = chosen(&circuit.variables().collect(), "--wrt", &args.wrt)?;
     let second = if args.hessian { Some(hessian(&circuit, &ids(&variables))?) } else { None };
     let checked = if args.check { check(&circuit, &ids(&variables)) } else { Vec::new() };
@@ -219,6 +232,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             Format::Svg | Format::Png => draw::svg::draw(&circuit)?,
             Format::Dot => draw::dot::draw(&circuit),
             Format::Html => draw::html::draw(&circuit)?,
+            Format::Latex => draw::latex::draw(&circuit),
         }
     };
     let bytes = match format {
@@ -330,6 +344,9 @@ fn to_text(
     width: usize,
 ) -> String {
     let mut text = draw::text::draw(circuit, width);
+    if circuit.is_blank() {
+        return text;
+    }
     let f = circuit.output_name();
     text.push_str(&format!("\n{f} = {}\n", significant(circuit.value(), 16)));
     for (name, id) in variables {

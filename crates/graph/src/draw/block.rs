@@ -49,6 +49,21 @@ impl Block {
         Block { lines, kind, finite: view.is_finite() }
     }
 
+    /// Empty places for the numbers of a value.
+    pub fn blank(view: View<'_>) -> Self {
+        const PLACE: &str = "_____";
+        let block = Block::new(view, 1);
+        let lines = match block.kind {
+            Kind::Number => vec![PLACE.to_owned()],
+            Kind::Matrix => {
+                let line = vec![PLACE; view.shape.columns as usize].join("  ");
+                vec![line; view.shape.rows as usize]
+            }
+            Kind::Tile => vec![view.shape.to_string(), PLACE.to_owned()],
+        };
+        Block { lines, finite: true, ..block }
+    }
+
     /// Characters of its widest line.
     pub fn width(&self) -> usize {
         self.lines.iter().map(|line| line.chars().count()).max().unwrap_or(0)

@@ -1,4 +1,4 @@
-//! Drawings: for the terminal, as SVG, as DOT, and as a page to step through.
+//! Drawings: for the terminal, as SVG, as DOT, as LaTeX, and as a page to step through.
 //!
 //! All of them follow the diagrams of the course: gates from left to right, and
 //! on every wire the forward value above and the gradient below. The number
@@ -9,6 +9,7 @@
 pub(crate) mod block;
 pub mod dot;
 pub mod html;
+pub mod latex;
 pub(crate) mod layout;
 pub mod svg;
 pub mod text;
@@ -17,7 +18,7 @@ use crate::circuit::Circuit;
 use crate::number;
 use crate::op::Gate;
 use crate::tape::NodeId;
-use crate::value::Value;
+use crate::value::{Value, View};
 
 use block::Block;
 pub use block::{MOST_WRITTEN, in_line};
@@ -63,7 +64,7 @@ const DIGITS: usize = 4;
 fn on_wire(circuit: &Circuit, wire: layout::Wire) -> [Block; 2] {
     let graph = circuit.graph();
     let back = back_along(circuit, wire);
-    [graph.matrix(wire.from), back.view()].map(|view| Block::new(view, DIGITS))
+    [graph.matrix(wire.from), back.view()].map(|view| block_of(circuit, view))
 }
 
 /// The gradient that comes back along a wire.
@@ -80,7 +81,11 @@ fn back_along(circuit: &Circuit, wire: layout::Wire) -> Value {
 
 /// The gradient of a node, for a picture.
 fn gradient_block(circuit: &Circuit, node: NodeId) -> Block {
-    Block::new(circuit.graph().gradient_matrix(node), DIGITS)
+    block_of(circuit, circuit.graph().gradient_matrix(node))
+}
+
+fn block_of(circuit: &Circuit, view: View<'_>) -> Block {
+    if circuit.is_blank() { Block::blank(view) } else { Block::new(view, DIGITS) }
 }
 
 /// How many wires leave each node, by its place on the tape.

@@ -48,6 +48,9 @@ pub fn draw(circuit: &Circuit, width: usize) -> String {
         }
         None => {}
     }
+    if circuit.is_blank() {
+        return out;
+    }
     match circuit.graph().has_matrices() {
         true => ledger(&mut out, circuit),
         false => table(&mut out, circuit),

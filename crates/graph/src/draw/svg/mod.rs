@@ -101,7 +101,7 @@ impl Picture<'_> {
             escape(&format!(
                 "Computation graph of {}. {}",
                 clip(&title, 200),
-                if self.stage == Stage::Backward {
+                if self.stage == Stage::Backward && !self.circuit.is_blank() {
                     description(self.circuit)
                 } else {
                     String::new()
@@ -201,12 +201,16 @@ impl Picture<'_> {
             if stage > self.stage {
                 break;
             }
-            let tip = format!(
-                "{meaning} {} on the wire to {}: {}",
-                escape(&self.circuit.name(wire.from)),
-                escape(&to_name),
-                all_digits(view),
-            );
+            let tip = if self.circuit.is_blank() {
+                String::new()
+            } else {
+                format!(
+                    "{meaning} {} on the wire to {}: {}",
+                    escape(&self.circuit.name(wire.from)),
+                    escape(&to_name),
+                    all_digits(view),
+                )
+            };
             draw_block(out, &block, &format!("cr-{class}"), (x, y + baseline), &tip);
         }
         out.push_str("</g>\n");
@@ -227,7 +231,7 @@ impl Picture<'_> {
                     _ => "cr-gate",
                 };
                 let mut tip = self.circuit.name(id).into_owned();
-                if self.stage == Stage::Backward {
+                if self.stage == Stage::Backward && !self.circuit.is_blank() {
                     let value = all_digits(node.matrix());
                     let gradient = all_digits(node.gradient_matrix());
                     let _ = write!(tip, ": value {value}, gradient {gradient}");
