@@ -85,9 +85,9 @@ impl Isa {
         *Isa::available().last().expect("the portable one is always there")
     }
 
-    /// Whether the kernels of two ISAs, by their names, give the same bits: all with vectors do.
+    /// Whether two kernels for one precision, by their names, give the same bits: all with vectors do.
     pub fn round_alike(one: &str, other: &str) -> bool {
-        let vectors = |name| ["avx2", "avx512"].contains(&name);
+        let vectors = |name| ["avx2", "avx512", "amx"].contains(&name);
         one == other || vectors(one) && vectors(other)
     }
 
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn only_the_portable_kernels_round_otherwise() {
-        let names = ["portable", "avx2", "avx512"];
+        let names = ["portable", "avx2", "avx512", "amx"];
         for (one, other) in names.iter().flat_map(|one| names.map(|other| (*one, other))) {
             let portable = [one, other].iter().filter(|name| **name == "portable").count();
             assert_eq!(Isa::round_alike(one, other), portable != 1, "{one}, {other}");
