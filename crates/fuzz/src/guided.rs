@@ -1,8 +1,11 @@
 //! What a coverage-guided fuzzer needs of a target: one input tried, and where to begin.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 
 use anyhow::Context;
+use flate2::read::GzDecoder;
 
 use crate::layers::Layer;
 use crate::{TARGETS, Target};
@@ -14,6 +17,14 @@ pub struct Way {
 }
 
 impl Way {
+    /// The targets as they are, and each of their layers.
+    pub fn all() -> impl Iterator<Item = Way> {
+        TARGETS.iter().flat_map(|target| {
+            let layers = target.layers.iter().map(Some);
+            std::iter::once(None).chain(layers).map(move |layer| Way { target, layer })
+        })
+    }
+
     /// The target of this name and its layer of this name.
     ///
     /// # Errors
@@ -44,15 +55,36 @@ impl Way {
     /// # Errors
     /// If they cannot be read.
     pub fn inputs(&self) -> io::Result<Vec<(String, Vec<u8>)>> {
-        let mut files = self.target.seeds()?;
-        files.extend(self.target.corpus()?);
-        Ok(match self.layer {
-            None => files,
-            Some(layer) => {
-                let open = |(name, bytes): (String, Vec<u8>)| Some((name, (layer.open)(&bytes)?));
-                files.into_iter().filter_map(open).collect()
-            }
-        })
+        let open = |bytes: Vec<u8>| match self.layer {
+            None => Some(bytes),
+            Some(layer) => (layer.open)(&bytes),
+        };
+        let seeds = self.target.seeds()?.into_iter();
+        let opened = seeds.filter_map(|(name, bytes)| Some((name, open(bytes)?)));
+        Ok(opened.chain(self.corpus()?).collect())
+    }
+
+    /// Names and inputs that guided fuzzing left: few that take every branch that it found, and those
+    /// that once did harm. They are packed as `corpus/TARGET.tar.gz` or `corpus/TARGET-LAYER.tar.gz`.
+    ///
+    /// # Errors
+    /// If the archive cannot be read; without one there is no corpus.
+    pub fn corpus(&self) -> io::Result<Vec<(String, Vec<u8>)>> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+        let layer = self.layer.map(|layer| format!("-{}", layer.name)).unwrap_or_default();
+        let packed = match File::open(folder.join(format!("{}{layer}.tar.gz", self.target.name))) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+            packed => packed?,
+        };
+        let mut archive = tar::Archive::new(GzDecoder::new(packed));
+        let mut inputs = Vec::new();
+        for entry in archive.entries()? {
+            let mut entry = entry?;
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes)?;
+            inputs.push((entry.path()?.display().to_string(), bytes));
+        }
+        Ok(inputs)
     }
 
     /// The words of the format, as afl-fuzz's option `-x` reads them: one in quotes on each line,

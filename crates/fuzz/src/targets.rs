@@ -1,7 +1,7 @@
 //! The readers, and what each is held to beside not panicking.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use chainrule_data::cifar10::{self, RECORD};
@@ -10,8 +10,6 @@ use chainrule_data::{Shape, cifar100, idx, picture, place};
 use chainrule_graph::{Formula, Gates, draw, values};
 use chainrule_report::{Confusion, Report, Run, curves, page};
 use chainrule_train::{Checkpoint, Config, ModelFile, Sweep, diff};
-
-use flate2::read::GzDecoder;
 
 use crate::layers::{GZIP, Layer, PNG_CHUNKS, PNG_ROWS, SAFETENSORS_HEADER, TAR};
 
@@ -184,32 +182,6 @@ impl Target {
         }
         seeds.sort();
         Ok(seeds)
-    }
-
-    /// Name and content of what guided fuzzing left: the fewest inputs that take every branch that
-    /// it found, and those that once did harm. They are packed as `corpus/NAME.tar.gz`.
-    ///
-    /// # Errors
-    /// If the archive cannot be read; a target without one has no corpus.
-    pub fn corpus(&self) -> io::Result<Vec<(String, Vec<u8>)>> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-        let packed = match fs::File::open(folder.join(format!("{}.tar.gz", self.name))) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
-            packed => packed?,
-        };
-        let mut archive = tar::Archive::new(GzDecoder::new(packed));
-        let mut inputs = Vec::new();
-        for entry in archive.entries()? {
-            let mut entry = entry?;
-            if entry.header().entry_type().is_file() {
-                let mut bytes = Vec::new();
-                entry.read_to_end(&mut bytes)?;
-                let name = entry.path()?.display().to_string();
-                inputs.push((name.trim_start_matches("./").to_owned(), bytes));
-            }
-        }
-        inputs.sort();
-        Ok(inputs)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use chainrule_fuzz::guided::Way;
 use chainrule_fuzz::{Campaign, TARGETS};
 
 #[test]
@@ -28,6 +29,16 @@ fn what_a_layer_opens_and_closes_again_is_read_as_before() {
             }
         }
     }
+}
+
+#[test]
+fn what_guided_fuzzing_left_is_read_or_refused_and_never_panics() {
+    let corpora = Way::all().map(|way| (way.corpus().unwrap(), way));
+    let tried = corpora.map(|(inputs, way)| {
+        inputs.iter().for_each(|(_, input)| way.run(input));
+        inputs.len()
+    });
+    assert!(tried.sum::<usize>() > 1_000);
 }
 
 #[test]
