@@ -3,9 +3,10 @@
 //!
 //! A change to the engine, to a kernel or to the preparation of images that was meant to change no
 //! result is held to that here. `bits/cases.csv` has a line for each run: the settings that it adds
-//! to `bits/base.toml`, and two digests, one for every processor with vector kernels, AVX2 or
-//! AVX-512, and one for the portable ones, where matrixmultiply multiplies. No digest depends on the
-//! system's mathematics library.
+//! to `bits/base.toml`, and three digests: two of runs in `f32`, for every processor with vector
+//! kernels, AVX2 or AVX-512, and for the portable ones, where matrixmultiply multiplies; and one in
+//! bf16, for AMX and for its emulation on all of these. No digest depends on the system's mathematics
+//! library.
 //!
 //! They are confirmed by another program, commit c0488ba: this one has its digests if two changes are undone,
 //! the system's mathematics library instead of `chainrule_tensor::math`, and the order in which the
@@ -19,6 +20,7 @@ use std::path::Path;
 use std::process::Command;
 
 use chainrule_data::{Dataset, Images, Shape};
+use chainrule_tensor::Kernel;
 use chainrule_train::{Config, Data, Quiet, run};
 use safetensors::SafeTensors;
 use serde::Deserialize;
@@ -27,6 +29,12 @@ use sha2::{Digest, Sha256};
 /// Names the kernels that a child process runs the cases with.
 const KERNEL: &str = "CHAINRULE_KERNEL";
 
+/// Names the precision that it runs them in.
+const PRECISION: &str = "TEST_PRECISION";
+
+/// The cases that the portable emulation of bf16 runs, which is slow.
+const FEW: [&str; 4] = ["one unit", "images of one color", "three layers", "no hidden layer"];
+
 #[derive(Deserialize)]
 struct Case {
     case: String,
@@ -34,18 +42,24 @@ struct Case {
     settings: String,
     vector: String,
     portable: String,
+    bf16: String,
 }
 
 impl Case {
-    fn config(&self, threads: i64) -> Config {
+    fn config(&self, threads: i64, precision: &str) -> Config {
         let mut table: toml::Table = include_str!("bits/base.toml").parse().unwrap();
         table.extend(self.settings.replace(';', "\n").parse::<toml::Table>().unwrap());
         table.insert("threads".into(), threads.into());
+        table.insert("precision".into(), precision.into());
         Config::from_toml(&toml::to_string(&table).unwrap()).unwrap()
     }
 
-    fn expected(&self, kernel: &str) -> &str {
-        if kernel == "portable" { &self.portable } else { &self.vector }
+    fn expected(&self, kernel: &str, precision: &str) -> &str {
+        match (kernel, precision) {
+            (_, "bf16") => &self.bf16,
+            ("portable", _) => &self.portable,
+            _ => &self.vector,
+        }
     }
 }
 
@@ -55,8 +69,9 @@ fn cases() -> Vec<Case> {
 }
 
 /// SHA-256, its first 16 bytes, over the learned tensors in the order of their names, then the
-/// numbers of the tables and of the summary, as little-endian bits.
-fn digest(folder: &Path) -> String {
+/// numbers of the tables and of the summary, as little-endian bits. The test of a run in bf16 is made in
+/// `f32`, and so left out there.
+fn digest(folder: &Path, precision: &str) -> String {
     let mut hash = Sha256::new();
     let file = fs::read(folder.join("last.safetensors")).unwrap();
     let mut tensors = SafeTensors::deserialize(&file).unwrap().tensors();
@@ -88,7 +103,8 @@ fn digest(folder: &Path) -> String {
     }
     let summary = fs::read(folder.join("summary.json")).unwrap();
     let summary: serde_json::Value = serde_json::from_slice(&summary).unwrap();
-    for key in ["test_accuracy", "test_loss"] {
+    let tested = if precision == "bf16" { &[][..] } else { &["test_accuracy", "test_loss"] };
+    for &key in tested {
         hash.update(summary[key].as_f64().unwrap().to_le_bytes());
     }
     hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
@@ -124,23 +140,24 @@ fn bands() -> Data {
 }
 
 /// Runs all cases with the kernels of this process.
-fn check(kernel: &str) {
+fn check(kernel: &str, precision: &str) {
     let (sample, bands) = (Data::sample(), bands());
     if !has_fma() {
         println!("no digests for this machine: only 1 and 3 threads are compared");
     }
     let mut wrong = vec![];
-    for case in cases() {
+    let few = (kernel, precision) == ("portable", "bf16");
+    for case in cases().iter().filter(|case| !few || FEW.contains(&&*case.case)) {
         let digest = [1, 3].map(|threads| {
             let out = tempfile::tempdir().unwrap();
             let data = if case.settings.contains("'bands'") { &bands } else { &sample };
-            run(&case.config(threads), data, out.path(), &mut Quiet)
+            run(&case.config(threads, precision), data, out.path(), &mut Quiet)
                 .unwrap_or_else(|error| panic!("{}: {error}", case.case));
-            digest(out.path())
+            digest(out.path(), precision)
         });
         if digest[0] != digest[1] {
             wrong.push(format!("{}: 1 and 3 threads differ", case.case));
-        } else if has_fma() && digest[0] != case.expected(kernel) {
+        } else if has_fma() && digest[0] != case.expected(kernel, precision) {
             wrong.push(format!("{}: {}", case.case, digest[0]));
         }
     }
@@ -148,15 +165,15 @@ fn check(kernel: &str) {
 }
 
 /// The kernels are chosen once a process, so each family has one of its own.
-fn check_in_a_process(kernel: &str) {
-    let parse: Result<chainrule_tensor::Isa, _> = kernel.parse();
-    if parse.is_err() {
+fn check_in_a_process(kernel: &str, precision: &str) {
+    let kernels = Kernel::available();
+    if !kernels.iter().any(|known| known.to_string() == kernel) {
         println!("{kernel} is not supported on this processor: skipped");
         return;
     }
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", "the_cases_of_one_family", "--ignored", "--nocapture"]);
-    let output = child.env(KERNEL, kernel).output().unwrap();
+    let output = child.env(KERNEL, kernel).env(PRECISION, precision).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     print!("{text}");
     assert!(output.status.success(), "{text}");
@@ -166,20 +183,41 @@ fn check_in_a_process(kernel: &str) {
 #[test]
 #[ignore = "a part of the tests below"]
 fn the_cases_of_one_family() {
-    check(&std::env::var(KERNEL).expect("the kernels are named"));
+    let named = |variable| std::env::var(variable).expect("the kernels and precision are named");
+    check(&named(KERNEL), &named(PRECISION));
 }
 
 #[test]
 fn a_recipe_that_was_published_still_gives_its_bits_with_avx512() {
-    check_in_a_process("avx512");
+    check_in_a_process("avx512", "f32");
 }
 
 #[test]
 fn a_recipe_that_was_published_still_gives_its_bits_with_avx2() {
-    check_in_a_process("avx2");
+    check_in_a_process("avx2", "f32");
 }
 
 #[test]
 fn a_recipe_that_was_published_still_gives_its_bits_with_portable_kernels() {
-    check_in_a_process("portable");
+    check_in_a_process("portable", "f32");
+}
+
+#[test]
+fn a_recipe_in_bf16_has_the_same_bits_with_amx() {
+    check_in_a_process("amx", "bf16");
+}
+
+#[test]
+fn a_recipe_in_bf16_has_the_same_bits_with_avx512() {
+    check_in_a_process("avx512", "bf16");
+}
+
+#[test]
+fn a_recipe_in_bf16_has_the_same_bits_with_avx2() {
+    check_in_a_process("avx2", "bf16");
+}
+
+#[test]
+fn a_recipe_in_bf16_has_the_same_bits_with_portable() {
+    check_in_a_process("portable", "bf16");
 }
