@@ -25,7 +25,8 @@ pub fn chart(roofs: &Roofs, drawn: &[Drawn], isa: Isa) -> Figure {
         let shape = &drawn.shape;
         let roof = |&(_, speed, look): &(&str, f64, Look)| {
             let ridge = roofs.peak / speed;
-            let (left, right) = INTENSITY;
+            // Where the roof is below the axis there is nothing to draw.
+            let (left, right) = (INTENSITY.0.max(LEAST * 1e9 / speed), INTENSITY.1);
             let at = |x: f64| (x, (x * speed).min(roofs.peak) / 1e9);
             Line { points: vec![at(left), at(ridge.clamp(left, right)), at(right)], look }
         };
