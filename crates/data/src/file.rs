@@ -82,6 +82,18 @@ pub fn is_unfinished(name: &OsStr) -> bool {
 /// # Errors
 /// If it cannot be written; what was there before stays.
 pub fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
+    write_checked(path, content, |_| Ok(()))
+}
+
+/// As [`write_whole`], but the file takes its name only after `check` has read it back.
+///
+/// # Errors
+/// As [`write_whole`], or what `check` says.
+pub fn write_checked(
+    path: &Path,
+    content: &[u8],
+    check: impl FnOnce(&Path) -> io::Result<()>,
+) -> io::Result<()> {
     let unfinished = unfinished(path);
     let write = || {
         // A new file: what may lie there, a link to somewhere else say, is not written through.
@@ -92,22 +104,46 @@ pub fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
         let mut file = File::create_new(&unfinished)?;
         file.write_all(content)?;
         file.sync_all()?;
+        check(&unfinished)?;
         std::fs::rename(&unfinished, path)
     };
     if let Err(error) = write() {
         let _ = std::fs::remove_file(&unfinished);
         return Err(error);
     }
-    sync_names(path);
-    Ok(())
+    sync_name(path)
 }
 
-/// Makes a renaming survive a power cut, on the systems that can be asked to.
-pub fn sync_names(path: &Path) {
+/// Makes the name of a file or folder, new or renamed, survive a power cut, on the systems that can
+/// be asked to.
+///
+/// # Errors
+/// If the disk fails.
+pub fn sync_name(path: &Path) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if let Ok(folder) = File::open(parent.unwrap_or(Path::new("."))) {
-        let _ = folder.sync_all();
+    let synced = File::open(parent.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
+    match synced {
+        // A system that syncs no folders, or a folder that may be written to and not be read.
+        Err(error) if is_refused(&error) => Ok(()),
+        synced => synced,
     }
+}
+
+fn is_refused(error: &io::Error) -> bool {
+    use ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported)
+}
+
+/// Makes a folder and those around it that are not there, so that a power cut does not take what is
+/// synced in it away with its name.
+///
+/// # Errors
+/// As [`std::fs::create_dir_all`], or if the disk fails.
+pub fn create_folders(path: &Path) -> io::Result<()> {
+    let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    let missing: Vec<_> = path.ancestors().take_while(is_missing).collect();
+    std::fs::create_dir_all(path)?;
+    missing.into_iter().rev().try_for_each(sync_name)
 }
 
 #[cfg(test)]

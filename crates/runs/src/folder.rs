@@ -70,12 +70,12 @@ impl RunFolder {
     /// or written to.
     pub fn create_or_open(path: &Path) -> Result<Self, Error> {
         let folder = Self::make(path)?;
-        folder.sweep().map_err(Error::file("clear up", path))?;
+        folder.sweep()?;
         Ok(folder)
     }
 
     fn make(path: &Path) -> Result<Self, Error> {
-        std::fs::create_dir_all(path).map_err(|reason| match reason.kind() {
+        file::create_folders(path).map_err(|reason| match reason.kind() {
             ErrorKind::AlreadyExists => Error::NotAFolder(path.to_owned()),
             _ => Error::file("create", path)(reason),
         })?;
@@ -118,7 +118,7 @@ impl RunFolder {
             return Err(Error::NoRun(path.to_owned()));
         }
         let folder = Self { path: path.to_owned(), _lock: Lock::take(path)? };
-        folder.sweep().map_err(Error::file("clear up", path))?;
+        folder.sweep()?;
         Ok(folder)
     }
 
@@ -174,11 +174,14 @@ impl RunFolder {
     }
 
     /// Removes what a killed process had begun to write.
-    fn sweep(&self) -> std::io::Result<()> {
-        for entry in std::fs::read_dir(&self.path)? {
-            let entry = entry?;
+    fn sweep(&self) -> Result<(), Error> {
+        let read = Error::file("read", &self.path);
+        let entries =
+            std::fs::read_dir(&self.path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        for entry in entries.map_err(read)? {
+            let path = entry.path();
             if file::is_unfinished(&entry.file_name()) {
-                std::fs::remove_file(entry.path())?;
+                std::fs::remove_file(&path).map_err(Error::file("remove", path))?;
             }
         }
         Ok(())
@@ -205,16 +208,6 @@ pub fn is_occupied(path: &Path) -> std::io::Result<bool> {
 /// If it cannot be written; what was there before stays.
 pub fn write_whole(path: &Path, content: &[u8]) -> Result<(), Error> {
     file::write_whole(path, content).map_err(Error::file("write", path))
-}
-
-/// Renames a file that is whole over another, or over none.
-///
-/// # Errors
-/// If it cannot be renamed; what was there before stays.
-pub fn replace(from: &Path, to: &Path) -> Result<(), Error> {
-    std::fs::rename(from, to).map_err(Error::file("write", to))?;
-    file::sync_names(to);
-    Ok(())
 }
 
 #[cfg(test)]

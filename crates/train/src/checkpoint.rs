@@ -27,7 +27,6 @@ use std::path::{Path, PathBuf};
 
 use chainrule_data::Normalization;
 use chainrule_nn::{Architecture, SoftmaxClassifier};
-use chainrule_runs::folder::replace;
 use chainrule_runs::{Epoch, Provenance};
 use serde::{Deserialize, Serialize};
 
@@ -160,8 +159,6 @@ impl Checkpoint {
 
     /// Replaces the last one, once this one was read back and its checksum is right.
     pub(crate) fn save(&self, folder: &Path) -> Result<(), Error> {
-        let path = Self::path(folder);
-        let next = folder.join(format!(".{FILE}.next.unfinished"));
         let state = toml::to_string(&self.state).expect("a state is a table");
         let mut tensors = vec![];
         let always = [("model", &self.model), ("velocity", &self.velocity), ("best", &self.best)];
@@ -172,10 +169,7 @@ impl Checkpoint {
             tensors.extend(named.map(|(key, shape, x)| (format!("{name}.{key}"), shape, x)));
         }
         tensors.extend(weights::normalization(&self.normalization));
-        TensorFile::save(&next, &tensors, &[(STATE, state)])?;
-        // Read back: the checksum fits, or the last checkpoint stays.
-        TensorFile::load(&next)?;
-        Ok(replace(&next, &path)?)
+        TensorFile::save(&Self::path(folder), &tensors, &[(STATE, state)])
     }
 
     fn from_tensors(mut file: TensorFile) -> Result<Checkpoint, String> {

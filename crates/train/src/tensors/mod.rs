@@ -20,7 +20,6 @@ use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use chainrule_data::{Amount, file};
-use chainrule_runs::folder::write_whole;
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, Metadata};
 use serde_json::json;
@@ -58,10 +57,11 @@ pub(crate) struct TensorFile {
 impl TensorFile {
     /// Writes `tensors` (name, shape, values) and `metadata` so that under the path's name there
     /// is always the old file or the new, whole. Adds the entries `format`, for which PyTorch's
-    /// readers ask, and `sha256`. Equal content gives equal bytes.
+    /// readers ask, and `sha256`. Equal content gives equal bytes. The new file is read back before it
+    /// takes the place of the old one: its checksum fits, or the old one stays.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// If it cannot be written, or not read back.
     ///
     /// # Panics
     /// If there are not as many values as a shape says.
@@ -70,7 +70,9 @@ impl TensorFile {
         tensors: &[(String, Vec<usize>, &[f32])],
         metadata: &[(&str, String)],
     ) -> Result<(), Error> {
-        Ok(write_whole(path, &Self::serialize(tensors, metadata))?)
+        let check = |new: &Path| Self::load(new).map(drop).map_err(io::Error::other);
+        file::write_checked(path, &Self::serialize(tensors, metadata), check)
+            .map_err(Error::file("write", path))
     }
 
     /// The bytes of the file that [`TensorFile::save`] writes.
@@ -99,12 +101,9 @@ impl TensorFile {
     pub(crate) fn load(path: &Path) -> Result<TensorFile, Error> {
         let (file, length) = file::open(path).map_err(Error::file("read", path))?;
         let refuse = |problem| Error::Model { path: path.to_owned(), problem };
-        if let Some(free) = machine::available_memory().filter(|&free| length > free) {
-            return Err(refuse(format!(
-                "it is {} long, and {} of memory are free",
-                Amount(length),
-                Amount(free)
-            )));
+        if let Some(memory) = machine::available_memory().filter(|memory| length > memory.bytes) {
+            let length = Amount(length);
+            return Err(refuse(format!("it takes {length} of memory, and {memory}")));
         }
         Self::read(BufReader::new(file), length).map_err(refuse)
     }
