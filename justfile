@@ -131,6 +131,17 @@ export-check:
 kills COUNT="200":
     CHAINRULE_KILLS={{COUNT}} cargo test --release --package chainrule-cli --test resume killed -- --nocapture
 
+# Each system call that writes fails once, and the power is cut after each: what came of it, as a table (Linux)
+[group('test')]
+faults TABLE=(justfile_directory() / "results/faults.md"):
+    printf 'What `just faults` found, on %s, %s:\n\n' "$(date -u +%Y-%m-%d)" "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)" >"{{TABLE}}"
+    CHAINRULE_FAULTS="{{TABLE}}" cargo test --package chainrule-cli --test faults -- --test-threads 1
+
+# The published recipes, trained on every kernel path of this machine: are the bits the published ones?
+[group('test')]
+verify-bits *FLAGS: built
+    @{{chainrule}} verify-bits "$@"
+
 # Train with 1, 2, 3, 4 and 7 threads and print the hash of the weights: one for all
 [group('test')]
 same-bits *FLAGS="--epochs 1":
@@ -215,9 +226,21 @@ parity *FLAGS: peers
 scaling *FLAGS:
     cargo run --release --quiet --package chainrule-bench --bin scaling -- {{FLAGS}}
 
-# What every change must pass: formatting, lints, tests
+# What every change must pass: the lockfile, formatting, lints, tests
 [group('ci')]
-ci: fmt lint test
+ci: locked fmt lint test
+
+# Cargo.lock is the one that the manifests ask for: nothing is built from another version
+[group('ci')]
+locked:
+    cargo metadata --locked --format-version 1 >/dev/null
+
+# Everything is built from nothing where there is no network: no build script needs one (Linux)
+[group('ci')]
+offline:
+    cargo fetch --locked
+    rm -rf target/offline
+    unshare --map-root-user --net cargo check --workspace --locked --offline --target-dir target/offline
 
 # Licenses, sources and, where their database can be reached, advisories of the dependencies; needs cargo-deny: cargo install cargo-deny --locked
 [group('ci')]

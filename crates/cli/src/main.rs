@@ -50,6 +50,8 @@ enum Command {
     Describe(commands::describe::Args),
     /// Compare two runs: are they the same, and if not, where do they first differ
     Diff(commands::diff::Args),
+    /// Train the published recipes on every kernel path of this machine: are the bits the published ones?
+    VerifyBits(commands::verify_bits::Args),
     /// Check every derivative against centered differences, in f64
     Gradcheck(commands::gradcheck::Args),
     /// Draw a formula as a computation graph, with forward values and backward gradients
@@ -84,6 +86,7 @@ fn main() -> ExitCode {
         Command::Export(args) => done(commands::export::run(args)),
         Command::Describe(args) => done(commands::describe::run(args)),
         Command::Diff(args) => commands::diff::run(args),
+        Command::VerifyBits(args) => commands::verify_bits::run(args),
         Command::Gradcheck(args) => done(commands::gradcheck::run(args)),
         Command::Graph(args) => done(commands::graph::run(args)),
         Command::Assignment(args) => done(commands::assignment::run(args)),

@@ -381,6 +381,17 @@ fn a_limit_of_memory_ends_in_a_sentence_and_never_in_an_abort() {
     // Below this the system cannot even load the program, and says so in its own way.
     let mut limits = (16_000..400_000).step_by(1000);
     let least = limits.find(|&limit| under(limit, "--version").status.success()).unwrap();
+    // A network that cannot fit is refused before its run, with the limit and what to lower.
+    let large = dir.path().join("large");
+    let args = format!("train --data sample --hidden-dim 20000 --out '{}'", large.display());
+    let error = stderr(&under(least + 200_000, &args));
+    for part in [
+        "hidden_dim is [20000]: training takes 1.2 GB of memory, ",
+        " are left below the limit of address space (ulimit -v); lower hidden_dim",
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
+    assert!(!large.exists());
     let folder = photos(dir.path());
     let (folder, run) = (folder.display(), dir.path().join("run"));
     let trained = train(&format!("images:{folder}"), &run, "");

@@ -30,6 +30,7 @@
 //! | [`description`] | what a network consists of, layer by layer |
 //! | [`export`] | the model in the formats of other programs: ONNX, npz |
 //! | [`sweep`] | many runs that differ in some settings, side by side, and ranked |
+//! | [`fingerprint`](mod@fingerprint) | one hash over what a run has computed |
 //! | [`diff`](mod@diff) | whether two runs are the same, and if not, where they begin to differ |
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))] // see clippy.toml
@@ -42,6 +43,7 @@ pub mod description;
 pub mod diff;
 mod error;
 pub mod export;
+pub mod fingerprint;
 mod flips;
 pub mod inference;
 pub mod lr_finder;
@@ -66,9 +68,10 @@ pub use data::Data;
 pub use description::Description;
 pub use diff::diff;
 pub use error::Error;
+pub use fingerprint::fingerprint;
 pub use inference::{Answers, Predictor};
 pub use lr_finder::find_lr;
-pub use machine::{available_memory, threads};
+pub use machine::{Available, available_memory, threads};
 pub use observer::{Observer, Plan, Quiet};
 pub use origin::{Origin, Sameness};
 pub use prepared::Prepared;

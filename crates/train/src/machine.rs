@@ -4,10 +4,12 @@ use std::path::Path;
 
 mod memory;
 
-/// Bytes of memory that this process may still take, where the system tells: the least of what is
-/// free on the machine, in its cgroup and those around it (a container's limit), and below its own
-/// limit of address space (`ulimit -v`).
-pub fn available_memory() -> Option<u64> {
+pub use memory::Available;
+
+/// The memory that this process may still take, where the system tells: the least of what is free
+/// on the machine, in its cgroup and those around it (a container's limit), and below its own limits
+/// (`ulimit -v`, `ulimit -d`).
+pub fn available_memory() -> Option<Available> {
     memory::available(Path::new("/"))
 }
 

@@ -86,11 +86,10 @@ impl<'a> Prepared<'a> {
         let images = &self.dataset.train;
         let (n, dim) = (images.len() as u64, images.dim() as u64);
         let needed = n * dim * size_of::<f32>() as u64 + 6 * dim * dim * size_of::<f64>() as u64;
-        if let Some(available) = machine::available_memory().filter(|&bytes| bytes < needed) {
+        if let Some(memory) = machine::available_memory().filter(|memory| memory.bytes < needed) {
             return Err(Error::Config(ConfigError::new(format!(
-                "zca needs {} of memory for the whitened images, and {} are free",
-                Amount(needed),
-                Amount(available)
+                "zca takes {} of memory for the whitened images, and {memory}: leave zca out",
+                Amount(needed)
             ))));
         }
         let plain = self.train_rows();

@@ -27,7 +27,7 @@ pub fn reading(config: &Config) -> Reading {
         skip_broken: config.skip_broken,
         seed: config.seed,
         threads: chainrule_train::threads(config.threads),
-        memory: chainrule_train::available_memory(),
+        memory: chainrule_train::available_memory().map(|available| available.bytes),
     }
 }
 

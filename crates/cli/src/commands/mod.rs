@@ -36,6 +36,7 @@ pub mod serve;
 pub mod sources;
 pub mod sweep;
 pub mod train;
+pub mod verify_bits;
 
 /// Ends the program as clap does at a wrong command line, with exit code 2.
 fn wrong_command_line(problem: &str) -> ! {

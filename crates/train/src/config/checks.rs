@@ -221,18 +221,25 @@ impl Config {
         })?;
         self.class_weight.check(classes)?;
         let widths = &self.hidden_dim;
-        let Some(bytes) = self.memory(inputs, classes) else {
+        let Some(needed) = self.memory(inputs, classes) else {
             return Err(ConfigError::new(format!(
                 "hidden_dim is {widths:?}: training it would take more memory than any machine has"
             )));
         };
-        let available = available_memory();
-        require(available.is_none_or(|available| bytes <= available), || {
-            format!(
-                "hidden_dim is {widths:?}: training it would take {} of memory, and {} are free",
-                Amount(bytes),
-                Amount(available.unwrap_or(0))
-            )
+        let short = available_memory().filter(|available| available.bytes < needed.bytes());
+        short.map_or(Ok(()), |available| {
+            let batch = self.batch_size;
+            let (setting, remedy) = match needed.batch > needed.weights {
+                true => (format!("batch_size is {batch}"), "batch_size"),
+                false => (format!("hidden_dim is {widths:?}"), "hidden_dim"),
+            };
+            Err(ConfigError::new(format!(
+                "{setting}: training takes {} of memory, {} of it for the weights and {} for a batch, \
+                 and {available}; lower {remedy}",
+                Amount(needed.bytes()),
+                Amount(needed.weights),
+                Amount(needed.batch)
+            )))
         })
     }
 }
