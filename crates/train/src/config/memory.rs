@@ -1,6 +1,7 @@
 //! An estimate of the memory that training takes beside the images.
 
 use chainrule_nn::architecture::parameter_count;
+use chainrule_tensor::Precision;
 
 use super::{Config, OptimizerName};
 
@@ -32,12 +33,13 @@ impl Config {
         let rows = self.batch_size.max(EVALUATION_ROWS) as u64;
         let units = widths.iter().try_fold(0u64, |sum, &w| sum.checked_add(w as u64))?;
         // The activation, its derivative, and partial sums, some for each thread.
-        let copies = 6 + self.threads.min(24) as u64;
+        let copies = 6 + self.threads.min(24) as u64 + u64::from(self.precision != Precision::F32);
         let values = rows.checked_mul(units)?.checked_mul(copies)?;
         let kept = [
             self.optimizer != OptimizerName::Sgd, // the second moment
             self.clip_norm.is_some(),             // the gradient, until its norm is known
             self.ema_decay.is_some(),
+            self.precision != Precision::F32, // two operands of half the size
         ];
         let copies = 5 + kept.iter().filter(|&&is_kept| is_kept).count() as u64;
         let bytes = |values: u64| values.checked_mul(size_of::<f32>() as u64);
