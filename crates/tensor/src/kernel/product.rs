@@ -85,7 +85,7 @@ struct Cuts {
 }
 
 /// Those of the vector kernels: three vectors of AVX-512 are held in registers.
-const VECTOR_CUTS: Cuts = Cuts { lanes: 16, unit: 16, columns: 48, panel: 16 };
+const VECTOR_CUTS: Cuts = Cuts { lanes: 16, unit: 16, columns: 48, panel: 48 };
 
 /// A matrix as numbers and, for kernels that read those, as tiles.
 #[derive(Clone, Copy, Debug)]

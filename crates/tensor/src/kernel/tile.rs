@@ -238,14 +238,21 @@ unsafe fn dot_tile<V: Vector, const PARTS: usize, const MR: usize, const NR: usi
             for (n, sum) in four.iter_mut().enumerate().take(MR * NR - first) {
                 *sum = sums[(first + n) / NR][(first + n) % NR];
             }
-            for (n, &sum) in V::sums(four).iter().enumerate().take(MR * NR - first) {
-                let (i, j) = ((first + n) / NR, (first + n) % NR);
-                let mut sum = sum;
-                for p in whole..at.k {
-                    sum = (*at.a.add(i * at.rsa + p)).mul_add(*at.b.add(j * at.rsb + p), sum);
+            let mut totals = V::sums(four);
+            let place = |n: usize| ((first + n) / NR, (first + n) % NR);
+            if whole < at.k {
+                for (n, total) in totals.iter_mut().enumerate().take(MR * NR - first) {
+                    let (i, j) = place(n);
+                    for p in whole..at.k {
+                        let a = *at.a.add(i * at.rsa + p);
+                        *total = a.mul_add(*at.b.add(j * at.rsb + p), *total);
+                    }
                 }
+            }
+            for (n, &total) in totals.iter().enumerate().take(MR * NR - first) {
+                let (i, j) = place(n);
                 let c = at.c.add(i * at.rsc + j);
-                *c = if at.accumulate { *c + sum } else { sum };
+                *c = if at.accumulate { *c + total } else { total };
             }
         }
     }
