@@ -8,9 +8,8 @@
 //! bf16, for AMX and for its emulation on all of these. No digest depends on the system's mathematics
 //! library.
 //!
-//! They are confirmed by another program, commit c0488ba: this one has its digests if two changes are undone,
-//! the system's mathematics library instead of `chainrule_tensor::math`, and the order in which the
-//! AVX-512 kernel for narrow tiles added its lanes (docs/reproducibility.md).
+//! How the digests of the vector kernels were confirmed by another program is told in
+//! docs/reproducibility.md.
 //!
 //! The digests of `portable`, and of whitening, hold where matrixmultiply finds FMA. Elsewhere the
 //! test says so and checks that 1 and 3 threads agree.
