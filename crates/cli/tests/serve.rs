@@ -248,10 +248,13 @@ fn thousands_of_requests_at_once_start_no_thread_and_do_not_stop_the_run() {
         let entries = std::fs::read_dir(format!("/proc/{}/{what}", watched.run.id()));
         entries.map_or(0, |entries| entries.count())
     };
-    let (threads, files) = (count("task"), count("fd"));
     let table = watched.dir.path().join("run/epochs.csv");
-    let epochs = || std::fs::read_to_string(&table).unwrap().lines().count();
-    let before = epochs();
+    let epochs = || std::fs::read_to_string(&table).map_or(0, |text| text.lines().count());
+    // All its threads have begun once an epoch is written down.
+    while epochs() < 3 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let (threads, files, before) = (count("task"), count("fd"), epochs());
     let (answered, most) = std::thread::scope(|scope| {
         let flood = |_| {
             scope.spawn(|| {
