@@ -103,7 +103,7 @@ impl TensorFile {
         let refuse = |problem| Error::Model { path: path.to_owned(), problem };
         if let Some(memory) = machine::available_memory().filter(|memory| length > memory.bytes) {
             let length = Amount(length);
-            return Err(refuse(format!("it takes {length} of memory, and {memory}")));
+            return Err(refuse(format!("it is {length} long, and {memory}")));
         }
         Self::read(BufReader::new(file), length).map_err(refuse)
     }
