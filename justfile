@@ -129,7 +129,7 @@ export-check:
 # 200 runs killed from their first millisecond to their last, a third of them twice, and resumed with the command that began them: all must be equal
 [group('test')]
 kills COUNT="200":
-    CHAINRULE_KILLS={{COUNT}} cargo test --release --package chainrule-cli --test resume killed -- --nocapture
+    CHAINRULE_KILLS={{COUNT}} cargo test --release --package chainrule-cli --test resume same_bytes -- --nocapture
 
 # Each system call that writes fails once, and the power is cut after each: what came of it, as a table (Linux)
 [group('test')]
