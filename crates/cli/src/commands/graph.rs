@@ -41,7 +41,7 @@ pub struct Args {
     formula: String,
 
     /// Values of the variables: x=-2,y=5,z=-4; blanks, semicolons and line ends separate them too.
-    /// A matrix is written row by row, 'W=[1,2;3,4]', or read from a file, W=@w.csv or W=@w.npy
+    /// A matrix is written row by row, `W=[1,2;3,4]`, or read from a file, W=@w.csv or W=@w.npy
     #[arg(long, value_name = "NAME=VALUE,...", allow_hyphen_values = true)]
     at: Vec<String>,
 

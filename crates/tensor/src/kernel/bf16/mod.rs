@@ -16,7 +16,7 @@
 //!
 //! Then C := P, or C := C + P, so that P is the same wherever it is added:
 //! rounded to nearest, ties to even; denormal numbers are read and written as zeros of their sign. So
-//! the order of every sum is fixed by the shape, zeros of padding included, and [`emulation`] gives the
+//! the order of every sum is fixed by the shape, zeros of padding included, and `emulation.rs` gives the
 //! bits of the hardware on any processor. Which NaN it is where there is one is not defined.
 //! (Intel's manual, volume 2, TDPBF16PS, gives the rounding and the denormals, and leaves the order
 //! of the sum open; the order here was found by comparing, bit by bit, with the hardware.)
