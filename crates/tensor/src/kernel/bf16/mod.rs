@@ -25,6 +25,7 @@
 mod amx;
 mod emulation;
 mod pack;
+mod tile;
 #[cfg(all(feature = "amx-trap", target_arch = "x86_64", target_os = "linux"))]
 mod trap;
 #[cfg(target_arch = "x86_64")]
@@ -32,7 +33,8 @@ mod x86;
 
 use std::ops::Range;
 
-pub use pack::{Role, pack, round};
+pub use pack::{Role, pack};
+pub use tile::round;
 
 use crate::buffer::Buffer;
 use crate::isa::Isa;

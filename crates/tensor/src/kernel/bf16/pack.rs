@@ -1,24 +1,10 @@
-//! From `f32` to bf16, and into tiles.
-//!
-//! bf16 is the upper half of an `f32`: sign, 8 bits of exponent, 7 of the fraction. [`round`] is the
-//! one rule of rounding: to nearest, ties to even; a denormal number becomes a zero of its sign; a NaN
-//! stays one, made quiet. It is what the instruction `vcvtne2ps2bf16` does.
+//! From `f32` into the tiles of an operand.
 
+use super::tile::{pack_pairs, transpose};
 use super::{COLUMNS, ROWS, Tile, TilesMut};
 use crate::isa::{Isa, Kind};
 use crate::matrix::View;
 use crate::scalar::Scalar;
-
-/// The nearest bf16, ties to even; denormal numbers become 0, a NaN a quiet one.
-#[inline(always)]
-pub fn round(x: f32) -> u16 {
-    let bits = x.to_bits();
-    let nearest = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
-    let is_denormal = bits & 0x7f80_0000 == 0;
-    let is_nan = bits & 0x7fff_ffff > 0x7f80_0000;
-    let rounded = if is_denormal { (bits >> 16) & 0x8000 } else { nearest };
-    (if is_nan { (bits >> 16) | 0x40 } else { rounded }) as u16
-}
 
 /// Which operand of a product a matrix X becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,49 +52,6 @@ fn pack_tile(isa: Isa, x: View, by_rows: bool, transposed: bool, tile: &mut Tile
             if transposed {
                 transpose(tile);
             }
-        }
-    }
-}
-
-/// Word (i, p) of the tile is the pair x(i, 2p), x(i, 2p + 1) if `by_rows`, else word (p, j) is the
-/// pair x(2p, j), x(2p + 1, j).
-#[inline(always)]
-pub(super) fn pack_pairs(x: View, by_rows: bool, tile: &mut Tile) {
-    let pair = |even, odd| u32::from(round(even)) | u32::from(round(odd)) << 16;
-    for (i, words) in tile.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
-        if by_rows {
-            let row: [f32; COLUMNS] = row_or_zeros(x, i);
-            for (p, word) in words.iter_mut().enumerate() {
-                *word = pair(row[2 * p], row[2 * p + 1]);
-            }
-        } else {
-            let rows: [[f32; ROWS]; 2] = [row_or_zeros(x, 2 * i), row_or_zeros(x, 2 * i + 1)];
-            for (j, word) in words.iter_mut().enumerate() {
-                *word = pair(rows[0][j], rows[1][j]);
-            }
-        }
-    }
-}
-
-/// Row `i` of `x`, and zeros where it has no numbers.
-#[inline(always)]
-fn row_or_zeros<const N: usize>(x: View, i: usize) -> [f32; N] {
-    let mut row = [0.0; N];
-    if i < x.rows() {
-        let numbers = x.row(i);
-        match numbers.first_chunk() {
-            Some(whole) => row = *whole,
-            None => row[..numbers.len()].copy_from_slice(numbers),
-        }
-    }
-    row
-}
-
-/// Transposes the 16 x 16 words of a tile.
-pub(super) fn transpose(tile: &mut Tile) {
-    for i in 0..ROWS {
-        for j in 0..i {
-            tile.swap(i * ROWS + j, j * ROWS + i);
         }
     }
 }

@@ -9,7 +9,7 @@
 use std::cell::UnsafeCell;
 use std::sync::Once;
 
-use super::emulation::rule;
+use super::tile::rule;
 use super::{ROWS, Tile, WORDS};
 
 /// The tiles of a thread, if they are configured.

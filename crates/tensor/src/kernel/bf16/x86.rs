@@ -3,8 +3,7 @@
 use std::arch::asm;
 use std::arch::x86_64::*;
 
-use super::emulation::{Block, sweep};
-use super::pack::pack_pairs;
+use super::tile::{Block, pack_pairs, sweep};
 use super::{ROWS, Tile, Tiles};
 use crate::isa::{Isa, Kind};
 use crate::matrix::{View, ViewMut};
@@ -94,7 +93,7 @@ compiled!(
     rule_avx512,
     transpose_avx512
 );
-compiled!(Avx2, "avx2,fma", matmul_avx2, pack_tile_avx2, rule_avx2, super::pack::transpose);
+compiled!(Avx2, "avx2,fma", matmul_avx2, pack_tile_avx2, rule_avx2, super::tile::transpose);
 
 /// Numbers of A as `f32`, those of even k and of odd k, so that one load puts one into all lanes.
 struct Halves {
@@ -114,7 +113,7 @@ impl Halves {
     }
 }
 
-/// [`super::emulation::rule`]: 8 rows at a time, one vector of 16 columns.
+/// [`super::tile::rule`]: 8 rows at a time, one vector of 16 columns.
 #[allow(unsafe_code)]
 #[allow(clippy::needless_range_loop)] // i and p are the row and the pair of the formula
 #[inline]
@@ -148,7 +147,7 @@ fn rule_avx512(c: &mut Block, a: &Tile, b: &Tile) {
     }
 }
 
-/// [`super::emulation::rule`]: 2 rows at a time, two vectors of 8 columns.
+/// [`super::tile::rule`]: 2 rows at a time, two vectors of 8 columns.
 #[allow(unsafe_code)]
 #[allow(clippy::needless_range_loop)] // i, j and p are the row, the vector and the pair of the formula
 #[inline]
@@ -192,7 +191,7 @@ fn rule_avx2(c: &mut Block, a: &Tile, b: &Tile) {
     }
 }
 
-/// [`super::pack::transpose`], in registers: by words, by pairs of words, then by quarters of a vector.
+/// [`super::tile::transpose`], in registers: by words, by pairs of words, then by quarters of a vector.
 #[allow(unsafe_code)]
 #[allow(clippy::needless_range_loop)] // i and j are rows of the formula
 #[inline]
