@@ -27,10 +27,7 @@ pub(super) const SOFTMAX: Row = Row {
         shape: |s| Some(s[0]),
         fits: "any shape",
         fill: |inputs, out| {
-            for (z, v) in examples(inputs[0]).zip(out.chunks_mut(scores(inputs[0].shape))) {
-                let log_sum = log_sum_exp(z);
-                v.iter_mut().zip(z).for_each(|(v, z)| *v = (z - log_sum).exp());
-            }
+            each_log_softmax(inputs[0], out, f64::exp);
         },
     },
     derivative: Sent(&[Of(Gate::Multiply, &[V, Of(Gate::Subtract, &[U, SUM_OF_U_V])])]),
@@ -49,10 +46,7 @@ pub(super) const LOG_SOFTMAX: Row = Row {
         shape: |s| Some(s[0]),
         fits: "any shape",
         fill: |inputs, out| {
-            for (z, v) in examples(inputs[0]).zip(out.chunks_mut(scores(inputs[0].shape))) {
-                let log_sum = log_sum_exp(z);
-                v.iter_mut().zip(z).for_each(|(v, z)| *v = z - log_sum);
-            }
+            each_log_softmax(inputs[0], out, |v| v);
         },
     },
     derivative: Sent(&[Of(
@@ -207,6 +201,14 @@ fn scores(shape: Shape) -> usize {
 /// The scores of each example.
 fn examples(z: View<'_>) -> std::slice::Chunks<'_, f64> {
     z.numbers.chunks(scores(z.shape))
+}
+
+/// Fills `out` with `of` the log softmax of each score.
+fn each_log_softmax(z: View<'_>, out: &mut [f64], of: impl Fn(f64) -> f64) {
+    for (z, v) in examples(z).zip(out.chunks_mut(scores(z.shape))) {
+        let log_sum = log_sum_exp(z);
+        v.iter_mut().zip(z).for_each(|(v, z)| *v = of(z - log_sum));
+    }
 }
 
 /// log Σ exp z, with the largest score taken out so that nothing overflows.

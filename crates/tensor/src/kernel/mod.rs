@@ -43,6 +43,9 @@ use crate::isa::Isa;
 use crate::matrix::{View, ViewMut};
 use crate::scalar::Scalar;
 
+/// Sums that run side by side along a row of A·Bᵀ, whatever the vector: the widest one has as many.
+const LANES: usize = 16;
+
 /// C := A·B, or C := C + A·B if `accumulate`, on the kernel of `isa`.
 ///
 /// Without `accumulate` C is written and never read.

@@ -2,11 +2,9 @@
 //! by loop. For the small products of a network whose others are bf16, so that the whole has the same
 //! bits on every processor; matrixmultiply, which is faster, rounds otherwise.
 
+use super::LANES;
 use crate::gemm::{ShapeError, check_shapes};
 use crate::matrix::{View, ViewMut};
-
-/// Sums that run side by side along a row of A·Bᵀ.
-const LANES: usize = 16;
 
 /// C := A·B, or C := C + A·B: each element one chain of fused multiply-adds from 0, in the order of k.
 pub(super) fn matmul(

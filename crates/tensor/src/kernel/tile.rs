@@ -19,10 +19,8 @@
 //! [`rows_by_rows`] sweeps tiles of MR x NR single elements of A·Bᵀ, whose lanes are steps of k,
 //! summed up at the end. A narrower vector holds its [`LANES`] sums in several registers.
 
+use super::LANES;
 use super::prefetch::Queue;
-
-/// Sums that run side by side along a row of A·Bᵀ, whatever the vector: the widest one has as many.
-pub(super) const LANES: usize = 16;
 
 /// A vector register of `LANES` numbers. Each method but the last is one instruction.
 ///

@@ -331,11 +331,12 @@ fn take(
 ) {
     for (row, block) in rows.zip(block.as_chunks::<SIDE>().0) {
         let c = &mut c.row_mut(row)[columns.clone()];
+        let add = |(c, product): (&mut f32, &f32)| *c += product;
         match <&mut [f32; SIDE]>::try_from(&mut *c) {
-            // Whole vectors.
-            Ok(c) if accumulate => c.iter_mut().zip(block).for_each(|(c, product)| *c += product),
-            _ if accumulate => c.iter_mut().zip(block).for_each(|(c, product)| *c += product),
-            _ => c.copy_from_slice(&block[..columns.len()]),
+            _ if !accumulate => c.copy_from_slice(&block[..columns.len()]),
+            // A length that the compiler knows: whole vectors.
+            Ok(c) => c.iter_mut().zip(block).for_each(add),
+            Err(_) => c.iter_mut().zip(block).for_each(add),
         }
     }
 }
