@@ -105,17 +105,30 @@ impl<T: Scalar> Engine<T> {
         threads: usize,
         kernel: impl Into<Kernel>,
     ) -> Result<Self, ThreadError> {
+        Ok(Self::on_group(model, batch, ThreadGroup::new(threads)?, kernel))
+    }
+
+    /// [`Engine::with_kernel`] on the threads of `group`.
+    ///
+    /// If the group is one process of several, all of them make the same calls of their engines, and
+    /// each gets the same results: [`Engine::train`], [`Engine::evaluate`], [`Engine::model`] and the
+    /// like are collective calls.
+    pub fn on_group(
+        model: &SoftmaxClassifier<T>,
+        batch: usize,
+        group: ThreadGroup,
+        kernel: impl Into<Kernel>,
+    ) -> Self {
         let kernel = kernel.into();
-        let group = ThreadGroup::new(threads)?;
         let architecture = model.architecture().clone();
-        let shared = Shared::new(&architecture, kernel, group.size(), batch.max(EVALUATION_ROWS));
+        let shared = Shared::new(&architecture, kernel, group.ranks(), batch.max(EVALUATION_ROWS));
         let rows = (batch, EVALUATION_ROWS);
         let net = |rank| Mutex::new(Net::new(&architecture, &shared, kernel, rank, rows));
-        let nets = (0..group.size()).map(net).collect();
+        let nets = group.own_ranks().map(net).collect();
         let (steps, options) = (0, TrainOptions::default());
         let mut engine = Self { architecture, kernel, group, shared, nets, batch, steps, options };
         engine.scatter(model, |parameter| &mut parameter.value);
-        Ok(engine)
+        engine
     }
 
     /// The kernels in use.
@@ -138,14 +151,14 @@ impl<T: Scalar> Engine<T> {
         self.architecture.hidden()
     }
 
-    /// Number of threads.
+    /// Number of threads of this process.
     pub fn threads(&self) -> usize {
         self.group.size()
     }
 
-    /// The part of the network that a rank owns.
-    pub(crate) fn net(&self, rank: usize) -> MutexGuard<'_, Net<T>> {
-        self.nets[rank].lock().expect("a panic in a step leaves no engine to go on with")
+    /// The part of the network that a thread of this process owns.
+    pub(crate) fn net(&self, thread: usize) -> MutexGuard<'_, Net<T>> {
+        self.nets[thread].lock().expect("a panic in a step leaves no engine to go on with")
     }
 
     fn nets_mut(&mut self) -> impl Iterator<Item = &mut Net<T>> {
@@ -160,8 +173,8 @@ impl<T: Scalar> Engine<T> {
     ) {
         let (theirs, own) = (from.architecture(), &self.architecture);
         assert_eq!(theirs, own, "architectures of the model and of the engine");
-        for rank in 0..self.nets.len() {
-            let net = &mut self.net(rank);
+        for thread in 0..self.nets.len() {
+            let net = &mut self.net(thread);
             state::scatter(&self.architecture, &self.shared, from.parameters(), net, &of);
         }
     }
@@ -192,7 +205,8 @@ impl<T: Scalar> Engine<T> {
     /// calls `each` after the loss of each step is known. `optimizer` is called for all steps before the
     /// first.
     ///
-    /// When `each` returns [`ControlFlow::Break`], this step is finished and is the last.
+    /// When `each` returns [`ControlFlow::Break`], this step is finished and is the last. Each process
+    /// calls its own `each`, and what that of the first returns counts.
     /// Called again with the rest of `order`, by this engine or by another that was given the
     /// parameters, the state and the number of steps of this one, training goes on with the same bits
     /// as if it had not been interrupted.
@@ -223,7 +237,7 @@ impl<T: Scalar> Engine<T> {
         let (shared, options, taken) = (&self.shared, &self.options, self.steps);
         let kernel = self.kernel;
         let results = self.group.run(|comm| {
-            let net = &mut self.net(comm.rank());
+            let net = &mut self.net(comm.thread());
             let _section = kernel.section();
             net.pack_weights(shared);
             if penalized {
@@ -232,10 +246,12 @@ impl<T: Scalar> Engine<T> {
             for (step, rows) in order.chunks(batch).enumerate() {
                 // Rank 0 decides; the last collective call of the step carries its decision.
                 let report = |loss, gradient_norm| {
-                    if comm.rank() == 0 {
-                        let mut each = each.lock().expect("only rank 0 comes here");
+                    if comm.thread() == 0 {
+                        let mut each = each.lock().expect("only one thread comes here");
                         let end = each(Step { number: step, loss, gradient_norm }).is_break();
-                        shared.stop.write(0)[0] = u64::from(end);
+                        if comm.rank() == 0 {
+                            shared.stop.write(0)[0] = u64::from(end);
+                        }
                     }
                 };
                 let batch = Batch { data, labels, rows };

@@ -1,6 +1,5 @@
 //! Scores, predictions and loss of a classifier, by the threads that train it.
 
-use chainrule_tensor::comm::Communicator;
 use chainrule_tensor::gather::Rows;
 use chainrule_tensor::ops::rows::argmax;
 use chainrule_tensor::{Scalar, Tensor};
@@ -40,15 +39,15 @@ impl<T: Scalar> Engine<T> {
         let last = &shared.layers[shared.layers.len() - 1].tiling;
         let kernel = self.kernel();
         let results = self.group.run(|comm| {
-            let net = &mut self.net(comm.rank());
+            let net = &mut self.net(comm.thread());
             let _section = kernel.section();
             net.pack_weights(shared);
             let mut found = vec![];
             for chunk in rows.chunks(EVALUATION_ROWS) {
                 step::forward(net, shared, &comm, Batch { data, labels, rows: chunk }, None);
-                // Every rank has all logits; each looks at some of the rows.
-                let border = |rank| rank * chunk.len() / comm.size();
-                let own = border(comm.rank())..border(comm.rank() + 1);
+                // Every rank has all logits; each thread of a process looks at some of the rows.
+                let border = |thread| thread * chunk.len() / comm.threads();
+                let own = border(comm.thread())..border(comm.thread() + 1);
                 let logits = net.logits_by_row(last, chunk.len());
                 for (i, logits) in own.clone().zip(logits.chunks(classes).skip(own.start)) {
                     let loss = cross_entropy(logits, usize::from(labels[chunk[i] as usize]));
@@ -58,13 +57,13 @@ impl<T: Scalar> Engine<T> {
             }
             found
         });
-        // Back in the order of the rows: chunk by chunk, rank by rank.
+        // Back in the order of the rows: chunk by chunk, thread by thread.
         let mut parts: Vec<_> = results.into_iter().map(Vec::into_iter).collect();
         let (mut predictions, mut loss) = (Vec::with_capacity(rows.len()), 0.0);
         for chunk in rows.chunks(EVALUATION_ROWS) {
-            for (rank, part) in parts.iter_mut().enumerate() {
-                let border = |rank| rank * chunk.len() / self.group.size();
-                for (class, row_loss) in part.take(border(rank + 1) - border(rank)) {
+            for (thread, part) in parts.iter_mut().enumerate() {
+                let border = |thread| thread * chunk.len() / self.group.size();
+                for (class, row_loss) in part.take(border(thread + 1) - border(thread)) {
                     predictions.push(class);
                     loss += row_loss;
                 }
@@ -83,13 +82,13 @@ impl<T: Scalar> Engine<T> {
         let last = &shared.layers[shared.layers.len() - 1].tiling;
         let kernel = self.kernel();
         let results = self.group.run(|comm| {
-            let net = &mut self.net(comm.rank());
+            let net = &mut self.net(comm.thread());
             let _section = kernel.section();
             net.pack_weights(shared);
             let mut logits = vec![];
             for chunk in rows.chunks(EVALUATION_ROWS) {
                 step::forward(net, shared, &comm, Batch { data, labels: &[], rows: chunk }, None);
-                if comm.rank() == 0 {
+                if comm.thread() == 0 {
                     logits.extend_from_slice(net.logits_by_row(last, chunk.len()));
                 }
                 shared.barrier_between_batches(&comm);

@@ -126,6 +126,41 @@ pub(crate) fn scatter<T: Scalar>(
     }
 }
 
+/// What some ranks own of a flat buffer, as bytes: piece by piece.
+pub(crate) fn to_bytes<T: Scalar>(
+    architecture: &Architecture,
+    shared: &Shared<T>,
+    ranks: Range<usize>,
+    flat: &[T],
+) -> Vec<u8> {
+    let values = owned(architecture, shared, ranks);
+    let mut bytes = vec![0; values.len() * T::BYTES];
+    for (at, to) in values.into_iter().zip(bytes.chunks_exact_mut(T::BYTES)) {
+        flat[at].write_to(to);
+    }
+    bytes
+}
+
+/// Brings the [`to_bytes`] of some ranks into a flat buffer.
+pub(crate) fn from_bytes<T: Scalar>(
+    architecture: &Architecture,
+    shared: &Shared<T>,
+    ranks: Range<usize>,
+    bytes: &[u8],
+    flat: &mut [T],
+) {
+    let values = owned(architecture, shared, ranks);
+    for (at, from) in values.into_iter().zip(bytes.chunks_exact(T::BYTES)) {
+        flat[at] = T::from_bytes(from);
+    }
+}
+
+/// Where what some ranks own lies in the flat buffer, piece by piece.
+fn owned<T>(architecture: &Architecture, shared: &Shared<T>, ranks: Range<usize>) -> Vec<usize> {
+    let pieces: Vec<_> = ranks.flat_map(|rank| pieces(architecture, shared, rank)).collect();
+    pieces.iter().flat_map(Piece::elements).map(|(_, at)| at).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use chainrule_tensor::Kernel;

@@ -368,6 +368,3 @@ pub(crate) fn find_anomaly<T: Scalar>(
     let found = comm.min(&shared.anomalies, found);
     anomaly::name(net, found).unwrap_or(TensorName::Loss)
 }
-
-#[cfg(test)]
-mod tests;

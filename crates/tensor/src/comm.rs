@@ -2,8 +2,10 @@
 //!
 //! A rank works on what it owns, publishes results in the slots of an [`Exchange`], and makes a
 //! collective call of its [`Communicator`]; after that it may read what the others published. The
-//! terms are MPI's. Each call is one collective on bytes for an implementation over several
-//! machines; in a [`ThreadGroup`] the slots are shared memory, and every call is a barrier.
+//! terms are MPI's. The ranks are the threads of a [`ThreadGroup`], which share the slots, so that
+//! every call is a barrier. The threads of several processes are ranks of one group too: then the
+//! first thread of each carries the slots of all its threads to the other processes, in one message
+//! to each, over a [`Transport`], and a second barrier follows.
 //!
 //! Floating-point numbers are never summed by a communicator: another order of the sum has other
 //! bits. Numbers travel, and whoever reads them sums in a fixed order.
@@ -12,12 +14,18 @@
 //! for a whole epoch.
 
 use std::ops::Range;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use crate::exchange::{Exchange, Message};
 use barrier::{Barrier, LeaveOnDrop};
+use processes::{Content, Processes};
 
 mod barrier;
+mod processes;
+pub mod sockets;
+pub mod transport;
+
+pub use transport::{Lost, Transport, Wait};
 
 /// What a rank may ask of the others.
 ///
@@ -69,7 +77,7 @@ pub struct ThreadError {
     reason: rayon::ThreadPoolBuildError,
 }
 
-/// A fixed number of threads.
+/// A fixed number of threads, which are all ranks of a program or those of one of its processes.
 ///
 /// ```
 /// use chainrule_tensor::comm::ThreadGroup;
@@ -84,6 +92,7 @@ pub struct ThreadError {
 pub struct ThreadGroup {
     pool: rayon::ThreadPool,
     size: usize,
+    processes: Option<Processes>,
 }
 
 impl ThreadGroup {
@@ -96,12 +105,42 @@ impl ThreadGroup {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(size).build();
         let pool = pool.map_err(|reason| ThreadError { threads: size, reason })?;
         // A pool has an upper limit of its own, and a barrier must not wait for more than came.
-        Ok(ThreadGroup { size: pool.current_num_threads(), pool })
+        Ok(ThreadGroup { size: pool.current_num_threads(), pool, processes: None })
     }
 
-    /// Number of threads.
+    /// Joins the threads with those of the other processes of `transport`, each of which has as many
+    /// and makes the same calls. Ranks are numbered process by process.
+    #[must_use]
+    pub fn joined(self, transport: Arc<dyn Transport>) -> ThreadGroup {
+        let processes = (transport.processes() > 1).then(|| Processes::new(transport, self.size));
+        ThreadGroup { processes, ..self }
+    }
+
+    /// Number of threads of this process.
     pub fn size(&self) -> usize {
         self.size
+    }
+
+    /// Number of ranks: the threads of all processes.
+    pub fn ranks(&self) -> usize {
+        self.size * self.processes.as_ref().map_or(1, Processes::count)
+    }
+
+    /// The ranks that are threads of this process.
+    pub fn own_ranks(&self) -> Range<usize> {
+        let first = self.size * self.processes.as_ref().map_or(0, Processes::own);
+        first..first + self.size
+    }
+
+    /// What each process has, by process: a collective call of the processes, outside of a program.
+    ///
+    /// # Panics
+    /// As a call of a [`Communicator`].
+    pub fn all_gather(&self, own: Vec<u8>) -> Vec<Vec<u8>> {
+        match &self.processes {
+            Some(processes) => processes.all_gather(own),
+            None => vec![own],
+        }
     }
 
     /// Runs `program` on every thread at once and returns their results by rank.
@@ -121,7 +160,8 @@ impl ThreadGroup {
         let barrier = Barrier::new(self.size);
         self.pool.broadcast(|context| {
             let _guard = LeaveOnDrop(&barrier);
-            program(ThreadComm { rank: context.index(), barrier: &barrier })
+            let processes = self.processes.as_ref();
+            program(ThreadComm { thread: context.index(), barrier: &barrier, processes })
         })
     }
 
@@ -145,29 +185,59 @@ impl ThreadGroup {
 /// The communicator of one thread of a [`ThreadGroup`].
 #[derive(Clone, Copy, Debug)]
 pub struct ThreadComm<'a> {
-    rank: usize,
+    thread: usize,
     barrier: &'a Barrier,
+    processes: Option<&'a Processes>,
+}
+
+impl ThreadComm<'_> {
+    /// This thread's number in its process, from 0.
+    pub fn thread(&self) -> usize {
+        self.thread
+    }
+
+    /// Number of threads of this process.
+    pub fn threads(&self) -> usize {
+        self.barrier.size()
+    }
+
+    /// The slots of one process are shared memory: between threads nothing moves.
+    fn meet(&self, content: Content) {
+        self.barrier.wait();
+        if let Some(processes) = self.processes {
+            if self.thread == 0 {
+                processes.exchange(content);
+            }
+            self.barrier.wait();
+        }
+    }
 }
 
 impl Communicator for ThreadComm<'_> {
     fn rank(&self) -> usize {
-        self.rank
+        self.threads() * self.processes.map_or(0, Processes::own) + self.thread
     }
 
     fn size(&self) -> usize {
-        self.barrier.size()
+        self.threads() * self.processes.map_or(1, Processes::count)
     }
 
     fn barrier(&self) {
         self.barrier.wait();
+        if let Some(processes) = self.processes {
+            if self.thread == 0 {
+                processes.barrier();
+            }
+            self.barrier.wait();
+        }
     }
 
-    fn all_gather(&self, _: &[Message]) {
-        self.barrier.wait(); // the slots are shared memory
+    fn all_gather(&self, messages: &[Message]) {
+        self.meet(Content { columns: None, whole: messages });
     }
 
-    fn exchange_columns(&self, _: Message, _: &[Range<usize>], _: &[Message]) {
-        self.barrier.wait();
+    fn exchange_columns(&self, message: Message, readers: &[Range<usize>], along: &[Message]) {
+        self.meet(Content { columns: Some((message, readers)), whole: along });
     }
 }
 

@@ -88,6 +88,9 @@ pub trait Buffers: Sync {
     /// Columns of a slot; 0 if it is not in use.
     fn columns(&self, slot: usize) -> usize;
 
+    /// Bytes of a value.
+    fn value_bytes(&self) -> usize;
+
     /// Adds the bytes of the values at `range` of a slot to a message.
     fn pack(&self, slot: usize, range: Range<usize>, message: &mut Vec<u8>);
 
@@ -115,17 +118,25 @@ impl<T: Element> Buffers for Exchange<T> {
         self.read(slot).len() / self.rows
     }
 
+    fn value_bytes(&self) -> usize {
+        T::BYTES
+    }
+
     fn pack(&self, slot: usize, range: Range<usize>, message: &mut Vec<u8>) {
-        for value in &self.read(slot)[range] {
-            value.append_to(message);
-        }
+        let start = message.len();
+        message.resize(start + range.len() * T::BYTES, 0);
+        let to = message[start..].chunks_exact_mut(T::BYTES);
+        self.read(slot)[range].iter().zip(to).for_each(|(value, to)| value.write_to(to));
     }
 
     fn unpack(&self, slot: usize, range: Range<usize>, message: &mut &[u8]) {
-        for value in &mut self.write(slot)[range] {
-            let (bytes, rest) = message.split_at(T::BYTES);
-            (*value, *message) = (T::from_bytes(bytes), rest);
-        }
+        let (bytes, rest) = message.split_at(range.len() * T::BYTES);
+        let from = bytes.chunks_exact(T::BYTES);
+        self.write(slot)[range]
+            .iter_mut()
+            .zip(from)
+            .for_each(|(to, from)| *to = T::from_bytes(from));
+        *message = rest;
     }
 }
 

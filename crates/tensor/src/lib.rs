@@ -27,7 +27,7 @@
 //! | [`gather`] | where a batch of inputs comes from |
 //! | `sync` | what threads share state through; loom puts its own in their place |
 //! | [`exchange`] | the buffers through which ranks exchange what they have computed |
-//! | [`comm`] | ranks that run one program together, and the threads that do |
+//! | [`comm`] | ranks that run one program together: threads, of one process or of several |
 //! | [`linalg`] | symmetric products, Cholesky, the inverse square root: what whitening needs |
 //! | [`peak`] | what this machine can multiply and read at most, for the roofline |
 //!

@@ -34,8 +34,8 @@ impl<T: Scalar> Engine<T> {
     /// If the index is out of range.
     pub fn set_parameter(&mut self, index: usize, value: T) {
         assert!(index < self.architecture.len(), "parameter {index}");
-        let Self { architecture, shared, nets, .. } = self;
-        for (rank, net) in nets.iter_mut().enumerate() {
+        let Self { architecture, shared, nets, group, .. } = self;
+        for (rank, net) in group.own_ranks().zip(nets) {
             let net = net.get_mut().expect("a panic in a step leaves no engine to go on with");
             for piece in state::pieces(architecture, shared, rank) {
                 if let Some(stored) = piece.find(index) {
@@ -105,9 +105,18 @@ impl<T: Scalar> Engine<T> {
     }
 
     fn gather(&self, of: impl Fn(&Parameter<T>) -> &Buffer<T>) -> SoftmaxClassifier<T> {
-        let mut flat = self.architecture.zeros();
-        for rank in 0..self.nets.len() {
-            state::gather(&self.architecture, &self.shared, &self.net(rank), &mut flat, &of);
+        let (architecture, shared, group) = (&self.architecture, &self.shared, &self.group);
+        let mut flat = architecture.zeros();
+        for thread in 0..self.nets.len() {
+            state::gather(architecture, shared, &self.net(thread), &mut flat, &of);
+        }
+        if group.ranks() > group.size() {
+            let own = group.own_ranks();
+            let bytes = state::to_bytes(architecture, shared, own.clone(), &flat);
+            for (process, bytes) in group.all_gather(bytes).iter().enumerate() {
+                let ranks = process * own.len()..(process + 1) * own.len();
+                state::from_bytes(architecture, shared, ranks, bytes, &mut flat);
+            }
         }
         SoftmaxClassifier::from_parameters(self.architecture.clone(), flat)
     }

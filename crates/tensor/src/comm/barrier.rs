@@ -169,7 +169,7 @@ mod loom_tests {
             size,
             move || Exchange::<u64>::one_each(size),
             move |barrier, rank, numbers| {
-                let comm = ThreadComm { rank, barrier };
+                let comm = ThreadComm { thread: rank, barrier, processes: None };
                 numbers.write(rank)[0] = 1;
                 comm.all_gather(&[numbers.all()]);
                 assert!((0..size).all(|other| numbers.read(other)[0] == 1));
@@ -201,7 +201,7 @@ mod loom_tests {
             if rank == 2 {
                 return stop.store(true, Ordering::Relaxed);
             }
-            let comm = ThreadComm { rank, barrier };
+            let comm = ThreadComm { thread: rank, barrier, processes: None };
             let mut step = 0;
             while step < 2 {
                 let own = u64::from(stop.load(Ordering::Relaxed));

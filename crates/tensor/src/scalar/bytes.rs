@@ -5,8 +5,11 @@ pub trait Element: Copy + Send + Sync {
     /// How many bytes.
     const BYTES: usize;
 
-    /// Adds the bytes to a message.
-    fn append_to(self, message: &mut Vec<u8>);
+    /// Writes the value over [`Self::BYTES`] bytes.
+    ///
+    /// # Panics
+    /// If there are more or fewer.
+    fn write_to(self, bytes: &mut [u8]);
 
     /// The value of [`Self::BYTES`] bytes.
     ///
@@ -20,8 +23,8 @@ macro_rules! element {
         impl Element for $number {
             const BYTES: usize = size_of::<$number>();
 
-            fn append_to(self, message: &mut Vec<u8>) {
-                message.extend_from_slice(&self.to_le_bytes());
+            fn write_to(self, bytes: &mut [u8]) {
+                bytes.copy_from_slice(&self.to_le_bytes());
             }
 
             fn from_bytes(bytes: &[u8]) -> Self {
@@ -36,8 +39,10 @@ element!(f32, f64, u64);
 impl<T: Element> Element for [T; 2] {
     const BYTES: usize = 2 * T::BYTES;
 
-    fn append_to(self, message: &mut Vec<u8>) {
-        self.iter().for_each(|value| value.append_to(message));
+    fn write_to(self, bytes: &mut [u8]) {
+        self.iter()
+            .zip(bytes.chunks_exact_mut(T::BYTES))
+            .for_each(|(value, to)| value.write_to(to));
     }
 
     fn from_bytes(bytes: &[u8]) -> Self {
