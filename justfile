@@ -58,6 +58,11 @@ predict MODEL +IMAGES: built
 export MODEL FORMAT FILE *FLAGS: built
     @{{chainrule}} export "$@"
 
+# Several runs as one network, whose scores are the mean of theirs: just ensemble results/seeds/* --out results/ensemble
+[group('train')]
+ensemble *ARGS: built
+    @{{chainrule}} ensemble "$@"
+
 # A model layer by layer, or what a set of images holds: just describe results/run-001; just describe images:photos
 [group('train')]
 describe WHAT *FLAGS: built

@@ -46,6 +46,8 @@ enum Command {
     Predict(commands::predict::Args),
     /// Export a saved model for other programs: ONNX, npz, safetensors
     Export(commands::export::Args),
+    /// Make several networks one, whose scores are the mean of theirs
+    Ensemble(commands::ensemble::Args),
     /// Describe a saved model, layer by layer (shapes, parameters, memory), or a set of images
     Describe(commands::describe::Args),
     /// Compare two runs: are they the same, and if not, where do they first differ
@@ -84,6 +86,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => done(commands::eval::run(args)),
         Command::Predict(args) => commands::predict::run(args),
         Command::Export(args) => done(commands::export::run(args)),
+        Command::Ensemble(args) => done(commands::ensemble::run(args)),
         Command::Describe(args) => done(commands::describe::run(args)),
         Command::Diff(args) => commands::diff::run(args),
         Command::VerifyBits(args) => commands::verify_bits::run(args),

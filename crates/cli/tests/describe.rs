@@ -25,7 +25,9 @@ fn model(folder: &Path) {
     let shape = Shape { channels: 3, height: 2, width: 2 };
     let classes = ["cat", "a, b", "eel"].map(str::to_owned).to_vec();
     let task = Some(Task { shape, classes });
-    ModelFile { classifier, normalization, task }.save(&folder.join("model.safetensors")).unwrap();
+    ModelFile { classifier, normalization, task, members: vec![] }
+        .save(&folder.join("model.safetensors"))
+        .unwrap();
 }
 
 #[test]

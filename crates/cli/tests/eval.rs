@@ -221,7 +221,7 @@ fn a_network_whose_scores_are_not_numbers_has_no_accuracy() {
     classifier.weight_mut(0).fill(3e38);
     classifier.weight_mut(1).fill(3e38);
     let normalization = Normalization::new(vec![0.0], vec![1.0]).unwrap();
-    ModelFile { classifier, normalization, task: None }.save(&file).unwrap();
+    ModelFile { classifier, normalization, task: None, members: vec![] }.save(&file).unwrap();
     for flags in [&[][..], &["--flips"], &["--json"], &["--split", "val"]] {
         let output = chainrule(&[&["eval", path(&file), "--data", "sample"], flags].concat());
         assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), String::new()));
@@ -237,7 +237,7 @@ fn predictions_go_to_standard_output_and_the_figure_beside_them() {
     let file = dir.path().join("model.safetensors");
     let classifier = SoftmaxClassifier::new(&[3072, 10], Init::He, 0).unwrap();
     let normalization = Normalization::new(vec![120.0], vec![60.0]).unwrap();
-    ModelFile { classifier, normalization, task: None }.save(&file).unwrap();
+    ModelFile { classifier, normalization, task: None, members: vec![] }.save(&file).unwrap();
     let output = chainrule(&["eval", path(&file), "--data", "sample", "--predictions", "-"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let table = text(&output.stdout);

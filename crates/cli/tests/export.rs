@@ -22,7 +22,7 @@ fn each_format_is_written_and_the_model_file_comes_back_byte_for_byte() {
     let hidden = Hidden { norm: Norm::Layer, activation: Activation::Gelu };
     let classifier = SoftmaxClassifier::with_hidden(&[12, 5, 3], hidden, Init::He, 3).unwrap();
     let normalization = Normalization::new(vec![120.0], vec![60.0]).unwrap();
-    ModelFile { classifier, normalization, task: None }.save(&path).unwrap();
+    ModelFile { classifier, normalization, task: None, members: vec![] }.save(&path).unwrap();
     // A zip file begins with PK, the ONNX file with field 1, the version of its format.
     let begins: [(&str, &[u8]); 2] = [("npz", b"PK\x03\x04"), ("onnx", b"\x08")];
     for (format, magic) in begins {
@@ -53,7 +53,7 @@ fn model_format_and_file_may_stand_in_their_places_and_dash_is_standard_output()
     let path = dir.path().join("model.safetensors");
     let classifier = SoftmaxClassifier::new(&[12, 5, 3], Init::He, 3).unwrap();
     let normalization = Normalization::new(vec![120.0], vec![60.0]).unwrap();
-    ModelFile { classifier, normalization, task: None }.save(&path).unwrap();
+    ModelFile { classifier, normalization, task: None, members: vec![] }.save(&path).unwrap();
     let model = path.to_str().unwrap();
     let run = |args: &[&str]| {
         let mut command = Command::cargo_bin("chainrule").unwrap();

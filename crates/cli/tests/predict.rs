@@ -29,7 +29,7 @@ fn model(dir: &Path, inputs: usize, contrast: Option<f32>) -> PathBuf {
         None => (vec![120.0, 121.5, 99.0], vec![60.0, 61.0, 62.5]),
     };
     let normalization = Normalization::new(mean, std).unwrap().with_contrast(contrast).unwrap();
-    ModelFile { classifier, normalization, task: None }.save(&path).unwrap();
+    ModelFile { classifier, normalization, task: None, members: vec![] }.save(&path).unwrap();
     path
 }
 

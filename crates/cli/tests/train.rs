@@ -502,7 +502,7 @@ fn recorded(recipe: &str, flags: &str) -> Config {
 fn a_flag_undoes_whatever_a_recipe_sets() {
     let recipe = "flip = true\nclip_norm = 1.0\nema_decay = 0.9\nshuffle = false\ntta = \"flips\"";
     let as_it_is = recorded(recipe, "");
-    assert!(as_it_is.flip && !as_it_is.shuffle && as_it_is.tta.flips());
+    assert!(as_it_is.flip && !as_it_is.shuffle && as_it_is.tta.flips);
     assert_eq!((as_it_is.clip_norm, as_it_is.ema_decay), (Some(1.0), Some(0.9)));
     for flags in [
         "--no-flip --clip-norm none --no-ema-decay --shuffle --tta none",
@@ -511,7 +511,7 @@ fn a_flag_undoes_whatever_a_recipe_sets() {
     ] {
         let flags = flags.replace("--no-shuffle=false", "--no-shuffle --shuffle");
         let undone = recorded(recipe, &flags);
-        assert!(!undone.flip && undone.shuffle && !undone.tta.flips(), "{flags}");
+        assert!(!undone.flip && undone.shuffle && !undone.tta.flips, "{flags}");
         assert_eq!((undone.clip_norm, undone.ema_decay), (None, None), "{flags}");
     }
     // The last of two wins, and a flag that is not given changes nothing.

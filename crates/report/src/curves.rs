@@ -132,7 +132,7 @@ fn several_runs(runs: &[Run]) -> Figure {
         keys.push(Key::new(
             match run.test_accuracy {
                 Some(accuracy) => {
-                    format!("{label} (test {:.1} %{})", 100.0 * accuracy, run.with_flips())
+                    format!("{label} (test {:.1} %{})", 100.0 * accuracy, run.with_views())
                 }
                 None => label,
             },
@@ -231,7 +231,7 @@ pub(crate) fn title(run: &Run) -> String {
     let layers = network(run);
     match run.test_accuracy {
         Some(accuracy) => {
-            let flips = run.with_flips();
+            let flips = run.with_views();
             format!("{:.1} % of the test images right{flips}: {layers}", 100.0 * accuracy)
         }
         None => format!("Learning curves: {layers}"),

@@ -42,7 +42,7 @@ pub fn outcomes(runs: &[Run]) -> Result<Bars, Error> {
         };
         Bar {
             name: runs[i].name.clone(),
-            label: format!("{:.2} %{}{difference}", 100.0 * accuracy, runs[i].with_flips()),
+            label: format!("{:.2} %{}{difference}", 100.0 * accuracy, runs[i].with_views()),
             length,
             spread: (length, length),
             ink: SERIES[usize::from(i > 0)],

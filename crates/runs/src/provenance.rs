@@ -27,4 +27,7 @@ pub struct Provenance {
     /// Images to test with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_images: Option<usize>,
+    /// The files of which an ensemble was made; of a run that trained, none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<String>,
 }

@@ -11,7 +11,7 @@ use chainrule_data::file;
 
 use crate::folder::CONFIG;
 use crate::records::{Epoch, Iteration, UpdateRatios};
-use crate::summary::{Figures, Summary, figures, read_optional, test_accuracy};
+use crate::summary::{Figures, Summary, figures, read_optional, test_accuracy, views};
 use crate::table::{Progress, Rows, Table};
 use crate::{Error, names, shorten};
 
@@ -138,10 +138,17 @@ impl Run {
         })
     }
 
+    /// The views of test-time augmentation, in words, such as "flips and shifts"; none, if the test
+    /// is of the images alone.
+    pub fn views(&self) -> Option<&'static str> {
+        // A list of a recipe has its words in quotes.
+        let of = |view| self.setting("tta").is_some_and(|tta| tta.contains(view));
+        views(of("flips"), of("shifts"))
+    }
+
     /// " with flips" after a test accuracy with test-time augmentation, and nothing otherwise.
-    pub fn with_flips(&self) -> &'static str {
-        let tta = self.setting("tta").is_some_and(|tta| tta != "none" && !tta.is_empty());
-        if tta { " with flips" } else { "" }
+    pub fn with_views(&self) -> String {
+        self.views().map_or(String::new(), |views| format!(" with {views}"))
     }
 
     /// The epoch with the best validation accuracy, the first of them on a tie:

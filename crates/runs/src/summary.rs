@@ -19,7 +19,10 @@ pub struct Summary {
     /// Whether that is with test-time augmentation by flips.
     #[serde(default)]
     pub test_flips: bool,
-    /// If so, the accuracy without it.
+    /// Whether that is with test-time augmentation by shifts.
+    #[serde(default)]
+    pub test_shifts: bool,
+    /// If it is with any, the accuracy without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_accuracy_plain: Option<f64>,
     /// Mean cross-entropy of the same weights over the test images.
@@ -98,6 +101,11 @@ impl Summary {
         read.map(Some).map_err(|error| Error::Summary { path, reason: reason(error) })
     }
 
+    /// The views of test-time augmentation, in words; none, if the test was of the images alone.
+    pub fn views(&self) -> Option<&'static str> {
+        views(self.test_flips, self.test_shifts)
+    }
+
     /// Writes it into the run's folder.
     ///
     /// # Errors
@@ -106,6 +114,15 @@ impl Summary {
         let mut json = serde_json::to_vec_pretty(self).expect("a summary is an object");
         json.push(b'\n');
         write_whole(&folder.join(Self::FILE), &json)
+    }
+}
+
+pub(crate) fn views(flips: bool, shifts: bool) -> Option<&'static str> {
+    match (flips, shifts) {
+        (false, false) => None,
+        (true, false) => Some("flips"),
+        (false, true) => Some("shifts"),
+        (true, true) => Some("flips and shifts"),
     }
 }
 

@@ -3,7 +3,7 @@
 //! ```text
 //! x = (pixel - mean) / std        after the contrast normalization, if there is one
 //! z = scores of the network       (classes)
-//! p = softmax(z),  or (softmax(z of x) + softmax(z of x mirrored)) / 2
+//! p = softmax(z),  or the mean of it over several views of x
 //! ```
 //!
 //! The final test of a run, `eval`, `report` and `predict` all ask here. Scores that are not finite
@@ -16,7 +16,8 @@ use chainrule_runs::Confusion;
 use chainrule_tensor::ops::rows::argmax;
 use chainrule_tensor::{Isa, math};
 
-use crate::{Error, ModelFile, flips};
+use crate::config::Tta;
+use crate::{Error, ModelFile, views};
 
 /// From more classes than this on the top-5 accuracy is told.
 const FEW_CLASSES: usize = 10;
@@ -53,35 +54,36 @@ impl Predictor {
         Ok(Self { engine, classes: widths[widths.len() - 1], scale, shift, contrast })
     }
 
-    /// What the network makes of some of the `images`, or, with `flips`, of each together with its
-    /// mirror image.
+    /// What the network makes of some of the `images`, each in the views that `tta` names.
     ///
     /// # Errors
-    /// [`Error::Scores`] if a score is not finite; if images are to be mirrored and are too wide.
+    /// [`Error::Scores`] if a score is not finite; if the images are too wide or too small for the
+    /// views.
     ///
     /// # Panics
     /// If the network reads another number of values, or there is no such row.
-    pub fn ask(&mut self, images: &Images, rows: &[u32], flips: bool) -> Result<Answers, Error> {
+    pub fn ask(&mut self, images: &Images, rows: &[u32], tta: Tta) -> Result<Answers, Error> {
         let gains = self.contrast.map(|contrast| Gain::of(images, contrast));
         let (scale, shift) = (&self.scale, &self.shift);
         let pixels = Pixels::Bytes { images, scale, shift, gains: gains.as_deref() };
-        let scores = self.engine.scores(&pixels, rows).into_vec();
         let classes = self.classes;
         let finite = |scores: &[f32]| match scores.iter().position(|score| !score.is_finite()) {
             Some(at) => Err(Error::Scores { image: rows[at / classes] }),
             None => Ok(()),
         };
-        finite(&scores)?;
-        let scores = match flips {
-            false => Scores::Single(scores),
-            true => {
-                let mirror = Changes::mirror(images)?;
-                let mirrored =
-                    self.engine.scores(&Augmented::new(pixels, &mirror), rows).into_vec();
-                finite(&mirrored)?;
-                Scores::Flips(flips::log_mean(&scores, &mirrored, classes))
-            }
-        };
+        if tta == Tta::NONE {
+            let scores = self.engine.scores(&pixels, rows).into_vec();
+            finite(&scores)?;
+            return Ok(Answers { rows: rows.to_vec(), classes, scores: Scores::Single(scores) });
+        }
+        let mut of_views = vec![];
+        for (flip, shift) in views::views(tta) {
+            let changes = Changes::view(images, flip, shift)?;
+            let scores = self.engine.scores(&Augmented::new(pixels, &changes), rows).into_vec();
+            finite(&scores)?;
+            of_views.push(scores);
+        }
+        let scores = Scores::Views(views::log_mean(&of_views, classes));
         Ok(Answers { rows: rows.to_vec(), classes, scores })
     }
 }
@@ -110,11 +112,20 @@ pub struct Answers {
 enum Scores {
     /// Z_L of each image.
     Single(Vec<f32>),
-    /// The logarithms of the mean probabilities of each image and its mirror image.
-    Flips(Vec<f64>),
+    /// The logarithms of the mean probabilities over the views of each image.
+    Views(Vec<f64>),
 }
 
 impl Answers {
+    /// The scores Z_L of the images alone: (rows, classes), row-major; empty for the mean of several
+    /// views, which has none.
+    pub fn scores(&self) -> &[f32] {
+        match &self.scores {
+            Scores::Single(scores) => scores,
+            Scores::Views(_) => &[],
+        }
+    }
+
     /// The probability of each class, from 0 to 1: (rows, classes), row-major.
     pub fn probabilities(&self) -> Vec<f32> {
         match &self.scores {
@@ -123,7 +134,7 @@ impl Answers {
                 scores.chunks_exact_mut(self.classes).for_each(softmax);
                 scores
             }
-            Scores::Flips(logarithms) => {
+            Scores::Views(logarithms) => {
                 logarithms.iter().map(|&log_p| math::exp(log_p) as f32).collect()
             }
         }
@@ -144,7 +155,7 @@ impl Answers {
                     loss += f64::from(cross_entropy(scores, label(row)));
                 }
             }
-            Scores::Flips(logarithms) => {
+            Scores::Views(logarithms) => {
                 for (row, log_p) in self.rows.iter().zip(logarithms.chunks_exact(self.classes)) {
                     predictions.push(argmax(log_p) as u32);
                     loss -= log_p[label(row)];
@@ -164,7 +175,7 @@ impl Answers {
     pub fn top_k_accuracy(&self, labels: &[u8], k: usize) -> f64 {
         let hits = match &self.scores {
             Scores::Single(scores) => self.top_k_hits(scores, labels, k),
-            Scores::Flips(logarithms) => self.top_k_hits(logarithms, labels, k),
+            Scores::Views(logarithms) => self.top_k_hits(logarithms, labels, k),
         };
         hits as f64 / self.rows.len() as f64
     }

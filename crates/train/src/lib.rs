@@ -27,6 +27,7 @@
 //! | [`update_ratio`] | the update ratio of each layer |
 //! | [`checkpoint`] | the state of a run between two steps |
 //! | [`weights`] | a model file: safetensors with PyTorch's names, and the input's normalization |
+//! | [`ensemble`](mod@ensemble) | several networks as one, whose scores are the mean of theirs |
 //! | [`description`] | what a network consists of, layer by layer |
 //! | [`export`] | the model in the formats of other programs: ONNX, npz |
 //! | [`sweep`] | many runs that differ in some settings, side by side, and ranked |
@@ -41,10 +42,10 @@ pub mod config;
 pub mod data;
 pub mod description;
 pub mod diff;
+pub mod ensemble;
 mod error;
 pub mod export;
 pub mod fingerprint;
-mod flips;
 pub mod inference;
 pub mod lr_finder;
 mod machine;
@@ -57,7 +58,9 @@ pub mod schedule;
 mod setup;
 pub mod sweep;
 mod tensors;
+mod test;
 pub mod update_ratio;
+mod views;
 pub mod weights;
 
 pub use chainrule_runs::{Epoch, Iteration, RunFolder, Summary};
@@ -67,6 +70,7 @@ pub use config::Config;
 pub use data::Data;
 pub use description::Description;
 pub use diff::diff;
+pub use ensemble::ensemble;
 pub use error::Error;
 pub use fingerprint::fingerprint;
 pub use inference::{Answers, Predictor};

@@ -15,8 +15,9 @@ use crate::checkpoint::{Checkpoint, Position, Spent, State};
 use crate::observer::{Observer, Plan};
 use crate::schedule::LearningRates;
 use crate::setup::{Ready, prepare, provenance, record, settled};
+use crate::test::Test;
 use crate::update_ratio::update_ratios;
-use crate::{Answers, Config, Data, Error, ModelFile, Predictor, Prepared, Task, inference};
+use crate::{Answers, Config, Data, Error, ModelFile, Prepared, Task};
 
 /// A run that has ended, with everything in memory: nothing of it needs to be read again.
 #[derive(Clone, Debug)]
@@ -312,6 +313,7 @@ impl Running<'_> {
             classifier: self.prepared.plain(classifier),
             normalization: self.prepared.normalization.clone(),
             task: Task::of(self.prepared.dataset),
+            members: vec![],
         }
     }
 
@@ -349,26 +351,16 @@ impl Running<'_> {
         let best = self.best.take().expect("the weights at iteration 0 were measured");
         let model = self.model_file(&best.model);
         let (threads, isa) = (self.engine.threads(), self.engine.isa());
-        let mut predictor = Predictor::with_isa(&model, threads, isa)?;
         let Prepared { dataset, .. } = self.prepared;
-        let (images, flips) = (&dataset.test, self.config.tta.flips());
-        let (all, labels): (Vec<u32>, _) = ((0..images.len() as u32).collect(), images.labels());
-        let plain = predictor.ask(images, &all, false)?;
-        let (answers, test_accuracy_plain) = match flips {
-            true => {
-                let accuracy = plain.evaluate(labels).accuracy(labels);
-                (predictor.ask(images, &all, true)?, Some(accuracy))
-            }
-            false => (plain, None),
-        };
-        let test = answers.evaluate(labels);
-        let confusion = inference::confusion(&test, labels, &dataset.classes);
-        let metrics = Metrics::of(&confusion);
+        let tta = self.config.tta;
+        let test = Test::of(&model, dataset, tta, threads, isa)?;
+        let Test { answers, confusion, metrics, .. } = test;
         let Spent { training_seconds, training_images, .. } = self.spent;
         let summary = Summary {
-            test_accuracy: test.accuracy(labels),
-            test_flips: flips,
-            test_accuracy_plain,
+            test_accuracy: test.accuracy,
+            test_flips: tta.flips,
+            test_shifts: tta.shifts,
+            test_accuracy_plain: test.accuracy_plain,
             test_loss: test.loss,
             validation_accuracy: best.epoch.validation_accuracy,
             train_accuracy: best.epoch.train_accuracy,
@@ -389,7 +381,7 @@ impl Running<'_> {
             macro_recall: Some(metrics.macro_recall),
             macro_f1: Some(metrics.macro_f1),
             balanced_accuracy: Some(metrics.balanced_accuracy),
-            top_5_accuracy: answers.top_5_accuracy(labels),
+            top_5_accuracy: answers.top_5_accuracy(dataset.test.labels()),
         };
         summary.write(self.out)?;
         let tables = confusion.write(self.out).and_then(|()| metrics.write(self.out));

@@ -172,5 +172,6 @@ pub(crate) fn provenance(data: &Data, kernel: Kernel) -> Provenance {
         data_sha256: data.sha256(),
         train_images: Some(data.dataset.train.len()),
         test_images: Some(data.dataset.test.len()),
+        members: vec![],
     }
 }

@@ -1,7 +1,7 @@
 //! Weights of the classes in the training loss, from the settings to the tables of a run.
 
 use chainrule_data::{Dataset, Images, Shape};
-use chainrule_train::config::ClassWeight;
+use chainrule_train::config::{ClassWeight, Tta};
 use chainrule_train::{Config, Data, ModelFile, Predictor, Prepared, Quiet, run};
 
 /// 240 images of noise, of which class c has 16, 32, 64 and 128.
@@ -49,10 +49,15 @@ fn losses() -> Vec<f64> {
     let images = &data.dataset.train;
     let prepared = Prepared::new(&config, &data.dataset, None).unwrap();
     let classifier = config.classifier(images.dim(), 4).unwrap();
-    let model = ModelFile { classifier, normalization: prepared.normalization.clone(), task: None };
+    let model = ModelFile {
+        classifier,
+        normalization: prepared.normalization.clone(),
+        task: None,
+        members: vec![],
+    };
     let mut predictor = Predictor::new(&model, 1).unwrap();
     let mut loss = |rows: Vec<u32>| {
-        predictor.ask(images, &rows, false).unwrap().evaluate(images.labels()).loss
+        predictor.ask(images, &rows, Tta::NONE).unwrap().evaluate(images.labels()).loss
     };
     let of = |class: u8| (0..240).filter(move |&row| data_label(row) == class).collect();
     (0..4).map(|class| loss(of(class))).collect()

@@ -4,7 +4,10 @@ use chainrule_data::{Images, Normalization, Pixels, sample};
 use chainrule_nn::loss::softmax;
 use chainrule_nn::{Engine, Init, SoftmaxClassifier};
 use chainrule_tensor::Isa;
+use chainrule_train::config::Tta;
 use chainrule_train::{Config, Data, Error, ModelFile, Predictor, Quiet, prepared, run};
+
+const FLIPS: Tta = Tta { flips: true, shifts: false };
 
 /// The images, each line of each channel read backwards.
 fn mirrored(images: &Images) -> Images {
@@ -17,7 +20,7 @@ fn mirrored(images: &Images) -> Images {
 fn model(inputs: usize) -> ModelFile {
     let classifier = SoftmaxClassifier::new(&[inputs, 30, 10], Init::He, 5).unwrap();
     let normalization = Normalization::new(vec![120.0], vec![64.0]).unwrap();
-    ModelFile { classifier, normalization, task: None }
+    ModelFile { classifier, normalization, task: None, members: vec![] }
 }
 
 #[test]
@@ -26,7 +29,7 @@ fn the_loss_and_the_classes_are_those_that_the_training_engine_finds() {
     let model = model(images.dim());
     let rows: Vec<u32> = (0..images.len() as u32).rev().step_by(3).collect();
     let mut predictor = Predictor::new(&model, 2).unwrap();
-    let found = predictor.ask(&images, &rows, false).unwrap().evaluate(images.labels());
+    let found = predictor.ask(&images, &rows, Tta::NONE).unwrap().evaluate(images.labels());
 
     let (scale, shift) = model.normalization.scale_shift(images.dim()).unwrap();
     let pixels = Pixels::Bytes { images: &images, scale: &scale, shift: &shift, gains: None };
@@ -40,11 +43,11 @@ fn the_answer_with_flips_is_the_mean_of_the_probabilities_of_an_image_and_of_its
     let images = sample::read().test;
     let mut predictor = Predictor::new(&model(images.dim()), 2).unwrap();
     let rows: Vec<u32> = (0..images.len() as u32).rev().step_by(3).collect();
-    let answers = predictor.ask(&images, &rows, true).unwrap();
+    let answers = predictor.ask(&images, &rows, FLIPS).unwrap();
     let found = answers.evaluate(images.labels());
 
     let mut of = |images: &Images| -> Vec<f64> {
-        let p = predictor.ask(images, &rows, false).unwrap().probabilities();
+        let p = predictor.ask(images, &rows, Tta::NONE).unwrap().probabilities();
         p.into_iter().map(f64::from).collect()
     };
     let (own, mirror) = (of(&images), of(&mirrored(&images)));
@@ -62,6 +65,54 @@ fn the_answer_with_flips_is_the_mean_of_the_probabilities_of_an_image_and_of_its
     assert_ne!(own.chunks(10).map(class).collect::<Vec<_>>(), classes, "the flips matter");
 }
 
+/// Each image moved, by indices: pixel (y, x) is that of (y + down, x + right), reflected at the border.
+fn moved(images: &Images, (down, right): (isize, isize)) -> Images {
+    let shape = images.shape();
+    let (height, width) = (shape.height as isize, shape.width as isize);
+    let reflect = |at: isize, n: isize| (if at >= n { 2 * n - 2 - at } else { at.abs() }) as usize;
+    let mut pixels = vec![];
+    for image in 0..images.len() {
+        for channel in images.image(image).chunks(shape.height * shape.width) {
+            for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
+                let (y, x) = (reflect(y + down, height), reflect(x + right, width));
+                pixels.push(channel[y * shape.width + x]);
+            }
+        }
+    }
+    Images::new(pixels, images.labels().to_vec(), shape, images.classes()).unwrap()
+}
+
+#[test]
+fn the_answer_with_flips_and_shifts_is_the_mean_of_the_probabilities_of_eighteen_images() {
+    let images = sample::read().test;
+    let mut predictor = Predictor::new(&model(images.dim()), 2).unwrap();
+    let rows: Vec<u32> = (0..40).collect();
+    let mut of = |images: &Images, tta| {
+        predictor
+            .ask(images, &rows, tta)
+            .unwrap()
+            .probabilities()
+            .into_iter()
+            .map(f64::from)
+            .collect()
+    };
+    let steps = [-1, 0, 1];
+    let places = steps.iter().flat_map(|&down| steps.map(|right| (down, right)));
+    let shifted: Vec<Images> = places.map(|by| moved(&images, by)).collect();
+    for (flips, n) in [(false, 9), (true, 18)] {
+        let mut views: Vec<Vec<f64>> = shifted.iter().map(|view| of(view, Tta::NONE)).collect();
+        if flips {
+            views.extend(shifted.iter().map(|view| of(&mirrored(view), Tta::NONE)));
+        }
+        assert_eq!(views.len(), n);
+        let found: Vec<f64> = of(&images, Tta { flips, shifts: true });
+        for (i, p) in found.iter().enumerate() {
+            let mean = views.iter().map(|view| view[i]).sum::<f64>() / n as f64;
+            assert!((p - mean).abs() < 1e-6, "{p} and {mean}");
+        }
+    }
+}
+
 /// argmax of NaN is some class, and the accuracy some figure.
 #[test]
 fn scores_that_are_not_finite_are_no_answer() {
@@ -70,9 +121,9 @@ fn scores_that_are_not_finite_are_no_answer() {
         let mut model = model(images.dim());
         model.classifier.weight_mut(1).fill(weight);
         let mut predictor = Predictor::new(&model, 1).unwrap();
-        for flips in [false, true] {
+        for tta in [Tta::NONE, FLIPS] {
             // A white image and a black one: the scores of the first overflow, or of both.
-            let answers = predictor.ask(&images, &[7, 3], flips);
+            let answers = predictor.ask(&images, &[7, 3], tta);
             let error = answers.map(|answers| answers.evaluate(images.labels())).unwrap_err();
             assert!(matches!(error, Error::Scores { image: 7 | 3 }), "{error}");
         }
@@ -95,7 +146,7 @@ fn a_run_whose_validation_loss_is_no_number_has_diverged_though_its_training_los
     let mut classifier = SoftmaxClassifier::zeros(&[dim, 10]).unwrap();
     classifier.weight_mut(0)[0] = 3e38;
     let normalization = Normalization::new(vec![0.0], vec![1.0]).unwrap();
-    ModelFile { classifier, normalization, task: None }.save(&weights).unwrap();
+    ModelFile { classifier, normalization, task: None, members: vec![] }.save(&weights).unwrap();
     let config = Config { validation: 50, init_from: Some(weights), ..Config::default() };
     let white = prepared::split(&config, n).unwrap().validation[0] as usize;
     let mut pixels = train.pixels().to_vec();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use chainrule_data::{Images, Shape};
 use chainrule_nn::loss::softmax;
+use chainrule_train::config::Tta;
 use chainrule_train::{ModelFile, Opened, Predictor};
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::Value;
@@ -38,7 +39,7 @@ fn a_state_dict_gives_the_scores_that_pytorch_gives() {
     assert_eq!(scores.len(), 19);
     for (name, rows) in scores {
         let mut predictor = Predictor::new(&open(name).model, 1).unwrap();
-        let found = predictor.ask(&images, &[0, 1, 2], false).unwrap().probabilities();
+        let found = predictor.ask(&images, &[0, 1, 2], Tta::NONE).unwrap().probabilities();
         for (image, scores) in rows.as_array().unwrap().iter().enumerate() {
             let mut wanted = numbers(scores);
             softmax(&mut wanted);

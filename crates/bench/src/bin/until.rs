@@ -20,6 +20,7 @@ use chainrule_data::{Dataset, cifar10, epoch_order};
 use chainrule_nn::Engine;
 use chainrule_report::{Axis, Dash, Figure, Key, Line, Look, Marker, Panel};
 use chainrule_tensor::{Kernel, Precision};
+use chainrule_train::config::Tta;
 use chainrule_train::{Config, ModelFile, Predictor, Prepared};
 use clap::Parser;
 use serde::Deserialize;
@@ -170,9 +171,10 @@ fn ours(
     let all: Vec<_> = (0..test.len() as u32).collect();
     let accuracy = |engine: &Engine| {
         let normalization = prepared.normalization.clone();
-        let file = ModelFile { classifier: engine.model(), normalization, task: None };
+        let file =
+            ModelFile { classifier: engine.model(), normalization, task: None, members: vec![] };
         let answers =
-            Predictor::with_isa(&file, config.threads, kernel.isa())?.ask(test, &all, false)?;
+            Predictor::with_isa(&file, config.threads, kernel.isa())?.ask(test, &all, Tta::NONE)?;
         anyhow::Ok(answers.evaluate(test.labels()).accuracy(test.labels()))
     };
     let (mut iteration, mut seconds) = (0, 0.0);

@@ -66,6 +66,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         object["file"] = json!(opened.path);
         object["image"] = json!(image);
         object["classes"] = json!(classes);
+        object["members"] = json!(model.members);
         object["normalization"] = json!(normalization);
         say!("{}", serde_json::to_string_pretty(&object)?);
         return Ok(());
@@ -78,6 +79,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     say!("{}", found.table().trim_end());
     say!("Images: {image}, {normalization}");
     say!("Classes ({}): {}", classes.len(), classes.join(", "));
+    if !model.members.is_empty() {
+        let n = model.members.len();
+        say!("An ensemble of {n} networks as one: {}", model.members.join(", "));
+    }
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use chainrule_data::Images;
 use chainrule_nn::Evaluation;
 use chainrule_runs::Metrics;
-use chainrule_train::config::DataChoice;
+use chainrule_train::config::{DataChoice, Tta};
 use chainrule_train::{Answers, Config, Origin, Predictor, Sameness, inference, prepared};
 
 use super::write_output;
@@ -22,6 +22,7 @@ network may have been trained on some of them. Use --data to evaluate on other i
 Examples:
   chainrule eval results/run-001
   chainrule eval results/run-001 --flips
+  chainrule eval results/run-001 --tta flips,shifts
   chainrule eval results/run-001 --data images:photos
   chainrule eval pytorch.safetensors --split val --json
 ")]
@@ -35,10 +36,13 @@ pub struct Args {
     /// Which images; train and val are split as in the run of the model
     #[arg(long, value_enum, default_value_t)]
     split: Split,
-    /// Average the probabilities of each image and of its mirror image
-    #[arg(long)]
+    /// Average the probabilities of each image and of its mirror image: --tta flips
+    #[arg(long, conflicts_with = "tta")]
     flips: bool,
-    /// Print {"split", "n", "loss", "accuracy", "flips", "data", "images_of_run"}, and precision,
+    /// Average the probabilities over views of each image: flips, shifts, or flips,shifts
+    #[arg(long, value_name = "VIEWS", default_value = "none")]
+    tta: Tta,
+    /// Print {"split", "n", "loss", "accuracy", "flips", "tta", "data", "images_of_run"}, and precision,
     /// recall and F1: "macro_precision", "macro_recall", "macro_f1", "balanced_accuracy", "classes"
     #[arg(long)]
     json: bool,
@@ -173,8 +177,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         );
     }
     let threads = chainrule_train::threads(usize::from(args.threads));
+    let tta = Tta { flips: args.flips || args.tta.flips, ..args.tta };
     let answers = Predictor::new(&model, threads)?
-        .ask(images, &rows, args.flips)
+        .ask(images, &rows, tta)
         .with_context(|| format!("{}: {name} split", file.display()))?;
     let result = answers.evaluate(images.labels());
 
@@ -184,7 +189,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     let line = if args.json {
         let mut object = serde_json::json!({
-            "split": name, "n": n, "loss": loss, "accuracy": accuracy, "flips": args.flips,
+            "split": name, "n": n, "loss": loss, "accuracy": accuracy, "flips": tta.flips, "tta": tta.to_string(),
             "data": data.source, "images_of_run": images_of_run,
         });
         if let Some(n) = trained_on {
@@ -201,13 +206,20 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         ));
         object.to_string()
     } else {
-        let flips = if args.flips { ", each with its mirror image" } else { "" };
+        let views = match tta {
+            Tta { flips: false, shifts: false } => "",
+            Tta { flips: true, shifts: false } => ", each with its mirror image",
+            Tta { flips: false, shifts: true } => ", each with its shifts",
+            Tta { flips: true, shifts: true } => {
+                ", each with its mirror image and the shifts of both"
+            }
+        };
         let other = match images_of_run {
             Some(false) => format!(", of {}, which are not those of the run", data.source),
             _ => String::new(),
         };
         format!(
-            "{name}: accuracy {:.2} % on {n} images{flips}{other}, loss {loss:.6}",
+            "{name}: accuracy {:.2} % on {n} images{views}{other}, loss {loss:.6}",
             100.0 * accuracy
         )
     };

@@ -20,6 +20,7 @@ pub mod completions;
 pub mod data;
 pub mod describe;
 pub mod diff;
+pub mod ensemble;
 pub mod eval;
 pub mod export;
 pub mod find_lr;

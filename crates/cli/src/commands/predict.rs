@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use chainrule_data::{Images, Shape, picture};
+use chainrule_train::config::Tta;
 use chainrule_train::{Error, ModelFile, Opened, Predictor};
 
 use super::write_output;
@@ -80,7 +81,7 @@ fn shape(model: &ModelFile, file: &Path) -> anyhow::Result<Shape> {
 
 fn predict(predictor: &mut Predictor, shape: Shape, image: PathBuf) -> anyhow::Result<Prediction> {
     let images = Images::new(picture::read(&image, shape)?, vec![0], shape, 1)?;
-    let answers = predictor.ask(&images, &[0], false).map_err(|error| match error {
+    let answers = predictor.ask(&images, &[0], Tta::NONE).map_err(|error| match error {
         Error::Scores { .. } => {
             anyhow::anyhow!("{}: the scores of the network are not finite numbers", image.display())
         }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use chainrule_report::{
     Command, Confusion, FirstLayer, Predictions, Report, Run, curves, page, write_weight_tiles,
 };
+use chainrule_train::config::Tta;
 use chainrule_train::{Answers, Config, Data, Finished, ModelFile, Origin, Predictor, prepared};
 
 use super::{images, write_output, write_whole};
@@ -243,9 +244,9 @@ impl Subject {
         }
         // Of a run beside others no more threads than it had.
         let threads = chainrule_train::threads(0).min(config.threads.max(1));
-        let flips = config.tta.flips() && self.run.summary.is_some();
+        let tta = if self.run.summary.is_some() { config.tta } else { Tta::NONE };
         let answers = Predictor::new(model, threads)
-            .and_then(|mut predictor| predictor.ask(images, &rows, flips))
+            .and_then(|mut predictor| predictor.ask(images, &rows, tta))
             .map_err(|error| format!("{}: {error}", file.display()))?;
         let probabilities = answers.probabilities();
         let predictions = Predictions::new(images, rows, probabilities);
@@ -264,6 +265,17 @@ impl Subject {
 
     /// The run again: by its file of settings, and without it.
     fn commands(&self) -> Vec<Command> {
+        if let Some(model) = self.model.as_ref().ok().filter(|model| !model.members.is_empty()) {
+            let members: Vec<String> = model.members.iter().map(|member| quoted(member)).collect();
+            return vec![Command {
+                about: "To make this ensemble again from its members:".into(),
+                line: format!(
+                    "chainrule ensemble {} --out {}",
+                    members.join(" "),
+                    quoted(&self.folder.to_string_lossy())
+                ),
+            }];
+        }
         let recipe = self.folder.join("config.toml");
         let mut commands = vec![Command {
             about: "To repeat this run exactly, from its file of settings:".into(),

@@ -39,13 +39,16 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Every one of the `images` mirrored, left to right, and nothing else.
+    /// Every one of the `images` moved by the same pixels, down and right, and, with `flip`, mirrored
+    /// left to right; nothing else.
     ///
     /// # Errors
-    /// As [`Augmentation::check`].
-    pub fn mirror(images: &Images) -> Result<Changes, Error> {
-        Augmentation::default().check(images)?;
-        let change = Change { flip: true, shift: (0, 0), center: (0, 0), turn: None };
+    /// As [`Augmentation::check`], of the larger of the two shifts.
+    pub fn view(images: &Images, flip: bool, shift: (i8, i8)) -> Result<Changes, Error> {
+        let most = shift.0.unsigned_abs().max(shift.1.unsigned_abs());
+        Augmentation { shift: most, ..Augmentation::default() }.check(images)?;
+        let shift = (shift.0.into(), shift.1.into());
+        let change = Change { flip, shift, center: (0, 0), turn: None };
         Ok(Changes { cutout: 0, each: vec![change; images.len()] })
     }
 }

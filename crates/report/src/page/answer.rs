@@ -99,9 +99,9 @@ fn facts(report: &Report<'_>) -> Vec<(String, String, String)> {
     }
     if let Some(plain) = float(run, "test_accuracy_plain") {
         add(
-            "Without flips",
+            &format!("Without {}", run.views().unwrap_or("views")),
             percent(plain, 2),
-            "each image alone, without its mirror image".into(),
+            "each image alone, without its other views".into(),
         );
     }
     if let Some(across) = float(run, "duplicates_across") {

@@ -313,11 +313,12 @@ pub struct Config {
     #[arg(long, value_name = "PIXELS", default_value = "0")]
     pub cutout: u8,
 
-    /// Test-time augmentation: none, or flips, the mean over each image and its mirror image
+    /// Test-time augmentation: none, or views that the test averages over: flips, shifts
     ///
-    /// `flips` averages the probabilities of an image and of its mirror image in the final test;
-    /// `summary.json` says so, with `test_accuracy_plain` beside it. In a recipe `"flips"`, or
-    /// `["flips"]`.
+    /// `flips` averages the probabilities of an image and of its mirror image in the final test,
+    /// `shifts` those of the image and of the image moved by a pixel in each of the eight directions,
+    /// and both together those of 18 views. `summary.json` says so, with `test_accuracy_plain` beside
+    /// it. In a recipe `"flips"`, or `["flips", "shifts"]`.
     #[arg(long, alias = "test-flips", value_name = "VIEWS", num_args = 0..=1,
         default_missing_value = "flips", default_value = "none")]
     pub tta: Tta,

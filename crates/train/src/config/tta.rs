@@ -9,31 +9,26 @@ use super::ConfigError;
 
 /// The views of a test image whose probabilities are averaged, beside the image itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Tta {
-    /// The image alone.
-    #[default]
-    None,
-    /// The image and its mirror image.
-    Flips,
+pub struct Tta {
+    /// Mirror images.
+    pub flips: bool,
+    /// The image moved by a pixel in each of the eight directions; with `flips` the mirror images of
+    /// these too.
+    pub shifts: bool,
 }
 
 impl Tta {
-    /// Whether the mirror image is among the views.
-    pub fn flips(self) -> bool {
-        self == Tta::Flips
-    }
+    /// The image alone.
+    pub const NONE: Tta = Tta { flips: false, shifts: false };
 
     fn of<'a>(views: impl Iterator<Item = &'a str>) -> Result<Tta, ConfigError> {
-        views.map(str::trim).try_fold(Tta::None, |views, view| match view {
-            "flips" | "true" => Ok(Tta::Flips),
-            "none" | "false" => Ok(views),
-            "shifts" => Err(ConfigError::new(
-                "tta names shifts, which are not supported yet: write \"none\" or \"flips\"",
-            )),
-            other => {
-                Err(ConfigError::new(format!("tta is {other:?}: it must be \"none\" or \"flips\"")))
-            }
+        views.map(str::trim).try_fold(Tta::NONE, |tta, view| match view {
+            "flips" | "true" => Ok(Tta { flips: true, ..tta }),
+            "shifts" => Ok(Tta { shifts: true, ..tta }),
+            "none" | "false" => Ok(tta),
+            other => Err(ConfigError::new(format!(
+                "tta is {other:?}: it must be \"none\", or of \"flips\" and \"shifts\""
+            ))),
         })
     }
 }
@@ -48,9 +43,11 @@ impl FromStr for Tta {
 
 impl fmt::Display for Tta {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Tta::None => "none",
-            Tta::Flips => "flips",
+        f.write_str(match (self.flips, self.shifts) {
+            (false, false) => "none",
+            (true, false) => "flips",
+            (false, true) => "shifts",
+            (true, true) => "flips,shifts",
         })
     }
 }
@@ -64,15 +61,18 @@ impl Serialize for Tta {
 impl<'de> Deserialize<'de> for Tta {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Tta, D::Error> {
         #[derive(Deserialize)]
-        #[serde(untagged, expecting = "\"none\", \"flips\" or a list of views such as [\"flips\"]")]
+        #[serde(
+            untagged,
+            expecting = "\"none\", \"flips\" or a list of views such as [\"flips\", \"shifts\"]"
+        )]
         enum OneOrMany {
             One(String),
             Many(Vec<String>),
         }
-        let views = match OneOrMany::deserialize(from)? {
-            OneOrMany::One(view) => vec![view],
-            OneOrMany::Many(views) => views,
-        };
-        Tta::of(views.iter().map(String::as_str)).map_err(de::Error::custom)
+        match OneOrMany::deserialize(from)? {
+            OneOrMany::One(views) => views.parse(),
+            OneOrMany::Many(views) => Tta::of(views.iter().map(String::as_str)),
+        }
+        .map_err(de::Error::custom)
     }
 }

@@ -128,7 +128,7 @@ mod tests {
     fn every_tensor_is_a_member_that_the_directory_finds() {
         let classifier = SoftmaxClassifier::new(&[12, 5, 3], Init::He, 1).unwrap();
         let normalization = Normalization::new(vec![1.0; 3], vec![2.0; 3]).unwrap();
-        let model = ModelFile { classifier, normalization, task: None };
+        let model = ModelFile { classifier, normalization, task: None, members: vec![] };
         let bytes = npz(&model).unwrap();
         let u16_at =
             |at: usize| usize::from(u16::from_le_bytes(bytes[at..at + 2].try_into().unwrap()));

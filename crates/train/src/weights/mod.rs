@@ -12,7 +12,8 @@
 //! All are written as `F32`, with a checksum, to which the file is held. A batch normalization is
 //! folded into the weights. Hidden units other than ReLU are named in the metadata, `activation`, by
 //! the words of a recipe. What the network was trained on stands in the metadata too, unless it is
-//! CIFAR-10: `image`, channels x height x width, and `classes`, their names as a list of JSON.
+//! CIFAR-10: `image`, channels x height x width, and `classes`, their names as a list of JSON. An
+//! ensemble that was made one network names its `members`, the files, as a list of JSON.
 //!
 //! Files of PyTorch are read as they are written, and [`Opened`] says what was assumed:
 //!
@@ -48,7 +49,7 @@ mod state_dict;
 ///
 /// let classifier = SoftmaxClassifier::new(&[3072, 10], Init::He, 0)?;
 /// let normalization = Normalization::new(vec![120.0], vec![64.0])?;
-/// let model = ModelFile { classifier, normalization, task: None };
+/// let model = ModelFile { classifier, normalization, task: None, members: vec![] };
 /// assert_eq!(ModelFile::parse(&model.serialize())?, model); // safetensors, and back
 /// assert_eq!(model.classes()[3], "cat");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -61,6 +62,8 @@ pub struct ModelFile {
     pub normalization: Normalization,
     /// What it was trained on, if the file says so; CIFAR-10 needs no saying.
     pub task: Option<Task>,
+    /// If it is an ensemble as one network, the files that it was made of; empty otherwise.
+    pub members: Vec<String>,
 }
 
 /// A model file that was read.
@@ -149,6 +152,9 @@ impl Task {
 const IMAGE: &str = "image";
 const CLASSES: &str = "classes";
 
+/// The entry of the metadata that names the files of which an ensemble was made.
+const MEMBERS: &str = "members";
+
 /// The tensors that are no parameters.
 const INPUT: [&str; 3] = ["input.mean", "input.std", "input.contrast"];
 
@@ -188,7 +194,9 @@ impl ModelFile {
         let told = (activation != Activation::default()).then(|| activation.to_string());
         let activation = told.map(|activation| (ACTIVATION, activation));
         let task = self.task.iter().flat_map(Task::metadata);
-        let metadata: Vec<_> = activation.into_iter().chain(task).collect();
+        let members = (!self.members.is_empty())
+            .then(|| (MEMBERS, serde_json::to_string(&self.members).expect("a list of texts")));
+        let metadata: Vec<_> = activation.into_iter().chain(task).chain(members).collect();
         TensorFile::serialize(&tensors.collect::<Vec<_>>(), &metadata)
     }
 
@@ -284,6 +292,9 @@ impl ModelFile {
         let widths = classifier.widths().to_vec();
         let (normalization, units) = input::normalization(file, widths[0])?;
         let task = Task::from_metadata(file, &widths)?;
+        let members = file.metadata.get(MEMBERS).map(|list| serde_json::from_str(list));
+        let members = members.transpose().map_err(|error| format!("its {MEMBERS}: {error}"))?;
+        let members = members.unwrap_or_default();
         let mut remarks = vec![];
         // A file with a checksum is of this program, which leaves out what is the default.
         if !file.proved {
@@ -298,7 +309,7 @@ impl ModelFile {
             }
             remarks.extend(units);
         }
-        Ok((ModelFile { classifier, normalization, task }, remarks))
+        Ok((ModelFile { classifier, normalization, task, members }, remarks))
     }
 }
 

@@ -9,7 +9,7 @@ fn model() -> ModelFile {
     let mut classifier = SoftmaxClassifier::new(&[12, 5, 3], Init::He, 1).unwrap();
     classifier.bias_mut(0)[2] = 0.25;
     let normalization = Normalization::new(vec![120.0, 121.5, 99.0], vec![60.0, 61.0, 62.5]);
-    ModelFile { classifier, normalization: normalization.unwrap(), task: None }
+    ModelFile { classifier, normalization: normalization.unwrap(), task: None, members: vec![] }
 }
 
 #[test]

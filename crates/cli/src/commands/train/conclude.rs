@@ -22,9 +22,9 @@ pub fn conclude(summary: &Summary, out: &Path) -> anyhow::Result<()> {
     say!(
         "\nTest accuracy {:.2} %{} (loss {:.4}), of the weights after epoch {}{}.",
         100.0 * summary.test_accuracy,
-        summary
-            .test_accuracy_plain
-            .map_or(String::new(), |plain| format!(" with flips, {:.2} % without", 100.0 * plain)),
+        summary.test_accuracy_plain.zip(summary.views()).map_or(String::new(), |(plain, views)| {
+            format!(" with {views}, {:.2} % without", 100.0 * plain)
+        }),
         summary.test_loss,
         summary.best_epoch,
         if summary.validation_accuracy.is_nan() {

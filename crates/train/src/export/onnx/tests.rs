@@ -49,6 +49,7 @@ fn model(hidden: Hidden, contrast: Option<f32>) -> ModelFile {
         classifier,
         normalization: normalization.with_contrast(contrast).unwrap(),
         task: None,
+        members: vec![],
     }
 }
 
