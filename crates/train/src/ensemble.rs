@@ -258,9 +258,8 @@ fn side_by_side(parts: &[SoftmaxClassifier]) -> Result<SoftmaxClassifier, String
     }
     let values = vec![0.0; architecture.len()];
     let mut whole = SoftmaxClassifier::from_parameters(architecture, values);
-    for l in 0..depth {
+    for (l, &columns) in widths.iter().enumerate().take(depth) {
         let (is_first, is_last) = (l == 0, l + 1 == depth);
-        let columns = widths[l];
         let (mut row, mut column) = (0, 0);
         for part in parts {
             let (inputs, outputs) = (part.widths()[l], part.widths()[l + 1]);
