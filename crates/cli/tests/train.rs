@@ -657,3 +657,25 @@ fn quiet_leaves_the_result_and_verbose_tells_where_the_images_came_from() {
     let output = train(&dir.path().join("bad"), "-q --dropout 1");
     assert!(stderr(&output).starts_with("error: dropout is 1"), "{}", stderr(&output));
 }
+
+#[test]
+fn a_run_in_bf16_says_when_f32_would_be_faster_and_one_in_f32_when_bf16_would() {
+    let dir = tempfile::tempdir().unwrap();
+    let amx = chainrule_tensor::Kernel::best(chainrule_tensor::Precision::Bf16).to_string() == "amx";
+    for (name, flags, advice) in [
+        ("bf16", "--precision bf16", (!amx).then_some("precision f32 would be faster on this")),
+        ("wide", "--hidden-dim 512", amx.then_some("--precision bf16 would train this network")),
+        ("narrow", "", None),
+    ] {
+        let output = train(&dir.path().join(name), &format!("--epochs 1 {flags}"));
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), stderr(&output));
+        assert!(output.status.success(), "{said}");
+        match advice {
+            Some(advice) => assert_eq!(said.matches(advice).count(), 1, "{name}: {said}"),
+            None => assert!(!said.contains("would"), "{name}: {said}"),
+        }
+    }
+    let summary = json(&dir.path().join("bf16/summary.json"));
+    assert_eq!(summary["precision"], "bf16");
+    assert_eq!(json(&dir.path().join("wide/summary.json"))["precision"], "f32");
+}

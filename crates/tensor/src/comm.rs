@@ -17,9 +17,11 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use crate::exchange::{Exchange, Message};
+use affinity::Cores;
 use barrier::{Barrier, LeaveOnDrop};
 use processes::{Content, Processes};
 
+mod affinity;
 mod barrier;
 mod processes;
 pub mod sockets;
@@ -96,13 +98,18 @@ pub struct ThreadGroup {
 }
 
 impl ThreadGroup {
-    /// Starts `size` threads, one at least.
+    /// Starts `size` threads, one at least. On Linux, if there are as many as the process has cores,
+    /// each stays on a core of its own.
     ///
     /// # Errors
     /// If the system refuses so many threads.
     pub fn new(size: usize) -> Result<ThreadGroup, ThreadError> {
         let size = size.max(1);
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(size).build();
+        let cores = Cores::of_their_own(size);
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(size)
+            .start_handler(move |rank| cores.keep(rank))
+            .build();
         let pool = pool.map_err(|reason| ThreadError { threads: size, reason })?;
         // A pool has an upper limit of its own, and a barrier must not wait for more than came.
         Ok(ThreadGroup { size: pool.current_num_threads(), pool, processes: None })
