@@ -661,7 +661,8 @@ fn quiet_leaves_the_result_and_verbose_tells_where_the_images_came_from() {
 #[test]
 fn a_run_in_bf16_says_when_f32_would_be_faster_and_one_in_f32_when_bf16_would() {
     let dir = tempfile::tempdir().unwrap();
-    let amx = chainrule_tensor::Kernel::best(chainrule_tensor::Precision::Bf16).to_string() == "amx";
+    let amx =
+        chainrule_tensor::Kernel::best(chainrule_tensor::Precision::Bf16).to_string() == "amx";
     for (name, flags, advice) in [
         ("bf16", "--precision bf16", (!amx).then_some("precision f32 would be faster on this")),
         ("wide", "--hidden-dim 512", amx.then_some("--precision bf16 would train this network")),
