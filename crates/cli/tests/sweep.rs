@@ -285,6 +285,122 @@ fn a_signal_stops_all_runs_with_checkpoints_and_the_same_command_goes_on() {
     assert_eq!(status, ["unfinished", "unfinished", "waiting"]);
 }
 
+/// Six points with two seeds each, of a schedule that depends on the number of epochs.
+const HALVING: &str = "\
+data = \"sample\"
+epochs = 6
+batch_size = 32
+schedule = \"cosine\"
+seeds = 2
+[grid]
+hidden_dim = [10, 20]
+learning_rate = [0.001, 0.01, 50]
+";
+
+/// Three of six after epoch 1, two of three after epoch 3.
+const RUNGS: &str = "[halving]\nrungs = [1, 3]\nfactor = 2\n";
+
+/// The best validation accuracy of each epoch on, mean over the seeds of a point.
+fn reached(out: &Path, point: usize, epochs: usize) -> Option<f64> {
+    let of = |run: String| {
+        let text = std::fs::read_to_string(out.join(run).join("epochs.csv")).unwrap();
+        let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+        let header = lines.next().unwrap();
+        let at = header.iter().position(|column| *column == "validation_accuracy").unwrap();
+        let rows: Vec<f64> = lines.map(|cells| cells[at].parse().unwrap()).collect();
+        (rows.len() > epochs).then(|| rows[..=epochs].iter().copied().fold(0.0, f64::max))
+    };
+    Some((of(format!("{point:03}"))? + of(format!("{point:03}-seed-1"))?) / 2.0)
+}
+
+#[test]
+fn halving_trains_those_to_the_end_that_were_ahead_at_each_rung_with_the_bits_of_whole_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = written(dir.path(), HALVING);
+    let (whole, halved) = (dir.path().join("whole"), dir.path().join("halved"));
+    succeeds(sweep(&file, &whole, &[]).output().unwrap());
+    // Whom the whole runs name, by their tables.
+    let mut left: Vec<usize> = (0..6).collect();
+    let mut rungs = [1; 6];
+    for (epochs, promoted) in [(1, 3), (3, 2)] {
+        let mut scores: Vec<_> = left
+            .iter()
+            .filter_map(|&point| Some((reached(&whole, point, epochs)?, point)))
+            .collect();
+        scores.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let behind = scores.get(promoted).map_or(0.0, |score| score.0);
+        assert!(scores[promoted - 1].0 > behind, "a tie shows nothing: {scores:?}");
+        left = scores[..promoted].iter().map(|&(_, point)| point).collect();
+        left.iter().for_each(|&point| rungs[point] += 1);
+    }
+    written(dir.path(), &format!("{HALVING}{RUNGS}"));
+    let output = sweep(&file, &halved, &["--jobs", "3"]).output().unwrap();
+    let said = stderr(&output);
+    assert!(said.contains("rung 3 of 3: 4 runs to the end"), "{said}");
+    let told = succeeds(output);
+    for (run, rung) in column(&halved, "rung") {
+        let point: usize = run[..3].parse().unwrap();
+        assert_eq!(rung, rungs[point].to_string(), "{run}");
+        let status = match point % 3 {
+            2 => "diverged",
+            _ if rungs[point] == 3 => "finished",
+            _ => "stopped",
+        };
+        assert_eq!(column(&halved, "status")[&run], status, "{run}");
+        if status != "diverged" {
+            let trained = [1, 3, 6][rungs[point] - 1];
+            assert_eq!(column(&halved, "trained_epochs")[&run], trained.to_string(), "{run}");
+        }
+    }
+    // The winners are runs of `chainrule train`, to the bit.
+    assert_eq!(
+        weights(&halved).keys().filter(|name| name.ends_with("last.safetensors")).count(),
+        4
+    );
+    let (halves, wholes) = (weights(&halved), weights(&whole));
+    for name in halves.keys().filter(|name| rungs[name[..3].parse::<usize>().unwrap()] == 3) {
+        assert!(halves[name] == wholes[name], "{name}");
+    }
+    // The best of the last rung is the best of all, and points are ranked by their rungs.
+    let rank = column(&halved, "rank");
+    for (a, b) in rank.keys().flat_map(|a| rank.keys().map(move |b| (a, b))) {
+        let of =
+            |run: &String| (run[..3].parse::<usize>().unwrap(), rank[run].parse::<u32>().unwrap());
+        let ((point_a, rank_a), (point_b, rank_b)) = (of(a), of(b));
+        assert!(rungs[point_a] <= rungs[point_b] || rank_a < rank_b, "{rank:?}");
+    }
+    assert!(told.contains("The winner, chosen on validation"), "{told}");
+    let again = sweep(&file, &halved, &[]).output().unwrap();
+    assert_eq!(stderr(&again), "", "nothing is left to do");
+    assert_eq!(succeeds(again), told);
+}
+
+#[test]
+fn a_sweep_with_halving_that_is_killed_again_and_again_ends_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = written(dir.path(), &format!("{LONG}[halving]\nrungs = [2, 6]\nfactor = 2\n"));
+    let (whole, killed) = (dir.path().join("whole"), dir.path().join("killed"));
+    succeeds(sweep(&file, &whole, &[]).output().unwrap());
+    let mut unfinished = 0;
+    for life in [300, 500, 250, 700] {
+        let mut child = sweep(&file, &killed, &["--jobs", "2"]).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(life));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let runs = ["000", "001", "002"];
+        unfinished +=
+            usize::from(!runs.iter().any(|run| killed.join(run).join("summary.json").exists()));
+    }
+    assert!(unfinished > 0, "a kill came before the end");
+    succeeds(sweep(&file, &killed, &[]).output().unwrap());
+    assert!(weights(&whole) == weights(&killed));
+    let names =
+        ["rung", "validation_accuracy", "validation_loss", "rank", "status", "trained_epochs"];
+    for name in names {
+        assert_eq!(column(&whole, name), column(&killed, name), "{name}");
+    }
+}
+
 #[test]
 fn the_example_in_the_recipes_is_a_sweep_that_can_be_tried_on_the_sample() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes/sweeps/two-layer.toml");

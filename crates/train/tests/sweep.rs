@@ -120,6 +120,28 @@ fn a_sweep_that_cannot_work_is_refused_in_one_sentence_that_says_where() {
         ),
         ("recipe = 3\n[grid]\nreg = [0, 1]", "recipe is 3: it must be the name of a file"),
         ("[grid", "TOML parse error at line 1"),
+        ("seeds = 2\nhalving = 3", "halving is 3: it must be a table"),
+        ("[grid]\nreg = [0, 1]\n[halving]", "halving.rungs is missing"),
+        ("[grid]\nreg = [0, 1]\n[halving]\nrung = [1]", "did you mean `rungs`?"),
+        ("[grid]\nreg = [0, 1]\n[halving]\nrungs = []", "halving.rungs is []: it must be a list"),
+        (
+            "[grid]\nreg = [0, 1]\n[halving]\nrungs = [0, 2]",
+            "a list of epochs from 1 on, ascending",
+        ),
+        (
+            "[grid]\nreg = [0, 1]\n[halving]\nrungs = [3, 2]",
+            "a list of epochs from 1 on, ascending",
+        ),
+        ("[grid]\nreg = [0, 1]\n[halving]\nrungs = [2.5]", "a list of epochs from 1 on, ascending"),
+        (
+            "[grid]\nreg = [0, 1]\n[halving]\nrungs = [3]\nfactor = 1",
+            "halving.factor is 1: it must be a whole number from 2",
+        ),
+        (
+            "[grid]\nepochs = [20, 10]\n[halving]\nrungs = [3, 10]",
+            "point 1 (epochs 10): halving.rungs has 10, and epochs is 10",
+        ),
+        ("seeds = 3\n[halving]\nrungs = [3]", "[halving] compares points, and there is one"),
     ] {
         let error = refusal(text);
         assert!(error.contains(part), "{text}: {error}");
@@ -167,6 +189,31 @@ fn a_sweep_goes_on_with_more_points_or_seeds_and_as_no_other() {
     }
     std::fs::write(dir.path().join("sweep.toml"), "half = ").unwrap();
     assert!(may(&begun).unwrap_err().contains("sweep.toml"));
+}
+
+#[test]
+fn the_points_that_halving_compares_stay_as_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let begun = "[grid]\nreg = [0, 0.1]\n[halving]\nrungs = [1, 3]\n";
+    sweep(begun).record(dir.path()).unwrap();
+    let may = |text: &str| {
+        let result = sweep(text).check_continues(dir.path());
+        result.map_err(|error| error.to_string())
+    };
+    may(begun).unwrap();
+    may(&format!("{begun}factor = 3")).unwrap();
+    for (other, part) in [
+        (begun.replace("0.1]", "0.1, 0.2]"), "it has 3 points with 1 seed, and had 2 points"),
+        (format!("seeds = 2\n{begun}"), "it has 2 points with 2 seeds, and had 2 points"),
+        (
+            format!("{begun}factor = 2"),
+            "[halving] is rungs = [1, 3], factor = 2, and was rungs = [1, 3], factor = 3",
+        ),
+        (begun.split("[halving]").next().unwrap().into(), "[halving] is not there, and was"),
+    ] {
+        let error = may(&other).unwrap_err();
+        assert!(error.contains("another sweep") && error.contains(part), "{other}: {error}");
+    }
 }
 
 #[test]

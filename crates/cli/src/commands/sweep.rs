@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use chainrule_train::config::DataChoice;
-use chainrule_train::sweep::{Outcome, Point, Run, pool, shown};
+use chainrule_train::sweep::{Outcome, Point, RunState, pool, shown};
 use chainrule_train::{Data, Origin, RunFolder, Sameness, Sweep};
 
 use super::images::load;
@@ -40,6 +40,9 @@ The file is a recipe that all runs share, and the settings that vary:
   [random]                                          20 random draws for each combination
   runs = 20
   learning_rate = { log_uniform = [1e-3, 1e-1] }    also uniform, integers, log_integers, choice
+  [halving]                                         successive halving: of the points that are left,
+  rungs = [1, 3]                                    after epochs 1 and 3, the best third trains on
+  factor = 3
 ")]
 pub struct Args {
     /// The sweep: a TOML file
@@ -86,7 +89,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         false => train(&sweep, &out, &args, &signals)?,
     };
     let ranking = result::conclude(&sweep, &out, &runs, args.json)?;
-    let over = runs.iter().filter(|(_, outcome)| outcome.is_over()).count();
+    let over = runs.iter().filter(|state| state.outcome.is_over()).count();
     if over < runs.len() && !args.gather {
         eprintln!(
             "\nStopped; {over} of {} runs are over, and nothing of the others is lost.",
@@ -98,19 +101,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(if ranking.best().is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// A run with what has become of it.
-type Known = (Run, Outcome);
-
-fn outcomes(sweep: &Sweep, out: &Path) -> anyhow::Result<Vec<Known>> {
-    let read = |run: Run| {
-        let outcome = Outcome::read(out, &run)?;
-        Ok((run, outcome))
-    };
-    sweep.runs().into_iter().map(read).collect()
-}
-
 /// What is finished in a folder that job arrays have filled.
-fn gather(sweep: &Sweep, out: &Path) -> anyhow::Result<(RunFolder, Vec<Known>)> {
+fn gather(sweep: &Sweep, out: &Path) -> anyhow::Result<(RunFolder, Vec<RunState>)> {
     if !out.is_dir() {
         bail!(
             "there is nothing to gather: {} is no folder; --out says where the runs are",
@@ -121,8 +113,8 @@ fn gather(sweep: &Sweep, out: &Path) -> anyhow::Result<(RunFolder, Vec<Known>)> 
     if Sweep::is_recorded(out) {
         sweep.check_continues(out)?;
     }
-    let runs = outcomes(sweep, out)?;
-    if runs.iter().all(|(_, outcome)| *outcome == Outcome::Waiting) {
+    let runs = sweep.states(out)?;
+    if runs.iter().all(|state| state.outcome == Outcome::Waiting) {
         bail!(
             "no run of this sweep has begun in {}; --commands prints how to start them",
             out.display()
@@ -138,20 +130,20 @@ fn train(
     out: &Path,
     args: &Args,
     signals: &Signals,
-) -> anyhow::Result<(RunFolder, Vec<Known>)> {
+) -> anyhow::Result<(RunFolder, Vec<RunState>)> {
     let recorded = Sweep::is_recorded(out);
     let mut runs = match recorded {
         true => {
             sweep.check_continues(out)?;
-            outcomes(sweep, out)?
+            sweep.states(out)?
         }
-        false => sweep.runs().into_iter().map(|run| (run, Outcome::Waiting)).collect(),
+        false => sweep.runs().into_iter().map(RunState::waiting).collect(),
     };
-    let undrawn = |(run, outcome): &Known| {
-        matches!(outcome, Outcome::Finished { .. })
-            && !Sweep::folder(out, run).join(REPORT).exists()
+    let undrawn = |state: &RunState| {
+        matches!(state.outcome, Outcome::Finished { .. })
+            && !Sweep::folder(out, &state.run).join(REPORT).exists()
     };
-    if runs.iter().all(|known| known.1.is_over() && !undrawn(known)) {
+    if runs.iter().all(|state| state.outcome.is_over() && !undrawn(state)) {
         return Ok((RunFolder::open(out)?, runs));
     }
     let data = &load(sweep.base())?;
@@ -159,21 +151,25 @@ fn train(
     check_images(out, &runs, data)?;
     let folder = if recorded { RunFolder::open(out)? } else { RunFolder::create(out)? };
     sweep.record(out)?;
-    for (run, _) in runs.iter().filter(|known| undrawn(known)) {
+    for state in runs.iter().filter(|state| undrawn(state)) {
         // Killed between its result and its pictures.
-        draw(&Subject::read(&Sweep::folder(out, run))?, data)?;
+        draw(&Subject::read(&Sweep::folder(out, &state.run))?, data)?;
     }
     let threads = sweep.base().threads.max(1);
     let jobs = match args.jobs {
         Some(jobs) => jobs.into(),
         None => (chainrule_train::threads(0) / threads).max(1),
     };
-    let left: Vec<Run> =
-        runs.iter().filter(|known| !known.1.is_over()).map(|(run, _)| run.clone()).collect();
     signals.listen()?;
     let board = Board::new(sweep, out, data, signals, std::mem::take(&mut runs));
-    board.announce(left.len(), jobs.min(left.len()), threads);
-    let result = pool::train(&left, out, data, jobs, &board);
+    board.announce(jobs, threads);
+    let mut result = Ok(());
+    while result.is_ok()
+        && !signals.caught()
+        && let Some(stage) = board.stage()
+    {
+        result = pool::train(&stage, out, data, jobs, &board);
+    }
     let runs = board.finish();
     result::write_table(sweep, out, &runs)?;
     result.context(
@@ -184,10 +180,10 @@ fn train(
 
 /// Refuses images that are not those of the runs that are over, with which the others are compared.
 /// Those that go on are held to their checkpoints.
-fn check_images(out: &Path, runs: &[Known], data: &Data) -> anyhow::Result<()> {
+fn check_images(out: &Path, runs: &[RunState], data: &Data) -> anyhow::Result<()> {
     let mut compared = HashSet::new();
-    for (run, _) in runs.iter().filter(|(_, outcome)| outcome.is_over()) {
-        let Some(origin) = Origin::of(&Sweep::folder(out, run))? else { continue };
+    for state in runs.iter().filter(|state| state.outcome.is_over()) {
+        let Some(origin) = Origin::of(&Sweep::folder(out, &state.run))? else { continue };
         if !compared.insert(origin.data_sha256().map(str::to_owned)) {
             continue;
         }
@@ -202,6 +198,12 @@ fn check_images(out: &Path, runs: &[Known], data: &Data) -> anyhow::Result<()> {
 }
 
 fn print_commands(sweep: &Sweep, out: &Path) -> anyhow::Result<()> {
+    if sweep.halving().is_some() {
+        bail!(
+            "--commands prints whole runs, and with [halving] it is decided on the way which runs go \
+             on: leave one of the two out"
+        );
+    }
     for run in sweep.runs() {
         let settings = run.config.changed().into_iter();
         let settings: Vec<_> = settings.map(|(key, value)| (key, shown(&value))).collect();

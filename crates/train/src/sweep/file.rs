@@ -5,15 +5,18 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use super::space::{self, Range};
-use super::{Sweep, Varied, ranking};
+use super::{Halving, Sweep, Varied, ranking};
 use crate::config::{self, ConfigError, WITHOUT_EFFECT};
 use crate::{Config, Error};
 
 /// Most runs of a sweep.
 const MOST_RUNS: usize = 10_000;
 
+/// Largest factor of halving.
+const MOST_FACTOR: i64 = 1000;
+
 /// What a sweep's file has beside the keys of a recipe.
-const OWN_KEYS: [&str; 4] = ["recipe", "seeds", "grid", "random"];
+const OWN_KEYS: [&str; 5] = ["recipe", "seeds", "grid", "random", "halving"];
 
 fn refuse<T>(why: impl Into<String>) -> Result<T, ConfigError> {
     Err(ConfigError::new(why))
@@ -23,7 +26,7 @@ fn refuse<T>(why: impl Into<String>) -> Result<T, ConfigError> {
 pub(super) fn read(text: &str, folder: &Path) -> Result<Sweep, Error> {
     let mut table = config::table(text).map_err(config::message)?;
     let known = Config::keys();
-    let [recipe, seeds, grid, random] = OWN_KEYS.map(|key| table.remove(key));
+    let [recipe, seeds, grid, random, halving] = OWN_KEYS.map(|key| table.remove(key));
     // As in a recipe, which may be the `config.toml` of a run.
     table.remove(config::PROVENANCE);
     let table = config::canonical(table)?;
@@ -72,7 +75,50 @@ pub(super) fn read(text: &str, folder: &Path) -> Result<Sweep, Error> {
     });
     let points: Vec<Vec<Value>> = points.collect();
     let varied = varied(&grid, &random);
-    Ok(Sweep::of(given, varied, points, seeds)?)
+    let halving = halving.map(read_halving).transpose()?;
+    if halving.is_some() && points.len() == 1 {
+        refuse("[halving] compares points, and there is one: let something vary")?;
+    }
+    Ok(Sweep::of(given, varied, points, seeds, halving)?)
+}
+
+/// `[halving]`.
+fn read_halving(value: Value) -> Result<Halving, ConfigError> {
+    let Value::Table(mut table) = value else {
+        return refuse(format!("halving is {value}: it must be a table, [halving]"));
+    };
+    let (rungs, factor) = (table.remove("rungs"), table.remove("factor"));
+    if let Some(key) = table.keys().next() {
+        return Err(config::unknown_key(key, ["rungs", "factor"].into_iter()));
+    }
+    let Some(rungs) = rungs else {
+        return refuse(
+            "halving.rungs is missing: the epochs after which points are compared, such as [3, 10]",
+        );
+    };
+    let epochs = |list: &Vec<Value>| -> Option<Vec<u32>> {
+        list.iter().map(|value| u32::try_from(value.as_integer()?).ok()).collect()
+    };
+    let ascending = |list: &Vec<u32>| {
+        list.first().is_some_and(|&first| first > 0) && list.is_sorted_by(|a, b| a < b)
+    };
+    let Some(rungs) = rungs.as_array().and_then(epochs).filter(ascending) else {
+        return refuse(format!(
+            "halving.rungs is {rungs}: it must be a list of epochs from 1 on, ascending, such as \
+             [3, 10]"
+        ));
+    };
+    let factor = match factor {
+        None => 3,
+        Some(Value::Integer(n @ 2..=MOST_FACTOR)) => n as usize,
+        Some(other) => {
+            return refuse(format!(
+                "halving.factor is {other}: it must be a whole number from 2 to {MOST_FACTOR}; one \
+                 in so many is promoted"
+            ));
+        }
+    };
+    Ok(Halving { rungs, factor })
 }
 
 /// The settings that a recipe names, if there is one, with the file's own laid over them.

@@ -32,11 +32,13 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`space`] | lists and ranges, and the draw of a value |
-//! | [`outcome`] | the state of a run, read from its folder |
+//! | [`outcome`] | what has become of a run, read from its folder |
+//! | [`halving`] | successive halving: which runs go on, and which are stopped |
 //! | [`pool`] | runs side by side |
 //! | [`ranking`] | the points from best to worst, and how much each key matters |
 
 mod file;
+pub mod halving;
 pub mod outcome;
 pub mod pool;
 pub mod ranking;
@@ -52,6 +54,7 @@ use toml::{Table, Value};
 use crate::config::{self, ConfigError, WITHOUT_EFFECT};
 use crate::setup::settled;
 use crate::{Config, Data, Error};
+pub use halving::{Halving, RunState, Stage};
 pub use outcome::Outcome;
 pub use ranking::{Ranked, Ranking};
 
@@ -109,12 +112,15 @@ pub struct Sweep {
     varied: Vec<Varied>,
     points: Vec<Point>,
     seeds: u64,
+    halving: Option<Halving>,
 }
 
 /// [`RECORD`].
 #[derive(Serialize, Deserialize)]
 struct Record {
     seeds: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    halving: Option<Halving>,
     base: Table,
     points: Vec<Table>,
 }
@@ -149,6 +155,7 @@ impl Sweep {
         varied: Vec<Varied>,
         points: Vec<Vec<Value>>,
         seeds: u64,
+        halving: Option<Halving>,
     ) -> Result<Sweep, ConfigError> {
         let base = Config::from_table(given.clone())?;
         let point = |(number, values): (usize, Vec<Value>)| {
@@ -163,7 +170,7 @@ impl Sweep {
         };
         let points =
             points.into_iter().enumerate().map(point).collect::<Result<_, ConfigError>>()?;
-        Ok(Sweep { given, base, varied, points, seeds })
+        Ok(Sweep { given, base, varied, points, seeds, halving })
     }
 
     /// The keys that vary.
@@ -181,6 +188,11 @@ impl Sweep {
         self.seeds
     }
 
+    /// When points are stopped early, if they are.
+    pub fn halving(&self) -> Option<&Halving> {
+        self.halving.as_ref()
+    }
+
     /// The settings that all runs share.
     pub fn base(&self) -> &Config {
         &self.base
@@ -194,7 +206,7 @@ impl Sweep {
         let mut given = self.given;
         config::lay(&mut given, settings);
         let values = self.points.into_iter().map(|point| point.values).collect();
-        let sweep = Sweep::of(given, self.varied, values, self.seeds)?;
+        let sweep = Sweep::of(given, self.varied, values, self.seeds, self.halving)?;
         sweep.check_alone()?;
         Ok(sweep)
     }
@@ -238,6 +250,13 @@ impl Sweep {
             if point.config.seed > i64::MAX as u64 - self.seeds {
                 return Err(named(ConfigError::new("seed is too large for so many seeds")));
             }
+            let last = self.halving.as_ref().and_then(|halving| halving.rungs.last());
+            if let Some(last) = last.filter(|&&last| last >= point.config.epochs) {
+                return Err(named(ConfigError::new(format!(
+                    "halving.rungs has {last}, and epochs is {}: a rung is an epoch before the last",
+                    point.config.epochs
+                ))));
+            }
         }
         Ok(())
     }
@@ -273,7 +292,8 @@ impl Sweep {
             differs
         };
         let points = self.points.iter().map(point).collect();
-        let record = Record { seeds: self.seeds, base: base.clone(), points };
+        let record =
+            Record { seeds: self.seeds, halving: self.halving.clone(), base: base.clone(), points };
         let text = toml::to_string(&record).expect("a record is a table");
         Ok(write_whole(&folder.join(RECORD), text.as_bytes())?)
     }
@@ -306,14 +326,25 @@ impl Sweep {
         let other = |why: String| Error::OtherSweep { folder: folder.to_owned(), why };
         // With four digits instead of three, every folder would have another name.
         let digits = |points: usize| points.saturating_sub(1).to_string().len().max(3);
-        if begun.len() > self.points.len() || record.seeds > self.seeds {
+        if record.halving != self.halving {
+            let shown = |halving: &Option<Halving>| match halving {
+                Some(Halving { rungs, factor }) => format!("rungs = {rungs:?}, factor = {factor}"),
+                None => "not there".into(),
+            };
+            let (is, was) = (shown(&self.halving), shown(&record.halving));
+            return Err(other(format!("[halving] is {is}, and was {was}")));
+        }
+        let (points, seeds) = (begun.len(), record.seeds);
+        // Whoever was promoted among fewer might not be among more.
+        let grew = self.halving.is_some() && (points < self.points.len() || seeds < self.seeds);
+        if points > self.points.len() || seeds > self.seeds || grew {
             let plural = |n: u64| if n == 1 { "" } else { "s" };
             let count = |n: usize, seeds: u64| {
                 format!("{n} point{} with {seeds} seed{}", plural(n as u64), plural(seeds))
             };
-            let (is, was) =
-                (count(self.points.len(), self.seeds), count(begun.len(), record.seeds));
-            return Err(other(format!("it has {is}, and had {was}")));
+            let (is, was) = (count(self.points.len(), self.seeds), count(points, seeds));
+            let fixed = if grew { ", which [halving] has compared with each other" } else { "" };
+            return Err(other(format!("it has {is}, and had {was}{fixed}")));
         }
         if digits(begun.len()) != digits(self.points.len()) {
             return Err(other("with more than 1,000 points its folders have other names".into()));

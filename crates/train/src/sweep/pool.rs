@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use chainrule_runs::folder::is_occupied;
 use chainrule_runs::{Epoch, RunFolder};
 
-use super::{Run, Sweep};
+use super::{Run, Stage, Sweep};
 use crate::{Checkpoint, Config, Data, Error, Finished, Observer, Plan, restart, resume, start};
 
 /// Receives the events of a sweep's runs, from several threads at once.
@@ -34,20 +34,20 @@ pub trait Watcher: Sync {
     }
 }
 
-/// Trains `runs`, `jobs` at a time, each in its folder in `out`. A run that was stopped or killed
-/// is resumed from its checkpoint.
+/// Trains the runs of `stage`, `jobs` at a time, each in its folder in `out`, to their end or until
+/// the rung's. A run that was stopped or killed is resumed from its checkpoint.
 ///
 /// # Errors
 /// The first error that is not a run's own, such as a full disk; the other runs are stopped then,
 /// with a checkpoint. [`Error::Stopped`] is not an error here: the run can be resumed.
 pub fn train<W: Watcher>(
-    runs: &[Run],
+    stage: &Stage,
     out: &Path,
     data: &Data,
     jobs: usize,
     watcher: &W,
 ) -> Result<(), W::Error> {
-    let next = Mutex::new(runs.iter());
+    let next = Mutex::new(stage.runs.iter());
     let failed = AtomicBool::new(false);
     let failure = Mutex::new(None);
     let work = || {
@@ -57,9 +57,12 @@ pub fn train<W: Watcher>(
                 return;
             }
             let Some(run) = next.lock().expect("no iterator has panicked").next() else { return };
-            let result = match train_one(run, &Sweep::folder(out, run), data, worker) {
+            let until = stage.until.unwrap_or(u32::MAX);
+            let mut listener = Listener { run, worker, until, at: 0 };
+            let result = match train_one(run, &Sweep::folder(out, run), data, &mut listener) {
                 Ok(finished) => watcher.ended(run, Ok(finished)),
-                Err(Error::Stopped { .. }) => return,
+                // At the rung, or because all runs stop, which ends the loop.
+                Err(Error::Stopped { .. }) => Ok(()),
                 Err(error @ Error::Diverged { .. }) => watcher.ended(run, Err(error)),
                 Err(error) => Err(error.into()),
             };
@@ -71,7 +74,7 @@ pub fn train<W: Watcher>(
         }
     };
     std::thread::scope(|scope| {
-        for _ in 0..jobs.clamp(1, runs.len().max(1)) {
+        for _ in 0..jobs.clamp(1, stage.runs.len().max(1)) {
             scope.spawn(work);
         }
     });
@@ -79,26 +82,25 @@ pub fn train<W: Watcher>(
 }
 
 /// Trains a run from its beginning, or from its checkpoint.
-fn train_one<W: Watcher>(
+fn train_one(
     run: &Run,
     path: &Path,
     data: &Data,
-    worker: Worker<'_, W>,
+    observer: &mut dyn Observer,
 ) -> Result<Finished, Error> {
     // Side by side, a run has one thread unless it is given more.
     let config = Config { threads: run.config.threads.max(1), ..run.config.clone() };
-    let mut observer = Listener { run, worker };
     let begun = path.is_dir() && is_occupied(path).map_err(Error::file("read", path))?;
     if !begun {
         let folder = RunFolder::create(path)?;
-        return start(&config, data, &folder, &mut observer);
+        return start(&config, data, &folder, observer);
     }
     let folder = RunFolder::open(path)?;
     match Checkpoint::load(path) {
-        Ok(checkpoint) => resume(checkpoint, &config, data, &folder, &mut observer),
+        Ok(checkpoint) => resume(checkpoint, &config, data, &folder, observer),
         Err(error) if error.is_no_run() => {
             restart(&folder)?;
-            start(&config, data, &folder, &mut observer)
+            start(&config, data, &folder, observer)
         }
         Err(error) => Err(error),
     }
@@ -120,6 +122,10 @@ impl<W: Watcher> Worker<'_, W> {
 struct Listener<'a, W> {
     run: &'a Run,
     worker: Worker<'a, W>,
+    /// The epoch after which it stops.
+    until: u32,
+    /// Complete epochs.
+    at: u32,
 }
 
 impl<W: Watcher> Observer for Listener<'_, W> {
@@ -128,10 +134,11 @@ impl<W: Watcher> Observer for Listener<'_, W> {
     }
 
     fn epoch(&mut self, epoch: &Epoch, _best: bool) {
+        self.at = epoch.epoch;
         self.worker.watcher.epoch(self.run, epoch);
     }
 
     fn stop(&mut self) -> bool {
-        self.worker.stops()
+        self.at >= self.until || self.worker.stops()
     }
 }

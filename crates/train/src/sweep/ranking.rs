@@ -18,7 +18,7 @@
 
 use toml::Value;
 
-use super::{Outcome, Run, Sweep};
+use super::{Outcome, RunState, Sweep};
 
 /// Fewest points from which the share of a key is reported.
 const LEAST_POINTS: usize = 8;
@@ -28,13 +28,19 @@ const LEAST_POINTS: usize = 8;
 pub struct Ranked {
     /// The point's number.
     pub point: usize,
-    /// Mean validation accuracy of its finished runs, from 0 to 1; nothing if there are none.
+    /// The rung of successive halving that it is on, or was stopped at, from 1.
+    pub rung: usize,
+    /// Mean validation accuracy of its finished runs, from 0 to 1, or until the last rung that is
+    /// decided; nothing if there are none.
     pub accuracy: Option<f64>,
+    /// By which its key's values are compared: the accuracy, and with halving that of the first
+    /// rung, where all points have trained equally long.
+    pub compared: Option<f64>,
     /// Their standard deviation; nothing of fewer than two.
     pub deviation: Option<f64>,
     /// Mean validation loss of them.
     pub loss: Option<f64>,
-    /// How many runs are finished.
+    /// How many runs have that result.
     pub finished: usize,
     /// Why the first of its runs that diverged did so.
     pub diverged: Option<String>,
@@ -43,8 +49,8 @@ pub struct Ranked {
 /// All points, and how much each key mattered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ranking {
-    /// From best to worst: points of which all finished runs are sound, then those of which a run
-    /// diverged, then those that have no result yet.
+    /// From best to worst: points of which all finished runs are sound, those of a higher rung
+    /// first, then those of which a run diverged, then those that have no result yet.
     pub points: Vec<Ranked>,
     /// For each key of [`Sweep::varied`], the share of the variance that its groups explain, from 0
     /// to 1; nothing where there are too few points to say.
@@ -55,13 +61,11 @@ pub struct Ranking {
 
 impl Ranking {
     /// Ranks the points of `sweep` by the states of its runs, all of them in order.
-    pub fn new(sweep: &Sweep, runs: &[(Run, Outcome)]) -> Ranking {
-        let of = |number| runs.iter().filter(move |(run, _)| run.point == number);
-        let mut points: Vec<_> = sweep
-            .points()
-            .iter()
-            .map(|point| ranked(point.number, of(point.number).map(|(_, outcome)| outcome)))
-            .collect();
+    pub fn new(sweep: &Sweep, runs: &[RunState]) -> Ranking {
+        let seeds = sweep.seeds() as usize;
+        let of = |number: usize| &runs[number * seeds..(number + 1) * seeds];
+        let mut points: Vec<_> =
+            sweep.points().iter().map(|point| ranked(sweep, of(point.number))).collect();
         let class = |point: &Ranked| match (&point.diverged, point.accuracy) {
             (None, Some(_)) => 0,
             (Some(_), _) => 1,
@@ -72,6 +76,7 @@ impl Ranking {
             let ((accuracy_a, loss_a), (accuracy_b, loss_b)) = (better(a), better(b));
             class(a)
                 .cmp(&class(b))
+                .then(b.rung.cmp(&a.rung))
                 .then(accuracy_a.total_cmp(&accuracy_b))
                 .then(loss_a.total_cmp(&loss_b))
                 .then(a.point.cmp(&b.point))
@@ -80,7 +85,7 @@ impl Ranking {
         let value = |key: usize, i: usize| &sweep.points()[points[i].point].values[key];
         let groups: Vec<Vec<Vec<usize>>> =
             (0..sweep.varied().len()).map(|key| groups(&sound, |i| value(key, i))).collect();
-        let accuracy = |i: usize| points[i].accuracy.expect("a sound point has one");
+        let accuracy = |i: usize| points[i].compared.expect("a sound point has one");
         // A single key explains all that chance does not; and of few points any two keys seem to
         // go together.
         let several = groups.len() > 1 && sound.len() >= LEAST_POINTS;
@@ -99,10 +104,17 @@ impl Ranking {
     }
 }
 
-fn ranked<'a>(point: usize, outcomes: impl Iterator<Item = &'a Outcome>) -> Ranked {
+/// A point by its runs.
+fn ranked(sweep: &Sweep, runs: &[RunState]) -> Ranked {
+    let rungs = sweep.halving().map_or(&[][..], |halving| &halving.rungs);
+    // Until when it was compared with the others, if it was.
+    let compared = |state: &RunState| match state.outcome {
+        Outcome::Stopped => Some(rungs[state.rung - 1]),
+        _ => state.rung.checked_sub(2).map(|passed| rungs[passed]),
+    };
     let (mut accuracies, mut losses, mut diverged) = (vec![], vec![], None);
-    for outcome in outcomes {
-        match outcome {
+    for state in runs {
+        match &state.outcome {
             Outcome::Finished { summary, validation_loss } => {
                 accuracies.push(summary.validation_accuracy);
                 losses.push(*validation_loss);
@@ -110,12 +122,24 @@ fn ranked<'a>(point: usize, outcomes: impl Iterator<Item = &'a Outcome>) -> Rank
             Outcome::Diverged { reason, .. } => {
                 diverged.get_or_insert(reason.clone());
             }
-            _ => {}
+            _ => {
+                if let Some(best) = compared(state).and_then(|epochs| state.best(epochs)) {
+                    accuracies.push(best.validation_accuracy);
+                    losses.push(best.validation_loss);
+                }
+            }
         }
     }
+    let accuracy = mean(&accuracies);
+    let first = |&epochs: &u32| {
+        let best = runs.iter().filter_map(|state| state.best(epochs));
+        mean(&best.map(|epoch| epoch.validation_accuracy).collect::<Vec<_>>())
+    };
     Ranked {
-        point,
-        accuracy: mean(&accuracies),
+        point: runs[0].run.point,
+        rung: runs[0].rung,
+        accuracy,
+        compared: accuracy.and_then(|accuracy| rungs.first().map_or(Some(accuracy), first)),
         deviation: deviation(&accuracies),
         loss: mean(&losses),
         finished: accuracies.len(),

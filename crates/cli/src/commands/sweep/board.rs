@@ -6,12 +6,12 @@ use std::sync::{Mutex, MutexGuard};
 
 use anyhow::Context;
 use chainrule_train::sweep::pool::Watcher;
-use chainrule_train::sweep::{Outcome, Ranking, Run};
+use chainrule_train::sweep::{Outcome, Ranking, Run, RunState, Stage};
 use chainrule_train::{Data, Epoch, Error, Finished, Plan, Sweep};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::result::write_table;
-use super::{Known, Subject, draw, plural, settings};
+use super::{Subject, draw, plural, settings};
 use crate::shell::progress::print_above;
 use crate::shell::signals::Signals;
 use crate::shell::verbosity::{Verbosity, shows};
@@ -27,9 +27,7 @@ pub struct Board<'a> {
 }
 
 struct State {
-    runs: Vec<Known>,
-    /// Epochs that are over, of each run.
-    epochs: Vec<u32>,
+    runs: Vec<RunState>,
     stopping: bool,
 }
 
@@ -39,32 +37,27 @@ impl<'a> Board<'a> {
         out: &'a Path,
         data: &'a Data,
         signals: &'a Signals,
-        runs: Vec<Known>,
+        runs: Vec<RunState>,
     ) -> Self {
-        let epochs = runs.iter().map(|(run, outcome)| match outcome {
-            Outcome::Waiting => 0,
-            Outcome::Unfinished { epochs } => *epochs,
-            Outcome::Finished { .. } | Outcome::Diverged { .. } => run.config.epochs,
-        });
-        let state = State { epochs: epochs.collect(), runs, stopping: false };
+        let state = State { runs, stopping: false };
         Board { sweep, out, data, signals, bar: ProgressBar::hidden(), state: Mutex::new(state) }
     }
 
-    pub fn announce(&self, left: usize, jobs: usize, threads: usize) {
+    pub fn announce(&self, jobs: usize, threads: usize) {
         let state = self.state();
         let points = self.sweep.points().len();
         let all = state.runs.len();
+        let left = state.runs.iter().filter(|state| !state.outcome.is_over()).count();
         self.say(format!(
-            "{points} point{}, {all} run{}{}; {jobs} at a time, {threads} thread{} each, in {}",
+            "{points} point{}, {all} run{}{}; {} at a time, {threads} thread{} each, in {}",
             plural(points),
             plural(all),
             if left < all { format!(", {left} left") } else { String::new() },
+            jobs.min(left),
             plural(threads),
             self.out.display()
         ));
         if std::io::stderr().is_terminal() && shows(Verbosity::Normal) {
-            let total = state.runs.iter().map(|(run, _)| u64::from(run.config.epochs)).sum();
-            self.bar.set_length(total);
             let template = "{prefix} {wide_bar} {msg}, {eta} left";
             self.bar.set_style(ProgressStyle::with_template(template).expect("it is right"));
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
@@ -72,6 +65,30 @@ impl<'a> Board<'a> {
             // What lies behind tells nothing of the speed.
             self.bar.reset_eta();
         }
+    }
+
+    /// The runs that train next, if any are left; what is decided by then is said.
+    pub fn stage(&self) -> Option<Stage> {
+        let mut state = self.state();
+        let before = count(&state.runs, "stopped");
+        self.sweep.decide(&mut state.runs);
+        let stage = self.sweep.stage(&state.runs)?;
+        if let Some(halving) = self.sweep.halving() {
+            let stopped = count(&state.runs, "stopped") - before;
+            if stopped > 0 {
+                let epoch = halving.rungs[stage.rung - 2];
+                self.say(format!("after epoch {epoch}: {stopped} run{} stopped", plural(stopped)));
+            }
+            let n = stage.runs.len();
+            let until = match stage.until {
+                Some(epoch) => format!("until epoch {epoch}"),
+                None => "to the end".into(),
+            };
+            let rungs = halving.rungs.len() + 1;
+            self.say(format!("rung {} of {rungs}: {n} run{} {until}", stage.rung, plural(n)));
+        }
+        self.show(&state);
+        Some(stage)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -83,10 +100,10 @@ impl<'a> Board<'a> {
     }
 
     fn show(&self, state: &State) {
-        let over = state.runs.iter().filter(|(_, outcome)| outcome.is_over()).count();
+        let over = state.runs.iter().filter(|state| state.outcome.is_over()).count();
         let ranking = Ranking::new(self.sweep, &state.runs);
         let best = ranking.best().and_then(|best| Some((best.point, best.accuracy?)));
-        self.bar.set_position(state.epochs.iter().copied().map(u64::from).sum());
+        self.position(state);
         self.bar.set_prefix(format!("{over}/{} runs", state.runs.len()));
         self.bar.set_message(match best {
             Some((point, accuracy)) => format!("best {:.2} % (point {point})", 100.0 * accuracy),
@@ -94,12 +111,20 @@ impl<'a> Board<'a> {
         });
     }
 
+    /// How much is trained, in epochs, of what is left of the rungs.
+    fn position(&self, state: &State) {
+        let trained = state.runs.iter().map(|state| u64::from(state.trained())).sum();
+        let left: u64 = self.sweep.epochs_left(&state.runs);
+        self.bar.set_length(trained + left);
+        self.bar.set_position(trained);
+    }
+
     fn place(state: &State, run: &Run) -> usize {
-        let place = state.runs.iter().position(|(other, _)| other.name == run.name);
+        let place = state.runs.iter().position(|other| other.run.name == run.name);
         place.expect("it is one of the runs")
     }
 
-    pub fn finish(self) -> Vec<Known> {
+    pub fn finish(self) -> Vec<RunState> {
         self.bar.finish_and_clear();
         self.state.into_inner().expect("no writer has panicked").runs
     }
@@ -111,14 +136,17 @@ impl Watcher for Board<'_> {
     fn began(&self, run: &Run, _plan: &Plan) {
         let mut state = self.state();
         let place = Self::place(&state, run);
-        state.runs[place].1 = Outcome::Unfinished { epochs: state.epochs[place] };
+        state.runs[place].outcome = Outcome::Unfinished;
     }
 
     fn epoch(&self, run: &Run, epoch: &Epoch) {
         let mut state = self.state();
         let place = Self::place(&state, run);
-        state.epochs[place] = epoch.epoch;
-        self.bar.set_position(state.epochs.iter().copied().map(u64::from).sum());
+        let epochs = &mut state.runs[place].epochs;
+        // An epoch whose checkpoint was lost is trained anew.
+        epochs.retain(|other| other.epoch < epoch.epoch);
+        epochs.push(*epoch);
+        self.position(&state);
     }
 
     fn ended(&self, run: &Run, result: Result<Finished, Error>) -> anyhow::Result<()> {
@@ -130,9 +158,9 @@ impl Watcher for Board<'_> {
                 draw(&subject, self.data).with_context(|| format!("run {}", run.name))?;
                 outcome
             }
-            Err(error) => match Outcome::read(self.out, run)? {
+            Err(error) => match RunState::read(self.out, run.clone())?.outcome {
                 // What only detect_anomaly finds does not stand in the tables.
-                Outcome::Unfinished { epochs } => {
+                Outcome::Unfinished => {
                     let reason = match &error {
                         Error::Diverged { iteration, epoch, tensor: Some(tensor), .. } => {
                             format!(
@@ -141,7 +169,7 @@ impl Watcher for Board<'_> {
                         }
                         error => error.to_string(),
                     };
-                    Outcome::Diverged { reason, epochs, seconds: 0.0 }
+                    Outcome::Diverged { reason, seconds: 0.0 }
                 }
                 outcome => outcome,
             },
@@ -160,8 +188,7 @@ impl Watcher for Board<'_> {
         };
         let mut state = self.state();
         let place = Self::place(&state, run);
-        state.epochs[place] = run.config.epochs;
-        state.runs[place].1 = outcome;
+        state.runs[place].outcome = outcome;
         self.say(format!("{}  {told}  {}", run.name, settings(self.sweep, point)));
         self.show(&state);
         write_table(self.sweep, self.out, &state.runs)
@@ -178,4 +205,8 @@ impl Watcher for Board<'_> {
         }
         stop
     }
+}
+
+fn count(runs: &[RunState], word: &str) -> usize {
+    runs.iter().filter(|state| state.outcome.word() == word).count()
 }

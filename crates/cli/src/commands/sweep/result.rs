@@ -4,16 +4,16 @@ use std::path::Path;
 
 use anyhow::bail;
 use chainrule_report::{Swept, SweptKey};
-use chainrule_train::sweep::{Outcome, Ranked, Ranking, Run, ranking, shown};
-use chainrule_train::{Summary, Sweep};
+use chainrule_train::sweep::{Outcome, Ranked, Ranking, Run, RunState, ranking, shown};
+use chainrule_train::{Epoch, Summary, Sweep};
 use serde_json::{Value, json};
 
 use super::super::write_whole;
-use super::{Known, plural, settings};
+use super::{plural, settings};
 use crate::shell::quoting::{program, quoted};
 
 /// Writes `sweep.csv`: a run a line.
-pub fn write_table(sweep: &Sweep, out: &Path, runs: &[Known]) -> anyhow::Result<()> {
+pub fn write_table(sweep: &Sweep, out: &Path, runs: &[RunState]) -> anyhow::Result<()> {
     let ranking = Ranking::new(sweep, runs);
     let mut csv = csv::Writer::from_writer(vec![]);
     let mut header = vec!["run", "point", "seed", "rank"];
@@ -26,9 +26,11 @@ pub fn write_table(sweep: &Sweep, out: &Path, runs: &[Known]) -> anyhow::Result<
         "seconds",
         "status",
         "reason",
+        "rung",
     ]);
     csv.write_record(header)?;
-    for (run, outcome) in runs {
+    for state in runs {
+        let RunState { run, outcome, .. } = state;
         let rank = ranking.points.iter().position(|ranked| ranked.point == run.point);
         let place = rank.filter(|&rank| is_ranked(&ranking.points[rank]));
         let mut record = vec![
@@ -39,10 +41,23 @@ pub fn write_table(sweep: &Sweep, out: &Path, runs: &[Known]) -> anyhow::Result<
         ];
         record.extend(sweep.points()[run.point].values.iter().map(shown));
         let empty = String::new;
+        let of = |epoch: &Epoch, seconds: f64| {
+            [
+                epoch.validation_accuracy.to_string(),
+                epoch.validation_loss.to_string(),
+                epoch.epoch.to_string(),
+                state.trained().to_string(),
+                seconds.to_string(),
+            ]
+        };
         record.extend(match outcome {
-            Outcome::Waiting => [empty(), empty(), empty(), "0".into(), empty()],
-            Outcome::Unfinished { epochs } => {
-                [empty(), empty(), empty(), epochs.to_string(), empty()]
+            Outcome::Waiting | Outcome::Unfinished => {
+                [empty(), empty(), empty(), state.trained().to_string(), empty()]
+            }
+            Outcome::Stopped => {
+                let seconds = state.epochs.last().and_then(|epoch| epoch.seconds).unwrap_or(0.0);
+                let best = state.best(state.trained()).expect("it was compared by this epoch");
+                of(best, seconds)
             }
             Outcome::Finished { summary, validation_loss } => [
                 summary.validation_accuracy.to_string(),
@@ -51,8 +66,8 @@ pub fn write_table(sweep: &Sweep, out: &Path, runs: &[Known]) -> anyhow::Result<
                 summary.epochs.to_string(),
                 summary.seconds.to_string(),
             ],
-            Outcome::Diverged { epochs, seconds, .. } => {
-                [empty(), empty(), empty(), epochs.to_string(), seconds.to_string()]
+            Outcome::Diverged { seconds, .. } => {
+                [empty(), empty(), empty(), state.trained().to_string(), seconds.to_string()]
             }
         });
         record.push(outcome.word().into());
@@ -60,6 +75,7 @@ pub fn write_table(sweep: &Sweep, out: &Path, runs: &[Known]) -> anyhow::Result<
             Outcome::Diverged { reason, .. } => reason.clone(),
             _ => empty(),
         });
+        record.push(sweep.halving().map_or(empty(), |_| state.rung.to_string()));
         csv.write_record(record)?;
     }
     write_whole(&out.join("sweep.csv"), &csv.into_inner()?)
@@ -74,12 +90,12 @@ fn is_ranked(point: &Ranked) -> bool {
 pub fn conclude(
     sweep: &Sweep,
     out: &Path,
-    runs: &[Known],
+    runs: &[RunState],
     as_json: bool,
 ) -> anyhow::Result<Ranking> {
     let summaries = || {
-        runs.iter().filter_map(|(run, outcome)| match outcome {
-            Outcome::Finished { summary, .. } => Some((run, &**summary)),
+        runs.iter().filter_map(|state| match &state.outcome {
+            Outcome::Finished { summary, .. } => Some((&state.run, &**summary)),
             _ => None,
         })
     };
@@ -102,7 +118,7 @@ pub fn conclude(
         write_whole(&out.join("sweep.png"), &figure.png()?)?;
     }
     // The test images are looked at once, at the end.
-    let is_over = runs.iter().all(|(_, outcome)| outcome.is_over());
+    let is_over = runs.iter().all(|state| state.outcome.is_over());
     let of_best: Vec<(&Run, &Summary)> = match ranking.best().filter(|_| is_over) {
         Some(best) => summaries().filter(|(run, _)| run.point == best.point).collect(),
         None => vec![],
@@ -116,12 +132,12 @@ pub fn conclude(
     Ok(ranking)
 }
 
-fn chart(sweep: &Sweep, ranking: &Ranking, runs: &[Known]) -> chainrule_report::Figure {
+fn chart(sweep: &Sweep, ranking: &Ranking, runs: &[RunState]) -> chainrule_report::Figure {
     let shown_points: Vec<&Ranked> =
         ranking.points.iter().filter(|point| is_ranked(point)).collect();
     let accuracies: Vec<_> = shown_points
         .iter()
-        .map(|point| point.accuracy.filter(|_| point.diverged.is_none()))
+        .map(|point| point.compared.filter(|_| point.diverged.is_none()))
         .collect();
     let keys: Vec<_> = sweep
         .varied()
@@ -141,14 +157,16 @@ fn chart(sweep: &Sweep, ranking: &Ranking, runs: &[Known]) -> chainrule_report::
             }
         })
         .collect();
-    let count = |word| runs.iter().filter(|(_, outcome)| outcome.word() == word).count();
+    let count = |word| runs.iter().filter(|state| state.outcome.word() == word).count();
     let mut subtitle = vec![format!(
-        "{} of {} runs finished, {} diverged; {} seed{} a point; ranked on validation alone",
+        "{} of {} runs finished, {}{} diverged; {} seed{} a point; ranked on validation alone{}",
         count("finished"),
         runs.len(),
+        sweep.halving().map_or(String::new(), |_| format!("{} stopped, ", count("stopped"))),
         count("diverged"),
         sweep.seeds(),
-        plural(sweep.seeds() as usize)
+        plural(sweep.seeds() as usize),
+        first_rung(sweep)
     )];
     let best = ranking.best().and_then(|best| Some((best, best.accuracy?)));
     subtitle.extend(best.map(|(best, accuracy)| {
@@ -157,6 +175,12 @@ fn chart(sweep: &Sweep, ranking: &Ranking, runs: &[Known]) -> chainrule_report::
     }));
     let title = "What mattered".into();
     chainrule_report::sweep(title, subtitle, &keys, &accuracies, best.map(|_| 0))
+}
+
+/// Until when the points are compared to say what mattered.
+fn first_rung(sweep: &Sweep) -> String {
+    let rung = sweep.halving().and_then(|halving| halving.rungs.first());
+    rung.map_or(String::new(), |epoch| format!(", by the accuracy until epoch {epoch}"))
 }
 
 /// Most lines of the ranking that are printed; the table has them all.
@@ -172,6 +196,9 @@ fn print(
     let mut header = vec!["rank".to_owned(), "point".into(), "validation".into()];
     if several {
         header.extend(["deviation".into(), "runs".into()]);
+    }
+    if sweep.halving().is_some() {
+        header.push("rung".into());
     }
     header.extend(sweep.varied().iter().map(|varied| varied.key.clone()));
     let mut rows = vec![header];
@@ -189,6 +216,9 @@ fn print(
         if several {
             row.push(percent(point.deviation));
             row.push(format!("{}/{}", point.finished, sweep.seeds()));
+        }
+        if sweep.halving().is_some() {
+            row.push(point.rung.to_string());
         }
         row.extend(sweep.points()[point.point].values.iter().map(shown));
         rows.push(row);
@@ -211,7 +241,7 @@ fn print(
             "\nWhat mattered: the share of the variance of the validation accuracy that a key alone"
         );
         say!("explains, among points that did not diverge (Kelley's epsilon squared; the rest is");
-        say!("interplay and chance)");
+        say!("interplay and chance){}", first_rung(sweep));
         let width = sweep.varied().iter().map(|varied| varied.key.len()).max().unwrap_or(0);
         for (varied, share) in sweep.varied().iter().zip(&ranking.shares) {
             if let Some(share) = share {
@@ -258,7 +288,7 @@ fn print(
 fn to_json(
     sweep: &Sweep,
     out: &Path,
-    runs: &[Known],
+    runs: &[RunState],
     ranking: &Ranking,
     of_best: &[(&Run, &Summary)],
 ) -> Value {
@@ -282,14 +312,16 @@ fn to_json(
             "validation_loss": point.loss,
             "finished": point.finished,
             "diverged": point.diverged,
+            "rung": sweep.halving().map(|_| point.rung),
         })
     });
-    let runs = runs.iter().map(|(run, outcome)| {
+    let runs = runs.iter().map(|state| {
         json!({
-            "run": run.name,
-            "point": run.point,
-            "seed": run.config.seed,
-            "status": outcome.word(),
+            "run": state.run.name,
+            "point": state.run.point,
+            "seed": state.run.config.seed,
+            "status": state.outcome.word(),
+            "rung": sweep.halving().map(|_| state.rung),
         })
     });
     let tests: Vec<_> = of_best.iter().map(|(_, summary)| summary.test_accuracy).collect();
