@@ -298,6 +298,7 @@ fn the_check_agrees_or_says_why_it_cannot_tell_and_exits_with_0() {
 
 #[test]
 fn bad_input_gets_one_message_and_exit_code_1() {
+    let long = vec!["x"; 3000].join("+");
     for (args, message) in [
         (&["graph", "x+$"][..], "  x+$\n    ^"),
         (&["graph", ""], "the formula is empty"),
@@ -309,6 +310,10 @@ fn bad_input_gets_one_message_and_exit_code_1() {
         (
             &["graph", "x", "--at", "x=1", "--blank", "-o", "f.html"],
             "--blank leaves the numbers out",
+        ),
+        (
+            &["graph", &long, "--at", "x=1", "-o", "f.pdf"],
+            "a picture of more than 2000 can't be read",
         ),
         (&["assignment", "--run", "/no/such/run"], "summary.json could not be read"),
     ] {
@@ -367,15 +372,51 @@ fn the_assignment_is_made_into_one_folder_with_the_figures_of_the_run() {
     std::fs::write(run.join("summary.json"), summary).unwrap();
     std::fs::write(run.join("curves.svg"), "<svg xmlns='http://www.w3.org/2000/svg'/>").unwrap();
     let [run, out_name] = [&run, &out].map(|path| path.to_str().unwrap());
-    let output = chainrule(&["assignment", "--run", run, "-o", out_name]);
+    let titled = ["--name", "Grace <Hopper>", "--course", "CS 1"];
+    let output = chainrule(&[&["assignment", "--run", run, "-o", out_name], &titled[..]].concat());
     assert!(output.status.success(), "{}", stderr(&output));
     let index = std::fs::read_to_string(out.join("index.html")).unwrap();
-    for text in ["53.25 %", "54.10 %", "curves.svg", "4.2e-5", "1.879607580687e-12"] {
+    let title = "Grace &lt;Hopper&gt; · CS 1";
+    for text in ["53.25 %", "54.10 %", "curves.svg", "4.2e-5", "1.879607580687e-12", title] {
         assert!(index.contains(text), "{text}");
     }
     for link in index.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
         assert!(link.starts_with('#') || out.join(link).is_file(), "{link} leads nowhere");
     }
+}
+
+#[test]
+fn the_paper_of_problem_4_1_has_every_figure_as_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("answer");
+    let titled = ["--name", "Grace Hopper", "--course", "CS 1"];
+    let args = [&["assignment", "-o", out.to_str().unwrap()], &titled[..]].concat();
+    let output =
+        Command::cargo_bin("chainrule").unwrap().args(args).current_dir(&folder).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let pdf = out.join("problem-4.1.pdf");
+    let found = std::process::Command::new("pdftotext").arg("-layout").arg(&pdf).arg("-").output();
+    let Ok(found) = found else {
+        eprintln!("passed over: pdftotext is not installed");
+        return;
+    };
+    let text = stdout(&found);
+    // By mpmath with 30 digits: the derivative of the sigmoid at 27, its multiples, and the sigmoid.
+    for figure in [
+        "Grace Hopper · CS 1",
+        "0.9999999999981204",
+        "1.879528816532e-12",
+        "9.39764408266e-12",
+        "1.503623053226e-11",
+        "5.638586449596e-12",
+        "1.879607580687e-12",
+        "0.235003712",
+        "Why the textbook form is off by 4.2e-5",
+    ] {
+        assert!(text.contains(figure), "{figure}");
+    }
+    // The three drawings of the neuron, and that with the sigmoid gate.
+    assert_eq!(text.matches("f = 1/(1+exp(-(w0*x0+w1*x1+w2)))").count(), 4);
 }
 
 #[test]

@@ -9,7 +9,8 @@
 //! - [`page`] shows a run, or compares several, on one page of HTML without other files.
 //! - [`Figure`] is what they are made with: line charts under one title and legend,
 //!   in colors that the color-blind can distinguish, on light paper or dark; [`Bars`] compares speeds.
-//! - [`svg_to_png`] draws any SVG as PNG.
+//! - [`Document`] sets headings, text, tables and figures on paper, as PDF.
+//! - [`svg_to_png`] draws any SVG as PNG, [`svg_to_pdf`] as PDF.
 //!
 //! Files and page are drawn by one engine, `chart`, which writes SVG; a PNG is that SVG as pixels.
 //! No system library and no installed font is needed.
@@ -17,10 +18,12 @@
 mod calibration;
 mod chart;
 mod curves;
+mod document;
 mod error;
 mod lr_finder;
 mod outcome;
 mod page;
+mod pdf;
 mod picture;
 mod predictions;
 mod sweep;
@@ -34,10 +37,12 @@ pub use chart::{
     moving_mean,
 };
 pub use curves::{curves, write_curves};
+pub use document::{Cell, Document};
 pub use error::Error;
 pub use lr_finder::{Trial, lr_finder};
 pub use outcome::outcomes;
 pub use page::{Command, FirstLayer, Report, SCRIPTS, live_page, page};
+pub use pdf::svg_to_pdf;
 pub use picture::svg_to_png;
 pub use predictions::Predictions;
 pub use sweep::{Swept, SweptKey, sweep};

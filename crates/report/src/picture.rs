@@ -21,9 +21,7 @@ const MOST_PIXELS: f32 = (1 << 26) as f32;
 /// # Errors
 /// [`Error::Draw`] if it is no SVG, or one of more than 2^26 pixels.
 pub fn svg_to_png(svg: &str) -> Result<Vec<u8>, Error> {
-    let options =
-        Options { fontdb: fonts(), font_family: "DejaVu Sans".into(), ..Options::default() };
-    let tree = Tree::from_str(svg, &options).map_err(|error| Error::Draw(error.to_string()))?;
+    let tree = parse(svg)?;
     let (width, height) = (SCALE * tree.size().width(), SCALE * tree.size().height());
     let pixels = if width * height <= MOST_PIXELS {
         Pixmap::new(width.ceil() as u32, height.ceil() as u32)
@@ -48,6 +46,13 @@ pub fn svg_to_png(svg: &str) -> Result<Vec<u8>, Error> {
     encode_png(size, &rgb)
 }
 
+/// Reads an SVG, and places its text in the letters that are built in.
+pub(crate) fn parse(svg: &str) -> Result<Tree, Error> {
+    let options =
+        Options { fontdb: fonts(), font_family: "DejaVu Sans".into(), ..Options::default() };
+    Tree::from_str(svg, &options).map_err(|error| Error::Draw(error.to_string()))
+}
+
 /// The letters that are built in: DejaVu Sans for charts, DejaVu Sans Mono for graphs.
 fn fonts() -> Arc<fontdb::Database> {
     static FONTS: OnceLock<Arc<fontdb::Database>> = OnceLock::new();
@@ -56,6 +61,7 @@ fn fonts() -> Arc<fontdb::Database> {
         for file in [
             dejavu::sans::regular(),
             dejavu::sans::bold(),
+            dejavu::sans::oblique(),
             dejavu::sans_mono::regular(),
             dejavu::sans_mono::bold(),
             dejavu::sans_mono::oblique(),

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context, bail};
-use chainrule_graph::assignment::{self, Training};
+use chainrule_graph::assignment::{self, Answer, Block, Cell, Title, Training};
+use chainrule_report::Document;
 use chainrule_runs::folder::is_occupied;
 use serde_json::Value;
 
@@ -35,7 +36,8 @@ const SAMPLE: &str = "the built-in sample of 1,000 images: the accuracy means no
 #[command(after_help = "\
 Examples:
   chainrule assignment
-  chainrule assignment --run results/run-001 -o handed-in")]
+  chainrule assignment --run results/run-001 -o handed-in
+  chainrule assignment --name 'Ada Lovelace' --course 'Machine Learning'")]
 pub struct Args {
     /// The folder to fill; files of an earlier answer are replaced
     #[arg(short, long, value_name = "DIR", default_value = "results/assignment")]
@@ -44,7 +46,18 @@ pub struct Args {
     /// The training run for problem 4.2; without it, the newest run in results/ on CIFAR-10
     #[arg(long, value_name = "DIR")]
     run: Option<PathBuf>,
+
+    /// A name under the title
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+
+    /// The course, under the title
+    #[arg(long, value_name = "COURSE")]
+    course: Option<String>,
 }
+
+/// The answer to problem 4.1, on paper.
+const PAPER: &str = "problem-4.1.pdf";
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<()> {
@@ -63,10 +76,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     fs::create_dir_all(&args.output)
         .with_context(|| format!("{} could not be made", args.output.display()))?;
-    let files = assignment::files(training.as_ref());
-    for file in &files {
-        write_whole(&args.output.join(file.name), file.content.as_bytes())?;
+    let title = Title { name: args.name, course: args.course };
+    let answer = assignment::work();
+    for (name, content) in answer.files() {
+        write_whole(&args.output.join(name), content.as_bytes())?;
     }
+    write_whole(&args.output.join(PAPER), &paper(&answer, &title)?)?;
+    let page = answer.page(&title, training.as_ref(), &[PAPER]);
+    write_whole(&args.output.join("index.html"), page.as_bytes())?;
     if let (Some(folder), Some(training)) = (&folder, &training) {
         for (name, _) in &training.files {
             let from = folder.join(name);
@@ -83,6 +100,36 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     say!("open {}", args.output.join("index.html").display());
     Ok(())
+}
+
+/// The answer to problem 4.1 as PDF.
+fn paper(answer: &Answer, title: &Title) -> anyhow::Result<Vec<u8>> {
+    let mut document = Document::new("Problem 4.1: computation graphs");
+    if let Some(line) = title.line() {
+        document.note(&line);
+    }
+    document.note(assignment::COMPUTED);
+    for block in &answer.blocks {
+        match block {
+            Block::Heading { level, text, .. } => document.heading(*level, text),
+            Block::Paragraph(text) => document.paragraph(text),
+            Block::Figure { svg, .. } => document.figure(svg)?,
+            Block::Page { .. } => {}
+            Block::Table { header, rows } => {
+                let cell = |cell: &Cell| match cell {
+                    Cell::Text(text) => chainrule_report::Cell::text(text),
+                    Cell::Number(text) => chainrule_report::Cell::number(text),
+                    Cell::Value(text) => chainrule_report::Cell::value(text),
+                    Cell::Gradient(text) => chainrule_report::Cell::gradient(text),
+                    Cell::Math(text) => chainrule_report::Cell::math(text),
+                };
+                let rows: Vec<Vec<_>> =
+                    rows.iter().map(|row| row.iter().map(cell).collect()).collect();
+                document.table(header, &rows)?;
+            }
+        }
+    }
+    Ok(document.pdf()?)
 }
 
 /// The folder of a run on CIFAR-10 in `results` whose summary was written last; else that of a run

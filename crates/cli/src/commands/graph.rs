@@ -117,6 +117,8 @@ enum Format {
     Svg,
     /// The same picture as pixels
     Png,
+    /// The same picture for paper, with text that can be selected
+    Pdf,
     /// For Graphviz
     Dot,
     /// A page that steps through both passes, gate by gate
@@ -142,6 +144,7 @@ impl Format {
         match extension.to_ascii_lowercase().to_str() {
             Some("svg") => Format::Svg,
             Some("png") => Format::Png,
+            Some("pdf") => Format::Pdf,
             Some("dot" | "gv") => Format::Dot,
             Some("html" | "htm") => Format::Html,
             Some("tex") => Format::Latex,
@@ -203,7 +206,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     if args.blank {
         if matches!(format, Format::Html | Format::Latex) {
-            bail!("--blank leaves the numbers out of a picture: as text, SVG, PNG or DOT");
+            bail!("--blank leaves the numbers out of a picture: as text, SVG, PNG, PDF or DOT");
         }
         circuit = circuit.blank();
     }
@@ -229,7 +232,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 let width = terminal.map_or(usize::MAX, |(width, _)| usize::from(width.0));
                 to_text(&circuit, &variables, &checked, second.as_deref(), width)
             }
-            Format::Svg | Format::Png => draw::svg::draw(&circuit)?,
+            Format::Svg | Format::Png | Format::Pdf => draw::svg::draw(&circuit)?,
             Format::Dot => draw::dot::draw(&circuit),
             Format::Html => draw::html::draw(&circuit)?,
             Format::Latex => draw::latex::draw(&circuit),
@@ -237,6 +240,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     let bytes = match format {
         Format::Png if !args.json => chainrule_report::svg_to_png(&text)?,
+        Format::Pdf if !args.json => chainrule_report::svg_to_pdf(&text, circuit.title())?,
         _ => text.into_bytes(),
     };
     match &args.output {

@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use super::blocks::{Block, heading};
 use super::circuit;
 use crate::number::{exact, significant};
 use crate::{Gates, sigmoid};
@@ -53,7 +54,7 @@ pub(super) fn csv(comparison: &Comparison) -> String {
 }
 
 /// Why the textbook form is off at s, with the numbers of this machine.
-pub(super) fn explanation(s: f64) -> String {
+pub(super) fn explanation(s: f64) -> Vec<Block> {
     let decay = (-s).exp();
     let denominator = 1.0 + decay;
     let sigma = 1.0 / denominator;
@@ -67,29 +68,37 @@ pub(super) fn explanation(s: f64) -> String {
     let zero_f64 = zero_at(&|s| sigmoid::derivative_textbook(f64::from(s)) == 0.0);
     #[expect(clippy::cast_precision_loss, reason = "whole numbers below 1000")]
     let zero_f32 = zero_at(&|s| sigmoid::derivative_textbook_f32(s as f32) == 0.0);
-    format!(
-        "<h3>Why the textbook form is off by {error}</h3>\n\
-         <p>σ({s}) is just below 1. There the 64-bit floats are {spacing} apart, so what \
-         is stored is σ = {sigma}, rounded. The subtraction 1 − σ is then exact, but the digits that it \
-         would have to bring out were lost before: it gives {left_over}, which is {steps} steps of \
-         {spacing}, where exp(-{s})/(1 + exp(-{s})) = {truth} was meant. That is cancellation, and the \
-         relative error of the gradient is {error}.</p>\n\
-         <p>A 32-bit float has 24 bits: just below 1 they are {spacing_f32} apart, more than the whole of \
-         1 − σ. There σ({s}) is stored as {sigma_f32}, and the textbook gradient is {gradient_f32}: the \
-         neuron would not learn at all. The textbook form is exactly 0 from s = {zero_f32} on in 32 bits \
-         and from s = {zero_f64} on in 64.</p>\n\
-         <p>The chain of (c) never subtracts numbers that are nearly equal: it multiplies \
-         -1/(1 + exp(-s))² by exp(-s). The sigmoid gate computes exp(-|s|)/(1 + exp(-|s|))², which is \
-         σ(s) σ(-s); nothing is subtracted, the exponential can't overflow, and the gradient is good to \
-         the last digits in either precision.</p>\n",
-        error = significant(error, 2),
-        s = exact(s),
-        spacing = significant(spacing, 3),
-        sigma = exact(sigma),
-        left_over = significant(left_over, 10),
-        steps = exact(left_over / spacing),
-        truth = significant(decay / denominator, 10),
-        spacing_f32 = significant(f64::from(f32::EPSILON) / 2.0, 3),
-        gradient_f32 = significant(f64::from(sigmoid::derivative_textbook_f32(s as f32)), 3),
-    )
+    let error = significant(error, 2);
+    vec![
+        heading(2, "e-why", format!("Why the textbook form is off by {error}")),
+        Block::Paragraph(format!(
+            "σ({s}) is just below 1. There the 64-bit floats are {spacing} apart, so what \
+             is stored is σ = {sigma}, rounded. The subtraction 1 − σ is then exact, but the digits \
+             that it would have to bring out were lost before: it gives {left_over}, which is {steps} \
+             steps of {spacing}, where exp(-{s})/(1 + exp(-{s})) = {truth} was meant. That is \
+             cancellation, and the relative error of the gradient is {error}.",
+            s = exact(s),
+            spacing = significant(spacing, 3),
+            sigma = exact(sigma),
+            left_over = significant(left_over, 10),
+            steps = exact(left_over / spacing),
+            truth = significant(decay / denominator, 10),
+        )),
+        Block::Paragraph(format!(
+            "A 32-bit float has 24 bits: just below 1 they are {spacing} apart, more than the whole \
+             of 1 − σ. There σ({s}) is stored as {sigma_f32}, and the textbook gradient is {gradient}: \
+             the neuron would not learn at all. The textbook form is exactly 0 from s = {zero_f32} on \
+             in 32 bits and from s = {zero_f64} on in 64.",
+            s = exact(s),
+            spacing = significant(f64::from(f32::EPSILON) / 2.0, 3),
+            gradient = significant(f64::from(sigmoid::derivative_textbook_f32(s as f32)), 3),
+        )),
+        Block::Paragraph(
+            "The chain of (c) never subtracts numbers that are nearly equal: it multiplies \
+             -1/(1 + exp(-s))² by exp(-s). The sigmoid gate computes exp(-|s|)/(1 + exp(-|s|))², which \
+             is σ(s) σ(-s); nothing is subtracted, the exponential can't overflow, and the gradient is \
+             good to the last digits in either precision."
+                .into(),
+        ),
+    ]
 }

@@ -1,7 +1,6 @@
 //! The derivation of dσ/ds, line by line, as MathML.
 
-use std::fmt::Write;
-
+use super::blocks::{Block, Cell, heading};
 use crate::number::significant;
 use crate::sigmoid;
 
@@ -10,7 +9,7 @@ type Line = (&'static str, fn(f64) -> f64, &'static str);
 
 /// (d), line by line. Each line is also evaluated at one place, where none of
 /// the forms loses digits, so that a slip of the pen would show.
-pub(super) fn page() -> String {
+pub(super) fn blocks() -> Vec<Block> {
     const S: f64 = 0.5;
     const E: &str = "<msup><mi>e</mi><mrow><mo>−</mo><mi>s</mi></mrow></msup>";
     const D: &str = "<mrow><mn>1</mn><mo>+</mo>@E</mrow>";
@@ -67,30 +66,28 @@ pub(super) fn page() -> String {
             "what stands there is σ",
         ),
     ];
-    let mut out = format!(
-        "<h2 id=\"d\">4.1 (d) The derivative of the sigmoid</h2>\n<p>σ(s) = 1 / (1 + exp(-s)). Each \
-         line is also evaluated, at s = {S}.</p>\n<table><tbody>\n"
-    );
-    for (i, (term, value, reason)) in lines.iter().enumerate() {
-        let left = if i == 0 {
-            "<mfrac><mrow><mi>d</mi><mi>σ</mi></mrow><mrow><mi>d</mi><mi>s</mi></mrow></mfrac>"
-        } else {
-            ""
-        };
+    const LEFT: &str =
+        "<mfrac><mrow><mi>d</mi><mi>σ</mi></mrow><mrow><mi>d</mi><mi>s</mi></mrow></mfrac>";
+    let rows = lines.iter().enumerate().map(|(i, (term, value, reason))| {
+        let left = if i == 0 { LEFT } else { "" };
         let term = term.replace("@D", D).replace("@E", E);
-        let _ = writeln!(
-            out,
-            "<tr><td><math>{left}</math></td><td style=\"text-align:left\">\
-             <math><mo>=</mo>{term}</math></td><td>{}</td>\
-             <td style=\"text-align:left;font-family:inherit\">{reason}</td></tr>",
-            significant(value(S), 9),
-        );
-    }
-    out.push_str(
-        "</tbody></table>\n<p>And since 1 − σ(s) = exp(-s)/(1 + exp(-s)) = σ(-s), it is also \
-         σ(s) σ(-s).</p>\n",
-    );
-    out
+        vec![
+            Cell::Math(format!("<math>{left}</math>")),
+            Cell::Math(format!("<math><mo>=</mo>{term}</math>")),
+            Cell::Number(significant(value(S), 9)),
+            Cell::Text((*reason).into()),
+        ]
+    });
+    vec![
+        heading(1, "d", "4.1 (d) The derivative of the sigmoid"),
+        Block::Paragraph(format!(
+            "σ(s) = 1 / (1 + exp(-s)). Each line is also evaluated, at s = {S}."
+        )),
+        Block::Table { header: Vec::new(), rows: rows.collect() },
+        Block::Paragraph(
+            "And since 1 − σ(s) = exp(-s)/(1 + exp(-s)) = σ(-s), it is also σ(s) σ(-s).".into(),
+        ),
+    ]
 }
 
 #[cfg(test)]
@@ -100,6 +97,12 @@ mod tests {
     #[test]
     fn every_line_of_the_derivation_has_the_same_value() {
         // By hand to eight digits: σ(0.5) = 0.62245933, σ' = 0.23500371.
-        assert_eq!(page().matches(">0.2350037").count(), 7);
+        let blocks = blocks();
+        let Some(Block::Table { rows, .. }) = blocks.get(2) else { panic!("{blocks:?}") };
+        let values = rows.iter().map(|row| match &row[2] {
+            Cell::Number(value) => value.as_str(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(values.filter(|value| value.starts_with("0.2350037")).count(), 7);
     }
 }

@@ -5,18 +5,24 @@
 //! gradients and the comparison of the sigmoid's derivatives are computed when
 //! the pages are made, on the machine that makes them.
 
+mod blocks;
 mod comparison;
 mod derivation;
-mod index;
+mod page;
 
+pub use blocks::{Block, Cell};
 pub use comparison::{Comparison, compare};
 
 use crate::circuit::Circuit;
-use crate::draw::html;
-use crate::draw::svg::{self, Stage};
 use crate::{Formula, Gate, Gates};
 
-use index::Index;
+use blocks::Worked;
+
+/// What the answer is called.
+pub const TITLE: &str = "Computation graphs and a two-layer network";
+
+/// Where the numbers come from.
+pub const COMPUTED: &str = "Every number was computed by Chainrule when this was made.";
 
 /// The neuron of problem 4.1 and where it is evaluated.
 const NEURON: &str = "1/(1+exp(-(w0*x0+w1*x1+w2)))";
@@ -37,40 +43,72 @@ pub struct Training {
     pub files: Vec<(String, String)>,
 }
 
-/// A file of the answer.
-#[derive(Clone, Debug)]
-pub struct File {
-    /// Its name, in the folder of the answer.
-    pub name: &'static str,
-    /// What is in it.
-    pub content: String,
+/// Whom the answer is made for.
+#[derive(Clone, Debug, Default)]
+pub struct Title {
+    /// The name of a person.
+    pub name: Option<String>,
+    /// The name of a course.
+    pub course: Option<String>,
 }
 
-/// All files of the answer; `index.html` links and shows the others.
+impl Title {
+    /// Both in one line, if there are any.
+    #[must_use]
+    pub fn line(&self) -> Option<String> {
+        let parts: Vec<&str> =
+            [&self.name, &self.course].into_iter().flatten().map(String::as_str).collect();
+        (!parts.is_empty()).then(|| parts.join(" · "))
+    }
+}
+
+/// The answer to problem 4.1.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// What is told and shown, from the top.
+    pub blocks: Vec<Block>,
+    /// The comparison of (e), as CSV.
+    pub comparison: String,
+}
+
+/// Works problem 4.1.
 #[must_use]
-pub fn files(training: Option<&Training>) -> Vec<File> {
+pub fn work() -> Answer {
     let example = circuit(EXAMPLE, &EXAMPLE_AT, Gates::Written);
     let primitive = circuit(NEURON, &AT, Gates::Primitive);
     let fused = circuit(NEURON, &AT, Gates::Fused);
-    let picture = |circuit: &Circuit, stage| {
-        svg::draw_up_to(circuit, stage).expect("the assignment's graphs are small")
-    };
-    let page = |circuit: &Circuit| html::draw(circuit).expect("the assignment's graphs are small");
-    let mut files = vec![
-        File { name: "example.svg", content: picture(&example, Stage::Backward) },
-        File { name: "example.html", content: page(&example) },
-        File { name: "a-graph.svg", content: picture(&primitive, Stage::Graph) },
-        File { name: "b-forward.svg", content: picture(&primitive, Stage::Forward) },
-        File { name: "c-backward.svg", content: picture(&primitive, Stage::Backward) },
-        File { name: "c-step-by-step.html", content: page(&primitive) },
-        File { name: "e-sigmoid-gate.svg", content: picture(&fused, Stage::Backward) },
-        File { name: "e-step-by-step.html", content: page(&fused) },
-    ];
     let comparison = compare(pre_activation(&fused));
-    files.push(File { name: "e-comparison.csv", content: comparison::csv(&comparison) });
-    let index = Index { example, primitive, fused, comparison, training };
-    files.push(File { name: "index.html", content: index.page(&files) });
-    files
+    let csv = comparison::csv(&comparison);
+    let blocks = Worked { example, primitive, fused, comparison }.blocks();
+    Answer { blocks, comparison: csv }
+}
+
+impl Answer {
+    /// The files of the answer: name and content.
+    #[must_use]
+    pub fn files(&self) -> Vec<(&'static str, &str)> {
+        let drawn = self.blocks.iter().filter_map(|block| match block {
+            Block::Figure { file, svg } => Some((*file, svg.as_str())),
+            Block::Page { file, html, .. } => Some((*file, html.as_str())),
+            _ => None,
+        });
+        drawn.chain([("e-comparison.csv", self.comparison.as_str())]).collect()
+    }
+
+    /// The page that shows everything, and links the files of the answer, `others`, and those of the
+    /// run.
+    #[must_use]
+    pub fn page(&self, title: &Title, training: Option<&Training>, others: &[&str]) -> String {
+        let of_run = training.map_or(&[][..], |training| &training.files);
+        let files: Vec<&str> = self
+            .files()
+            .iter()
+            .map(|(name, _)| *name)
+            .chain(others.iter().copied())
+            .chain(of_run.iter().map(|(name, _)| name.as_str()))
+            .collect();
+        page::page(title, &self.blocks, training, &files)
+    }
 }
 
 fn circuit(formula: &str, at: &[(&str, f64)], gates: Gates) -> Circuit {
@@ -90,10 +128,10 @@ mod tests {
 
     #[test]
     fn the_index_links_every_file_and_holds_the_published_figures() {
-        let files = files(None);
-        let index = &files.last().unwrap().content;
-        for file in &files[..files.len() - 1] {
-            assert!(index.contains(&format!("href=\"{}\"", file.name)), "{}", file.name);
+        let answer = work();
+        let index = answer.page(&Title::default(), None, &["problem-4.1.pdf"]);
+        for name in answer.files().iter().map(|(name, _)| *name).chain(["problem-4.1.pdf"]) {
+            assert!(index.contains(&format!("href=\"{name}\"")), "{name}");
         }
         for figure in [
             "0.9999999999981204",
@@ -113,10 +151,11 @@ mod tests {
 
     #[test]
     fn the_drawing_of_the_forward_pass_shows_no_gradient_and_the_graph_no_number() {
-        let files = files(None);
+        let answer = work();
+        let files = answer.files();
         let count = |name: &str, class: &str| {
-            let file = files.iter().find(|file| file.name == name).unwrap();
-            file.content.matches(&format!("<text class=\"cr-{class}\"")).count()
+            let (_, content) = files.iter().find(|(known, _)| *known == name).unwrap();
+            content.matches(&format!("<text class=\"cr-{class}\"")).count()
         };
         assert_eq!((count("a-graph.svg", "value"), count("a-graph.svg", "gradient")), (0, 0));
         assert_eq!((count("b-forward.svg", "value"), count("b-forward.svg", "gradient")), (13, 0));
@@ -133,7 +172,9 @@ mod tests {
             facts: vec![("test accuracy".into(), "53.2 %".into())],
             files: vec![("curves.svg".into(), "accuracy & loss".into())],
         };
-        let index = files(Some(&training)).pop().unwrap().content;
+        let title = Title { name: Some("<b>A & B".into()), course: None };
+        let index = work().page(&title, Some(&training), &[]);
+        assert!(index.contains("<p>&lt;b&gt;A &amp; B</p>"));
         assert!(index.contains("53.2 %") && index.contains("accuracy &amp; loss"));
         assert!(!index.contains("<script>"));
     }

@@ -14,7 +14,7 @@ mod axis;
 mod bars;
 mod figure;
 mod legend;
-mod letters;
+pub(crate) mod letters;
 mod panel;
 mod series;
 mod svg;
