@@ -69,6 +69,6 @@ pub use formats::{cifar10, cifar100, idx};
 pub use images::{Dataset, FloatImages, Images, Shape};
 pub use order::epoch_order;
 pub use pixels::Pixels;
-pub use prepare::{Gain, LEAST_REGULARIZER, Normalization, Whitening};
+pub use prepare::{Gain, LEAST_REGULARIZER, Normalization, Standardize, Whitening};
 pub use size::Size;
 pub use split::Split;

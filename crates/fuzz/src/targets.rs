@@ -381,6 +381,7 @@ fn tables(bytes: &[u8]) -> bool {
             set: "test",
             confusion: None,
             commands: vec![],
+            explained: vec![],
         };
         let both = [report.clone(), report];
         for reports in [&both[..1], &both] {

@@ -144,6 +144,18 @@ impl<T: Scalar> SoftmaxClassifier<T> {
         folded
     }
 
+    /// The network of layer `layer` (from 0) and those above it, which reads the activations that
+    /// layer `layer` reads here.
+    ///
+    /// # Panics
+    /// If there is no such layer.
+    pub fn from_layer(&self, layer: usize) -> Self {
+        let start = self.range(layer, Kind::Weight).start;
+        let architecture = Architecture::new(&self.widths()[layer..], self.hidden())
+            .expect("a part of an architecture is one");
+        Self::from_parameters(architecture, self.parameters[start..].to_vec())
+    }
+
     fn range(&self, layer: usize, kind: Kind) -> Range<usize> {
         self.architecture.range(layer, kind)
     }

@@ -156,6 +156,16 @@ impl<T: Scalar> Engine<T> {
         self.group.size()
     }
 
+    /// The most rows of a batch.
+    pub(crate) fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// Whether each rank keeps the gradient of a step.
+    pub(crate) fn keeps_gradients(&self) -> bool {
+        self.options.clip_norm.is_some()
+    }
+
     /// The part of the network that a thread of this process owns.
     pub(crate) fn net(&self, thread: usize) -> MutexGuard<'_, Net<T>> {
         self.nets[thread].lock().expect("a panic in a step leaves no engine to go on with")

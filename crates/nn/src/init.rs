@@ -20,14 +20,22 @@ pub enum Init {
     Normal(f64),
 }
 
-/// Normally distributed numbers by Box and Muller's method, two from each pair of uniform ones.
-struct Normal {
+/// Normally distributed numbers, of mean 0 and deviation 1, by Box and Muller's method, two from each
+/// pair of uniform ones.
+#[derive(Clone, Debug)]
+pub struct Normal {
     generator: Pcg64,
     spare: Option<f64>,
 }
 
 impl Normal {
-    fn draw(&mut self) -> f64 {
+    /// The numbers of a seed.
+    pub fn new(seed: u64) -> Self {
+        Self { generator: Pcg64::seed_from_u64(seed), spare: None }
+    }
+
+    /// The next number.
+    pub fn draw(&mut self) -> f64 {
         if let Some(z) = self.spare.take() {
             return z;
         }
@@ -45,7 +53,7 @@ impl Normal {
 /// γ and running variances 1.
 pub(crate) fn parameters<T: Scalar>(architecture: &Architecture, init: Init, seed: u64) -> Vec<T> {
     let mut parameters = architecture.zeros();
-    let mut normal = Normal { generator: Pcg64::seed_from_u64(seed), spare: None };
+    let mut normal = Normal::new(seed);
     let gain = match architecture.hidden().activation {
         Activation::Tanh | Activation::Sigmoid => 1.0,
         Activation::Relu | Activation::LeakyRelu | Activation::Gelu => 2.0,

@@ -42,6 +42,7 @@
 //! | `state` | between the flat buffer of a classifier and what each rank keeps of it |
 //! | [`engine`] | the threads that take the steps; their options; parameters and optimizer state |
 //! | [`evaluate`] | scores, predictions and loss |
+//! | [`input_gradient`] | the derivative of a score by the inputs |
 //! | [`gradcheck`] | every derivative against a centered difference |
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))] // see clippy.toml
@@ -54,6 +55,7 @@ pub mod engine;
 pub mod evaluate;
 pub mod gradcheck;
 pub mod init;
+pub mod input_gradient;
 pub mod layers;
 pub mod loss;
 pub mod operands;

@@ -73,7 +73,7 @@ pub(crate) fn step<T: Scalar>(
     if !loss.is_finite() {
         return Outcome { loss, anomaly: None };
     }
-    backward(net, shared, comm, rows, options);
+    backward(net, shared, comm, rows, options, None);
     if let Some(max_norm) = options.clip_norm {
         let norm = clip::gradient_norm(net, shared, comm);
         report(loss, Some(norm));
@@ -159,13 +159,15 @@ pub(crate) fn forward<T: Scalar>(
 }
 
 /// The gradients of all parameters from ∂L/∂Z_L, which the loss has left in the place of the logits;
-/// each goes to its sink, which updates the parameters at once or keeps it for clipping.
+/// each goes to its sink, which updates the parameters at once or keeps it for clipping. Training
+/// has no use for dX of the first layer: it is computed where there is a `dx`, a slot for each block.
 pub(crate) fn backward<T: Scalar>(
     net: &mut Net<T>,
     shared: &Shared<T>,
     comm: &impl Communicator,
     rows: usize,
     StepOptions { update, noise, .. }: &StepOptions<T>,
+    dx: Option<&Exchange<T>>,
 ) {
     let Net { linear: layers, hidden, logits, work, .. } = net;
     let pass = Pass { isa: work.isa, rows, noise: Some(noise) };
@@ -189,6 +191,10 @@ pub(crate) fn backward<T: Scalar>(
                 linear::backward_input(work, part, rows, dz_read, w, da);
                 let (bias, scratch) = (&mut below.bias, &mut work.scratch);
                 units.backward(pass, block, a, da, bias, update, statistics, scratch);
+            } else if let Some(dx) = dx {
+                let w = (&this.weight.value[weights.clone()], &*weight);
+                let dx = &mut dx.write(block.number)[..a.len()];
+                linear::backward_input(work, part, rows, dz_read, w, dx); // dX = dZ Wᵀ
             }
             // dW = Aᵀ dZ
             let mut sink = this.weight.sink(update, weights);

@@ -7,6 +7,7 @@
 //! - [`write_weight_tiles`] draws the first layer's weights as images.
 //! - [`text_chart`] draws lines as text, for a terminal.
 //! - [`page`] shows a run, or compares several, on one page of HTML without other files.
+//! - [`explanation_page`] shows what a network looked at in single images.
 //! - [`Figure`] is what they are made with: line charts under one title and legend,
 //!   in colors that the color-blind can distinguish, on light paper or dark; [`Bars`] compares speeds.
 //! - [`Document`] sets headings, text, tables and figures on paper, as PDF.
@@ -41,7 +42,10 @@ pub use document::{Cell, Document};
 pub use error::Error;
 pub use lr_finder::{Trial, lr_finder};
 pub use outcome::outcomes;
-pub use page::{Command, FirstLayer, Report, SCRIPTS, live_page, page};
+pub use page::{
+    Command, DecidingUnit, Explained, ExplainedGroup, FirstLayer, Misled, Report, SCRIPTS,
+    explanation_page, live_page, page,
+};
 pub use pdf::svg_to_pdf;
 pub use picture::svg_to_png;
 pub use predictions::Predictions;

@@ -60,7 +60,7 @@ impl<'a> Predictions<'a> {
     }
 
     /// The images.
-    pub(crate) fn images(&self) -> &'a Images {
+    pub fn images(&self) -> &'a Images {
         self.images
     }
 
@@ -104,6 +104,27 @@ impl<'a> Predictions<'a> {
         wrong
     }
 
+    /// Images to look at more closely, at most `n` of a kind: correct predictions and mistakes of
+    /// greatest confidence, and other predictions of the least. Their numbers in the set, under a
+    /// heading.
+    pub fn remarkable(&self, n: usize) -> [(&'static str, Vec<u32>); 3] {
+        let mut right: Vec<_> = self.iter().filter(Prediction::is_right).collect();
+        right.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
+        right.truncate(n);
+        let numbers = |of: Vec<Prediction<'a>>| of.iter().map(|p| p.image).collect::<Vec<_>>();
+        let (right, wrong) = (numbers(right), numbers(self.most_confident_mistakes(n)));
+        let is_shown = |p: &Prediction<'_>| right.contains(&p.image) || wrong.contains(&p.image);
+        let mut doubtful: Vec<_> = self.iter().filter(|p| !is_shown(p)).collect();
+        doubtful.sort_by(|a, b| a.confidence.total_cmp(&b.confidence));
+        doubtful.truncate(n);
+        let doubtful = numbers(doubtful);
+        [
+            ("Most confident correct predictions", right),
+            ("Most confident mistakes", wrong),
+            ("Least certain", doubtful),
+        ]
+    }
+
     /// The `n` right predictions of least confidence, that first.
     pub(crate) fn least_confident_hits(&self, n: usize) -> Vec<Prediction<'a>> {
         let mut right: Vec<_> = self.iter().filter(Prediction::is_right).collect();
@@ -140,6 +161,16 @@ mod tests {
         assert_eq!(all.accuracy(), 0.5);
         let confusion = all.confusion(&["a".into(), "b".into()]);
         assert_eq!(confusion.counts, [[1, 1], [1, 1]]);
+    }
+
+    #[test]
+    fn no_image_is_remarkable_twice() {
+        let images = images();
+        let all = Predictions::new(&images, vec![0, 1, 2, 3], PROBABILITIES.to_vec());
+        // Right are image 0 with 0.75 and image 1 with 0.625; wrong 2 with 0.875 and 3 with 0.625.
+        let numbers = all.remarkable(1).map(|(_, numbers)| numbers);
+        assert_eq!(numbers, [vec![0], vec![2], vec![1]]);
+        assert_eq!(all.remarkable(2).map(|(_, n)| n), [vec![0, 1], vec![2, 3], vec![]]);
     }
 
     #[test]

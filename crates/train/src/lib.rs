@@ -22,6 +22,7 @@
 //! | [`prepared`] | the images as the network reads them, and which of them are for what |
 //! | [`origin`] | whether the images at hand are those that a run was on |
 //! | [`inference`] | a saved network and the images that it is asked about |
+//! | [`explain`] | what a saved network looks at in an image |
 //! | [`check`](mod@check) | sanity checks of a network before a long run |
 //! | [`lr_finder`] | the loss while the learning rate grows, and the rate to choose |
 //! | [`update_ratio`] | the update ratio of each layer |
@@ -44,6 +45,7 @@ pub mod description;
 pub mod diff;
 pub mod ensemble;
 mod error;
+pub mod explain;
 pub mod export;
 pub mod fingerprint;
 pub mod inference;
@@ -72,6 +74,7 @@ pub use description::Description;
 pub use diff::diff;
 pub use ensemble::ensemble;
 pub use error::Error;
+pub use explain::{Explainer, Explanation};
 pub use fingerprint::fingerprint;
 pub use inference::{Answers, Predictor};
 pub use lr_finder::find_lr;

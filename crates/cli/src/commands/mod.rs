@@ -22,6 +22,7 @@ pub mod describe;
 pub mod diff;
 pub mod ensemble;
 pub mod eval;
+mod explain;
 pub mod export;
 pub mod find_lr;
 pub mod gradcheck;

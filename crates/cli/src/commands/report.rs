@@ -8,7 +8,7 @@ use chainrule_report::{
 use chainrule_train::config::Tta;
 use chainrule_train::{Answers, Config, Data, Finished, ModelFile, Origin, Predictor, prepared};
 
-use super::{images, write_output, write_whole};
+use super::{explain, images, write_output, write_whole};
 use crate::shell::quoting::{program, quoted, train_with};
 
 /// The page in a run's folder.
@@ -204,6 +204,13 @@ impl Subject {
             _ if self.run.summary.is_some() => Confusion::read(&self.folder)?,
             _ => None,
         };
+        // The page of a run that goes on is made anew all the time.
+        let explained = match (&self.model, &predictions, &data) {
+            (Ok(model), Ok(predictions), Ok(data)) if self.run.summary.is_some() => {
+                explain::of_a_run(model, &data.dataset.classes, predictions, self.set())?
+            }
+            _ => vec![],
+        };
         let first_layer = self.model.as_ref().ok().and_then(|model| {
             Some(FirstLayer { weights: model.classifier.weight(0), shape: model.shape()? })
         });
@@ -213,6 +220,7 @@ impl Subject {
             predictions,
             set: self.set(),
             confusion,
+            explained,
             commands: self.commands(),
         })
     }

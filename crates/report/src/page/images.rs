@@ -125,7 +125,7 @@ fn example(
 }
 
 /// A probability, never rounded to 0 or 1.
-fn probability(p: f64) -> String {
+pub(super) fn probability(p: f64) -> String {
     match p {
         0.9995..1.0 => format!("&gt;\u{a0}{}", percent(0.999, 1)),
         0.0..0.0005 if p > 0.0 => format!("&lt;\u{a0}{}", percent(0.001, 1)),

@@ -9,6 +9,7 @@ mod calibration;
 mod chart;
 mod classes;
 mod comparison;
+mod explained;
 mod images;
 mod picture;
 mod settings;
@@ -19,6 +20,7 @@ use chainrule_data::Shape;
 
 use self::answer::answer;
 use self::chart::Chart;
+pub use self::explained::{DecidingUnit, Explained, ExplainedGroup, Misled, explanation_page};
 use self::text::escape;
 use crate::chart::{dark_style, variables};
 use crate::curves::{
@@ -37,6 +39,7 @@ use crate::{Confusion, Error, Predictions, Run, curves};
 ///     predictions: Err("the images are elsewhere".into()),
 ///     set: "test",
 ///     confusion: None,
+///     explained: vec![],
 ///     commands: vec![],
 /// };
 /// let html = page(&[report])?;
@@ -55,6 +58,8 @@ pub struct Report<'a> {
     pub set: &'static str,
     /// The confusion matrix of the predictions, or else that of the run.
     pub confusion: Option<Confusion>,
+    /// What the network looks at in some of the images.
+    pub explained: Vec<ExplainedGroup>,
     /// Commands that repeat the run, each a line, with what it needs.
     pub commands: Vec<Command>,
 }
@@ -90,6 +95,7 @@ pub fn page(reports: &[Report<'_>]) -> Result<String, Error> {
                 images::first_layer(report)?,
                 classes::confusion(report),
                 images::examples(report)?,
+                explained::section(&report.explained)?,
                 calibration::calibration(report),
                 sizes::sizes(&report.run),
                 settings::settings(report),

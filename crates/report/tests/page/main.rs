@@ -4,8 +4,8 @@ mod browser;
 mod subject;
 
 use chainrule_data::Shape;
-use chainrule_report::{Confusion, Error, FirstLayer, Report, Run, page};
-use subject::{images, report, run};
+use chainrule_report::{Confusion, Error, FirstLayer, Report, Run, explanation_page, page};
+use subject::{explained, images, report, run};
 
 /// The page of one run about which all is known.
 fn whole() -> String {
@@ -44,6 +44,8 @@ fn the_answer_comes_first_and_every_part_is_there() {
         "First layer The weights of each unit as a picture",
         "Most confident mistakes",
         "Least confident correct predictions",
+        "Least certain &lt;b&gt;bold&lt;/b&gt; 75.0 %, is it&#39;s &lt;i&gt;7&lt;/i&gt;.png Image Gradient",
+        "Adversarial it&#39;s 50.0 % Its change 3 of 255 levels (2.250 would do) Unit 4 −12.5 %",
         "Update ratio log scale fc1 0.001000 fc2 0.003000",
         "Gradient norm log scale one minibatch 1.262",
         "Learning rate log scale learning rate 0.05000",
@@ -102,6 +104,21 @@ fn nothing_in_the_page_asks_for_anything_outside_of_it() {
     for source in page.split("src=\"").skip(1).chain(page.split("href=\"").skip(1)) {
         assert!(source.starts_with("data:") || source.starts_with('#'), "{}", &source[..40]);
     }
+}
+
+#[test]
+fn a_page_of_pictures_needs_nothing_else_and_no_name_breaks_out_of_it() {
+    let page = explanation_page("a & b <i>", &explained().images).unwrap();
+    for hostile in ["a & b", "<i>", "<b>bold", "https:", "http:", "url("] {
+        assert!(!page.contains(hostile), "{hostile}");
+    }
+    let text = text_of(&page);
+    for part in ["a &amp; b &lt;i&gt; What the network looks at", "SmoothGrad", "How to read them"]
+    {
+        assert!(text.contains(part), "`{part}` is not in {text}");
+    }
+    // The image and five more pictures of it, and a tile.
+    assert_eq!(page.matches("src=\"data:image/png;base64,").count(), 7);
 }
 
 #[test]

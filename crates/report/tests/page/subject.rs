@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use chainrule_data::{Images, Shape};
-use chainrule_report::{Command, FirstLayer, Predictions, Report, Run};
+use chainrule_report::{
+    Command, DecidingUnit, Explained, ExplainedGroup, FirstLayer, Misled, Predictions, Report, Run,
+};
 
 /// Names that would break out of a page that does not escape them.
 pub const CLASSES: [&str; 3] = ["<script>alert(1)</script>", "cat & \"dog\"", "it's"];
@@ -64,6 +66,34 @@ pub fn run(name: &str, seed: u32, ended: bool) -> Run {
     Run::from_parts(Path::new(name), tables.0, tables.1, Some(&config), summary).unwrap()
 }
 
+/// What a network looked at in an image; its texts are those of files.
+pub fn explained() -> ExplainedGroup {
+    let values: Vec<f32> = (0..48).map(|i| (i * 29 % 48) as f32 - 20.0).collect();
+    let [right, wrong] = ["<b>bold</b>", "it's"].map(str::to_owned);
+    ExplainedGroup {
+        title: "Least certain".into(),
+        images: vec![Explained {
+            name: "<i>7</i>.png".into(),
+            shape: SHAPE,
+            pixels: vec![200; 48],
+            answer: right.clone(),
+            confidence: 0.75,
+            truth: Some(wrong.clone()),
+            gradient: values.clone(),
+            gradient_times_input: values.clone(),
+            smooth_grad: values.clone(),
+            misled: Some(Misled {
+                pixels: vec![203; 48],
+                step: 3,
+                least_step: 2.25,
+                answer: wrong,
+                confidence: 0.5,
+            }),
+            units: vec![DecidingUnit { unit: 4, share: -0.125, weights: values }],
+        }],
+    }
+}
+
 /// All that can be known of a run.
 pub fn report<'a>(run: Run, images: &'a Images, weights: &'a [f32]) -> Report<'a> {
     let predictions = predictions(images);
@@ -73,6 +103,7 @@ pub fn report<'a>(run: Run, images: &'a Images, weights: &'a [f32]) -> Report<'a
         confusion: Some(predictions.confusion(&classes())),
         predictions: Ok(predictions),
         set: "test",
+        explained: vec![explained()],
         commands: vec![Command {
             about: "Again:".into(),
             line: "chainrule train --recipe 'a b'/config.toml".into(),
