@@ -205,3 +205,70 @@ fn the_pictures_of_a_folder_are_those_that_training_reads() {
     let names: Vec<_> = names.map(|name| name.rsplit('/').next().unwrap()).collect();
     assert_eq!(names, ["0.png", "a.PNG", "b.jfif", "c.jpe", "d.JPEG", "e"]);
 }
+
+/// The picture that misleads is one that anyone can save and ask about.
+#[test]
+fn what_explain_says_of_an_adversarial_picture_is_what_predict_says_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, photos) = (model(dir.path(), 3072, Some(10.0)), photos(dir.path(), 2));
+    let page = dir.path().join("page.html");
+    let [json, explain] = ["--json", "--explain"].map(Path::new);
+    let output = predict(&model, &[json, &photos, explain, &page]);
+    assert!(output.status.success(), "{}", said(&output.stderr));
+    let list: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let html = std::fs::read_to_string(&page).unwrap();
+    assert_eq!(html.matches("<article").count(), 2);
+    for (i, found) in list.iter().enumerate() {
+        let explanation = &found["explanation"];
+        for list in ["gradient", "gradient_times_input", "smooth_grad"] {
+            assert_eq!(explanation[list].as_array().unwrap().len(), 3072, "{list}");
+        }
+        let units = explanation["units"].as_array().unwrap();
+        let shares: f64 = units.iter().map(|unit| unit["share"].as_f64().unwrap()).sum();
+        assert!(units.len() == 20 && (shares - 1.0).abs() < 1e-9, "{shares}");
+        let adversarial = &explanation["adversarial"];
+        let step = adversarial["step"].as_u64().unwrap();
+        let byte = |i: usize| adversarial["pixels"][i].as_u64().unwrap() as u8;
+        let at = |x: u32, y: u32| [0, 1024, 2048].map(|c| byte(c + (y * 32 + x) as usize));
+        let picture = RgbImage::from_fn(32, 32, |x, y| Rgb(at(x, y)));
+        let saved = dir.path().join(format!("adversarial-{i}.png"));
+        picture.save(&saved).unwrap();
+        let again = predict(&model, &[json, &saved]);
+        let again: Vec<Value> = serde_json::from_slice(&again.stdout).unwrap();
+        assert_ne!(adversarial["class"], found["class"]);
+        for key in ["class", "probability"] {
+            assert_eq!(again[0][key], adversarial[key], "{key} of image {i}");
+        }
+        // As text it is the same.
+        let text =
+            said(&predict(&model, &[&photos.join(format!("{i}.png")), explain, &page]).stdout);
+        let line = format!(
+            "a change of every value by {step} {} of 255 makes it {} (",
+            if step == 1 { "level" } else { "levels" },
+            adversarial["class"].as_str().unwrap()
+        );
+        assert!(text.contains(&line), "{line}: {text}");
+    }
+}
+
+#[test]
+fn what_cannot_be_explained_is_told_in_a_sentence() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, photos) = (model(dir.path(), 3072, None), photos(dir.path(), 1));
+    let [explain, samples] = ["--explain", "--samples"].map(Path::new);
+    let output = predict(&model, &[&photos, explain, Path::new("-")]);
+    assert_eq!(output.status.code(), Some(2));
+    let output = predict(&model, &[&photos, samples, Path::new("3")]);
+    assert_eq!(output.status.code(), Some(2), "without --explain it would do nothing");
+    let page = dir.path().join("page.html");
+    let output = predict(&model, &[&photos, explain, &page, samples, Path::new("0")]);
+    assert_eq!(output.status.code(), Some(2));
+    for i in 1..101 {
+        std::fs::copy(photos.join("0.png"), photos.join(format!("{i}.png"))).unwrap();
+    }
+    let output = predict(&model, &[&photos, explain, &page]);
+    assert_eq!(output.status.code(), Some(1));
+    let sentence = said(&output.stderr);
+    assert!(sentence.contains("at most 100 pictures on a page, and these are 101"), "{sentence}");
+    assert!(!page.exists());
+}

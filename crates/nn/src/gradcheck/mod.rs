@@ -33,6 +33,31 @@ pub const BOUND: f64 = 1e-7;
 /// The same where a few elements of a large network are checked.
 pub const BOUND_OF_FEW: f64 = 1e-5;
 
+/// Checks derivatives of a function of one's own, such as those of a layer: whether `gradient` is
+/// ∂f/∂p at the point `at`, element by element. `layer` and `parameter` are what the row calls them.
+///
+/// ```
+/// use chainrule_nn::gradcheck;
+///
+/// let f = |x: &[f64]| x[0] * x[0] * x[1];
+/// let row = gradcheck::check("product", "x", &[3.0, 2.0], &[12.0, 9.0], f);
+/// assert!(row.passed, "{}", row.worst_relative_error);
+/// assert!(!gradcheck::check("product", "x", &[3.0, 2.0], &[12.0, 8.0], f).passed);
+/// ```
+///
+/// # Panics
+/// If there is not one derivative for each element.
+#[must_use]
+pub fn check(
+    layer: &str,
+    parameter: &str,
+    at: &[f64],
+    gradient: &[f64],
+    f: impl FnMut(&[f64]) -> f64,
+) -> Row {
+    report::check(layer, parameter, at, gradient, f)
+}
+
 /// Checks every layer alone, the loss, and whole classifiers with every ingredient, as they are in
 /// training, with the kernels of `isa`.
 #[must_use]

@@ -116,7 +116,7 @@ mod tests {
         let mut classifier = SoftmaxClassifier::zeros(&[2, 2]).unwrap();
         classifier.weight_mut(0).copy_from_slice(&[1.0, 0.0, 0.0, 1.0]);
         let normalization = Normalization::new(vec![0.0], vec![1.0]).unwrap();
-        let model = ModelFile { classifier, normalization, task: None };
+        let model = ModelFile { classifier, normalization, task: None, members: vec![] };
         let isa = Isa::best();
         let mut predictor = Predictor::with_isa(&model, 1, isa).unwrap();
         let mut saliency = Saliency::new(&model, isa).unwrap();
@@ -137,7 +137,7 @@ mod tests {
         let mut classifier = SoftmaxClassifier::zeros(&[2, 2]).unwrap();
         classifier.bias_mut(0)[1] = 1.0;
         let normalization = Normalization::new(vec![0.0], vec![1.0]).unwrap();
-        let model = ModelFile { classifier, normalization, task: None };
+        let model = ModelFile { classifier, normalization, task: None, members: vec![] };
         let isa = Isa::best();
         let mut predictor = Predictor::with_isa(&model, 1, isa).unwrap();
         let mut saliency = Saliency::new(&model, isa).unwrap();
