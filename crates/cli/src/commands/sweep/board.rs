@@ -23,6 +23,8 @@ pub struct Board<'a> {
     data: &'a Data,
     signals: &'a Signals,
     bar: ProgressBar,
+    /// Whether it writes the table of all runs, and not only trains some of them.
+    writes_table: bool,
     state: Mutex<State>,
 }
 
@@ -40,7 +42,19 @@ impl<'a> Board<'a> {
         runs: Vec<RunState>,
     ) -> Self {
         let state = State { runs, stopping: false };
-        Board { sweep, out, data, signals, bar: ProgressBar::hidden(), state: Mutex::new(state) }
+        let (bar, state) = (ProgressBar::hidden(), Mutex::new(state));
+        Board { sweep, out, data, signals, bar, writes_table: true, state }
+    }
+
+    /// That of a task, which knows nothing of the runs of others.
+    pub fn of_task(
+        sweep: &'a Sweep,
+        out: &'a Path,
+        data: &'a Data,
+        signals: &'a Signals,
+        runs: Vec<RunState>,
+    ) -> Self {
+        Board { writes_table: false, ..Board::new(sweep, out, data, signals, runs) }
     }
 
     pub fn announce(&self, jobs: usize, threads: usize) {
@@ -191,7 +205,10 @@ impl Watcher for Board<'_> {
         state.runs[place].outcome = outcome;
         self.say(format!("{}  {told}  {}", run.name, settings(self.sweep, point)));
         self.show(&state);
-        write_table(self.sweep, self.out, &state.runs)
+        if self.writes_table {
+            write_table(self.sweep, self.out, &state.runs)?;
+        }
+        Ok(())
     }
 
     fn stop(&self) -> bool {
