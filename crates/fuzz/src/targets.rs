@@ -40,7 +40,7 @@ pub const TARGETS: [Target; 21] = [
         run: recipe,
         layers: &[],
         words: "hidden_dim|learning_rate|lr_decay|batch_size|epochs|reg|momentum|weight_scale|normalize|\
-                \"pixel\"|\"channel\"|validation|seed|shuffle|max_steps|threads|init_from|data|\"sample\"|\
+                \"pixel\"|\"channel\"|validation|seed|shuffle|max_steps|threads|init_from|teacher|data|\"sample\"|\
                 data_dir|[provenance]\n| = |\n|true|inf|nan|-0|1e308|0x7f|1_000|[|]|{a=|}|\
                 a.a.a.a.a.a.a.a.|'''|\"\"\"|\\u0000|#|[[a]]\n|9223372036854775807|\
                 1979-05-27T07:32:00Z|\r",

@@ -31,6 +31,7 @@ use chainrule_tensor::{Isa, Scalar};
 
 use crate::anomaly::{self, TensorName};
 use crate::clip;
+use crate::distill::SoftTargets;
 use crate::layers::hidden::{HiddenUnits, Pass};
 use crate::layers::linear::{self, Part, Workspace};
 use crate::loss::weighted_cross_entropy_backward;
@@ -229,6 +230,8 @@ pub(crate) struct TrainOptions<T> {
     pub regularization: Regularization,
     /// The weight of each class in the loss.
     pub class_weights: Option<Vec<T>>,
+    /// What a teacher says of the examples.
+    pub soft_targets: Option<SoftTargets<T>>,
     /// How much of the moving average of the parameters a step leaves.
     pub ema_decay: Option<f64>,
     /// The largest norm that the gradient may have.
@@ -242,6 +245,7 @@ pub(crate) struct StepOptions<'a, T> {
     pub update: UpdateOptions<T>,
     pub noise: Noise,
     class_weights: Option<&'a [T]>,
+    soft_targets: Option<&'a SoftTargets<T>>,
     clip_norm: Option<f64>,
     detect_anomaly: bool,
 }
@@ -256,6 +260,7 @@ impl<T: Scalar> TrainOptions<T> {
             update: UpdateOptions { isa, optimizer, t, ema_weight },
             noise: Noise::new(self.regularization, t),
             class_weights: self.class_weights.as_deref(),
+            soft_targets: self.soft_targets.as_ref(),
             clip_norm: self.clip_norm,
             detect_anomaly: self.detect_anomaly,
         }
@@ -335,6 +340,7 @@ fn finish_normalization<T: Scalar>(
 
 /// The mean cross-entropy of the batch; turns the logits into its derivative. With class weights it
 /// is the weighted mean, but for mixed examples, whose targets are probabilities: both as in PyTorch.
+/// With a teacher its part is added ([`crate::distill`]).
 fn mean_cross_entropy<T: Scalar>(
     net: &mut Net<T>,
     shared: &Shared<T>,
@@ -353,7 +359,18 @@ fn mean_cross_entropy<T: Scalar>(
     let (factor, target) = (T::ONE / T::from_f64(divisor), |i| noise.target(label, i, rows));
     let (scores, classes) = (net.logits_by_row(tiling, rows), tiling.outputs);
     let weights = options.class_weights;
-    let sum = weighted_cross_entropy_backward(isa, scores, classes, target, weights, factor);
+    let sum = match options.soft_targets {
+        None => weighted_cross_entropy_backward(isa, scores, classes, target, weights, factor),
+        Some(soft) => {
+            let (mut of_teacher, share) = (scores.to_vec(), 1.0 - soft.weight);
+            let of_labels = factor * T::from_f64(share);
+            let labels =
+                weighted_cross_entropy_backward(isa, scores, classes, target, weights, of_labels);
+            let teacher = soft.backward(isa, &mut of_teacher, classes, batch.rows, factor);
+            scores.iter_mut().zip(of_teacher).for_each(|(dz, of_teacher)| *dz += of_teacher);
+            share * labels + teacher
+        }
+    };
     net.set_logits_from_rows(tiling, rows);
     sum / divisor
 }

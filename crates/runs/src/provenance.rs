@@ -27,6 +27,9 @@ pub struct Provenance {
     /// Images to test with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_images: Option<usize>,
+    /// SHA-256 of the teacher's network, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher_sha256: Option<String>,
     /// The files of which an ensemble was made; of a run that trained, none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<String>,

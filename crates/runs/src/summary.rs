@@ -62,6 +62,9 @@ pub struct Summary {
     /// is not the run that had so many from the beginning.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cycles: Vec<u32>,
+    /// The teacher of a run that learned from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<String>,
     /// Mean of the classes' precision on the test images ([`crate::Metrics`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub macro_precision: Option<f64>,

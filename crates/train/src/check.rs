@@ -259,6 +259,7 @@ fn gradient(Ready { config, model, engine, prepared }: &Ready) -> Result<Vec<Row
         rows: &prepared.split.train[..batch],
         regularization: config.regularization(),
         class_weights: class_weights.as_deref(),
+        soft_targets: None,
         l2: config.reg,
     };
     let elements = Elements::Few(ELEMENTS);
@@ -268,6 +269,7 @@ fn gradient(Ready { config, model, engine, prepared }: &Ready) -> Result<Vec<Row
 fn updates(Ready { config, engine, prepared, .. }: &mut Ready) -> Result<Updates, Error> {
     let (mut order, changes) = prepared.epoch(config, 1)?;
     order.truncate(REAL_STEPS * config.batch_size);
+    prepared.teach(engine, &order, changes.as_ref())?;
     let rates = prepared.rates(config);
     let rule = |step| config.step(rates.at(step as u64));
     let each = |_| ControlFlow::Continue(());

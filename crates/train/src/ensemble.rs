@@ -152,6 +152,7 @@ pub fn write(
         data: data.source.clone(),
         duplicates_across: Some(data.duplicates.across).filter(|&n| n > 0),
         cycles: vec![],
+        teacher: None,
         macro_precision: Some(test.metrics.macro_precision),
         macro_recall: Some(test.metrics.macro_recall),
         macro_f1: Some(test.metrics.macro_f1),

@@ -63,28 +63,46 @@ impl Predictor {
     /// # Panics
     /// If the network reads another number of values, or there is no such row.
     pub fn ask(&mut self, images: &Images, rows: &[u32], tta: Tta) -> Result<Answers, Error> {
+        let classes = self.classes;
+        let mut ask = |changes: Option<&Changes>| self.scores(images, rows, changes);
+        let scores = match tta {
+            Tta::NONE => Scores::Single(ask(None)?),
+            _ => {
+                let mut of_views = vec![];
+                for (flip, shift) in views::views(tta) {
+                    of_views.push(ask(Some(&Changes::view(images, flip, shift)?))?);
+                }
+                Scores::Views(views::log_mean(&of_views, classes))
+            }
+        };
+        Ok(Answers { rows: rows.to_vec(), classes, scores })
+    }
+
+    /// The scores of some of the `images`, as they are or changed: (rows, classes), row-major.
+    ///
+    /// # Errors
+    /// [`Error::Scores`] if one is not finite.
+    ///
+    /// # Panics
+    /// As [`Predictor::ask`].
+    pub(crate) fn scores(
+        &mut self,
+        images: &Images,
+        rows: &[u32],
+        changes: Option<&Changes>,
+    ) -> Result<Vec<f32>, Error> {
         let gains = self.contrast.map(|contrast| Gain::of(images, contrast));
         let (scale, shift) = (&self.scale, &self.shift);
         let pixels = Pixels::Bytes { images, scale, shift, gains: gains.as_deref() };
-        let classes = self.classes;
-        let finite = |scores: &[f32]| match scores.iter().position(|score| !score.is_finite()) {
-            Some(at) => Err(Error::Scores { image: rows[at / classes] }),
-            None => Ok(()),
+        let scores = match changes {
+            None => self.engine.scores(&pixels, rows),
+            Some(changes) => self.engine.scores(&Augmented::new(pixels, changes), rows),
         };
-        if tta == Tta::NONE {
-            let scores = self.engine.scores(&pixels, rows).into_vec();
-            finite(&scores)?;
-            return Ok(Answers { rows: rows.to_vec(), classes, scores: Scores::Single(scores) });
+        let scores = scores.into_vec();
+        match scores.iter().position(|score| !score.is_finite()) {
+            Some(at) => Err(Error::Scores { image: rows[at / self.classes] }),
+            None => Ok(scores),
         }
-        let mut of_views = vec![];
-        for (flip, shift) in views::views(tta) {
-            let changes = Changes::view(images, flip, shift)?;
-            let scores = self.engine.scores(&Augmented::new(pixels, &changes), rows).into_vec();
-            finite(&scores)?;
-            of_views.push(scores);
-        }
-        let scores = Scores::Views(views::log_mean(&of_views, classes));
-        Ok(Answers { rows: rows.to_vec(), classes, scores })
     }
 }
 

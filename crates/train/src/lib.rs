@@ -59,6 +59,7 @@ pub mod run;
 pub mod schedule;
 mod setup;
 pub mod sweep;
+mod teacher;
 mod tensors;
 mod test;
 pub mod update_ratio;

@@ -67,7 +67,7 @@ pub struct Search {
 /// # Errors
 /// As [`crate::run()`], as far as a run comes before its first step.
 pub fn find_lr(config: &Config, data: &Data, progress: impl FnMut(&str)) -> Result<Search, Error> {
-    let Ready { config, mut engine, prepared, .. } = ready(config, data, progress)?;
+    let Ready { config, mut engine, mut prepared, .. } = ready(config, data, progress)?;
     let (mut smoothed, mut points, mut ended) = (Smoothed::default(), vec![], None);
     let mut least = f64::INFINITY;
     // A small set is repeated until there are enough steps.
@@ -75,6 +75,7 @@ pub fn find_lr(config: &Config, data: &Data, progress: impl FnMut(&str)) -> Resu
         let before = points.len();
         let (mut order, changes) = prepared.epoch(&config, epoch)?;
         order.truncate((STEPS - before) * config.batch_size);
+        prepared.teach(&mut engine, &order, changes.as_ref())?;
         let each = |Step { number, loss, .. }: Step| {
             let step = before + number;
             let learning_rate = rate(step);

@@ -17,7 +17,8 @@ use chainrule_tensor::comm::ThreadGroup;
 
 use crate::config::{ConfigError, Normalize};
 use crate::schedule::LearningRates;
-use crate::{Config, Error, machine};
+use crate::teacher::Teacher;
+use crate::{Config, Error, ModelFile, machine};
 
 /// The images as the network reads them, and which of them are for what.
 pub struct Prepared<'a> {
@@ -31,6 +32,7 @@ pub struct Prepared<'a> {
     /// Of the images of the training file, if they have a contrast normalization.
     gains: Option<Vec<Gain>>,
     whitened: Option<Whitened>,
+    teacher: Option<Teacher>,
 }
 
 /// The whitening, and the images of the training file after it.
@@ -67,7 +69,8 @@ impl<'a> Prepared<'a> {
         };
         let gains = normalization.contrast().map(|&contrast| Gain::of(images, contrast));
         let (scale, shift) = normalization.scale_shift(dataset.train.dim())?;
-        Ok(Self { dataset, normalization, split, scale, shift, gains, whitened: None })
+        let (whitened, teacher) = (None, None);
+        Ok(Self { dataset, normalization, split, scale, shift, gains, whitened, teacher })
     }
 
     /// Whitens the images of the training file, if `config` asks for it, as their training part
@@ -103,6 +106,39 @@ impl<'a> Prepared<'a> {
         progress(&format!("whitened {n} images in {seconds:.1} s"));
         self.whitened = Some(Whitened { whitening, train });
         Ok(())
+    }
+
+    /// Learns from this network beside the labels, as `config` says.
+    ///
+    /// # Errors
+    /// If its threads cannot be started.
+    pub(crate) fn set_teacher(
+        &mut self,
+        config: &Config,
+        model: Option<&ModelFile>,
+        isa: Isa,
+    ) -> Result<(), Error> {
+        self.teacher = model.map(|model| Teacher::new(model, config, isa)).transpose()?;
+        Ok(())
+    }
+
+    /// Asks the teacher, if there is one, about these training images as these changes make them,
+    /// and gives `engine` what it says.
+    ///
+    /// # Errors
+    /// If its scores are not finite.
+    pub(crate) fn teach(
+        &mut self,
+        engine: &mut Engine,
+        order: &[u32],
+        changes: Option<&Changes>,
+    ) -> Result<(), Error> {
+        // Without changes it is asked once, about all training images.
+        let rows = if changes.is_some() { order } else { &self.split.train };
+        match &mut self.teacher {
+            Some(teacher) => teacher.teach(engine, self.dataset, rows, changes),
+            None => Ok(()),
+        }
     }
 
     /// A network that was trained on these images, as one that reads plain pixels.

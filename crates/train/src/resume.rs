@@ -11,7 +11,7 @@ use crate::checkpoint::Checkpoint;
 use crate::observer::Observer;
 use crate::run::{Best, Finished, Running};
 use crate::setup::{engine, provenance, record, settle};
-use crate::{Config, Data, Error, Origin, Prepared};
+use crate::{Config, Data, Error, Origin, Prepared, teacher};
 
 /// Resumes the run whose `checkpoint` was read from `folder`. Its files get the bytes of an
 /// uninterrupted run, but for times. `config` may differ from the run's in the number of epochs and
@@ -54,6 +54,11 @@ pub fn resume(
             then.data_sha256, now.data_sha256
         )));
     }
+    let teacher = teacher::open(&config, data)?;
+    if let (Some(teacher), Some(path)) = (&teacher, &config.teacher) {
+        let (then, now) = (then.teacher_sha256.as_deref(), teacher::sha256(teacher));
+        teacher::check_same(path, then, &now).map_err(refuse)?;
+    }
     let mut prepared = Prepared::new(&config, &data.dataset, Some(normalization))?;
     let mut engine = engine(&config, &model, &prepared, kernel)?;
     engine.set_velocity(&velocity);
@@ -65,6 +70,7 @@ pub fn resume(
     }
     engine.set_steps(state.at.iteration);
     prepared.whiten(&config, kernel.isa(), |step| observer.preparing(step))?;
+    prepared.set_teacher(&config, teacher.as_ref(), kernel.isa())?;
     let settings = record(out, &config, Some(then))?;
     let iterations = Table::cut_back(out, state.iterations_csv)?;
     let epochs = Table::cut_back(out, state.epochs_csv)?;

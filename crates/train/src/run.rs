@@ -17,7 +17,7 @@ use crate::schedule::LearningRates;
 use crate::setup::{Ready, prepare, provenance, record, settled};
 use crate::test::Test;
 use crate::update_ratio::update_ratios;
-use crate::{Answers, Config, Data, Error, ModelFile, Prepared, Task};
+use crate::{Answers, Config, Data, Error, ModelFile, Prepared, Task, teacher};
 
 /// A run that has ended, with everything in memory: nothing of it needs to be read again.
 #[derive(Clone, Debug)]
@@ -63,12 +63,15 @@ pub fn start(
     observer: &mut dyn Observer,
 ) -> Result<Finished, Error> {
     let clock = Instant::now();
-    let (config, weights) = settled(config, data)?;
-    let provenance = provenance(data, Kernel::from_environment(config.precision)?);
+    let (config, networks) = settled(config, data)?;
+    let provenance = Provenance {
+        teacher_sha256: networks.teacher.as_ref().map(teacher::sha256),
+        ..provenance(data, Kernel::from_environment(config.precision)?)
+    };
     let out = folder.path();
     let settings = record(out, &config, Some(&provenance))?;
     let Ready { config, model, engine, prepared } =
-        prepare(config, weights, data, |step| observer.preparing(step))?;
+        prepare(config, networks, data, |step| observer.preparing(step))?;
     let mut run = Running {
         iterations: Table::create(out, 0)?,
         epochs: Table::create(out, model.depth())?,
@@ -170,6 +173,7 @@ impl Running<'_> {
         let (mut order, changes) = self.prepared.epoch(&self.config, epoch)?;
         let steps = self.most() - (self.at.iteration - self.at.step as u64);
         order.truncate(usize::try_from(steps).unwrap_or(usize::MAX).saturating_mul(batch));
+        self.prepared.teach(&mut self.engine, &order, changes.as_ref())?;
         loop {
             self.train(&order[self.at.step * batch..], changes.as_ref(), epoch, observer)?;
             if self.at.step * batch >= order.len() {
@@ -377,6 +381,7 @@ impl Running<'_> {
             data: self.provenance.data.clone(),
             duplicates_across: Some(self.duplicates_across).filter(|&n| n > 0),
             cycles: self.config.cycles.clone(),
+            teacher: self.config.teacher.as_ref().map(|path| path.display().to_string()),
             macro_precision: Some(metrics.macro_precision),
             macro_recall: Some(metrics.macro_recall),
             macro_f1: Some(metrics.macro_f1),

@@ -10,7 +10,7 @@ use chainrule_tensor::Kernel;
 use serde::Serialize;
 
 use crate::config::ConfigError;
-use crate::{Config, Data, Error, ModelFile, Origin, Prepared, machine};
+use crate::{Config, Data, Error, ModelFile, Origin, Prepared, machine, teacher};
 
 /// Settles what depends on the data and the machine: the size of the sample's validation part,
 /// the number of threads, and the widths of the weights to start from.
@@ -50,11 +50,19 @@ pub(crate) fn settle(
     Ok(config)
 }
 
-/// The settings as they will be used, and the weights to start from, if the run starts from any.
+/// The networks that a run reads before its first step.
+pub(crate) struct Networks {
+    /// The weights to start from, if the run starts from any.
+    pub start: Option<ModelFile>,
+    /// The network to learn from, if there is one.
+    pub teacher: Option<ModelFile>,
+}
+
+/// The settings as they will be used, and the networks that the run reads.
 ///
 /// # Errors
 /// A setting that cannot work, alone or with these images.
-pub(crate) fn settled(config: &Config, data: &Data) -> Result<(Config, Option<ModelFile>), Error> {
+pub(crate) fn settled(config: &Config, data: &Data) -> Result<(Config, Networks), Error> {
     config.check()?;
     let start = config.init_from.as_deref().map(ModelFile::load).transpose()?;
     // The weights were trained on the images of their run, some of which may be test images here.
@@ -63,12 +71,13 @@ pub(crate) fn settled(config: &Config, data: &Data) -> Result<(Config, Option<Mo
         origin.check(data)?;
     }
     let config = settle(config, data, start.as_ref())?;
+    let teacher = teacher::open(&config, data)?;
     let images = &data.dataset.train;
     if let (Some(start), Some(path)) = (&start, &config.init_from) {
         start.check_images(path, images)?;
     }
     config.augmentation().check(images)?;
-    Ok((config, start))
+    Ok((config, Networks { start, teacher }))
 }
 
 /// A network before its first step, and the images that it is to learn.
@@ -87,26 +96,27 @@ pub(crate) fn ready<'a>(
     data: &'a Data,
     progress: impl FnMut(&str),
 ) -> Result<Ready<'a>, Error> {
-    let (config, start) = settled(config, data)?;
-    prepare(config, start, data, progress)
+    let (config, networks) = settled(config, data)?;
+    prepare(config, networks, data, progress)
 }
 
 /// [`ready`], of settings that are [`settled`] already.
 pub(crate) fn prepare<'a>(
     config: Config,
-    start: Option<ModelFile>,
+    Networks { start, teacher }: Networks,
     data: &'a Data,
     progress: impl FnMut(&str),
 ) -> Result<Ready<'a>, Error> {
     let images = &data.dataset.train;
     let (model, normalization) = match start {
         Some(ModelFile { classifier, normalization, .. }) => (classifier, Some(normalization)),
-        None => (config.classifier(images.dim(), images.classes())?, None),
+        None => (config.classifier(images.shape(), images.classes())?, None),
     };
     let kernel = Kernel::from_environment(config.precision)?;
     let mut prepared = Prepared::new(&config, &data.dataset, normalization)?;
     let engine = engine(&config, &model, &prepared, kernel)?;
     prepared.whiten(&config, kernel.isa(), progress)?;
+    prepared.set_teacher(&config, teacher.as_ref(), kernel.isa())?;
     Ok(Ready { config, model, engine, prepared })
 }
 
@@ -172,6 +182,7 @@ pub(crate) fn provenance(data: &Data, kernel: Kernel) -> Provenance {
         data_sha256: data.sha256(),
         train_images: Some(data.dataset.train.len()),
         test_images: Some(data.dataset.test.len()),
+        teacher_sha256: None,
         members: vec![],
     }
 }

@@ -125,6 +125,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             announce(&config, &folder)?;
         }
         config.init_from.as_deref().map(super::model::open).transpose()?;
+        config.teacher.as_deref().map(super::model::open).transpose()?;
         load(&config)
     });
     let data = match prepared {

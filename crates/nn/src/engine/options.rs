@@ -4,6 +4,7 @@ use chainrule_tensor::{Buffer, Scalar};
 
 use super::Engine;
 use crate::clip;
+use crate::distill::SoftTargets;
 use crate::regularize::Regularization;
 use crate::shard::Net;
 
@@ -50,6 +51,26 @@ impl<T: Scalar> Engine<T> {
         );
         self.options.class_weights =
             weights.map(|weights| weights.iter().map(|&weight| T::from_f64(weight)).collect());
+    }
+
+    /// Learns from a teacher's probabilities beside the labels ([`crate::distill`]): those of every row
+    /// of the data that [`Engine::train`] is then called with. The default, `None`, is no teacher.
+    /// Evaluation knows of none.
+    ///
+    /// # Panics
+    /// If the temperature is not positive, the weight is not from 0 to 1, or the probabilities are not
+    /// those of whole rows.
+    pub fn set_soft_targets(&mut self, targets: Option<SoftTargets<T>>) {
+        if let Some(SoftTargets { temperature, weight, probabilities }) = &targets {
+            let classes = self.architecture.classes();
+            assert!(temperature.is_finite() && *temperature > 0.0, "a temperature above 0");
+            assert!((0.0..=1.0).contains(weight), "a weight from 0 to 1, not {weight}");
+            assert!(
+                probabilities.len().is_multiple_of(classes),
+                "probabilities of {classes} classes"
+            );
+        }
+        self.options.soft_targets = targets;
     }
 
     /// Keeps an exponential moving average of all parameters, which starts from their present values:

@@ -13,7 +13,7 @@ use crate::layers::linear::{Part, Workspace};
 use crate::layers::{linear, norm, relu};
 use crate::operands::Operands;
 use crate::tiling::Tiling;
-use crate::{Activation, Hidden, Init, Norm, Regularization, SoftmaxClassifier, loss};
+use crate::{Activation, Hidden, Init, Norm, Regularization, SoftTargets, SoftmaxClassifier, loss};
 
 /// Σ a b: turns a layer's output into one number to differentiate.
 fn dot(a: &[f64], b: &[f64]) -> Value {
@@ -38,6 +38,8 @@ struct Case {
     regularization: Regularization,
     /// Of the four classes.
     class_weights: Option<[f64; 4]>,
+    /// A teacher's temperature and weight.
+    teacher: Option<(f64, f64)>,
 }
 
 /// Plain classifiers of 0 to 3 hidden layers with and without an L2 penalty, and one for each
@@ -57,6 +59,7 @@ fn cases() -> Vec<Case> {
         hidden,
         regularization,
         class_weights: None,
+        teacher: None,
     };
     let none = Regularization::default();
     for activation in &Activation::ALL[1..] {
@@ -83,6 +86,13 @@ fn cases() -> Vec<Case> {
         ("weighted classes, mixup and smoothed labels", mixed),
     ] {
         cases.push(Case { class_weights, ..case(name, Hidden::default(), regularization) });
+    }
+    let smoothed = Regularization { label_smoothing: 0.1, ..none };
+    for (name, regularization, teacher) in
+        [("a teacher", none, (3.0, 1.0)), ("a teacher and smoothed labels", smoothed, (1.7, 0.6))]
+    {
+        let teacher = Some(teacher);
+        cases.push(Case { teacher, ..case(name, Hidden::default(), regularization) });
     }
     cases
 }
@@ -226,7 +236,7 @@ fn loss_alone(isa: Isa) -> Row {
 }
 
 fn classifier(case: &Case, isa: Isa) -> Vec<Row> {
-    let Case { name, hidden, l2, regularization, class_weights, .. } = case;
+    let Case { name, hidden, l2, regularization, class_weights, teacher, .. } = case;
     let (n, inputs, classes) = (5, case.widths[0], 4);
     let widths = [&case.widths[..], &[classes]].concat();
     let model = SoftmaxClassifier::<f64>::with_hidden(&widths, *hidden, Init::He, 11);
@@ -236,12 +246,18 @@ fn classifier(case: &Case, isa: Isa) -> Vec<Row> {
         let bias = model.bias_mut(l);
         bias.iter_mut().zip(&biases).for_each(|(b, &value)| *b = 0.1 * value);
     }
+    let soft_targets = teacher.map(|(temperature, weight)| {
+        let mut probabilities = normal(n * classes, 20);
+        probabilities.chunks_exact_mut(classes).for_each(loss::softmax);
+        SoftTargets { temperature, weight, probabilities }
+    });
     let training = Training {
         data: &Tensor::from_vec(normal(n * inputs, 13), n, inputs),
         labels: &(0..n).map(|i| (2 * i % classes) as u8).collect::<Vec<_>>(),
         rows: &(0..n as u32).collect::<Vec<_>>(),
         regularization: *regularization,
         class_weights: class_weights.as_ref().map(|weights| &weights[..]),
+        soft_targets: soft_targets.as_ref(),
         l2: *l2,
     };
     training.check(name, &model, Elements::All, isa, 1).expect("one thread starts")

@@ -39,6 +39,7 @@ fn few(model: &SoftmaxClassifier<f64>) -> Vec<Row> {
         rows: &[7, 6, 5, 4, 3, 2, 1, 0],
         regularization: Regularization { seed: 1, dropout: 0.3, mixup: 0.2, label_smoothing: 0.1 },
         class_weights: None,
+        soft_targets: None,
         l2: 0.01,
     };
     training.check("net", model, Elements::Few(5), Isa::best(), 1).unwrap()

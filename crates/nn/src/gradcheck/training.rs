@@ -7,7 +7,7 @@ use chainrule_tensor::gather::Rows;
 use super::difference::{Value, compare};
 use super::report::{Elements, Row, row};
 use crate::architecture::TensorSpec;
-use crate::{Engine, Regularization, Sgd, SoftmaxClassifier, Step};
+use crate::{Engine, Regularization, Sgd, SoftTargets, SoftmaxClassifier, Step};
 
 /// The batch on which a network is trained, and what training does to it.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +22,8 @@ pub struct Training<'a, R> {
     pub regularization: Regularization,
     /// The weight of each class in the loss ([`Engine::set_class_weights`]).
     pub class_weights: Option<&'a [f64]>,
+    /// What a teacher says of each row of `data` ([`Engine::set_soft_targets`]).
+    pub soft_targets: Option<&'a SoftTargets<f64>>,
     /// λ of the penalty ½ λ Σ W².
     pub l2: f64,
 }
@@ -46,6 +48,7 @@ impl<R: Rows<f64>> Training<'_, R> {
         let mut engine = Engine::with_kernel(model, self.rows.len(), threads, isa)?;
         engine.set_regularization(self.regularization);
         engine.set_class_weights(self.class_weights);
+        engine.set_soft_targets(self.soft_targets.cloned());
         let here = self.stand_still(&mut engine);
         let gradient = engine.velocity();
         let row_of = |parameter: TensorSpec| {

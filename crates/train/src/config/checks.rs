@@ -23,13 +23,14 @@ enum Range {
 use Range::*;
 
 /// The settings that have a range.
-const RANGES: [(&str, Range); 21] = [
+const RANGES: [(&str, Range); 22] = [
     ("learning_rate", Positive),
     ("lr_decay", Positive),
     ("power", Positive),
     ("epsilon", Positive),
     ("weight_scale", Positive),
     ("contrast", Positive),
+    ("teacher_temperature", Positive),
     ("reg", NotNegative),
     ("weight_decay", NotNegative),
     ("mixup", NotNegative),
@@ -82,6 +83,7 @@ impl Config {
         self.check_network()?;
         self.check_optimizer()?;
         self.check_schedule()?;
+        self.check_teacher()?;
         self.check_images()
     }
 
@@ -119,6 +121,15 @@ impl Config {
         require(!(self.hidden_dim.is_empty() && acts_on_hidden), || {
             "norm and dropout act on hidden layers, and hidden_dim says there are none".into()
         })?;
+        require(!self.local_init.contains(&0), || {
+            "local_init holds a side of 0: each must be at least one pixel".into()
+        })?;
+        let has_units = !self.hidden_dim.is_empty() && self.init_from.is_none();
+        require(self.local_init.is_empty() || has_units, || {
+            "local_init begins the units of a first hidden layer: it does not go together with \
+             hidden_dim = 0 or init_from; leave one of them out"
+                .into()
+        })?;
         let is_batch = self.norm == Norm::Batch;
         require(!(is_batch && self.batch_size == 1), || {
             "norm = \"batch\" needs a batch_size above 1: one image has no variance".into()
@@ -146,6 +157,18 @@ impl Config {
         })?;
         require(self.clip_norm.is_none_or(|norm| norm > 0.0), || {
             "clip_norm must be a positive number, or inf to clip nothing".into()
+        })
+    }
+
+    fn check_teacher(&self) -> Result<(), ConfigError> {
+        require((0.0..=1.0).contains(&self.teacher_weight), || {
+            format!("teacher_weight is {}: it must be from 0 to 1", self.teacher_weight)
+        })?;
+        let mixes = self.mixup > 0.0 || !self.class_weight.is_none();
+        require(self.teacher.is_none() || !mixes, || {
+            "teacher does not go together with mixup or class_weight: a teacher is asked about single \
+             images, and weighs no classes; leave one of them out"
+                .into()
         })
     }
 

@@ -32,7 +32,7 @@ mod values;
 
 use std::path::PathBuf;
 
-use chainrule_data::{Augmentation, Size};
+use chainrule_data::{Augmentation, Shape, Size};
 use chainrule_nn::{
     Activation, Hidden, Init, Method, Norm, Optimizer, Regularization, SoftmaxClassifier,
 };
@@ -48,7 +48,7 @@ pub use layers::lay;
 pub(crate) use layers::{PROVENANCE, canonical, message, table, unknown_key};
 pub use page::page;
 pub use tta::Tta;
-use values::{by_name, epoch_numbers, one_or_many, or_none, path, size, size_text, widths};
+use values::{by_name, epoch_numbers, one_or_many, or_none, path, sides, size, size_text, widths};
 
 /// Widths of hidden layers.
 ///
@@ -106,12 +106,21 @@ pub struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_scale: OrNone<f64>,
 
+    /// Start with local units: each of the first layer sees one random square of the image, with a
+    /// side of these pixels, such as 8,12,16
+    ///
+    /// Each side is as likely. The other weights of the unit begin at 0, and are trained like all: the
+    /// units may grow beyond their squares.
+    #[arg(long, value_name = "PIXELS", value_parser = sides, default_value = "none")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub local_init: Widths,
+
     /// Start from the weights in a safetensors file, or from the best weights of a run
     #[arg(long, value_name = "FILE|DIR", value_parser = or_none::<PathBuf>, default_value = "none")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init_from: OrNone<PathBuf>,
 
-    /// Start from weights that were trained on other images
+    /// Start from weights, or learn from a teacher, that were trained on other images
     ///
     /// Without it they are refused: an image may be a training image there and a test image here.
     #[arg(long)]
@@ -294,6 +303,24 @@ pub struct Config {
     /// One weight for each batch; 0 mixes none.
     #[arg(long, value_name = "X", default_value = "0")]
     pub mixup: f64,
+
+    /// Learn from this network too, a run or a safetensors file: distillation
+    ///
+    /// The loss is (1 - w) CE(label, softmax(z)) + w T² CE(softmax(v / T), softmax(z / T)), with z the
+    /// scores of the network, v those of the teacher, T `teacher_temperature` and w `teacher_weight`
+    /// (Hinton, Vinyals & Dean 2015). The teacher sees each image as the network does, moved and mirrored
+    /// where it is augmented. `loss` in `iterations.csv` is this loss.
+    #[arg(long, value_name = "FILE|DIR", value_parser = or_none::<PathBuf>, default_value = "none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher: OrNone<PathBuf>,
+
+    /// Temperature of the teacher's probabilities and of the network's beside them
+    #[arg(long, value_name = "T", default_value = "2")]
+    pub teacher_temperature: f64,
+
+    /// Weight of the teacher in the loss, from 0 to 1; the labels have the rest
+    #[arg(long, value_name = "W", default_value = "0.5")]
+    pub teacher_weight: f64,
 
     /// Flip each training image left to right with probability 1/2, anew in each epoch
     #[arg(long)]
@@ -511,18 +538,23 @@ impl Config {
         self.weight_scale.map_or(Init::He, Init::Normal)
     }
 
-    /// The network that these settings describe, with its initial weights.
+    /// The network that these settings describe for images of this shape, with its initial weights.
     ///
     /// # Errors
     /// If the widths make no network.
     pub fn classifier(
         &self,
-        inputs: usize,
+        shape: Shape,
         classes: usize,
     ) -> Result<SoftmaxClassifier, ConfigError> {
-        let widths = self.widths(inputs, classes);
+        let widths = self.widths(shape.dim(), classes);
         let made = SoftmaxClassifier::with_hidden(&widths, self.hidden(), self.init(), self.seed);
-        made.map_err(|error| ConfigError(error.to_string()))
+        let mut made = made.map_err(|error| ConfigError(error.to_string()))?;
+        if !self.local_init.is_empty() {
+            let Shape { channels, height, width } = shape;
+            made.localize([channels, height, width], &self.local_init, self.seed);
+        }
+        Ok(made)
     }
 
     /// Inputs, hidden widths, classes.
