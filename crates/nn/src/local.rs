@@ -34,7 +34,7 @@ impl<T: Scalar> SoftmaxClassifier<T> {
         assert_eq!(inputs, channels * height * width, "inputs of the network and of the image");
         assert!(!sides.is_empty() && !sides.contains(&0), "a side of at least one pixel");
         let mut generator = Pcg64::seed_from_u64(seed ^ STREAM);
-        let mut below = |n: usize| ((generator.next_u64() >> 32) * n as u64 >> 32) as usize;
+        let mut below = |n: usize| (((generator.next_u64() >> 32) * n as u64) >> 32) as usize;
         for weights in self.weight_mut(0).chunks_exact_mut(inputs) {
             let side = sides[below(sides.len())];
             let (rows, columns) =

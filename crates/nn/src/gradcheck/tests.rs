@@ -15,9 +15,10 @@ fn every_derivative_agrees_with_its_difference() {
     let failed: Vec<_> = rows.iter().filter(|row| !row.passed).collect();
     assert!(failed.is_empty(), "{failed:#?}");
     // Layers alone; plain classifiers; with another activation; with normalizations, which have
-    // one parameter more a hidden layer; with noise; with all of it; with weighted classes.
+    // one parameter more a hidden layer; with noise; with all of it; with weighted classes; with a
+    // teacher.
     let (alone, plain) = (3 + 2 + 4 + 3 + 1, 2 * (2 + 4 + 6 + 8));
-    assert_eq!(rows.len(), alone + plain + 4 * 6 + 2 * 8 + 2 * 6 + 2 * 8 + 3 * 6);
+    assert_eq!(rows.len(), alone + plain + 4 * 6 + 2 * 8 + 2 * 6 + 2 * 8 + 3 * 6 + 2 * 6);
 }
 
 #[test]
