@@ -258,6 +258,30 @@ deny:
 package *FLAGS:
     cargo package --workspace --exclude chainrule-bench --exclude chainrule-fuzz --locked {{FLAGS}}
 
+# A Python wheel that brings `chainrule`, in target/wheels: pip install target/wheels/chainrule-*.whl
+[group('release')]
+wheel:
+    test -x target/maturin/bin/maturin || python3 -m venv target/maturin
+    target/maturin/bin/python -m pip install --quiet 'maturin>=1.9,<2'
+    target/maturin/bin/maturin build --release --out target/wheels
+
+# An archive for this machine's system, in target/archives: program, completions, manual pages, README, license
+[group('release')]
+release:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    cargo build --release --locked --package chainrule-cli
+    program=target/release/chainrule
+    name="chainrule-$("$program" --version | cut -d ' ' -f 2)-$(rustc -vV | sed -n 's/^host: //p')"
+    folder="target/archives/$name"
+    rm -rf "$folder"
+    mkdir -p "$folder/completions"
+    cp "$program" README.md CHANGELOG.md LICENSE "$folder"
+    for shell in bash zsh fish elvish powershell; do "$program" completions "$shell" >"$folder/completions/chainrule.$shell"; done
+    "$program" man --output "$folder/man" >/dev/null
+    tar -C target/archives -czf "$folder.tar.gz" "$name"
+    echo "$folder.tar.gz"
+
 # Builds with the oldest Rust that Cargo.toml promises; needs rustup
 [group('ci')]
 minimum-rust:

@@ -7,7 +7,7 @@ use chainrule_data::Shape;
 
 use super::images::probability;
 use super::picture::{is_picture, picture};
-use super::text::{escape, number, percent};
+use super::text::{escape, percent};
 use super::{Section, document};
 use crate::Error;
 use crate::tiles::to_bytes;
@@ -159,7 +159,7 @@ fn block(explained: &Explained) -> Result<String, Error> {
                 "{} of 255 levels{}",
                 misled.step,
                 if misled.least_step < f64::from(misled.step) {
-                    format!(" ({} would do)", number(misled.least_step))
+                    format!(" ({:.2} would do)", misled.least_step)
                 } else {
                     String::new()
                 }

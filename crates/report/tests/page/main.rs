@@ -45,7 +45,7 @@ fn the_answer_comes_first_and_every_part_is_there() {
         "Most confident mistakes",
         "Least confident correct predictions",
         "Least certain &lt;b&gt;bold&lt;/b&gt; 75.0 %, is it&#39;s &lt;i&gt;7&lt;/i&gt;.png Image Gradient",
-        "Adversarial it&#39;s 50.0 % Its change 3 of 255 levels (2.250 would do) Unit 4 −12.5 %",
+        "Adversarial it&#39;s 50.0 % Its change 3 of 255 levels (2.25 would do) Unit 4 −12.5 %",
         "Update ratio log scale fc1 0.001000 fc2 0.003000",
         "Gradient norm log scale one minibatch 1.262",
         "Learning rate log scale learning rate 0.05000",
