@@ -3,6 +3,10 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+#[path = "../../graph/tests/browser/driver.rs"]
+mod driver;
 
 /// A run that goes on, and the port at which it shows itself.
 struct Watched {
@@ -53,7 +57,7 @@ fn page_of(port: u16, headers: &str) -> String {
         if !page.contains("The run is about to begin.") {
             return page;
         }
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -71,7 +75,7 @@ fn a_run_that_is_watched_shows_itself_and_then_its_result() {
         if last.contains("ETag: \"last\"") {
             break;
         }
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(100));
     }
     assert!(last.contains("of the 200 test images right") && !last.contains("If-None-Match"));
 }
@@ -221,7 +225,7 @@ fn slow_and_silent_connections_are_closed_and_keep_nobody_waiting() {
     // A byte now and then does not keep a connection: it is closed, unanswered.
     let mut dripping = connect();
     let mut end = [0; 16];
-    dripping.set_read_timeout(Some(std::time::Duration::from_millis(20))).unwrap();
+    dripping.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
     let read = loop {
         let _ = dripping.write_all(b"x");
         match dripping.read(&mut end) {
@@ -252,7 +256,7 @@ fn thousands_of_requests_at_once_start_no_thread_and_do_not_stop_the_run() {
     let epochs = || std::fs::read_to_string(&table).map_or(0, |text| text.lines().count());
     // All its threads have begun once an epoch is written down.
     while epochs() < 3 {
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(20));
     }
     let (threads, files, before) = (count("task"), count("fd"), epochs());
     let (answered, most) = std::thread::scope(|scope| {
@@ -276,7 +280,7 @@ fn thousands_of_requests_at_once_start_no_thread_and_do_not_stop_the_run() {
         let mut most = [0, 0];
         while floods.iter().any(|flood| !flood.is_finished()) {
             most = [most[0].max(count("task")), most[1].max(count("fd"))];
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(10));
         }
         (floods.into_iter().map(|flood| flood.join().unwrap()).sum::<usize>(), most)
     });
@@ -297,4 +301,35 @@ fn other_address() -> Option<std::net::IpAddr> {
     socket.connect("192.0.2.1:9").ok()?;
     let address = socket.local_addr().ok()?.ip();
     (!address.is_loopback()).then_some(address)
+}
+
+/// A browser holds the page to its content security policy: what that forbids does not happen, and is
+/// complained of.
+#[test]
+fn under_its_policy_the_page_has_its_style_its_scripts_and_news() {
+    let Some(browser) = driver::Browser::start() else { return };
+    let watched = train("4000");
+    page_of(watched.port, &format!("Host: 127.0.0.1:{}\r\n", watched.port));
+    browser.visit(&format!("http://127.0.0.1:{}/", watched.port));
+    let shown = || browser.text(".facts");
+    let first = shown();
+    // A style sheet that was refused would leave the margins of a plain page.
+    let style = "return getComputedStyle(document.body).maxWidth";
+    assert_eq!(browser.script(style), "1120px");
+    let patience = Instant::now();
+    while shown() == first {
+        assert!(
+            patience.elapsed() < Duration::from_secs(60),
+            "nothing new after a minute: {first}"
+        );
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    // News replaces the page, and its script works on what is there then.
+    let switch = "const s = document.querySelector('#loss .scale'); s.click();
+        return document.querySelector('#loss .scale').getAttribute('aria-pressed')";
+    assert_eq!(browser.script(switch), "true");
+    let pictures = "return [...document.images].every(i => i.complete && i.naturalWidth > 0)
+        && document.images.length > 0";
+    assert_eq!(browser.script(pictures), true, "pictures of the weights");
+    assert_eq!(browser.console(), Vec::<String>::new());
 }

@@ -108,7 +108,12 @@ impl Browser {
     pub fn open(&self, text: &str, extension: &str) {
         let file = self.folder.path().join(format!("page.{extension}"));
         std::fs::write(&file, text).expect("the temporary folder can be written");
-        self.post("/url", json!({"url": format!("file://{}", file.display())}));
+        self.visit(&format!("file://{}", file.display()));
+    }
+
+    /// Opens what lies at an address.
+    pub fn visit(&self, address: &str) {
+        self.post("/url", json!({"url": address}));
     }
 
     /// Clicks the element as a reader would: it must be there and in view.
