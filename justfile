@@ -142,6 +142,12 @@ faults TABLE=(justfile_directory() / "results/faults.md"):
     printf 'What `just faults` found, on %s, %s:\n\n' "$(date -u +%Y-%m-%d)" "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)" >"{{TABLE}}"
     CHAINRULE_FAULTS="{{TABLE}}" cargo test --package chainrule-cli --test faults -- --test-threads 1
 
+# Sweeps on a real Slurm, installed and started on this machine: a task and the node are killed, and all must end as without it (Debian, Ubuntu)
+[group('test')]
+slurm-check:
+    cargo build --release --quiet --package chainrule-cli
+    crates/cli/tests/slurm/check.sh target/release/chainrule
+
 # The published recipes, trained on every kernel path of this machine: are the bits the published ones?
 [group('test')]
 verify-bits *FLAGS: built

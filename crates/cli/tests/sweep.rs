@@ -285,6 +285,26 @@ fn a_signal_stops_all_runs_with_checkpoints_and_the_same_command_goes_on() {
     assert_eq!(status, ["unfinished", "unfinished", "waiting"]);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn runs_that_do_not_fit_into_memory_together_are_refused_before_the_first_begins() {
+    let dir = tempfile::tempdir().unwrap();
+    // Five copies of 3072 x 4000 weights and more: some 250 MB a run.
+    let file = written(dir.path(), "data = \"sample\"\nhidden_dim = 4000\nseeds = 4\n");
+    let out = dir.path().join("out");
+    let program = assert_cmd::cargo::cargo_bin!("chainrule");
+    let line = "ulimit -v 900000 && exec \"$0\" sweep \"$1\" --out \"$2\" --jobs 4";
+    let mut shell = Command::new("/bin/sh");
+    let shell = shell.args(["-c", line]).args([program, &file, &out]);
+    let said = stderr(&shell.output().unwrap());
+    assert!(
+        said.contains("4 runs at a time take up to 1.") && said.contains(" GB of memory"),
+        "{said}"
+    );
+    assert!(said.contains("(ulimit -v): lower jobs to "), "{said}");
+    assert!(said.lines().count() == 1 && !out.exists(), "{said}");
+}
+
 /// Six points with two seeds each, of a schedule that depends on the number of epochs.
 const HALVING: &str = "\
 data = \"sample\"

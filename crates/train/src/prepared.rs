@@ -15,7 +15,7 @@ use chainrule_nn::{Diverged, Engine, Evaluation, Optimizer, SoftmaxClassifier, S
 use chainrule_tensor::Isa;
 use chainrule_tensor::comm::ThreadGroup;
 
-use crate::config::{ConfigError, Normalize};
+use crate::config::{ConfigError, Normalize, memory};
 use crate::schedule::LearningRates;
 use crate::teacher::Teacher;
 use crate::{Config, Error, ModelFile, machine};
@@ -87,8 +87,8 @@ impl<'a> Prepared<'a> {
         let Some(regularizer) = config.zca else { return Ok(()) };
         let began = Instant::now();
         let images = &self.dataset.train;
-        let (n, dim) = (images.len() as u64, images.dim() as u64);
-        let needed = n * dim * size_of::<f32>() as u64 + 6 * dim * dim * size_of::<f64>() as u64;
+        let (n, dim) = (images.len(), images.dim());
+        let needed = memory::whitening(n, dim);
         if let Some(memory) = machine::available_memory().filter(|memory| memory.bytes < needed) {
             return Err(Error::Config(ConfigError::new(format!(
                 "zca takes {} of memory for the whitened images, and {memory}: leave zca out",

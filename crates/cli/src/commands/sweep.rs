@@ -189,7 +189,7 @@ fn submit(sweep: &Sweep, out: &Path, args: &Args, size: usize) -> anyhow::Result
     }
     let runs = states(sweep, out)?;
     let data = &load(sweep.base())?;
-    let folder = begin(sweep, out, &runs, data)?;
+    let folder = begin(sweep, out, &runs, data, 0)?;
     let sbatch = args.sbatch.as_deref().map(|text| {
         shlex::split(text).context("the value of --sbatch has a quote that is not closed")
     });
@@ -308,9 +308,19 @@ fn states(sweep: &Sweep, out: &Path) -> anyhow::Result<Vec<RunState>> {
     Ok(sweep.states(out)?)
 }
 
-/// Checks all points on these images, and makes or opens the folder.
-fn begin(sweep: &Sweep, out: &Path, runs: &[RunState], data: &Data) -> anyhow::Result<RunFolder> {
+/// Checks all points on these images, and `jobs` of what is left side by side, and makes or opens the
+/// folder.
+fn begin(
+    sweep: &Sweep,
+    out: &Path,
+    runs: &[RunState],
+    data: &Data,
+    jobs: usize,
+) -> anyhow::Result<RunFolder> {
     sweep.check(data)?; // before a folder is made
+    let left = runs.iter().filter(|state| !state.outcome.is_over());
+    let left: Vec<Run> = left.map(|state| state.run.clone()).collect();
+    sweep.check_memory(&left, data, jobs)?;
     check_images(out, runs, data)?;
     let recorded = Sweep::is_recorded(out);
     let folder = if recorded { RunFolder::open(out)? } else { RunFolder::create(out)? };
@@ -345,14 +355,14 @@ fn train(
     if drawn && runs.iter().all(|state| state.outcome.is_over()) {
         return Ok((RunFolder::open(out)?, runs));
     }
-    let data = &load(sweep.base())?;
-    let folder = begin(sweep, out, &runs, data)?;
-    draw_missing(out, &finished, data)?;
     let threads = sweep.base().threads.max(1);
     let jobs = match args.jobs {
         Some(jobs) => jobs.into(),
         None => (chainrule_train::threads(0) / threads).max(1),
     };
+    let data = &load(sweep.base())?;
+    let folder = begin(sweep, out, &runs, data, jobs)?;
+    draw_missing(out, &finished, data)?;
     signals.listen()?;
     let board = Board::new(sweep, out, data, signals, std::mem::take(&mut runs));
     board.announce(jobs, threads);

@@ -10,7 +10,7 @@ const EVALUATION_ROWS: usize = 256;
 
 /// Bytes that training takes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Needed {
+pub(crate) struct Needed {
     /// For all that is kept of each weight.
     pub weights: u64,
     /// For the activations of a batch.
@@ -27,7 +27,7 @@ impl Config {
     /// The weights and their velocity, three more copies of the weights (the best, the last,
     /// one being written), what the optimizer, clipping and the moving average keep for each weight,
     /// and the activations. Nothing if it cannot be counted.
-    pub(super) fn memory(&self, inputs: usize, classes: usize) -> Option<Needed> {
+    pub(crate) fn memory(&self, inputs: usize, classes: usize) -> Option<Needed> {
         let widths = self.widths(inputs, classes);
         let parameters = parameter_count(&widths)? as u64;
         let rows = self.batch_size.max(EVALUATION_ROWS) as u64;
@@ -49,6 +49,13 @@ impl Config {
         };
         needed.weights.checked_add(needed.batch).map(|_| needed)
     }
+}
+
+/// Bytes that whitening `n` images of `dim` values takes: the whitened images, and the matrices on the
+/// way to them.
+pub(crate) fn whitening(n: usize, dim: usize) -> u64 {
+    let (n, dim) = (n as u64, dim as u64);
+    n * dim * size_of::<f32>() as u64 + 6 * dim * dim * size_of::<f64>() as u64
 }
 
 #[cfg(test)]

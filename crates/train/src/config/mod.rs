@@ -23,7 +23,7 @@ mod class_weight;
 mod data_choice;
 mod flags;
 mod layers;
-mod memory;
+pub(crate) mod memory;
 mod page;
 mod resume;
 mod sections;

@@ -35,10 +35,12 @@
 //! | [`outcome`] | what has become of a run, read from its folder |
 //! | [`halving`] | successive halving: which runs go on, and which are stopped |
 //! | [`pool`] | runs side by side |
+//! | `memory` | what runs side by side take of it |
 //! | [`ranking`] | the points from best to worst, and how much each key matters |
 
 mod file;
 pub mod halving;
+mod memory;
 pub mod outcome;
 pub mod pool;
 pub mod ranking;

@@ -90,6 +90,7 @@ pub fn run(sweep: &Sweep, out: &Path, task: Task, jobs: Option<u16>) -> anyhow::
     draw_missing(out, &finished, data)?;
     let threads = sweep.base().threads.max(1);
     let jobs = jobs.map_or_else(|| (cores() / threads).max(1), usize::from);
+    sweep.check_memory(&runs, data, jobs)?;
     let signals = Signals::default();
     signals.listen()?;
     let board = Board::of_task(sweep, out, data, &signals, states);
