@@ -109,16 +109,16 @@ sinfo --version
 # Four points with two seeds; a run takes some seconds.
 cat >"$work/sweep.toml" <<'SWEEP'
 data = "sample"
-epochs = 40
+epochs = 30
 batch_size = 8
-hidden_dim = 300
+hidden_dim = 40
 seeds = 2
 [grid]
 learning_rate = [0.0005, 0.001, 0.002, 0.004]
 SWEEP
 cp "$work/sweep.toml" "$work/halving.toml"
 printf '[halving]\nrungs = [2, 6]\nfactor = 2\n' >>"$work/halving.toml"
-sed -i 's/epochs = 40/epochs = 10/' "$work/halving.toml"
+sed -i 's/epochs = 30/epochs = 8/' "$work/halving.toml"
 
 # The table without its times, by the names of its columns.
 table() { awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "seconds") at = i } { $at = ""; print }' OFS=, "$1/sweep.csv"; }
