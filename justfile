@@ -131,6 +131,20 @@ export-check:
     target/export-old/bin/python crates/cli/tests/reference/export_check.py target/release/chainrule
     target/export/bin/python crates/cli/tests/reference/export_check.py target/release/chainrule
 
+# The notebook of problem 4.2: valid, and run from top to bottom its cells print what stood in it
+[group('test')]
+notebook-check: built
+    test -x target/notebook/bin/python || python3 -m venv target/notebook
+    target/notebook/bin/python -m pip install --quiet nbformat nbconvert ipykernel
+    cargo build --release --quiet --package chainrule-cli
+    PATH="$PWD/target/notebook/bin:$PATH" python crates/cli/tests/reference/notebook_check.py target/release/chainrule
+
+# The derivations of graphs as LaTeX, compiled by pdflatex; needs TeX: apt-get install texlive-latex-base
+[group('test')]
+latex-check:
+    pdflatex --version >/dev/null
+    cargo test --package chainrule-graph --test latex
+
 # 200 runs killed from their first millisecond to their last, a third of them twice, and resumed with the command that began them: all must be equal
 [group('test')]
 kills COUNT="200":

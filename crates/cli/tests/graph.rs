@@ -420,6 +420,65 @@ fn the_paper_of_problem_4_1_has_every_figure_as_text() {
 }
 
 #[test]
+fn the_notebook_shows_the_sources_and_the_run_and_is_not_replaced_unasked() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| {
+        let mut command = Command::cargo_bin("chainrule").unwrap();
+        let output = command.args(args).current_dir(&folder).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    run(&["train", "--data", "sample", "--epochs", "1", "--quiet", "--out", "results/run-001"]);
+    run(&["assignment", "--name", "Grace \"G\" Hopper"]);
+    let file = folder.path().join("results/assignment/problem-4.2.ipynb");
+    let notebook: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    assert_eq!((&notebook["nbformat"], &notebook["nbformat_minor"]), (&4.into(), &5.into()));
+    let cells = notebook["cells"].as_array().unwrap();
+    let joined = |lines: &Value| -> String {
+        lines.as_array().unwrap().iter().filter_map(Value::as_str).collect()
+    };
+    let source: String = cells.iter().map(|cell| joined(&cell["source"])).collect();
+    let linear = std::fs::read_to_string("../nn/src/layers/linear.rs").unwrap();
+    let backward = linear.split_once("/// dW = Xᵀ dZ:").unwrap().1.split_once("\n}\n").unwrap().0;
+    for text in [backward, "pub struct SoftmaxClassifier", "dW = X^\\top dZ", "Grace \"G\" Hopper"]
+    {
+        assert!(source.contains(text), "{text}");
+    }
+    let ids: std::collections::HashSet<_> = cells.iter().map(|cell| &cell["id"]).collect();
+    assert_eq!(ids.len(), cells.len());
+
+    let results = folder.path().join("results/run-001");
+    let summary = std::fs::read_to_string(results.join("summary.json")).unwrap();
+    let summary: Value = serde_json::from_str(&summary).unwrap();
+    let accuracy = 100.0 * summary["test_accuracy"].as_f64().unwrap();
+    let outputs: Vec<&Value> =
+        cells.iter().filter_map(|cell| cell["outputs"].as_array()).flatten().collect();
+    let printed: String = outputs
+        .iter()
+        .map(|output| match &output["text"] {
+            Value::Null => String::new(),
+            text => joined(text),
+        })
+        .collect();
+    assert!(printed.contains(&format!("accuracy on the test set: {accuracy:.2} %\n")), "{printed}");
+    assert!(printed.contains(&std::fs::read_to_string(results.join("config.toml")).unwrap()));
+    let curves = std::fs::read_to_string(results.join("curves.svg")).unwrap();
+    let svg = outputs.iter().find(|output| output["data"]["image/svg+xml"].is_array()).unwrap();
+    assert_eq!(joined(&svg["data"]["image/svg+xml"]), curves);
+    assert!(outputs.iter().any(|output| output["data"]["image/png"].is_string()));
+
+    std::fs::write(&file, "worked in").unwrap();
+    let said = run(&["assignment"]);
+    assert!(
+        said.contains("problem-4.2.ipynb, which exists already; --force replaces it"),
+        "{said}"
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "worked in");
+    run(&["assignment", "--force"]);
+    assert_ne!(std::fs::read_to_string(&file).unwrap(), "worked in");
+}
+
+#[test]
 fn the_assignment_is_told_from_ones_own_run_on_cifar_10_before_any_other() {
     let folder = tempfile::tempdir().unwrap();
     let told = || {

@@ -74,6 +74,41 @@ fn every_formula_compiles_with_plain_latex() {
 }
 
 #[test]
+fn the_page_shows_each_line_of_the_derivation_as_mathematics_without_a_network() {
+    let fixtures =
+        [include_str!("fixtures/gradients.txt"), include_str!("fixtures/torch_matrices.txt")];
+    let formulas = fixtures.iter().flat_map(|fixture| fixture.lines());
+    for line in formulas.filter(|line| !line.starts_with('#')) {
+        let fields: Vec<&str> = line.split(" | ").collect();
+        let circuit = circuit(fields[0], fields[1]);
+        let tex = draw::latex::draw(&circuit);
+        let lines = tex.lines().filter(|line| line.contains("&")).count();
+        let page = draw::html::draw(&circuit).unwrap();
+        let mathematics = page.split_once("As mathematics").unwrap().1;
+        // What could not be read stands as code.
+        assert!(!mathematics.contains("<code>") && !mathematics.contains("merror"), "{line}");
+        assert_eq!(mathematics.matches("<math").count(), 2 * lines, "{line}");
+    }
+    let page = draw::html::draw(&circuit("q = x + y; f = q*z", "x=-2,y=5,z=-4")).unwrap();
+    assert!(page.contains("<mfrac"));
+    let named = page.replace("http://www.w3.org/", "");
+    assert!(!named.contains("http://") && !named.contains("https://"));
+}
+
+#[test]
+fn the_name_of_a_function_has_its_underscores_escaped() {
+    // In LaTeX a bare _ would set what follows as an index.
+    for formula in ["sum(log_softmax(A))", "cross_entropy(A, 1)"] {
+        let tex = draw::latex::draw(&circuit(formula, "A=[1,2]"));
+        for name in tex.split(r"\operatorname{").skip(1) {
+            let name = name.split('}').next().unwrap();
+            assert!(!name.replace(r"\_", "").contains('_'), "{name}");
+        }
+        assert!(tex.contains(r"log\_softmax") || tex.contains(r"cross\_entropy"), "{tex}");
+    }
+}
+
+#[test]
 fn a_blank_picture_has_the_places_of_the_numbers_and_none_of_the_numbers() {
     for (formula, at) in
         [("(x+y)*z", "x=-271,y=538,z=-419"), ("sum(A @ x)", "A=[271,538;419,657] x=[739;826]")]

@@ -39,6 +39,7 @@
 //! | [`clip`] | clipping the gradient's norm between backward and update |
 //! | [`anomaly`] | which tensor was the first to hold a NaN or an infinity |
 //! | [`step`] | one step of training: forward, loss, backward, update |
+//! | [`source`] | the text of some of these files
 //! | `state` | between the flat buffer of a classifier and what each rank keeps of it |
 //! | [`engine`] | the threads that take the steps; their options; parameters and optimizer state |
 //! | [`evaluate`] | scores, predictions and loss |
@@ -65,6 +66,7 @@ pub mod optimizer;
 pub mod param;
 pub mod regularize;
 mod shard;
+pub mod source;
 mod state;
 pub mod step;
 pub mod tiling;

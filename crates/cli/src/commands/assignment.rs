@@ -1,7 +1,9 @@
 //! `chainrule assignment`: what the assignment asks for, in one folder.
 
+mod notebook;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context, bail};
@@ -54,6 +56,10 @@ pub struct Args {
     /// The course, under the title
     #[arg(long, value_name = "COURSE")]
     course: Option<String>,
+
+    /// Replace the notebook of an earlier answer, which may have been worked in
+    #[arg(long)]
+    force: bool,
 }
 
 /// The answer to problem 4.1, on paper.
@@ -82,7 +88,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         write_whole(&args.output.join(name), content.as_bytes())?;
     }
     write_whole(&args.output.join(PAPER), &paper(&answer, &title)?)?;
-    let page = answer.page(&title, training.as_ref(), &[PAPER]);
+    let file = args.output.join(notebook::FILE);
+    if args.force || !file.exists() {
+        let notebook = notebook::write(&title, folder.as_deref(), &way_back(&args.output)?)?;
+        write_whole(&file, notebook.as_bytes())?;
+    } else {
+        say!("kept {}, which exists already; --force replaces it", file.display());
+    }
+    let page = answer.page(&title, training.as_ref(), &[PAPER, notebook::FILE]);
     write_whole(&args.output.join("index.html"), page.as_bytes())?;
     if let (Some(folder), Some(training)) = (&folder, &training) {
         for (name, _) in &training.files {
@@ -100,6 +113,16 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     say!("open {}", args.output.join("index.html").display());
     Ok(())
+}
+
+/// The way from a folder to the one that the program runs in: `../..`, or from the root.
+fn way_back(folder: &Path) -> anyhow::Result<String> {
+    let is_below = folder.components().all(|part| matches!(part, Component::Normal(_)));
+    if is_below {
+        return Ok(vec![".."; folder.components().count()].join("/"));
+    }
+    let here = std::env::current_dir().context("the working directory could not be read")?;
+    Ok(here.display().to_string())
 }
 
 /// The answer to problem 4.1 as PDF.

@@ -3,11 +3,16 @@
 //!
 //! Every step is written into the page here, with its numbers; the script only
 //! shows one at a time and uncovers what it has reached in the drawing. So the
-//! page can be read without scripts, and printed: then all steps are there.
+//! page can be read without scripts, and printed: then all steps are there. Below them the
+//! derivation stands as mathematics.
 
 use std::fmt::Write;
 
+use pulldown_latex::config::DisplayMode;
+use pulldown_latex::{Parser, RenderConfig, Storage, push_mathml};
+
 use super::block::{Block, Kind, in_line};
+use super::latex::{self, Section};
 use super::{TooLarge, escape, svg, uses};
 use crate::circuit::Circuit;
 use crate::number::{rounded, short};
@@ -53,10 +58,37 @@ pub fn draw(circuit: &Circuit) -> Result<String, TooLarge> {
          <details id=\"all\" open>\n<summary>All steps</summary>\n<ol id=\"steps\">\n",
     );
     Steps { circuit, uses: uses(circuit), out: &mut page }.write();
-    page.push_str("</ol>\n</details>\n</main>\n<script>\n");
+    page.push_str("</ol>\n</details>\n");
+    mathematics(&mut page, circuit);
+    page.push_str("</main>\n<script>\n");
     page.push_str(include_str!("page.js"));
     page.push_str("</script>\n</body>\n</html>\n");
     Ok(page)
+}
+
+/// The derivation in MathML, which a browser sets without a network.
+fn mathematics(page: &mut String, circuit: &Circuit) {
+    page.push_str("<details id=\"mathematics\">\n<summary>As mathematics</summary>\n");
+    for Section { title, lines } in latex::derivation(circuit) {
+        let _ = writeln!(page, "<h3>{title}</h3>\n<table class=\"derivation\"><tbody>");
+        for line in lines {
+            let (left, right) = line.split_once('&').unwrap_or(("", &line));
+            let _ = writeln!(page, "<tr><td>{}</td><td>{}</td></tr>", mathml(left), mathml(right));
+        }
+        page.push_str("</tbody></table>\n");
+    }
+    page.push_str("</details>\n");
+}
+
+/// LaTeX as MathML.
+fn mathml(latex: &str) -> String {
+    let storage = Storage::new();
+    let config = RenderConfig { display_mode: DisplayMode::Block, ..RenderConfig::default() };
+    let mut mathml = String::new();
+    match push_mathml(&mut mathml, Parser::new(latex, &storage), config) {
+        Ok(()) => mathml,
+        Err(_) => format!("<code>{}</code>", escape(latex)),
+    }
 }
 
 /// The list of steps: the inputs, each gate forward, the gradient of the output

@@ -12,10 +12,36 @@ use crate::value::View;
 
 const DIGITS: usize = 6;
 
+/// A part of the derivation.
+pub(super) struct Section {
+    pub title: &'static str,
+    /// Equations; `&` stands before the sign of equality.
+    pub lines: Vec<String>,
+}
+
 /// Writes the document: what is given, the forward pass, the backward pass, and the
 /// gradients by the variables.
 #[must_use]
 pub fn draw(circuit: &Circuit) -> String {
+    let mut out = String::from(
+        "% Needs amsmath alone: pdflatex or latex compiles it.\n\\documentclass{article}\n\
+         \\usepackage{amsmath}\n\\setcounter{MaxMatrixCols}{20}\n\\allowdisplaybreaks\n\
+         \\begin{document}\n",
+    );
+    for Section { title, lines } in derivation(circuit) {
+        // Writing to a String can't fail.
+        let _ = writeln!(
+            out,
+            "\\section*{{{title}}}\n\\begin{{align*}}\n{}\n\\end{{align*}}",
+            lines.join(" \\\\\n"),
+        );
+    }
+    out.push_str("\\end{document}\n");
+    out
+}
+
+/// Both passes, line by line.
+pub(super) fn derivation(circuit: &Circuit) -> Vec<Section> {
     let graph = circuit.graph();
     let uses = uses(circuit);
     let name = |id: NodeId| circuit.latex_name(id);
@@ -59,27 +85,14 @@ pub fn draw(circuit: &Circuit) -> String {
         })
         .collect();
 
-    let mut out = String::from(
-        "% Needs amsmath alone: pdflatex or latex compiles it.\n\\documentclass{article}\n\
-         \\usepackage{amsmath}\n\\setcounter{MaxMatrixCols}{20}\n\\allowdisplaybreaks\n\
-         \\begin{document}\n",
-    );
-    for (title, lines) in [
+    let sections = [
         ("Given", given),
         ("Forward pass", forward),
         ("Backward pass", backward),
         ("Gradients", gradients),
-    ] {
-        if !lines.is_empty() {
-            let _ = writeln!(
-                out,
-                "\\section*{{{title}}}\n\\begin{{align*}}\n{}\n\\end{{align*}}",
-                lines.join(" \\\\\n"),
-            );
-        }
-    }
-    out.push_str("\\end{document}\n");
-    out
+    ];
+    let sections = sections.map(|(title, lines)| Section { title, lines });
+    sections.into_iter().filter(|section| !section.lines.is_empty()).collect()
 }
 
 /// A number, a matrix in parentheses, or of a large one shape, mean and norm.
