@@ -87,6 +87,7 @@ fn the_page_shows_each_line_of_the_derivation_as_mathematics_without_a_network()
         let mathematics = page.split_once("As mathematics").unwrap().1;
         // What could not be read stands as code.
         assert!(!mathematics.contains("<code>") && !mathematics.contains("merror"), "{line}");
+        assert!(!mathematics.contains('\\'), "{line}: a command of LaTeX is left");
         assert_eq!(mathematics.matches("<math").count(), 2 * lines, "{line}");
     }
     let page = draw::html::draw(&circuit("q = x + y; f = q*z", "x=-2,y=5,z=-4")).unwrap();

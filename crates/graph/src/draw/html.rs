@@ -86,7 +86,8 @@ fn mathml(latex: &str) -> String {
     let config = RenderConfig { display_mode: DisplayMode::Block, ..RenderConfig::default() };
     let mut mathml = String::new();
     match push_mathml(&mut mathml, Parser::new(latex, &storage), config) {
-        Ok(()) => mathml,
+        // The parser takes what \operatorname names as it is written.
+        Ok(()) => mathml.replace(r"\_", "_"),
         Err(_) => format!("<code>{}</code>", escape(latex)),
     }
 }
