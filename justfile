@@ -58,6 +58,12 @@ predict MODEL +IMAGES: built
 export MODEL FORMAT FILE *FLAGS: built
     @{{chainrule}} export "$@"
 
+# The seeds 0 to N-1 of a recipe, with the same validation images, and their ensemble: just members recipes/deep-plain.toml 8 results/deep
+[group('train')]
+members RECIPE N OUT *FLAGS: built
+    for seed in $(seq 0 $(({{N}} - 1))); do {{chainrule}} train --recipe {{RECIPE}} --seed $seed --split-seed 0 --autoresume --out {{OUT}}/$seed {{FLAGS}}; done
+    {{chainrule}} ensemble {{OUT}}/[0-9]* --out {{OUT}}/ensemble
+
 # Several runs as one network, whose scores are the mean of theirs: just ensemble results/seeds/* --out results/ensemble
 [group('train')]
 ensemble *ARGS: built

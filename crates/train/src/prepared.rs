@@ -229,7 +229,8 @@ impl<'a> Prepared<'a> {
 /// If nothing is left to train on.
 pub fn split(config: &Config, n: usize) -> Result<Split, Error> {
     if config.shuffle {
-        return Ok(Split::seeded(n, config.validation, config.seed)?);
+        let seed = config.split_seed.unwrap_or(config.seed);
+        return Ok(Split::seeded(n, config.validation, seed)?);
     }
     let border = (n - config.validation.min(n)) as u32;
     Ok(Split { train: (0..border).collect(), validation: (border..n as u32).collect() })

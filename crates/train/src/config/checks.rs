@@ -75,9 +75,9 @@ impl Config {
     /// The first setting that cannot work.
     pub fn check(&self) -> Result<(), ConfigError> {
         // TOML's integers end there, and a run must be repeatable from its config.toml.
-        let counts = [Some(self.seed), self.max_steps, self.checkpoint_every];
+        let counts = [Some(self.seed), self.split_seed, self.max_steps, self.checkpoint_every];
         require(counts.iter().all(|&count| count <= Some(i64::MAX as u64)), || {
-            "seed, max_steps and checkpoint_every must be below 2^63".into()
+            "seed, split_seed, max_steps and checkpoint_every must be below 2^63".into()
         })?;
         self.check_ranges()?;
         self.check_network()?;

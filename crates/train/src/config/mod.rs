@@ -420,6 +420,14 @@ pub struct Config {
     #[arg(long, value_name = "N", default_value = "0")]
     pub seed: u64,
 
+    /// Seed of the split into training and validation images, if it is another than the run's
+    ///
+    /// Runs of different seeds that are to be compared, or to be made an ensemble, have the same
+    /// validation images by it.
+    #[arg(long, value_name = "N", value_parser = or_none::<u64>, default_value = "none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split_seed: OrNone<u64>,
+
     /// Threads; 0 means one per core. The result is the same for any number
     #[arg(long, value_name = "N", default_value = "0")]
     pub threads: usize,
