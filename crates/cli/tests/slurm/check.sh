@@ -23,6 +23,7 @@ stop() {
     scancel --me 2>/dev/null || true
     sleep 1
     for pid in "${pids[@]}" $(steps); do kill -9 "$pid" 2>/dev/null || true; done
+    wait 2>/dev/null || true
     if [ "$code" != 0 ]; then
         tail -n 30 "$work"/*.log "$work"/out/slurm/*.log 2>/dev/null || true
         echo "slurm-check FAILED; its files are in $work" >&2
@@ -144,6 +145,7 @@ echo "killing the node with its tasks, and starting it again"
 running() { [ -n "$(steps)" ]; }
 await 60 running
 kill -9 "$slurmd" $(steps)
+wait "$slurmd" 2>/dev/null || true
 start_node
 sweep --wait >"$work/told"
 grep -q 'The winner, chosen on validation' "$work/told" || fail "no winner was told"
