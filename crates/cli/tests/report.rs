@@ -57,6 +57,11 @@ fn a_finished_runs_page_tells_what_the_run_and_eval_measured() {
     for part in ["sample of 1,000", "Gradient norm", "unit 8", "test image", "--clip-norm inf"] {
         assert!(page.contains(part), "{part}");
     }
+    // Two images of each kind.
+    assert_eq!(page.matches("<article class=\"looks\">").count(), 6);
+    for part in ["Most confident correct predictions", "Least certain", "would do)", ">Unit "] {
+        assert!(page.contains(part), "{part}");
+    }
     assert!(page.len() < 400_000, "{} bytes", page.len());
 }
 
