@@ -1,4 +1,12 @@
 //! The reader of the notation: a shunting yard.
+//!
+//! - `letters`: which letters a name has.
+//! - `value`: numbers and names.
+//! - `readings`: what can be read in two ways.
+
+mod letters;
+mod readings;
+mod value;
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -8,6 +16,8 @@ use super::{FormulaErrorKind, Step, Term, constant};
 use crate::gate::Operator;
 use crate::number::is_minus;
 use crate::op::Gate;
+
+use letters::{begins_name, is_digit_above, shorten, transposes};
 
 /// What waits on the operator stack, with the byte where it stands.
 #[derive(Clone, Copy, Debug)]
@@ -160,12 +170,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The letters, digits and underscores that stand here.
-    fn name_here(&self) -> &'a str {
-        let rest = &self.source[self.at..];
-        &rest[..rest.find(|c| !in_name(c)).unwrap_or(rest.len())]
-    }
-
     /// The next character that isn't blank; `at` then stands on it.
     fn peek(&mut self) -> Option<char> {
         let rest = &self.source[self.at..];
@@ -217,92 +221,6 @@ impl<'a> Reader<'a> {
                     return Err((FormulaErrorKind::ValueExpected(c.to_string()), self.at));
                 }
                 c => return Err((FormulaErrorKind::Character(c), self.at)),
-            }
-        }
-    }
-
-    fn read_number(&mut self) -> Result<(), Refusal> {
-        let start = self.at;
-        let bytes = self.source.as_bytes();
-        let digits = |mut at: usize| {
-            while bytes.get(at).is_some_and(|b| b.is_ascii_digit() || *b == b'.') {
-                at += 1;
-            }
-            at
-        };
-        let mut end = digits(start);
-        // An exponent, if digits follow: in 2e the e is a name of its own.
-        if matches!(bytes.get(end), Some(b'e' | b'E')) {
-            let sign = self.source[end + 1..].chars().next();
-            let sign = sign.filter(|&c| c == '+' || is_minus(c)).map_or(0, char::len_utf8);
-            if bytes.get(end + 1 + sign).is_some_and(u8::is_ascii_digit) {
-                end = digits(end + 1 + sign);
-            }
-        }
-        let text = &self.source[start..end].replace(is_minus, "-");
-        self.at = end;
-        match text.parse::<f64>() {
-            Ok(value) if value.is_finite() => {
-                self.push_number(value);
-                Ok(())
-            }
-            _ => Err((FormulaErrorKind::Number(shorten(text)), start)),
-        }
-    }
-
-    /// A number takes a minus that stands right before it for its own sign,
-    /// unless a power comes first: -3^2 is -(3^2).
-    fn push_number(&mut self, value: f64) {
-        self.peek();
-        let operator = Gate::operator(&self.source[self.at..]);
-        let power_follows = operator.is_some_and(|operator| operator.gate == Gate::Power)
-            || self.source[self.at..].starts_with(is_digit_above);
-        let signed = match self.pending.last() {
-            Some(Pending::Negate { .. }) if !power_follows => {
-                self.pending.pop();
-                -value
-            }
-            _ => value,
-        };
-        self.postfix.push(Term::Number(signed));
-        self.last = Last::Number;
-    }
-
-    /// A name: true if it is a value, false if it opened a call.
-    fn read_name(&mut self) -> Result<bool, Refusal> {
-        let start = self.at;
-        let name = self.name_here();
-        if name.chars().nth(LONGEST_NAME).is_some() {
-            return Err((FormulaErrorKind::LongName(shorten(name)), start));
-        }
-        self.at += name.len();
-        let called = self.peek() == Some('(');
-        match (Gate::called(name), called) {
-            (Some(gate), true) => {
-                let byte = self.at;
-                self.pending.push(Pending::Call { gate, name, arguments: 0, name_at: start, byte });
-                self.at += 1;
-                Ok(false)
-            }
-            (Some(_), false) => Err((self.function_alone(name), start)),
-            (None, true) => Err((FormulaErrorKind::UnknownFunction(shorten(name)), start)),
-            (None, false) => {
-                if let Some(value) = constant(name) {
-                    self.push_number(value);
-                    self.last = Last::Name;
-                } else {
-                    self.last = Last::Name;
-                    let named = *self.names.entry(name).or_insert_with(|| {
-                        self.variables.push(name.to_owned());
-                        let place = u32::try_from(self.variables.len() - 1);
-                        Name::Variable(place.expect("fewer than 2^32 names"))
-                    });
-                    self.postfix.push(match named {
-                        Name::Variable(place) => Term::Name(place),
-                        Name::Step(place) => Term::Step(place),
-                    });
-                }
-                Ok(true)
             }
         }
     }
@@ -378,158 +296,6 @@ impl<'a> Reader<'a> {
                 Pending::Parenthesis { .. } | Pending::Bar { .. } | Pending::Call { .. } => {}
             }
         }
-    }
-
-    /// A product without a sign: 2x, 2(x+1), (x)(y). What follows is read next.
-    fn juxtapose(&mut self) -> Result<(), Refusal> {
-        let left = self.pending.last().copied();
-        let ambiguous = |text: String, readings: [String; 2]| {
-            Err((FormulaErrorKind::Ambiguous { text, readings }, self.at))
-        };
-        let behind = self.next_word();
-        match left {
-            Some(Pending::Operator { gate: gate @ (Gate::Divide | Gate::Power), byte, .. }) => {
-                let sign = Gate::operator(&self.source[byte..]).map_or("/", |found| found.sign);
-                let between = shorten(self.source[byte + sign.len()..self.at].trim());
-                let first = if gate == Gate::Divide { "a" } else { "x" };
-                return ambiguous(
-                    format!("{first}{sign}{between}{behind}"),
-                    [
-                        format!("({first}{sign}{between})*{behind}"),
-                        format!("{first}{sign}({between}*{behind})"),
-                    ],
-                );
-            }
-            // Of √(x+1)y the parentheses say how far the root reaches.
-            Some(Pending::Root { byte })
-                if !matches!(self.last, Last::Parenthesis | Last::Bar(..)) =>
-            {
-                let under = shorten(self.source[byte + '√'.len_utf8()..self.at].trim());
-                return ambiguous(
-                    format!("√{under}{behind}"),
-                    [format!("√({under})*{behind}"), format!("√({under}*{behind})")],
-                );
-            }
-            _ => {}
-        }
-        let bars = self.source[self.at..].starts_with('|');
-        let level = self.pending.iter().filter(|pending| pending.strength().is_none()).count();
-        if bars && self.after_bar == Some(level) {
-            return ambiguous(
-                "|a|b|c|".into(),
-                ["abs(a)*b*abs(c)".into(), "abs(a*abs(b)*c)".into()],
-            );
-        }
-        if matches!(self.last, Last::Bar(..)) {
-            self.after_bar = Some(level);
-        }
-        self.settle(JUXTAPOSED);
-        self.pending.push(Pending::Operator {
-            gate: Gate::Multiply,
-            strength: JUXTAPOSED,
-            byte: self.at,
-        });
-        Ok(())
-    }
-
-    /// The name or the opening parenthesis that stands here, for a message.
-    fn next_word(&self) -> String {
-        let name = self.name_here();
-        let behind = self.source[self.at + name.len()..].chars().next();
-        match (name, behind) {
-            ("", Some('(')) => "(...)".into(),
-            ("", Some('√')) => "√(...)".into(),
-            ("", _) => "|...|".into(),
-            (name, Some('(')) => format!("{}(...)", shorten(name)),
-            (name, _) => shorten(name),
-        }
-    }
-
-    /// `sin x` and `sin²(x)`.
-    fn function_alone(&self, name: &str) -> FormulaErrorKind {
-        let rest = &self.source[self.at..];
-        let power = Gate::operator(rest).is_some_and(|operator| operator.gate == Gate::Power);
-        let inverse = ["⁻¹", "^-1", "^(-1)", "**-1"].iter().any(|sign| rest.starts_with(sign));
-        let arc = format!("a{name}");
-        if inverse && Gate::called(&arc).is_some() {
-            let text = format!("{name}⁻¹(x)");
-            return FormulaErrorKind::Ambiguous {
-                text,
-                readings: [format!("{arc}(x)"), format!("1/{name}(x)")],
-            };
-        }
-        if power || rest.starts_with(is_digit_above) {
-            let text = format!("{name}²(x)");
-            return FormulaErrorKind::Ambiguous {
-                text,
-                readings: [format!("{name}(x)^2"), format!("{name}({name}(x))")],
-            };
-        }
-        FormulaErrorKind::FunctionAlone(name.to_owned())
-    }
-
-    /// A power whose base isn't plain: √x^2, x²^3.
-    fn refuse_a_power(&self) -> Result<(), Refusal> {
-        let readings = match (self.pending.last(), self.last) {
-            (Some(Pending::Root { .. }), _) => ["(√x)^2", "√(x^2)"],
-            (_, Last::Superscript(_)) => ["(x²)^3", "x^(2^3)"],
-            _ => return Ok(()),
-        };
-        let text = match self.last {
-            Last::Superscript(_) => "x²^3",
-            _ => "√x^2",
-        };
-        let readings = readings.map(str::to_owned);
-        Err((FormulaErrorKind::Ambiguous { text: text.into(), readings }, self.at))
-    }
-
-    /// `²` or `⁻¹` behind a value.
-    fn read_superscript(&mut self) -> Result<(), Refusal> {
-        const DIGITS: &str = "⁰¹²³⁴⁵⁶⁷⁸⁹";
-        let start = self.at;
-        if let Some(Pending::Root { .. }) = self.pending.last() {
-            let readings = ["(√x)²".to_owned(), "√(x²)".to_owned()];
-            return Err((FormulaErrorKind::Ambiguous { text: "√x²".into(), readings }, start));
-        }
-        let rest = &self.source[start..];
-        let length = rest.find(|c| !is_digit_above(c)).unwrap_or(rest.len());
-        let text: String = rest[..length]
-            .chars()
-            .map(|c| match DIGITS.chars().position(|digit| digit == c) {
-                Some(value) => char::from(b'0' + value as u8),
-                None => '-',
-            })
-            .collect();
-        let wrong = || (FormulaErrorKind::Number(shorten(&rest[..length])), start);
-        if matches!(self.last, Last::Superscript(_)) {
-            return Err(wrong());
-        }
-        let exponent = text.parse::<i32>().map_err(|_| wrong())?;
-        self.postfix.push(Term::Number(f64::from(exponent)));
-        self.apply(Gate::Power, 2, start);
-        self.at += length;
-        self.last = Last::Superscript(start);
-        Ok(())
-    }
-
-    /// Whether the innermost bracket that is open is a |.
-    fn within_bars(&self) -> bool {
-        let mut open = self.pending.iter().rev().filter(|pending| pending.strength().is_none());
-        matches!(open.next(), Some(Pending::Bar { .. }))
-    }
-
-    fn close_bars(&mut self) -> Result<(), Refusal> {
-        self.settle(0);
-        let Some(Pending::Bar { byte }) = self.pending.pop() else { return Ok(()) };
-        if self.last == Last::Bar(self.at.wrapping_sub(1), byte + 1) {
-            let readings = ["abs(abs(x))".to_owned(), "the norm, sqrt(sum(x^2))".to_owned()];
-            let text = "||x||".to_owned();
-            return Err((FormulaErrorKind::Ambiguous { text, readings }, byte));
-        }
-        self.apply(Gate::Abs, 1, byte);
-        self.last = Last::Bar(self.at, byte);
-        self.at += 1;
-        Ok(())
     }
 
     fn apply(&mut self, gate: Gate, inputs: u32, byte: usize) {
@@ -609,41 +375,5 @@ impl<'a> Reader<'a> {
             }
             Some(_) => unreachable!("settle(0) leaves only what a ) removes"),
         }
-    }
-}
-
-/// Whether a name may begin with it.
-fn begins_name(c: char) -> bool {
-    c == '_' || c.is_alphabetic() && in_name(c)
-}
-
-/// Whether a name may hold it.
-fn in_name(c: char) -> bool {
-    (c == '_' || c.is_alphanumeric()) && !is_superscript(c)
-}
-
-/// What is written high: a name doesn't hold it.
-fn is_superscript(c: char) -> bool {
-    c == 'ᵀ' || is_digit_above(c)
-}
-
-/// A digit or a minus of an exponent that is written high.
-fn is_digit_above(c: char) -> bool {
-    matches!(c, '⁰' | '¹' | '²' | '³' | '⁴'..='⁹' | '⁻')
-}
-
-/// The length of a `.T` or `ᵀ` that stands here.
-fn transposes(rest: &str) -> Option<usize> {
-    let suffix = ["ᵀ", ".T"].into_iter().find(|suffix| rest.starts_with(suffix))?;
-    let behind = rest[suffix.len()..].chars().next();
-    (!behind.is_some_and(in_name)).then_some(suffix.len())
-}
-
-/// A word for a message, cut where it would fill the screen.
-fn shorten(word: &str) -> String {
-    const LONGEST: usize = 24;
-    match word.char_indices().nth(LONGEST) {
-        Some((byte, _)) => format!("{}...", &word[..byte]),
-        None => word.to_owned(),
     }
 }
