@@ -162,6 +162,13 @@ faults TABLE=(justfile_directory() / "results/faults.md"):
     printf 'What `just faults` found, on %s, %s:\n\n' "$(date -u +%Y-%m-%d)" "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)" >"{{TABLE}}"
     CHAINRULE_FAULTS="{{TABLE}}" cargo test --package chainrule-cli --test faults -- --test-threads 1
 
+# One run over MPI ranks on this machine: OpenMPI is installed, and ranks are stopped, killed, panic and differ (Debian, Ubuntu)
+[group('test')]
+mpi-check:
+    command -v mpirun >/dev/null && ldconfig -p | grep -q libclang || { sudo="" && test "$(id -u)" = 0 || sudo=sudo; $sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends libopenmpi-dev openmpi-bin libclang-dev >/dev/null; }
+    cargo clippy --package chainrule-cli --features mpi --all-targets -- -D warnings
+    cargo test --package chainrule-cli --features mpi --test ranks -- --test-threads 1
+
 # Sweeps on a real Slurm, installed and started on this machine: a task and the node are killed, and all must end as without it (Debian, Ubuntu)
 [group('test')]
 slurm-check:

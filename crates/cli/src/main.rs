@@ -6,6 +6,7 @@
 #[macro_use]
 mod shell;
 mod commands;
+mod ranks;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -99,15 +100,20 @@ fn main() -> ExitCode {
         Command::Man(args) => done(commands::man::run(args, Cli::command())),
     };
     detail!("time: {:.2} s", began.elapsed().as_secs_f64());
-    match result {
+    let code = match result {
         Ok(code) => code,
         // Whoever read our output has seen enough, as in `chainrule gradcheck | head`.
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}{}", commands::hint::of(&error));
-            ExitCode::FAILURE
+            if ranks::prints_errors() {
+                eprintln!("error: {error:#}{}", commands::hint::of(&error));
+            }
+            ranks::leave(false);
+            return ExitCode::FAILURE;
         }
-    }
+    };
+    ranks::leave(true);
+    code
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

@@ -83,3 +83,4 @@ pub use layers::hidden::Hidden;
 pub use layers::norm::Norm;
 pub use optimizer::{Method, Optimizer, Sgd};
 pub use regularize::Regularization;
+pub use shard::most_ranks;

@@ -88,6 +88,12 @@ pub(crate) struct Shared<T> {
     pub anomalies: Exchange<u64>,
 }
 
+/// The most ranks that have work with a network: as many as its first layer has blocks of inputs.
+pub fn most_ranks(architecture: &Architecture, kernel: impl Into<Kernel>) -> usize {
+    let widths = architecture.widths();
+    Tiling::first(widths[0], widths[1], kernel).blocks.len()
+}
+
 impl<T: Scalar> Layer<T> {
     /// Layer of `tiling`, whose outputs `next` reads; the last has none. `rows` are those of a batch.
     fn new(tiling: Tiling, next: Option<&Tiling>, norm: Norm, ranks: usize, rows: usize) -> Self {

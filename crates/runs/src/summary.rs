@@ -45,8 +45,11 @@ pub struct Summary {
     pub hidden_dim: Vec<usize>,
     /// The seed.
     pub seed: u64,
-    /// Threads used.
+    /// Threads used, by each rank.
     pub threads: usize,
+    /// Ranks of one run by several processes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranks: Option<usize>,
     /// Kernels used.
     pub kernel: String,
     /// Precision of the products in training. Runs from before there was a choice are f32.

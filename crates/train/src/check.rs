@@ -22,7 +22,7 @@ use chainrule_tensor::math;
 use crate::config::ClassWeight;
 use crate::setup::{Ready, engine, ready};
 use crate::update_ratio::update_ratios;
-use crate::{Config, Data, Error};
+use crate::{Config, Data, Error, Processes};
 
 /// Images over which the initial loss is taken.
 const LOSS_IMAGES: usize = 1000;
@@ -209,7 +209,7 @@ fn by_heart(ready: &Ready) -> Result<ByHeart, Error> {
     // Batches of about one size: a batch normalization cannot do with one image.
     let batch = some.len().div_ceil(some.len().div_ceil(config.batch_size));
     let config = without_regularization(config, batch);
-    let mut engine = engine(&config, model, prepared, kernel)?;
+    let mut engine = engine(&Processes::default(), &config, model, prepared, kernel)?;
     let rule = config.step(config.learning_rate);
     let labels = prepared.dataset.train.labels();
     let mut found = prepared.evaluate(&mut engine, some);

@@ -147,6 +147,7 @@ pub fn write(
         hidden_dim: config.hidden_dim.clone(),
         seed: config.seed,
         threads: config.threads,
+        ranks: None,
         kernel: isa.to_string(),
         precision: Precision::F32.to_string(),
         data: data.source.clone(),

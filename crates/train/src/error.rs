@@ -83,6 +83,9 @@ pub enum Error {
     /// The data do not fit the settings.
     #[error(transparent)]
     Data(#[from] chainrule_data::Error),
+    /// Another process of the run has failed.
+    #[error(transparent)]
+    Elsewhere(#[from] crate::processes::Elsewhere),
     /// The threads could not be started.
     #[error(transparent)]
     Threads(#[from] chainrule_tensor::comm::ThreadError),

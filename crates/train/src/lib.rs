@@ -19,6 +19,7 @@
 //! | [`observer`] | the events of a run |
 //! | [`run`](mod@run) | the loop: epochs of minibatches, the best weights kept, the test at the end |
 //! | [`resume`](mod@resume) | resuming a run from its checkpoint |
+//! | [`processes`] | the processes of one run: what they must have in common, and who writes |
 //! | [`prepared`] | the images as the network reads them, and which of them are for what |
 //! | [`origin`] | whether the images at hand are those that a run was on |
 //! | [`inference`] | a saved network and the images that it is asked about |
@@ -54,6 +55,7 @@ mod machine;
 pub mod observer;
 pub mod origin;
 pub mod prepared;
+pub mod processes;
 pub mod resume;
 pub mod run;
 pub mod schedule;
@@ -83,8 +85,9 @@ pub use machine::{Available, available_memory, threads};
 pub use observer::{Observer, Plan, Quiet};
 pub use origin::{Origin, Sameness};
 pub use prepared::Prepared;
-pub use resume::{Found, look, restart, resume};
-pub use run::{Finished, run, start};
+pub use processes::Processes;
+pub use resume::{Found, look, restart, resume, resume_on};
+pub use run::{Finished, run, start, start_on};
 pub use setup::announce;
 pub use sweep::Sweep;
 pub use weights::{ModelFile, Opened, Remark, Task};

@@ -41,6 +41,15 @@ pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// The name of this machine, and which of its cores this process may use where the system tells.
+pub(crate) fn cores_as_text() -> String {
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let status = read("/proc/self/status");
+    let cores =
+        status.lines().find(|line| line.starts_with("Cpus_allowed_list")).unwrap_or_default();
+    format!("{} {cores}", read("/proc/sys/kernel/hostname").trim())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,9 +9,9 @@ use chainrule_tensor::{Isa, Kernel};
 
 use crate::checkpoint::Checkpoint;
 use crate::observer::Observer;
-use crate::run::{Best, Finished, Running};
-use crate::setup::{engine, provenance, record, settle};
-use crate::{Config, Data, Error, Origin, Prepared, teacher};
+use crate::run::{Best, Files, Finished, Running};
+use crate::setup::{self, engine, provenance, settle};
+use crate::{Config, Data, Error, Origin, Prepared, Processes, teacher};
 
 /// Resumes the run whose `checkpoint` was read from `folder`. Its files get the bytes of an
 /// uninterrupted run, but for times. `config` may differ from the run's in the number of epochs and
@@ -26,41 +26,73 @@ pub fn resume(
     folder: &RunFolder,
     observer: &mut dyn Observer,
 ) -> Result<Finished, Error> {
+    let alone = Processes::default();
+    let finished = resume_on(&alone, checkpoint, config, data, folder.path(), observer)?;
+    Ok(finished.expect("there is no other process"))
+}
+
+/// [`resume`] in one of several processes, as [`start_on`](crate::start_on): each has the checkpoint.
+///
+/// # Errors
+/// As [`resume`], in all processes, and [`Error::Elsewhere`] if another process has failed.
+pub fn resume_on(
+    processes: &Processes,
+    checkpoint: Checkpoint,
+    config: &Config,
+    data: &Data,
+    out: &Path,
+    observer: &mut dyn Observer,
+) -> Result<Option<Finished>, Error> {
     let clock = Instant::now();
     let Checkpoint { state, model, velocity, second_moment, ema, best, normalization } = checkpoint;
-    let out = folder.path();
     let refuse = |problem: String| Error::Resume { folder: out.to_owned(), problem };
-    let config = settle(&config.resuming(&state.config), data, None)?;
-    config.check_resumes(&state.config).map_err(|error| refuse(error.to_string()))?;
-    let begun = state.at.epoch + u32::from(state.at.step > 0);
-    if config.epochs < begun {
-        return Err(refuse(format!("epochs is {}, and epoch {begun} has begun", config.epochs)));
-    }
-    let kernel = Kernel::from_environment(config.precision)?;
-    let (then, now) = (&state.provenance, provenance(data, kernel));
-    if !Isa::round_alike(&now.kernel, &then.kernel) {
-        return Err(refuse(format!(
-            "it began with {} kernels, and these are {}, which round differently; set {}={} where \
-             the processor has them",
-            then.kernel,
-            now.kernel,
-            chainrule_tensor::isa::VARIABLE,
-            then.kernel
-        )));
-    }
-    if now.data_sha256 != then.data_sha256 {
-        return Err(refuse(format!(
-            "it began with images whose SHA-256 is {}, and that of these is {}",
-            then.data_sha256, now.data_sha256
-        )));
-    }
-    let teacher = teacher::open(&config, data)?;
-    if let (Some(teacher), Some(path)) = (&teacher, &config.teacher) {
-        let (then, now) = (then.teacher_sha256.as_deref(), teacher::sha256(teacher));
-        teacher::check_same(path, then, &now).map_err(refuse)?;
-    }
-    let mut prepared = Prepared::new(&config, &data.dataset, Some(normalization))?;
-    let mut engine = engine(&config, &model, &prepared, kernel)?;
+    let resuming = processes.with_threads(config.resuming(&state.config));
+    let then = &state.provenance;
+    let settled = || {
+        let config = settle(&resuming, data, None)?;
+        config.check_resumes(&state.config).map_err(|error| refuse(error.to_string()))?;
+        let begun = state.at.epoch + u32::from(state.at.step > 0);
+        if config.epochs < begun {
+            return Err(refuse(format!(
+                "epochs is {}, and epoch {begun} has begun",
+                config.epochs
+            )));
+        }
+        let kernel = Kernel::from_environment(config.precision)?;
+        let now = provenance(data, kernel);
+        if !Isa::round_alike(&now.kernel, &then.kernel) {
+            return Err(refuse(format!(
+                "it began with {} kernels, and these are {}, which round differently; set {}={} where \
+                 the processor has them",
+                then.kernel,
+                now.kernel,
+                chainrule_tensor::isa::VARIABLE,
+                then.kernel
+            )));
+        }
+        if now.data_sha256 != then.data_sha256 {
+            return Err(refuse(format!(
+                "it began with images whose SHA-256 is {}, and that of these is {}",
+                then.data_sha256, now.data_sha256
+            )));
+        }
+        let teacher = teacher::open(&config, data)?;
+        if let (Some(teacher), Some(path)) = (&teacher, &config.teacher) {
+            let (then, now) = (then.teacher_sha256.as_deref(), teacher::sha256(teacher));
+            teacher::check_same(path, then, &now).map_err(refuse)?;
+        }
+        Ok((config, kernel, now, teacher))
+    };
+    let (config, kernel, now, teacher) = processes.agree(settled())?;
+    processes.check(&config, &now, &model, kernel)?;
+    let ready = || {
+        let mut prepared = Prepared::new(&config, &data.dataset, Some(normalization))?;
+        let engine = engine(processes, &config, &model, &prepared, kernel)?;
+        prepared.whiten(&config, kernel.isa(), |step| observer.preparing(step))?;
+        prepared.set_teacher(&config, teacher.as_ref(), kernel.isa())?;
+        Ok((prepared, engine))
+    };
+    let (prepared, mut engine) = processes.agree::<_, Error>(ready())?;
     engine.set_velocity(&velocity);
     if let Some(second_moment) = second_moment {
         engine.set_second_moment(&second_moment);
@@ -69,15 +101,18 @@ pub fn resume(
         engine.set_ema(&ema);
     }
     engine.set_steps(state.at.iteration);
-    prepared.whiten(&config, kernel.isa(), |step| observer.preparing(step))?;
-    prepared.set_teacher(&config, teacher.as_ref(), kernel.isa())?;
-    let settings = record(out, &config, Some(then))?;
-    let iterations = Table::cut_back(out, state.iterations_csv)?;
-    let epochs = Table::cut_back(out, state.epochs_csv)?;
+    let (mut record, mut files) = (chainrule_runs::Run::default(), None);
+    processes.first_alone(|| {
+        let settings = setup::record(out, &config, Some(then))?;
+        let iterations = Table::cut_back(out, state.iterations_csv)?;
+        files = Some(Files { iterations, epochs: Table::cut_back(out, state.epochs_csv)? });
+        record = chainrule_runs::Run::resumed(out, settings)?;
+        Ok(())
+    })?;
     let mut run = Running {
-        iterations,
-        epochs,
-        record: chainrule_runs::Run::resumed(out, settings)?,
+        processes,
+        files,
+        record,
         rates: prepared.rates(&config).standing_at(state.plateau),
         engine,
         prepared,
@@ -91,7 +126,7 @@ pub fn resume(
         config,
     };
     // The file may hold the weights of an epoch after the checkpoint.
-    run.save(&best, MODEL)?;
+    processes.first_alone(|| run.save(&best, MODEL))?;
     run.best = Some(Best { model: best, epoch: state.best });
     if run.config != state.config {
         run.save_checkpoint()?; // or a kill would lose the new settings

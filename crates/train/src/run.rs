@@ -17,7 +17,7 @@ use crate::schedule::LearningRates;
 use crate::setup::{Ready, prepare, provenance, record, settled};
 use crate::test::Test;
 use crate::update_ratio::update_ratios;
-use crate::{Answers, Config, Data, Error, ModelFile, Prepared, Task, teacher};
+use crate::{Answers, Config, Data, Error, ModelFile, Prepared, Processes, Task, teacher};
 
 /// A run that has ended, with everything in memory: nothing of it needs to be read again.
 #[derive(Clone, Debug)]
@@ -62,19 +62,46 @@ pub fn start(
     folder: &RunFolder,
     observer: &mut dyn Observer,
 ) -> Result<Finished, Error> {
+    let finished = start_on(&Processes::default(), config, data, folder.path(), observer)?;
+    Ok(finished.expect("there is no other process"))
+}
+
+/// [`start`] in one of several processes, all of which make the same call. The first writes into the
+/// folder `out`, which it has locked, and hears its observer; it alone gets the result.
+///
+/// # Errors
+/// As [`run`], in all processes, and [`Error::Elsewhere`] if another process has failed.
+pub fn start_on(
+    processes: &Processes,
+    config: &Config,
+    data: &Data,
+    out: &Path,
+    observer: &mut dyn Observer,
+) -> Result<Option<Finished>, Error> {
     let clock = Instant::now();
-    let (config, networks) = settled(config, data)?;
-    let provenance = Provenance {
-        teacher_sha256: networks.teacher.as_ref().map(teacher::sha256),
-        ..provenance(data, Kernel::from_environment(config.precision)?)
+    let mut ready = || {
+        let (config, networks) = settled(&processes.with_threads(config.clone()), data)?;
+        let kernel = Kernel::from_environment(config.precision)?;
+        let provenance = Provenance {
+            teacher_sha256: networks.teacher.as_ref().map(teacher::sha256),
+            ..provenance(data, kernel)
+        };
+        let ready = prepare(processes, config, networks, data, |step| observer.preparing(step))?;
+        Ok((ready, provenance, kernel))
     };
-    let out = folder.path();
-    let settings = record(out, &config, Some(&provenance))?;
-    let Ready { config, model, engine, prepared } =
-        prepare(config, networks, data, |step| observer.preparing(step))?;
+    let (Ready { config, model, engine, prepared }, provenance, kernel) =
+        processes.agree::<_, Error>(ready())?;
+    processes.check(&config, &provenance, &model, kernel)?;
+    let (mut settings, mut files) = (String::new(), None);
+    processes.first_alone(|| {
+        settings = record(out, &config, Some(&provenance))?;
+        let (iterations, epochs) = (Table::create(out, 0)?, Table::create(out, model.depth())?);
+        files = Some(Files { iterations, epochs });
+        Ok(())
+    })?;
     let mut run = Running {
-        iterations: Table::create(out, 0)?,
-        epochs: Table::create(out, model.depth())?,
+        processes,
+        files,
         record: chainrule_runs::Run::begun(out, settings),
         rates: prepared.rates(&config),
         engine,
@@ -100,6 +127,12 @@ pub(crate) struct Best {
     pub epoch: Epoch,
 }
 
+/// The tables that grow.
+pub(crate) struct Files {
+    pub iterations: Table<Iteration>,
+    pub epochs: Table<Epoch>,
+}
+
 /// A run under way.
 pub(crate) struct Running<'a> {
     pub config: Config,
@@ -110,8 +143,9 @@ pub(crate) struct Running<'a> {
     /// Test images that are training images as well.
     pub duplicates_across: usize,
     pub out: &'a Path,
-    pub iterations: Table<Iteration>,
-    pub epochs: Table<Epoch>,
+    pub processes: &'a Processes,
+    /// Of the first process.
+    pub files: Option<Files>,
     /// What has been written into the two tables.
     pub record: chainrule_runs::Run,
     pub at: Position,
@@ -133,7 +167,7 @@ impl Running<'_> {
             training,
             validation: self.prepared.split.validation.len(),
             test: self.prepared.dataset.test.len(),
-            parameters: self.engine.model().parameters().len(),
+            parameters: self.engine.architecture().len(),
             kernel: self.provenance.kernel.clone(),
             config: config.clone(),
         }
@@ -149,9 +183,9 @@ impl Running<'_> {
     }
 
     /// Trains the remaining steps, and tests.
-    pub fn go_on(mut self, observer: &mut dyn Observer) -> Result<Finished, Error> {
+    pub fn go_on(mut self, observer: &mut dyn Observer) -> Result<Option<Finished>, Error> {
         while !self.config.is_over(self.at, self.best().epoch.epoch) {
-            if observer.stop() {
+            if self.processes.first_says(observer.stop()) {
                 return Err(self.stopped());
             }
             self.train_epoch(observer)?;
@@ -180,7 +214,7 @@ impl Running<'_> {
                 return Ok(()); // the end of an epoch has a checkpoint of its own
             }
             self.save_checkpoint()?;
-            if observer.stop() {
+            if self.processes.first_says(observer.stop()) {
                 return Err(self.stopped());
             }
         }
@@ -196,7 +230,7 @@ impl Running<'_> {
     ) -> Result<(), Error> {
         let (config, rates, before) = (&self.config, &self.rates, self.at.iteration);
         let options = |step| config.step(rates.at(before + step as u64));
-        let (table, at, spent) = (&mut self.iterations, &mut self.at, &mut self.spent);
+        let (files, at, spent) = (&mut self.files, &mut self.at, &mut self.spent);
         let steps = &mut self.record.iterations;
         let mut failure = None;
         let began = Instant::now();
@@ -217,7 +251,9 @@ impl Running<'_> {
             };
             last = now;
             observer.iteration(&iteration);
-            if let Err(error) = table.write(&iteration, &[]) {
+            if let Some(Err(error)) =
+                files.as_mut().map(|files| files.iterations.write(&iteration, &[]))
+            {
                 failure = Some(error);
                 return ControlFlow::Break(());
             }
@@ -228,10 +264,11 @@ impl Running<'_> {
         let (engine, batch) = (&mut self.engine, config.batch_size);
         let result = self.prepared.train(engine, (order, changes), batch, options, each);
         self.spent.training_seconds += began.elapsed().as_secs_f64();
-        if let Some(error) = failure {
-            return Err(error.into());
-        }
-        self.iterations.flush()?;
+        let files = &mut self.files;
+        self.processes.first_alone(|| match (failure, files) {
+            (Some(error), _) => Err(error.into()),
+            (None, files) => Ok(files.iter_mut().try_for_each(|files| files.iterations.flush())?),
+        })?;
         result.map_err(|diverged| Error::Diverged {
             iteration: self.at.iteration,
             epoch,
@@ -269,8 +306,12 @@ impl Running<'_> {
             learning_rate: Some(learning_rate),
             seconds: Some(self.seconds()),
         };
-        self.epochs.write(&epoch, &ratios)?;
-        self.epochs.flush()?;
+        let files = &mut self.files;
+        self.processes.first_alone(|| {
+            let Some(Files { epochs, .. }) = files else { return Ok(()) };
+            epochs.write(&epoch, &ratios)?;
+            Ok(epochs.flush()?)
+        })?;
         self.record.push_epoch(epoch, &ratios);
         // The last step can diverge although its own loss was finite. The validation loss counts too,
         // but for no images, where it is NaN.
@@ -296,7 +337,7 @@ impl Running<'_> {
             self.rates.end_epoch(best);
         }
         if best {
-            self.save(&model, MODEL)?;
+            self.processes.first_alone(|| self.save(&model, MODEL))?;
             self.best = Some(Best { model, epoch });
         }
         observer.epoch(&epoch, best);
@@ -322,8 +363,22 @@ impl Running<'_> {
     }
 
     pub fn save_checkpoint(&mut self) -> Result<(), Error> {
-        let (iterations_csv, epochs_csv) = (self.iterations.sync()?, self.epochs.sync()?);
-        let model = self.engine.model();
+        let (engine, processes) = (&self.engine, self.processes);
+        let (model, velocity) = (engine.model(), engine.velocity());
+        let (second_moment, ema) = (engine.second_moment(), engine.ema());
+        processes.first_alone(|| self.write_checkpoint(model, velocity, second_moment, ema))
+    }
+
+    /// Writes a checkpoint with these parameters and this state of the optimizer.
+    fn write_checkpoint(
+        &mut self,
+        model: SoftmaxClassifier,
+        velocity: SoftmaxClassifier,
+        second_moment: Option<SoftmaxClassifier>,
+        ema: Option<SoftmaxClassifier>,
+    ) -> Result<(), Error> {
+        let Some(Files { iterations, epochs }) = &mut self.files else { return Ok(()) };
+        let (iterations_csv, epochs_csv) = (iterations.sync()?, epochs.sync()?);
         let checkpoint = Checkpoint {
             state: State {
                 format: State::FORMAT,
@@ -338,9 +393,9 @@ impl Running<'_> {
                 provenance: self.provenance.clone(),
             },
             model,
-            velocity: self.engine.velocity(),
-            second_moment: self.engine.second_moment(),
-            ema: self.engine.ema(),
+            velocity,
+            second_moment,
+            ema,
             best: self.best().model.clone(),
             normalization: self.prepared.normalization.clone(),
         };
@@ -349,8 +404,11 @@ impl Running<'_> {
 
     /// The test, once, of the weights that were best on validation. The summary is written first:
     /// from then on the run is complete.
-    fn finish(mut self) -> Result<Finished, Error> {
+    fn finish(mut self) -> Result<Option<Finished>, Error> {
         let last = self.engine.ema().unwrap_or_else(|| self.engine.model());
+        if self.files.is_none() {
+            return Ok(None); // the first process tests alone
+        }
         self.save(&last, LAST)?;
         let best = self.best.take().expect("the weights at iteration 0 were measured");
         let model = self.model_file(&best.model);
@@ -376,6 +434,7 @@ impl Running<'_> {
             hidden_dim: self.config.hidden_dim.clone(),
             seed: self.config.seed,
             threads,
+            ranks: Some(self.processes.count()).filter(|&ranks| ranks > 1),
             kernel: self.engine.kernel().to_string(),
             precision: self.config.precision.to_string(),
             data: self.provenance.data.clone(),
@@ -396,6 +455,6 @@ impl Running<'_> {
         })?;
         self.record.finish(&summary);
         let Running { record: run, config, .. } = self;
-        Ok(Finished { run, config, summary, model, test: answers, confusion, metrics })
+        Ok(Some(Finished { run, config, summary, model, test: answers, confusion, metrics }))
     }
 }

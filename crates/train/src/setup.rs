@@ -10,7 +10,7 @@ use chainrule_tensor::Kernel;
 use serde::Serialize;
 
 use crate::config::ConfigError;
-use crate::{Config, Data, Error, ModelFile, Origin, Prepared, machine, teacher};
+use crate::{Config, Data, Error, ModelFile, Origin, Prepared, Processes, machine, teacher};
 
 /// Settles what depends on the data and the machine: the size of the sample's validation part,
 /// the number of threads, and the widths of the weights to start from.
@@ -97,11 +97,12 @@ pub(crate) fn ready<'a>(
     progress: impl FnMut(&str),
 ) -> Result<Ready<'a>, Error> {
     let (config, networks) = settled(config, data)?;
-    prepare(config, networks, data, progress)
+    prepare(&Processes::default(), config, networks, data, progress)
 }
 
 /// [`ready`], of settings that are [`settled`] already.
 pub(crate) fn prepare<'a>(
+    processes: &Processes,
     config: Config,
     Networks { start, teacher }: Networks,
     data: &'a Data,
@@ -114,7 +115,7 @@ pub(crate) fn prepare<'a>(
     };
     let kernel = Kernel::from_environment(config.precision)?;
     let mut prepared = Prepared::new(&config, &data.dataset, normalization)?;
-    let engine = engine(&config, &model, &prepared, kernel)?;
+    let engine = engine(processes, &config, &model, &prepared, kernel)?;
     prepared.whiten(&config, kernel.isa(), progress)?;
     prepared.set_teacher(&config, teacher.as_ref(), kernel.isa())?;
     Ok(Ready { config, model, engine, prepared })
@@ -122,12 +123,14 @@ pub(crate) fn prepare<'a>(
 
 /// The engine that trains `model` on the training part of these images, as `config` says.
 pub(crate) fn engine(
+    processes: &Processes,
     config: &Config,
     model: &SoftmaxClassifier,
     prepared: &Prepared,
     kernel: Kernel,
 ) -> Result<Engine, Error> {
-    let mut engine = Engine::with_kernel(model, config.batch_size, config.threads, kernel)?;
+    let group = processes.group(config.threads)?;
+    let mut engine = Engine::on_group(model, config.batch_size, group, kernel);
     engine.set_regularization(config.regularization());
     engine.set_class_weights(prepared.class_weights(config).as_deref());
     engine.set_ema_decay(config.ema_decay);

@@ -10,12 +10,14 @@ use std::time::Instant;
 use anyhow::bail;
 use chainrule_train::config::{Flags, lay};
 use chainrule_train::{
-    Checkpoint, Config, Data, Error, Found, RunFolder, Summary, announce, look, restart,
+    Checkpoint, Config, Data, Error, Finished, Found, Observer, Processes, Quiet, RunFolder,
+    Summary, announce, look, restart, resume_on, start_on,
 };
 
 use super::images::load;
 use super::report::{Subject, are_drawn, draw};
 use super::serve::Server;
+use crate::ranks;
 use crate::shell::quoting::{program, quoted};
 use conclude::conclude;
 use terminal::Terminal;
@@ -42,6 +44,7 @@ Examples:
   chainrule train --resume results/run-001 --epochs 20         more epochs
   chainrule train --out results/job --autoresume     begin, or resume: the command of a job queue
   chainrule train --epochs 100 --serve               watch it in a browser
+  chainrule train --hidden-dim 4096 --ranks 1        one run by several processes: docs/cluster.md
 "
 )]
 pub struct Args {
@@ -66,6 +69,11 @@ pub struct Args {
     /// into --out [default: results/lr-finder]
     #[arg(long, conflicts_with = "resume")]
     find_lr: bool,
+    /// Train as one of this number of processes, which `mpirun -n N` or `srun -n N` has started; needs
+    /// a build with the feature `mpi`
+    #[arg(long, value_name = "N", conflicts_with_all = ["check", "find_lr"],
+          value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1024))]
+    ranks: Option<usize>,
     /// Show the run in a browser while it trains, at this port of this machine
     #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "8017")]
     serve: Option<u16>,
@@ -106,9 +114,15 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             false => super::find_lr::run(&config, &data, args.out.as_deref(), args.json),
         };
     }
+    let processes = ranks::join(args.ranks)?;
+    if !processes.is_first() {
+        return assist(&args, &processes);
+    }
     let mut observer = Terminal::new();
     let server = args.serve.map(Server::bind).transpose()?; // before a folder is made
-    let (folder, config, from) = match place(&args)? {
+    let place = processes.agree(place(&args))?;
+    tell(&processes, &place)?;
+    let (folder, config, from) = match place {
         Place::Run(folder, config, from) => (folder, *config, from),
         Place::Finished(summary, out) => return already_finished(&args, &summary, &out),
     };
@@ -120,15 +134,16 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         error
     };
     let began = Instant::now();
-    let prepared = config.check().map_err(anyhow::Error::from).and_then(|()| {
+    let announced = config.check().map_err(anyhow::Error::from).and_then(|()| {
         if !matches!(from, From::Checkpoint(_)) {
             announce(&config, &folder)?;
         }
         config.init_from.as_deref().map(super::model::open).transpose()?;
         config.teacher.as_deref().map(super::model::open).transpose()?;
-        load(&config)
+        Ok(())
     });
-    let data = match prepared {
+    let prepared = processes.agree(announced);
+    let data = match prepared.and_then(|()| processes.first_then_others(|| load(&config))) {
         Ok(data) => data,
         Err(error) => return Err(leave(folder, error)),
     };
@@ -137,19 +152,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     note_what_the_data_change(&args, &config, &data);
     let live = server.map(|server| server.start(folder.path())).transpose()?;
     observer.signals.listen()?;
-    let result = match from {
-        From::Checkpoint(checkpoint) => {
-            chainrule_train::resume(*checkpoint, &config, &data, &folder, &mut observer)
-        }
-        From::New | From::Settings => {
-            chainrule_train::start(&config, &data, &folder, &mut observer)
-        }
-    };
+    ranks::hear_signals()?;
+    let out = folder.path();
+    let result = go_on(&processes, from, &config, &data, out, &mut observer);
     let code = observer.signals.exit_code();
     drop(observer);
-    let out = folder.path();
     let finished = match result {
-        Ok(finished) => finished,
+        Ok(finished) => finished.expect("the first process has the result"),
         Err(Error::Stopped { iteration, folder }) => {
             let epochs = Checkpoint::load(&folder)?.state.at.epoch;
             let are = if epochs == 1 { "epoch is" } else { "epochs are" };
@@ -226,6 +235,91 @@ fn place(args: &Args) -> anyhow::Result<Place> {
             Err(_) => Place::Finished(summary, out.clone()),
         },
     })
+}
+
+/// The part of a process that is not the first: it writes nothing and prints nothing.
+fn assist(args: &Args, processes: &Processes) -> anyhow::Result<ExitCode> {
+    processes.agree::<_, anyhow::Error>(Ok(()))?;
+    let Some((out, config, from)) = hear(args, processes)? else { return Ok(ExitCode::SUCCESS) };
+    let checked = config.check().map_err(anyhow::Error::from);
+    processes.agree(checked)?;
+    let data = processes.first_then_others(|| load(&config))?;
+    ranks::hear_signals()?;
+    match go_on(processes, from, &config, &data, &out, &mut Quiet) {
+        Ok(_) | Err(Error::Stopped { .. }) => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Trains from where the run stands.
+fn go_on(
+    processes: &Processes,
+    from: From,
+    config: &Config,
+    data: &Data,
+    out: &Path,
+    observer: &mut dyn Observer,
+) -> Result<Option<Finished>, Error> {
+    match from {
+        From::Checkpoint(checkpoint) => {
+            resume_on(processes, *checkpoint, config, data, out, observer)
+        }
+        From::New | From::Settings => start_on(processes, config, data, out, observer),
+    }
+}
+
+/// Tells the other processes where the run trains, and from where: they [`hear`].
+fn tell(processes: &Processes, place: &Place) -> anyhow::Result<()> {
+    let (what, out, config) = match place {
+        Place::Finished(..) => ("finished", Path::new(""), None),
+        Place::Run(folder, _, From::New) => ("new", folder.path(), None),
+        Place::Run(folder, config, From::Settings) => ("settings", folder.path(), Some(config)),
+        Place::Run(folder, _, From::Checkpoint(_)) => ("checkpoint", folder.path(), None),
+    };
+    ranks::set_folder(out);
+    if processes.count() == 1 {
+        return Ok(());
+    }
+    let checkpoint = match what {
+        "checkpoint" => std::fs::read(Checkpoint::path(out)).map_err(anyhow::Error::from),
+        _ => Ok(vec![]),
+    };
+    let checkpoint = processes.agree(checkpoint)?;
+    let out = out.to_string_lossy().into_owned();
+    let settings = config.map(|config| config.to_table().to_string()).unwrap_or_default();
+    for text in [what.to_owned(), out, settings] {
+        processes.broadcast(text.into_bytes());
+    }
+    processes.broadcast(checkpoint);
+    Ok(())
+}
+
+/// What the first process [`tell`]s, with the flags of this one; nothing if the run is finished.
+fn hear(args: &Args, processes: &Processes) -> anyhow::Result<Option<(PathBuf, Config, From)>> {
+    processes.agree::<_, anyhow::Error>(Ok(()))?;
+    let [what, out, settings] =
+        [(); 3].map(|()| String::from_utf8_lossy(&processes.broadcast(vec![])).into_owned());
+    let checkpoint = processes.broadcast(vec![]);
+    let config = || {
+        Ok(match what.as_str() {
+            "new" => (args.config()?, From::New),
+            "settings" => (args.over(toml::from_str(&settings)?)?, From::Settings),
+            _ => {
+                let checkpoint = Checkpoint::parse(&checkpoint).map_err(anyhow::Error::msg)?;
+                let begun = checkpoint.state.config.to_table();
+                (args.over(begun)?, From::Checkpoint(checkpoint.into()))
+            }
+        })
+    };
+    if what == "finished" {
+        return Ok(None);
+    }
+    ranks::set_folder(Path::new(&out));
+    let (config, from) = match config() {
+        Ok(found) => found,
+        Err(error) => return processes.agree(Err(error)),
+    };
+    Ok(Some((out.into(), config, from)))
 }
 
 /// Says that there is nothing left to do.

@@ -31,7 +31,7 @@ pub fn content(out: &Path) -> BTreeMap<&'static str, Vec<u8>> {
     let table = |name: &'static str, time| (name, timeless(out.join(name), time));
     files.extend([table("iterations.csv", "images_per_second"), table("epochs.csv", "seconds")]);
     for (name, times) in [
-        ("summary.json", &["seconds", "images_per_second", "threads"][..]),
+        ("summary.json", &["seconds", "images_per_second", "threads", "ranks"][..]),
         ("config.toml", &["started", "threads"]),
     ] {
         let text = std::fs::read_to_string(out.join(name)).unwrap();

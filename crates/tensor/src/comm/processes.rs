@@ -91,20 +91,7 @@ impl Processes {
     /// # Panics
     /// If a process does not answer.
     pub fn all_gather(&self, own: Vec<u8>) -> Vec<Vec<u8>> {
-        let to_others = |bytes: &[u8]| {
-            let to = |process| if process == self.own() { vec![] } else { bytes.to_vec() };
-            (0..self.count()).map(to).collect::<Vec<_>>()
-        };
-        let mut lengths = to_others(&[0; size_of::<u64>()]);
-        self.send(&to_others(&(own.len() as u64).to_le_bytes()), &mut lengths, Wait::Files);
-        let room = |length: &Vec<u8>| {
-            let length = length[..].try_into().map_or(0, u64::from_le_bytes);
-            vec![0; usize::try_from(length).expect("it was in another process's memory")]
-        };
-        let mut all: Vec<_> = lengths.iter().map(room).collect();
-        self.send(&to_others(&own), &mut all, Wait::Step);
-        all[self.own()] = own;
-        all
+        self.transport.all_gather(own, Wait::Step).unwrap_or_else(|lost| panic!("{lost}"))
     }
 
     fn send(&self, out: &[Vec<u8>], into: &mut [Vec<u8>], wait: Wait) {
@@ -262,8 +249,8 @@ mod tests {
     #[test]
     fn a_process_that_ends_or_is_silent_does_not_leave_the_others_waiting() {
         for (ends, want) in [
-            (true, "process 1 has ended before the others"),
-            (false, "process 1 has been silent for 0.2 s"),
+            (true, "rank 1 has ended before the others"),
+            (false, "rank 1 has been silent for 0 s"),
         ] {
             let mut sockets = Sockets::loopback(2).unwrap();
             let other = sockets.pop().unwrap();

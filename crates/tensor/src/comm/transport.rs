@@ -19,6 +19,27 @@ pub trait Transport: Debug + Send + Sync {
     /// # Errors
     /// If a process has left, or is silent for longer than `wait` allows.
     fn exchange(&self, out: &[Vec<u8>], into: &mut [Vec<u8>], wait: Wait) -> Result<(), Lost>;
+
+    /// What each process has, by process, each of which may take as long as `wait` says to come.
+    ///
+    /// # Errors
+    /// As [`Transport::exchange`].
+    fn all_gather(&self, own: Vec<u8>, wait: Wait) -> Result<Vec<Vec<u8>>, Lost> {
+        let to_others = |bytes: &[u8]| {
+            let to = |p| if p == self.process() { vec![] } else { bytes.to_vec() };
+            (0..self.processes()).map(to).collect::<Vec<_>>()
+        };
+        let mut lengths = to_others(&[0; size_of::<u64>()]);
+        self.exchange(&to_others(&(own.len() as u64).to_le_bytes()), &mut lengths, wait)?;
+        let room = |length: &Vec<u8>| {
+            let length = length[..].try_into().map_or(0, u64::from_le_bytes);
+            vec![0; usize::try_from(length).expect("it was in another process's memory")]
+        };
+        let mut all: Vec<_> = lengths.iter().map(room).collect();
+        self.exchange(&to_others(&own), &mut all, Wait::Step)?;
+        all[self.process()] = own;
+        Ok(all)
+    }
 }
 
 /// How long a process waits for the others.
@@ -44,10 +65,10 @@ impl Wait {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Lost {
     /// It has ended.
-    #[error("process {0} has ended before the others")]
+    #[error("rank {0} has ended before the others")]
     Left(usize),
     /// Nothing comes from it.
-    #[error("process {process} has been silent for {} s: it has stopped, or the network is cut", after.as_secs_f32())]
+    #[error("rank {process} has been silent for {:.0} s: it has stopped, or the network is cut", after.as_secs_f32())]
     Silent {
         /// The process.
         process: usize,

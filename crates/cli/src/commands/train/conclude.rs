@@ -41,11 +41,12 @@ pub fn conclude(summary: &Summary, out: &Path) -> anyhow::Result<()> {
         );
     }
     say!(
-        "{} iteration{} in {:.1} s, {:.0} images/s on {} thread{} ({}).",
+        "{} iteration{} in {:.1} s, {:.0} images/s on {}{} thread{} ({}).",
         summary.iterations,
         if summary.iterations == 1 { "" } else { "s" },
         summary.seconds,
         summary.images_per_second,
+        summary.ranks.map_or(String::new(), |ranks| format!("{ranks} ranks of ")),
         summary.threads,
         if summary.threads == 1 { "" } else { "s" },
         summary.kernel
