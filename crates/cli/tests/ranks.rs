@@ -79,11 +79,10 @@ mod by_mpirun {
         "--hidden-dim 50,34 --norm layer --clip-norm 0.5 --flip",
     ];
 
-    /// `mpirun` without a program yet, which kills a job so many seconds after the signal to end it.
-    fn mpirun(grace: &str) -> Command {
+    /// `mpirun` without a program yet.
+    fn mpirun() -> Command {
         let mut command = Command::new("mpirun");
         command.args(["--oversubscribe", "--bind-to", "none", "--allow-run-as-root"]);
-        command.args(["--mca", "odls_base_sigkill_timeout", grace]);
         for name in LAUNCHERS {
             command.env_remove(name);
         }
@@ -97,7 +96,7 @@ mod by_mpirun {
 
     fn on_ranks(ranks: usize, threads: usize, flags: &str, out: &Path) -> Command {
         let (ranks, threads) = (ranks.to_string(), threads.to_string());
-        let mut command = mpirun("60");
+        let mut command = mpirun();
         train(command.args(["-n", &ranks]), flags, out);
         command.args(["--threads", &threads, "--ranks", &ranks, "--autoresume"]);
         command
@@ -195,7 +194,7 @@ mod by_mpirun {
             on_threads(&flags, &whole);
             for ranks in [3, 2] {
                 let mut job = begin(on_ranks(ranks, 1, &flags, &out), &out);
-                signal("-TERM", &job.id().to_string());
+                signal("-TERM", &process_of(&job, 0)); // mpirun itself gives it a second
                 assert!(!job.wait().unwrap().success());
                 let said = said(&mut job);
                 assert!(said.contains("Stopped after iteration"), "{ranks} ranks: {said}");
@@ -210,7 +209,7 @@ mod by_mpirun {
         let folder = tempfile::tempdir().unwrap();
         let (whole, out) = (folder.path().join("whole"), folder.path().join("interrupted"));
         on_threads(LONG, &whole);
-        let mut command = mpirun("1");
+        let mut command = mpirun();
         train(command.args(["-n", "3"]), LONG, &out).args(["--threads", "1", "--ranks", "3"]);
         command.envs(environment.iter().copied());
         let job = begin(command, &out);
@@ -250,7 +249,7 @@ mod by_mpirun {
     /// Two ranks, the second with flags and kernels of its own.
     fn unlike(flags: &[&str], kernel: Option<&str>, out: &Path) -> Output {
         let common = "--epochs 1 --threads 1 --ranks 2";
-        let mut command = mpirun("2");
+        let mut command = mpirun();
         train(command.args(["-n", "1"]), common, out).args([":", "-n", "1", "env"]);
         command.args(kernel.map(|kernel| format!("CHAINRULE_KERNEL={kernel}")));
         train(&mut command, common, out).args(flags).output().unwrap()
@@ -288,7 +287,7 @@ mod by_mpirun {
     #[test]
     fn another_number_of_processes_than_ranks_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let mut command = mpirun("2");
+        let mut command = mpirun();
         train(command.args(["-n", "2"]), "--ranks 3", &folder.path().join("run"));
         let Output { status, stderr, .. } = command.output().unwrap();
         let said = String::from_utf8(stderr).unwrap();
