@@ -144,3 +144,26 @@ fn every_link_between_the_pages_leads_to_a_file() {
         }
     }
 }
+
+#[test]
+fn the_test_accuracy_in_the_readme_is_that_of_the_committed_runs() {
+    let reference = root().join("results/reference");
+    let summary = fs::read(reference.join("summary.json")).unwrap();
+    let summary: serde_json::Value = serde_json::from_slice(&summary).unwrap();
+    let of_run = 100.0 * summary["test_accuracy"].as_f64().unwrap();
+    // | seed | test, % | validation, % | best epoch |
+    let page = fs::read_to_string(reference.join("README.md")).unwrap();
+    let cells = |line: &str| line.split('|').map(|cell| cell.trim().parse().ok()).collect();
+    let rows = page.lines().map(cells).filter(|row: &Vec<Option<f64>>| row.len() == 6);
+    let mut seeds: Vec<f64> = rows.filter_map(|row| row[2]).collect();
+    seeds.sort_by(f64::total_cmp);
+    assert_eq!(seeds.len(), 5);
+    let mean = seeds.iter().sum::<f64>() / 5.0;
+    let readme = fs::read_to_string(root().join("README.md")).unwrap().replace('\n', " ");
+    for sentence in [
+        format!("This is a real run: {of_run:.2} % of the test images right"),
+        format!("gave {mean:.2} % on the mean, from {:.2} to {:.2};", seeds[0], seeds[4]),
+    ] {
+        assert!(readme.contains(&sentence), "README.md does not say: {sentence}");
+    }
+}
