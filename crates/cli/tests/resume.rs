@@ -208,7 +208,7 @@ fn a_job_queue_with_other_settings_is_refused_with_both_values_whatever_state_th
             ("--epochs 1 --seed 3 --flip", "flip is true, and was false; seed is 3, and was 0"),
             ("--epochs 2", "epochs is 2, and was 1"),
             ("--epochs 1 --clip-norm 2", "clip_norm is 2.0, and was none"),
-            ("--epochs 1 --precision bf16", "precision is bf16, and was f32"),
+            ("--epochs 1 --precision bf16", r#"precision is "bf16", and was "f32""#),
             ("--epochs 1 --data-dir x --data cifar10 --seed 1", "seed is 1, and was 0"),
         ] {
             let output = autoresume(out, flags);

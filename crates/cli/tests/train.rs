@@ -234,7 +234,7 @@ fn a_wrong_command_line_is_exit_code_2() {
         // TOML's integers end at 2^63, and config.toml names every setting.
         ("train --seed 18446744073709551615", "below 2^63"),
         ("train --hidden-dim 18446744073709551615", "below 2^63"),
-        ("train --tta shifts", "shifts, which are not supported yet"),
+        ("train --tta rotations", "of \"flips\" and \"shifts\""),
         ("train -q -v", "cannot be used with"),
     ] {
         let output = chainrule().args(args.split(' ')).output().unwrap();
