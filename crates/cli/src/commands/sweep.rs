@@ -63,13 +63,13 @@ pub struct Args {
     /// a time [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
-    /// Train nothing; print one command for each run, with [halving] for each of the rung at hand
+    /// Train nothing; print one command for each run, under halving for each of the rung at hand
     #[arg(long, conflicts_with_all = ["gather", "json", "jobs"])]
     commands: bool,
     /// Train nothing; rank the finished runs of the folder
     #[arg(long, conflicts_with = "jobs")]
     gather: bool,
-    /// Submit what is left to Slurm: an array of jobs, one for each rung of [halving], and a job that
+    /// Submit what is left to Slurm: an array of jobs, one for each rung of halving, and a job that
     /// gathers
     #[arg(long, conflicts_with_all = ["commands", "gather", "json"])]
     slurm: bool,

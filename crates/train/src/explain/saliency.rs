@@ -10,8 +10,8 @@
 //! The gradient is that of Simonyan, Vedaldi & Zisserman 2014, "Deep inside convolutional networks";
 //! gradient x input that of Shrikumar, Greenside, Shcherbina & Kundaje 2016, "Not just a black box";
 //! SmoothGrad that of Smilkov, Thorat, Kim, Viégas & Wattenberg 2017, with σ as a share of the range
-//! of the image's pixels. With one hidden layer h_j ∂z_c/∂h_j is W₂[c,j] h_j, and all of them with
-//! b₂[c] make the score.
+//! of the image's pixels. With one hidden layer h_j ∂z_c/∂h_j is `W₂[c,j]` h_j, and all of them with
+//! `b₂[c]` make the score.
 
 use chainrule_data::Standardize;
 use chainrule_nn::init::Normal;
@@ -47,7 +47,7 @@ pub struct Unit<T> {
     pub unit: usize,
     /// h.
     pub activation: T,
-    /// ∂z/∂h: W₂[c,j] with one hidden layer.
+    /// ∂z/∂h: `W₂[c,j]` with one hidden layer.
     pub gradient: T,
     /// h ∂z/∂h.
     pub contribution: T,
