@@ -30,9 +30,9 @@ image, class, probability, then the probability of each class. A picture that ca
 named, the others are still classified, and the exit code is 1.
 
 With --explain FILE a page of HTML shows what the network looks at in each picture: the gradient of
-the answer's score by the pixels, gradient x input, SmoothGrad, the smallest step of the fast gradient
-sign method that changes the answer, and the hidden units that decided. With --json the numbers stand
-under \"explanation\": gradients as lists, channel by channel, each row by row.
+the answer's score by the pixels, gradient x input, SmoothGrad, the smallest step of the fast
+gradient sign method that changes the answer, and the hidden units that decided. With --json the
+numbers stand under \"explanation\": gradients as lists, channel by channel, each row by row.
 
 Examples:
   chainrule predict results/run-001 photo.jpg
