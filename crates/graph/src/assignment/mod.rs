@@ -9,6 +9,7 @@ mod blocks;
 mod comparison;
 mod derivation;
 mod page;
+mod worked;
 
 pub use blocks::{Block, Cell};
 pub use comparison::{Comparison, compare};
@@ -16,7 +17,7 @@ pub use comparison::{Comparison, compare};
 use crate::circuit::Circuit;
 use crate::{Formula, Gate, Gates};
 
-use blocks::Worked;
+use worked::Worked;
 
 /// What the answer is called.
 pub const TITLE: &str = "Computation graphs and a two-layer network";

@@ -110,20 +110,23 @@ mod tests {
     use super::*;
     use crate::ModelFile;
 
-    /// Scores of 100 and -100 leave no probability beside 1 in `f32`, and the loss no gradient.
-    #[test]
-    fn a_network_that_is_sure_can_be_misled_too() {
-        let mut classifier = SoftmaxClassifier::zeros(&[2, 2]).unwrap();
-        classifier.weight_mut(0).copy_from_slice(&[1.0, 0.0, 0.0, 1.0]);
+    /// Looks for an example of an image of two pixels, which the network reads as they are.
+    fn search(classifier: SoftmaxClassifier) -> impl FnMut(&[u8], usize) -> Option<Adversarial> {
         let normalization = Normalization::new(vec![0.0], vec![1.0]).unwrap();
         let model = ModelFile { classifier, normalization, task: None, members: vec![] };
         let isa = Isa::best();
         let mut predictor = Predictor::with_isa(&model, 1, isa).unwrap();
         let mut saliency = Saliency::new(&model, isa).unwrap();
         let shape = Shape { channels: 1, height: 1, width: 2 };
-        let mut of = |bytes: &[u8], class| {
-            smallest(&mut predictor, &mut saliency, (bytes, shape), class).unwrap()
-        };
+        move |bytes, class| smallest(&mut predictor, &mut saliency, (bytes, shape), class).unwrap()
+    }
+
+    /// Scores of 100 and -100 leave no probability beside 1 in `f32`, and the loss no gradient.
+    #[test]
+    fn a_network_that_is_sure_can_be_misled_too() {
+        let mut classifier = SoftmaxClassifier::zeros(&[2, 2]).unwrap();
+        classifier.weight_mut(0).copy_from_slice(&[1.0, 0.0, 0.0, 1.0]);
+        let mut of = search(classifier);
         // 210 - k against 10 + k: the second is larger first at 101, or 100 and a 64th.
         let found = of(&[210, 10], 0).unwrap();
         assert_eq!((found.step, found.least_step, found.class), (101, 100.0 + 1.0 / 64.0, 1));
@@ -136,13 +139,6 @@ mod tests {
     fn where_no_pixel_counts_there_is_no_example() {
         let mut classifier = SoftmaxClassifier::zeros(&[2, 2]).unwrap();
         classifier.bias_mut(0)[1] = 1.0;
-        let normalization = Normalization::new(vec![0.0], vec![1.0]).unwrap();
-        let model = ModelFile { classifier, normalization, task: None, members: vec![] };
-        let isa = Isa::best();
-        let mut predictor = Predictor::with_isa(&model, 1, isa).unwrap();
-        let mut saliency = Saliency::new(&model, isa).unwrap();
-        let shape = Shape { channels: 1, height: 1, width: 2 };
-        let found = smallest(&mut predictor, &mut saliency, (&[9, 9], shape), 1).unwrap();
-        assert_eq!(found, None);
+        assert_eq!(search(classifier)(&[9, 9], 1), None);
     }
 }

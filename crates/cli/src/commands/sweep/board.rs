@@ -46,15 +46,9 @@ impl<'a> Board<'a> {
         Board { sweep, out, data, signals, bar, writes_table: true, state }
     }
 
-    /// That of a task, which knows nothing of the runs of others.
-    pub fn of_task(
-        sweep: &'a Sweep,
-        out: &'a Path,
-        data: &'a Data,
-        signals: &'a Signals,
-        runs: Vec<RunState>,
-    ) -> Self {
-        Board { writes_table: false, ..Board::new(sweep, out, data, signals, runs) }
+    /// The same for a task, which knows nothing of the runs of others.
+    pub fn of_task(self) -> Self {
+        Board { writes_table: false, ..self }
     }
 
     pub fn announce(&self, jobs: usize, threads: usize) {

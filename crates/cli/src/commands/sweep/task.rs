@@ -93,7 +93,7 @@ pub fn run(sweep: &Sweep, out: &Path, task: Task, jobs: Option<u16>) -> anyhow::
     sweep.check_memory(&runs, data, jobs)?;
     let signals = Signals::default();
     signals.listen()?;
-    let board = Board::of_task(sweep, out, data, &signals, states);
+    let board = Board::new(sweep, out, data, &signals, states).of_task();
     pool::train(&Stage { rung: task.rung, runs, until }, out, data, jobs, &board)?;
     board.finish();
     Ok(if signals.caught() { signals.exit_code() } else { ExitCode::SUCCESS })
