@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crate::{Mutator, Target};
 
 /// Inputs are no longer than this, in bytes, unless a seed is.
-const MOST: usize = 1 << 14;
+pub(crate) const MOST: usize = 1 << 14;
 
 /// What is to be tried.
 #[derive(Clone, Debug)]

@@ -2,13 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::path::Path;
 
 use anyhow::Context;
 use flate2::read::GzDecoder;
 
 use crate::layers::Layer;
-use crate::{TARGETS, Target};
+use crate::{Mutator, TARGETS, Target, campaign};
 
 /// A target, and the layer that its inputs are the content of, if there is one.
 pub struct Way {
@@ -55,13 +56,28 @@ impl Way {
     /// # Errors
     /// If they cannot be read.
     pub fn inputs(&self) -> io::Result<Vec<(String, Vec<u8>)>> {
+        Ok(self.seeds()?.into_iter().chain(self.corpus()?).collect())
+    }
+
+    fn seeds(&self) -> io::Result<Vec<(String, Vec<u8>)>> {
         let open = |bytes: Vec<u8>| match self.layer {
             None => Some(bytes),
             Some(layer) => (layer.open)(&bytes),
         };
         let seeds = self.target.seeds()?.into_iter();
-        let opened = seeds.filter_map(|(name, bytes)| Some((name, open(bytes)?)));
-        Ok(opened.chain(self.corpus()?).collect())
+        Ok(seeds.filter_map(|(name, bytes)| Some((name, open(bytes)?))).collect())
+    }
+
+    /// The inputs of these numbers that the [`Mutator`] makes of the seeds, without a look at the code:
+    /// what guided ones are compared with.
+    ///
+    /// # Errors
+    /// If the seeds cannot be read.
+    pub fn mutated(&self, numbers: Range<u64>) -> io::Result<Vec<Vec<u8>>> {
+        let seeds: Vec<_> = self.seeds()?.into_iter().map(|(_, bytes)| bytes).collect();
+        let words: Vec<_> = self.target.words.split('|').filter(|word| !word.is_empty()).collect();
+        let mutator = Mutator { seeds: &seeds, words: &words, most: campaign::MOST };
+        Ok(numbers.map(|number| mutator.input(number)).collect())
     }
 
     /// Names and inputs that guided fuzzing left: few that take every branch that it found, and those
@@ -112,5 +128,14 @@ mod tests {
         let error = Way::find("bmp", Some("gzip")).err().unwrap().to_string();
         assert_eq!(error, "no layer gzip of bmp: there are []");
         assert!(Way::find("pmb", None).err().unwrap().to_string().contains("there are model, "));
+    }
+
+    #[test]
+    fn mutated_inputs_are_the_same_in_one_piece_and_in_two() {
+        let way = Way::find("archive", Some("tar")).unwrap();
+        let all = way.mutated(0..4).unwrap();
+        assert_eq!(all.len(), 4);
+        assert_eq!(all[2..], way.mutated(2..4).unwrap());
+        assert_ne!(all[..2], all[2..]);
     }
 }

@@ -5,6 +5,8 @@
 //! - `guided --ways` lists the targets, alone and with their last layers.
 //! - `guided --prepare DIR TARGET [LAYER]` writes what a campaign starts from: `DIR/seeds/` and the
 //!   words of the format, `DIR/words.dict`.
+//! - `guided --blind DIR FIRST LAST TARGET [LAYER]` writes the inputs FIRST to LAST - 1 that the blind
+//!   mutator makes, for `crates/fuzz/compare.sh`.
 
 use std::fs;
 use std::path::Path;
@@ -34,11 +36,22 @@ fn main() -> anyhow::Result<()> {
             }
             Ok(fs::write(folder.join("words.dict"), way.dictionary())?)
         }
+        ["--blind", folder, first, last, target, ref layer @ ..] if layer.len() < 2 => {
+            let way = guided::Way::find(target, layer.first().copied())?;
+            let first: u64 = first.parse()?;
+            for (input, number) in way.mutated(first..last.parse()?)?.iter().zip(first..) {
+                fs::write(Path::new(folder).join(number.to_string()), input)?;
+            }
+            Ok(())
+        }
         [target, ref layer @ ..] if layer.len() < 2 => {
             let way = guided::Way::find(target, layer.first().copied())?;
             afl::fuzz(true, |bytes| way.run(bytes));
             Ok(())
         }
-        _ => bail!("guided TARGET [LAYER], or guided --prepare DIR TARGET [LAYER]"),
+        _ => bail!(
+            "guided TARGET [LAYER], or guided --ways, or guided --prepare DIR TARGET [LAYER], or \
+             guided --blind DIR FIRST LAST TARGET [LAYER]"
+        ),
     }
 }
