@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Blind against guided: crates/fuzz/compare.sh TARGET [MINUTES] [LAYER]
+# Blind against guided: crates/fuzz/compare.sh TARGET [EXECUTIONS] [LAYER]
 #
-# A guided campaign begins from the seeds alone, without the corpus; then the blind mutator of `just fuzz` makes as many
-# inputs from the same seeds as that campaign executed. Says how many edges each took, by afl-showmap. Needs what
-# crates/fuzz/guided.sh needs.
+# A guided campaign of so many executions begins from the seeds alone, without the corpus; then as many inputs of the
+# blind mutator of `just fuzz` are tried, from the same seeds. Says how many edges each took, by afl-showmap. Needs
+# what crates/fuzz/guided.sh needs.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-target=$1 minutes=${2:-5} layer=${3:-} chunk=20000
+target=$1 executions=${2:-100000} layer=${3:-} chunk=20000
 program=target/afl/fuzz/guided
 cargo afl build --quiet --locked --profile fuzz --package chainrule-fuzz --features guided --bin guided --target-dir target/afl
 
@@ -15,7 +15,7 @@ rm -rf "$work" && mkdir -p "$work/blind" "$work/start"
 "$program" --prepare "$work" "$target" $layer
 cp "$work"/seeds/valid-* "$work"/seeds/broken-* "$work/start"
 export AFL_NO_UI=1 AFL_SKIP_CPUFREQ=1 AFL_NO_AFFINITY=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_FAST_CAL=1
-cargo afl fuzz -i "$work/start" -o "$work/out" -x "$work/words.dict" -V "$((minutes * 60))" -t 2000 -m 3000 \
+cargo afl fuzz -i "$work/start" -o "$work/out" -x "$work/words.dict" -E "$executions" -t 2000 -m 3000 \
     -- "$program" "$target" $layer >"$work/log" 2>&1 || { tail -20 "$work/log"; exit 1; }
 executions=$(sed -n 's/^execs_done *: //p' "$work/out/default/fuzzer_stats")
 
