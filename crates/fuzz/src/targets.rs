@@ -337,8 +337,8 @@ fn difference(bytes: &[u8]) -> bool {
             }
         }
         let read = diff(&folders[0], &folders[1]);
-        if let Ok(comparison) = &read {
-            let again = diff(&folders[0], &folders[0]).expect("it was read before");
+        // A file that the other folder lacks was not read before, and may be refused.
+        if let (Ok(comparison), Ok(again)) = (&read, diff(&folders[0], &folders[0])) {
             assert!(again.weights.is_empty() && again.settings.is_empty(), "{comparison:?}");
         }
         fs::write(folders[0].join(Confusion::FILE), parts.next().unwrap_or_default())
@@ -346,7 +346,8 @@ fn difference(bytes: &[u8]) -> bool {
         let confusion = Confusion::read(&folders[0]);
         if let Ok(Some(confusion)) = &confusion {
             let classes = 0..confusion.classes.len();
-            assert!(classes.clone().all(|class| confusion.recall(class) <= 1.0));
+            // It is NaN for a class without images.
+            assert!(!classes.clone().any(|class| confusion.recall(class) > 1.0));
             assert_eq!(
                 classes.map(|class| confusion.images(class)).sum::<u64>(),
                 confusion.total()

@@ -6,10 +6,12 @@ use std::path::Path;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 use md5::{Digest, Md5};
 
+use super::caught::caught;
 use super::endings::{FORMATS, begins_as_picture, is_named_as_picture, is_read};
 use super::fit::{opaque, values};
 use super::jpeg;
 use super::orientation::orientation;
+use super::webp;
 use crate::{Error, Shape, file};
 
 /// Largest file that is read, in bytes.
@@ -46,21 +48,20 @@ pub fn is_meant(path: &Path) -> bool {
 /// # Errors
 /// As [`read`], but for damage behind the header.
 pub fn header(path: &Path) -> Result<Header, Error> {
-    let header = || {
-        let bytes = bytes(path)?;
-        let (mut decoder, format) = decoder(&bytes)?;
+    let header = |bytes: &[u8]| {
+        let (mut decoder, format) = decoder(bytes)?;
         let (width, height) = decoder.dimensions();
         let is_turned = {
             use image::metadata::Orientation::{
                 Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH,
             };
-            let orientation = orientation(&bytes, format, &mut decoder);
+            let orientation = orientation(bytes, format, &mut decoder);
             matches!(orientation, Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH)
         };
         let (width, height) = if is_turned { (height, width) } else { (width, height) };
         Ok(Header { width, height, is_gray: !decoder.color_type().has_color() })
     };
-    header().map_err(refusal(path))
+    bytes(path).and_then(|bytes| caught(|| header(&bytes))).map_err(refusal(path))
 }
 
 /// Reads a picture as an image of this shape: its values channel by channel, each row by row, as
@@ -116,11 +117,13 @@ fn decode(bytes: &[u8]) -> Result<DynamicImage, String> {
     if matches!(image::guess_format(bytes), Ok(ImageFormat::Jpeg)) && !jpeg::is_whole(bytes) {
         return Err("it is a JPEG that ends too early".into());
     }
-    let (mut decoder, format) = decoder(bytes)?;
-    let orientation = orientation(bytes, format, &mut decoder);
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
-    picture.apply_orientation(orientation);
-    Ok(picture)
+    caught(|| {
+        let (mut decoder, format) = decoder(bytes)?;
+        let orientation = orientation(bytes, format, &mut decoder);
+        let mut picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+        picture.apply_orientation(orientation);
+        Ok(picture)
+    })
 }
 
 /// A decoder that has read the header, of a picture that is not too large.
@@ -131,6 +134,9 @@ fn decoder(bytes: &[u8]) -> Result<(impl ImageDecoder + '_, ImageFormat), String
         Some(other) => return Err(format!("it is {other:?}: expected {FORMATS}")),
         None => return Err(format!("it is no {FORMATS}")),
     };
+    if format == ImageFormat::WebP && !webp::is_whole(bytes) {
+        return Err("it is a WebP that ends too early".into());
+    }
     let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format();
     let decoder = reader.map_err(|error| error.to_string())?.into_decoder().map_err(damaged)?;
     let ((width, height), needed) = (decoder.dimensions(), decoder.total_bytes());

@@ -8,6 +8,7 @@
 //! Rec. 601, 0.299 red, 0.587 green, 0.114 blue, rounded as Pillow's `convert("L")` rounds it:
 //! torchvision and Keras do the same.
 
+mod caught;
 mod decode;
 mod endings;
 mod fit;
@@ -15,6 +16,7 @@ mod jpeg;
 mod orientation;
 #[cfg(test)]
 mod tests;
+mod webp;
 
 #[cfg(feature = "places")]
 pub(crate) use decode::fingerprint;
