@@ -1,20 +1,28 @@
 #!/usr/bin/env bash
-# Keeps the fewest inputs that take every branch that `just fuzz-guided` found, packed in crates/fuzz/corpus/;
-# of a target that has more than 16 KB of them, the shortest.
+# Keeps the fewest inputs that take every branch that the seeds, the corpus and `just fuzz-guided` found, packed in
+# crates/fuzz/corpus/ without the seeds; of a target that has more than 64 KB of them, the shortest. A campaign of
+# another machine counts in as target/guided/TARGET/out/NAME.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 for work in target/guided/*/; do
     way=$(basename "$work")
-    [ -d "$work/out/default/queue" ] || continue
     # Those that took a new branch, and of them the fewest that take all of theirs.
     rm -rf "$work/new" "$work/least"
     mkdir -p "$work/new"
-    find "$work/out/default/queue" -maxdepth 1 -name '*+cov*' -exec cp -t "$work/new" {} +
+    target/afl/fuzz/guided --prepare "$work" ${way/-/ }
+    cp "$work"/seeds/* "$work/new"
+    number=0
+    while read -r file; do
+        number=$((number + 1))
+        cp "$file" "$work/new/found-$number"
+    done < <(find "$work"/out/*/queue -maxdepth 1 -name '*+cov*' 2>/dev/null)
     AFL_NO_UI=1 cargo afl cmin -e -T 1 -i "$work/new" -o "$work/least" -- target/afl/fuzz/guided ${way/-/ } >"$work/cmin.log" 2>&1 ||
         { tail -5 "$work/cmin.log"; continue; }
+    rm -f "$work"/least/valid-* "$work"/least/broken-*
     mkdir -p crates/fuzz/corpus
     packed=crates/fuzz/corpus/$way.tar.gz
     all=$(ls "$work/least" | wc -l)
+    if [ "$all" = 0 ]; then rm -f "$packed"; echo "$way: the seeds take all"; continue; fi
     keep=$all
     while
         rm -rf "$work/kept" && mkdir "$work/kept"
@@ -25,7 +33,7 @@ for work in target/guided/*/; do
         done < <(cd "$work/least" && stat -c '%s %n' -- * | sort -n | head -n "$keep")
         tar --create --sort=name --owner=0 --group=0 --mtime=@0 --directory "$work/kept" --file - $(ls "$work/kept") |
             gzip -9n >"$packed"
-        [ "$(stat -c %s "$packed")" -gt 16384 ]
+        [ "$(stat -c %s "$packed")" -gt 65536 ]
     do
         keep=$((keep * 3 / 4))
     done

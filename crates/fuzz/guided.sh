@@ -15,7 +15,7 @@ campaign() { # TARGET [LAYER]
     mkdir -p "$work"
     "$program" --prepare "$work" "$@"
     local resume=(-i "$work/seeds")
-    if [ -d "$work/out" ]; then resume=(-i -); fi
+    if [ -d "$work/out/default/queue" ]; then resume=(-i -); fi
     AFL_NO_UI=1 AFL_SKIP_CPUFREQ=1 AFL_NO_AFFINITY=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_FAST_CAL=1 \
         cargo afl fuzz "${resume[@]}" -o "$work/out" -x "$work/words.dict" -V "$((minutes * 60))" -t 2000 -m 3000 \
         -- "$program" "$@" >"$work/log" 2>&1 || { tail -20 "$work/log"; return 1; }
