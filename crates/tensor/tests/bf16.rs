@@ -51,8 +51,11 @@ fn every_number_of_a_matrix_lies_where_the_formula_of_its_layout_says() {
     let mut random = Random(1);
     for (rows, columns) in [(1, 1), (16, 32), (32, 16), (17, 33), (31, 100), (70, 15), (64, 64)] {
         let mut numbers = random.numbers(rows * (columns + 3), 100..150);
-        numbers[0] = f32::NAN;
-        numbers[rows / 2 * (columns + 3)] = 1e-40;
+        // A NaN, denormal numbers, what rounds to infinity, and ties to either side.
+        let special = [f32::NAN, -1e-40, f32::MAX, f32::INFINITY, 1.00390625, -1.01171875];
+        for (number, x) in numbers.iter_mut().step_by(columns.max(7) + 3).zip(special) {
+            *number = x;
+        }
         let x = View::strided(&numbers, rows, columns, columns + 3, 1);
         let at = |i: usize, j: usize| {
             if i < rows && j < columns { round(x.get(i, j)) } else { 0 }

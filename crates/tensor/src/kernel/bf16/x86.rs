@@ -4,7 +4,7 @@ use std::arch::asm;
 use std::arch::x86_64::*;
 
 use super::tile::{Block, pack_pairs, sweep};
-use super::{ROWS, Tile, Tiles};
+use super::{COLUMNS, ROWS, Tile, Tiles};
 use crate::isa::{Isa, Kind};
 use crate::matrix::{View, ViewMut};
 
@@ -89,11 +89,78 @@ compiled!(
     Avx512,
     "avx512f,avx512bw,avx512dq,avx512vl",
     matmul_avx512,
-    pack_tile_avx512,
+    pack_tile_with_integers,
     rule_avx512,
     transpose_avx512
 );
 compiled!(Avx2, "avx2,fma", matmul_avx2, pack_tile_avx2, rule_avx2, super::tile::transpose);
+
+/// One tile, by the processor's instruction of rounding where it has one.
+pub(super) fn pack_tile_avx512(
+    isa: Isa,
+    x: View,
+    by_rows: bool,
+    transposed: bool,
+    tile: &mut Tile,
+) {
+    if is_x86_feature_detected!("avx512bf16") {
+        assert_eq!(isa.kind(), Kind::Avx512);
+        // SAFETY: an `Isa` of this kind exists only where its instructions were detected, and one
+        // more has just been.
+        #[allow(unsafe_code)]
+        unsafe {
+            pack_tile_avx512_bf16(x, by_rows, transposed, tile)
+        }
+    } else {
+        pack_tile_with_integers(isa, x, by_rows, transposed, tile);
+    }
+}
+
+/// Two times 16 numbers in turns: 0, 16, 1, 17, …
+const IN_TURNS: [u16; COLUMNS] = {
+    let mut order = [0; COLUMNS];
+    let mut i = 0;
+    while i < COLUMNS {
+        order[i] = (i / 2 + i % 2 * ROWS) as u16;
+        i += 1;
+    }
+    order
+};
+
+/// [`pack_pairs`] by `vcvtne2ps2bf16`, which rounds as [`super::tile::round`] does.
+#[allow(unsafe_code)]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+fn pack_tile_avx512_bf16(x: View, by_rows: bool, transposed: bool, tile: &mut Tile) {
+    /// 16 numbers, or as many as there are, and zeros.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn vector(numbers: &[f32]) -> __m512 {
+        let mask = u32::MAX.unbounded_shr(u32::BITS - numbers.len().min(ROWS) as u32) as __mmask16;
+        // SAFETY: of the slice so many numbers are read as it has.
+        unsafe { _mm512_maskz_loadu_ps(mask, numbers.as_ptr()) }
+    }
+    let row = |i: usize| if i < x.rows() { x.row(i) } else { &[] };
+    // SAFETY: 32 numbers of 16 bits.
+    let order = unsafe { _mm512_loadu_si512(IN_TURNS.as_ptr().cast()) };
+    for (i, words) in tile.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
+        let rounded = if by_rows {
+            let (low, high) = row(i).split_at(row(i).len().min(ROWS));
+            _mm512_cvtne2ps_pbh(vector(high), vector(low))
+        } else {
+            _mm512_cvtne2ps_pbh(vector(row(2 * i + 1)), vector(row(2 * i)))
+        };
+        // SAFETY: both are 64 bytes.
+        let mut pairs = unsafe { std::mem::transmute::<__m512bh, __m512i>(rounded) };
+        if !by_rows {
+            pairs = _mm512_permutexvar_epi16(order, pairs);
+        }
+        // SAFETY: a row of 16 words.
+        unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), pairs) }
+    }
+    if transposed {
+        transpose_avx512(tile);
+    }
+}
 
 /// Numbers of A as `f32`, those of even k and of odd k, so that one load puts one into all lanes.
 struct Halves {
