@@ -59,7 +59,6 @@ pub mod gradcheck;
 pub mod init;
 pub mod input_gradient;
 pub mod layers;
-pub mod local;
 pub mod loss;
 pub mod operands;
 pub mod optimizer;

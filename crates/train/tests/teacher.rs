@@ -1,4 +1,4 @@
-//! Learning from a teacher, and starting with local units: what a run makes of it.
+//! Learning from a teacher: what a run makes of it.
 
 use std::path::Path;
 
@@ -188,28 +188,4 @@ fn teachers_that_cannot_teach_are_refused_in_a_sentence() {
     ModelFile { task, ..taught.model }.save(&file).unwrap();
     let error = refused(&Config { teacher: Some(file), ..small() }, &data);
     assert!(error.contains("the teacher knows other classes"), "{error}");
-}
-
-#[test]
-fn local_units_begin_with_squares_and_go_on_to_learn_all_of_the_image() {
-    let dir = tempfile::tempdir().unwrap();
-    let data = Data::sample();
-    let config = Config { local_init: vec![4, 8], ..small() };
-    let begun = config.classifier(data.dataset.train.shape(), 10).unwrap();
-    let zeros = |weights: &[f32]| weights.iter().filter(|&&w| w == 0.0).count();
-    assert!(zeros(begun.weight(0)) > 12 * 3 * (32 * 32 - 8 * 8) - 1);
-    let print = |threads| {
-        let out = dir.path().join(format!("{threads}"));
-        run(&Config { threads, ..config.clone() }, &data, &out, &mut Quiet).unwrap();
-        let last = ModelFile::load(&out.join("last.safetensors")).unwrap();
-        assert!(zeros(last.classifier.weight(0)) < 100, "all weights are trained");
-        fingerprint(&out).unwrap()
-    };
-    assert_eq!(print(1), print(3));
-    let refused = Config { hidden_dim: vec![], ..config.clone() }.check().unwrap_err().to_string();
-    assert!(
-        refused.starts_with("local_init begins the units of a first hidden layer"),
-        "{refused}"
-    );
-    assert!(Config { local_init: vec![0], ..small() }.check().is_err());
 }

@@ -121,15 +121,6 @@ impl Config {
         require(!(self.hidden_dim.is_empty() && acts_on_hidden), || {
             "norm and dropout act on hidden layers, and hidden_dim says there are none".into()
         })?;
-        require(!self.local_init.contains(&0), || {
-            "local_init holds a side of 0: each must be at least one pixel".into()
-        })?;
-        let has_units = !self.hidden_dim.is_empty() && self.init_from.is_none();
-        require(self.local_init.is_empty() || has_units, || {
-            "local_init begins the units of a first hidden layer: it does not go together with \
-             hidden_dim = 0 or init_from; leave one of them out"
-                .into()
-        })?;
         let is_batch = self.norm == Norm::Batch;
         require(!(is_batch && self.batch_size == 1), || {
             "norm = \"batch\" needs a batch_size above 1: one image has no variance".into()

@@ -48,7 +48,7 @@ pub use layers::lay;
 pub(crate) use layers::{PROVENANCE, canonical, message, table, unknown_key};
 pub use page::page;
 pub use tta::Tta;
-use values::{by_name, epoch_numbers, one_or_many, or_none, path, sides, size, size_text, widths};
+use values::{by_name, epoch_numbers, one_or_many, or_none, path, size, size_text, widths};
 
 /// Widths of hidden layers.
 ///
@@ -105,15 +105,6 @@ pub struct Config {
     #[arg(long, value_name = "X", value_parser = or_none::<f64>, default_value = "none")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_scale: OrNone<f64>,
-
-    /// Start with local units: each of the first layer sees one random square of the image, with a
-    /// side of these pixels, such as 8,12,16
-    ///
-    /// Each side is as likely. The other weights of the unit begin at 0, and are trained like all: the
-    /// units may grow beyond their squares.
-    #[arg(long, value_name = "PIXELS", value_parser = sides, default_value = "none")]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub local_init: Widths,
 
     /// Start from the weights in a safetensors file, or from the best weights of a run
     #[arg(long, value_name = "FILE|DIR", value_parser = or_none::<PathBuf>, default_value = "none")]
@@ -557,12 +548,7 @@ impl Config {
     ) -> Result<SoftmaxClassifier, ConfigError> {
         let widths = self.widths(shape.dim(), classes);
         let made = SoftmaxClassifier::with_hidden(&widths, self.hidden(), self.init(), self.seed);
-        let mut made = made.map_err(|error| ConfigError(error.to_string()))?;
-        if !self.local_init.is_empty() {
-            let Shape { channels, height, width } = shape;
-            made.localize([channels, height, width], &self.local_init, self.seed);
-        }
-        Ok(made)
+        made.map_err(|error| ConfigError(error.to_string()))
     }
 
     /// Inputs, hidden widths, classes.

@@ -33,11 +33,6 @@ pub fn epoch_numbers(text: &str) -> Result<Vec<u32>, String> {
     numbers(text, "an epoch: write 10, or 10,30")
 }
 
-/// Sides of squares as a flag has them.
-pub fn sides(text: &str) -> Result<Vec<usize>, String> {
-    numbers(text, "a side in pixels: write 8, or 8,12,16")
-}
-
 fn numbers<N: FromStr>(text: &str, what: &str) -> Result<Vec<N>, String> {
     if text == "none" {
         return Ok(vec![]);
