@@ -52,7 +52,8 @@ fn every_number_of_a_matrix_lies_where_the_formula_of_its_layout_says() {
     for (rows, columns) in [(1, 1), (16, 32), (32, 16), (17, 33), (31, 100), (70, 15), (64, 64)] {
         let mut numbers = random.numbers(rows * (columns + 3), 100..150);
         // A NaN, denormal numbers, what rounds to infinity, and ties to either side.
-        let special = [f32::NAN, -1e-40, f32::MAX, f32::INFINITY, 1.00390625, -1.01171875];
+        let special =
+            [f32::NAN, -1e-40, f32::MAX, f32::INFINITY, 1.0 + 1.0 / 256.0, -1.0 - 3.0 / 256.0];
         for (number, x) in numbers.iter_mut().step_by(columns.max(7) + 3).zip(special) {
             *number = x;
         }
