@@ -111,7 +111,7 @@ pub(crate) fn prepare<'a>(
     let images = &data.dataset.train;
     let (model, normalization) = match start {
         Some(ModelFile { classifier, normalization, .. }) => (classifier, Some(normalization)),
-        None => (config.classifier(images.shape(), images.classes())?, None),
+        None => (config.classifier(images.dim(), images.classes())?, None),
     };
     let kernel = Kernel::from_environment(config.precision)?;
     let mut prepared = Prepared::new(&config, &data.dataset, normalization)?;

@@ -102,7 +102,7 @@ fn the_update_ratio_is_how_far_the_last_step_went_with_every_optimizer() {
     for optimizer in [OptimizerName::Sgd, OptimizerName::Rmsprop, OptimizerName::Adam] {
         let config = Config { optimizer, learning_rate: 1e-3, ..config() };
         let prepared = Prepared::new(&config, &data.dataset, None).unwrap();
-        let model = config.classifier(Shape { channels: 1, height: 9, width: 10 }, 10).unwrap();
+        let model = config.classifier(90, 10).unwrap();
         let mut engine = Engine::new(&model, config.batch_size, 1).unwrap();
         let rule = config.step(config.learning_rate);
         let mut take = |steps: std::ops::Range<usize>| {

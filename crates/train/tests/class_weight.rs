@@ -48,7 +48,7 @@ fn losses() -> Vec<f64> {
     let (data, config) = (data(), config(ClassWeight::None));
     let images = &data.dataset.train;
     let prepared = Prepared::new(&config, &data.dataset, None).unwrap();
-    let classifier = config.classifier(images.shape(), 4).unwrap();
+    let classifier = config.classifier(images.dim(), 4).unwrap();
     let model = ModelFile {
         classifier,
         normalization: prepared.normalization.clone(),

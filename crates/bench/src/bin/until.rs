@@ -164,7 +164,7 @@ fn ours(
     prepared: &Prepared,
 ) -> anyhow::Result<Vec<Reading>> {
     let (train, test) = (&dataset.train, &dataset.test);
-    let model = config.classifier(train.shape(), train.classes())?;
+    let model = config.classifier(train.dim(), train.classes())?;
     let mut engine = Engine::with_kernel(&model, config.batch_size, config.threads, kernel)?;
     let (images, rates) = (prepared.pixels(), prepared.rates(config));
 

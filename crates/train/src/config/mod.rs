@@ -32,7 +32,7 @@ mod values;
 
 use std::path::PathBuf;
 
-use chainrule_data::{Augmentation, Shape, Size};
+use chainrule_data::{Augmentation, Size};
 use chainrule_nn::{
     Activation, Hidden, Init, Method, Norm, Optimizer, Regularization, SoftmaxClassifier,
 };
@@ -537,16 +537,16 @@ impl Config {
         self.weight_scale.map_or(Init::He, Init::Normal)
     }
 
-    /// The network that these settings describe for images of this shape, with its initial weights.
+    /// The network that these settings describe, with its initial weights.
     ///
     /// # Errors
     /// If the widths make no network.
     pub fn classifier(
         &self,
-        shape: Shape,
+        inputs: usize,
         classes: usize,
     ) -> Result<SoftmaxClassifier, ConfigError> {
-        let widths = self.widths(shape.dim(), classes);
+        let widths = self.widths(inputs, classes);
         let made = SoftmaxClassifier::with_hidden(&widths, self.hidden(), self.init(), self.seed);
         made.map_err(|error| ConfigError(error.to_string()))
     }

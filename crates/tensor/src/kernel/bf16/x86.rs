@@ -144,7 +144,8 @@ fn pack_tile_avx512_bf16(x: View, by_rows: bool, transposed: bool, tile: &mut Ti
     let order = unsafe { _mm512_loadu_si512(IN_TURNS.as_ptr().cast()) };
     for (i, words) in tile.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
         let rounded = if by_rows {
-            let (low, high) = row(i).split_at(row(i).len().min(ROWS));
+            let numbers = row(i);
+            let (low, high) = numbers.split_at(numbers.len().min(ROWS));
             _mm512_cvtne2ps_pbh(vector(high), vector(low))
         } else {
             _mm512_cvtne2ps_pbh(vector(row(2 * i + 1)), vector(row(2 * i)))
