@@ -154,7 +154,11 @@ fn is_finite<T: Scalar>(net: &Net<T>, shared: &Shared<T>, rows: usize, name: Ten
     };
     let depth = net.linear.len();
     let logits = || outputs(depth, &net.logits, 0..shared.layers[depth - 1].tiling.tiles.len());
+    let input = &net.linear[0];
     match name {
+        TensorName::Input if !input.operands.input.is_empty() => {
+            input.blocks.iter().all(|block| input.operands.input.is_finite(block, rows))
+        }
         TensorName::Input => inputs(1),
         TensorName::Weight(l) => value(l, Kind::Weight),
         TensorName::Scale(l) => value(l, Kind::Scale),

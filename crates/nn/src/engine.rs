@@ -119,7 +119,7 @@ impl<T: Scalar> Engine<T> {
         group: ThreadGroup,
         kernel: impl Into<Kernel>,
     ) -> Self {
-        let kernel = kernel.into();
+        let kernel = kernel.into().of::<T>();
         let architecture = model.architecture().clone();
         let shared = Shared::new(&architecture, kernel, group.ranks(), batch.max(EVALUATION_ROWS));
         let rows = (batch, EVALUATION_ROWS);

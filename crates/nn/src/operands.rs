@@ -11,6 +11,7 @@ use chainrule_tensor::exchange::Exchange;
 use chainrule_tensor::kernel::bf16::{COLUMNS, Packed, ROWS, Role, Tiles};
 use chainrule_tensor::{Scalar, View};
 
+use crate::layers::linear::Panel;
 use crate::tiling::{Block, Tiling};
 
 /// A tile of A is 16 rows x 32 k; of B 32 k x 16 columns.
@@ -70,6 +71,11 @@ pub struct InputOperands {
 }
 
 impl InputOperands {
+    /// Whether the kernel reads the inputs themselves.
+    pub fn is_empty(&self) -> bool {
+        self.block.is_empty()
+    }
+
     /// Rounds the block `x`, (rows, width); `keep` it for the backward pass.
     pub fn pack<T: Scalar>(
         &mut self,
@@ -80,12 +86,18 @@ impl InputOperands {
         keep: bool,
     ) {
         let (kernel, width) = (tiling.kernel, block.features.len());
-        let x = View::new(x, batch, width);
-        kernel.pack(x, Role::Left, &mut self.block, (0, depth(width)));
+        let (x, left) = (View::new(x, batch, width), (0, depth(width)));
         if keep {
-            let place = (Self::first(block, batch), depth(batch));
-            kernel.pack(x, Role::LeftTransposed, &mut self.transposed, place);
+            let transposed = (Self::first(block, batch), depth(batch));
+            kernel.pack_both(x, (&mut self.block, left), (&mut self.transposed, transposed));
+        } else {
+            kernel.pack(x, Role::Left, &mut self.block, left);
         }
+    }
+
+    /// Whether all numbers of a block that was kept are finite.
+    pub fn is_finite(&self, block: &Block, batch: usize) -> bool {
+        self.left_transposed(block, batch, &(0..block.features.len())).is_finite()
     }
 
     /// X of the block that was packed last: the left operand of Z = X W.
@@ -121,23 +133,20 @@ impl WeightOperands {
         self.forward.is_empty()
     }
 
-    /// Rounds a panel of W: some inputs of a block, counted from its first, and one tile of outputs.
-    pub fn pack<T: Scalar>(
-        &mut self,
-        tiling: &Tiling,
-        block: &Block,
-        tile: &Range<usize>,
-        inputs: &Range<usize>,
-        w: &[T],
-    ) {
-        let w = View::new(w, inputs.len(), tile.len());
+    /// Rounds the panel of W that begins at `start` in the storage of a block.
+    pub fn pack<T: Scalar>(&mut self, tiling: &Tiling, block: &Block, start: usize, w: &[T]) {
+        let (tile, Panel { inputs, outputs, .. }) = Panel::at(tiling, block.features.len(), start);
+        let w = View::new(w, inputs.len(), outputs.len());
         let columns = rows(tile.len());
-        let first = Self::first(tiling, block, tile) + inputs.start / COLUMNS * columns;
-        tiling.kernel.pack(w, Role::Right, &mut self.forward, (first, columns));
+        let before = outputs.start - tile.start;
+        let first = Self::first(tiling, block, tile) + before / ROWS;
+        let place = (first + inputs.start / COLUMNS * columns, columns);
+        tiling.kernel.pack(w, Role::Right, &mut self.forward, place);
         if !self.transposed.is_empty() {
             let columns = rows(block.features.len());
             let first = Self::first_transposed(tiling, block, tile) + inputs.start / ROWS;
-            tiling.kernel.pack(w, Role::RightTransposed, &mut self.transposed, (first, columns));
+            let place = (first + before / COLUMNS * columns, columns);
+            tiling.kernel.pack(w, Role::RightTransposed, &mut self.transposed, place);
         }
     }
 
@@ -192,9 +201,11 @@ impl GradientOperands {
         }
     }
 
-    /// A tile of dZ: the right operand of dW = Xᵀ dZ.
-    pub fn right(&self, batch: usize, tile: &Range<usize>) -> Tiles<'_> {
-        self.right.tiles(Self::first(batch, tile), depth(batch), rows(tile.len()))
+    /// A strip of a tile of dZ: the right operand of dW = Xᵀ dZ.
+    pub fn right(&self, batch: usize, tile: &Range<usize>, strip: &Range<usize>) -> Tiles<'_> {
+        let all = self.right.tiles(Self::first(batch, tile), depth(batch), rows(tile.len()));
+        let columns = (strip.start - tile.start) / ROWS..rows(strip.end - tile.start);
+        all.part(0..depth(batch), columns)
     }
 
     /// A tile of dZ: the left operand of dX = dZ Wᵀ.

@@ -121,17 +121,11 @@ pub(crate) struct BlockOperands<'a> {
 }
 
 impl BlockOperands<'_> {
-    /// Makes them of the panel at `range` in the block, whose weights are `w`.
-    pub fn pack<T: Scalar>(&mut self, range: &Range<usize>, w: &[T]) {
-        let Self { operands, tiling, block } = self;
-        if operands.is_empty() {
-            return;
+    /// Makes them of the panel that begins at `start` in the block, whose weights are `w`.
+    pub fn pack<T: Scalar>(&mut self, start: usize, w: &[T]) {
+        if !self.operands.is_empty() {
+            self.operands.pack(self.tiling, self.block, start, w);
         }
-        let width = block.features.len();
-        let holds = |tile: &&Range<usize>| range.start < tile.end * width;
-        let tile = tiling.tiles.iter().find(holds).expect("a panel is part of a tile");
-        let first = (range.start - tile.start * width) / tile.len();
-        operands.pack(tiling, block, tile, &(first..first + range.len() / tile.len()), w);
     }
 }
 
@@ -176,7 +170,7 @@ impl<T: Scalar> GradientSink<T> for ParameterSink<'_, T> {
         let (w, v) = (&mut self.w[range.clone()], &mut self.v[range.clone()]);
         update(*isa, optimizer, *t, (w, v, part(self.s, range.clone())), gradient);
         if let Some(operands) = &mut self.operands {
-            operands.pack(&range, w);
+            operands.pack(range.start, w);
         }
         if let Some(ema) = self.ema.get_mut(range) {
             lerp(*isa, ema, w, *ema_weight);

@@ -199,7 +199,8 @@ pub(crate) struct Linear<T> {
     pub weight: Parameter<T>,
     /// b: of the outputs that the rank owns as inputs of the next layer; of the last layer all.
     pub bias: Parameter<T>,
-    /// A: the activations of its input features, block after block, each (rows, width).
+    /// A: the activations of its input features, block after block, each (rows, width). Of the images
+    /// there is only the block at hand in evaluation, and where operands are kept in their place.
     pub input: Buffer<T>,
     /// What the products read of both, and of dZ, where that is not the numbers themselves.
     pub operands: Operands,
@@ -234,12 +235,15 @@ impl<T: Scalar> Net<T> {
             let blocks = layer.tiling.own_blocks(&layer.sharding.owned[rank]);
             let width: usize = blocks.iter().map(|block| block.features.len()).sum();
             let widest = blocks.iter().map(|block| block.features.len()).max().unwrap_or(0);
+            let operands = Operands::new(&layer.tiling, &blocks, rows, forward_rows, l > 0);
+            // Of the first layer's input one block, but in training all where its numbers are kept.
+            let kept = if l == 0 && !operands.input.is_empty() { widest } else { width };
             let forward = forward_rows * if l == 0 { widest } else { width };
             Linear {
                 weight: Parameter::zeros(width * layer.tiling.outputs),
                 bias: Parameter::zeros(layer.readers[rank].len()),
-                input: Buffer::zeros(forward.max(rows * width)),
-                operands: Operands::new(&layer.tiling, &blocks, rows, forward_rows, l > 0),
+                input: Buffer::zeros(forward.max(rows * kept)),
+                operands,
                 weight_squares: vec![0.0; blocks.len()],
                 blocks,
             }
@@ -346,7 +350,7 @@ impl<T: Scalar> Net<T> {
                 let operands = &mut linear.operands.weight;
                 let mut operands = BlockOperands { operands, tiling, block };
                 for panel in panel_ranges(tiling, block.features.len()) {
-                    operands.pack(&panel, &w[panel.clone()]);
+                    operands.pack(panel.start, &w[panel]);
                 }
             }
         }

@@ -56,16 +56,16 @@ pub(crate) fn pieces<T>(
         let (tiling, weight) = (&layer.tiling, architecture.range(l, Kind::Weight));
         let row_length = architecture.widths()[l];
         for block in tiling.own_blocks(&layer.sharding.owned[rank]) {
-            for tile in &tiling.tiles {
+            for strip in tiling.tiles.iter().flat_map(|tile| tiling.strips(tile)) {
                 pieces.push(Piece {
                     layer: l,
                     kind: Kind::Weight,
-                    outputs: tile.len(),
+                    outputs: strip.len(),
                     inputs: block.features.len(),
-                    stored: tiling.weights_of_tile(&block, tile).start,
-                    output_major: tiling.is_narrow(tile),
+                    stored: tiling.weights_of_tile(&block, &strip).start,
+                    output_major: tiling.is_narrow(&strip),
                     flat: weight.start
-                        + tile.start * row_length
+                        + strip.start * row_length
                         + tiling.blocks[block.number].start,
                     row_length,
                 });

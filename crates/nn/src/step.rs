@@ -109,8 +109,12 @@ pub(crate) fn forward<T: Scalar>(
         let (this, above) = layers[l..].split_first_mut().expect("a net has every layer");
         // Z_l = A_l W_l: the partial product of each own block of features
         for (own, block) in this.blocks.iter().enumerate() {
+            // Evaluation needs one block of X at a time, and training too if it keeps the operands.
             let values = if l == 0 {
-                load_input(&mut this.input, tiling, block, batch, pass)
+                let is_kept = noise.is_some() && this.operands.input.is_empty();
+                let values = if is_kept { block.values(rows) } else { block.alone(rows) };
+                load_input(&mut this.input[values.clone()], tiling, block, batch, pass);
+                values
             } else {
                 block.values(rows)
             };
@@ -182,19 +186,21 @@ pub(crate) fn backward<T: Scalar>(
         let dz_read = (dz, &*gradient);
         for (block, squares) in this.blocks.iter().zip(&mut this.weight_squares) {
             let (part, weights) = (Part { tiling, block }, tiling.weights(block));
-            let a = &this.input[block.values(rows)];
+            // The numbers of the first layer's input are gone where its operands are kept.
+            let a = this.input.get(block.values(rows)).unwrap_or_default();
+            let values = block.values(rows).len();
             if let Some(below) = below.last_mut() {
                 let (Layer { dz: dz_below, statistics, .. }, units) =
                     (&shared.layers[l - 1], &mut hidden[l - 1]);
                 let w = (&this.weight.value[weights.clone()], &*weight);
-                let da = &mut dz_below.write(block.number)[..a.len()];
+                let da = &mut dz_below.write(block.number)[..values];
                 // dA = dZ Wᵀ, and from it dZ of the layer below
                 linear::backward_input(work, part, rows, dz_read, w, da);
                 let (bias, scratch) = (&mut below.bias, &mut work.scratch);
                 units.backward(pass, block, a, da, bias, update, statistics, scratch);
             } else if let Some(dx) = dx {
                 let w = (&this.weight.value[weights.clone()], &*weight);
-                let dx = &mut dx.write(block.number)[..a.len()];
+                let dx = &mut dx.write(block.number)[..values];
                 linear::backward_input(work, part, rows, dz_read, w, dx); // dX = dZ Wᵀ
             }
             // dW = Aᵀ dZ
@@ -272,22 +278,18 @@ fn columns(tile: &Range<usize>, rows: usize) -> Range<usize> {
     tile.start * rows..tile.end * rows
 }
 
-/// A₀ = X: brings a block of the input into `input`, and says where it lies. Evaluation needs no more
-/// than one block at a time.
+/// A₀ = X: brings a block of the input into `x`.
 fn load_input<T: Scalar>(
-    input: &mut [T],
+    x: &mut [T],
     tiling: &Tiling,
     block: &Block,
     batch: Batch<T>,
     Pass { isa, rows, noise }: Pass,
-) -> Range<usize> {
-    let values = if noise.is_some() { block.values(rows) } else { 0..rows * block.features.len() };
-    let x = &mut input[values.clone()];
+) {
     batch.data.gather(isa, batch.rows, tiling.blocks[block.number].clone(), x);
     if let Some(noise) = noise {
         noise.mix(x, rows);
     }
-    values
 }
 
 /// Prefetches the weights of the block after the own block `own`, and in the first layer its inputs.

@@ -20,7 +20,8 @@
 //! summed from the first to the last, and so are the groups.
 //!
 //! The tiles of one layer are the blocks of the next: whoever sums a column of Z owns that
-//! feature from there on.
+//! feature from there on. A kernel may want the weights of fewer columns together than a tile has; then
+//! those of a tile are stored in *strips*, one after the other, each row-major.
 
 use std::ops::Range;
 
@@ -50,6 +51,11 @@ impl Block {
     /// (rows, features).
     pub fn values(&self, rows: usize) -> Range<usize> {
         self.features.start * rows..self.features.end * rows
+    }
+
+    /// The same where only one block is kept at a time.
+    pub fn alone(&self, rows: usize) -> Range<usize> {
+        0..self.features.len() * rows
     }
 }
 
@@ -99,6 +105,12 @@ impl Tiling {
         Self { kernel, outputs, blocks, tiles }
     }
 
+    /// The strips of a tile, in the order in which its weights are stored.
+    pub fn strips(&self, tile: &Range<usize>) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (tile, most) = (tile.clone(), self.kernel.strip_columns());
+        tile.clone().step_by(most).map(move |first| first..tile.end.min(first + most))
+    }
+
     /// Whether a tile is narrower than a vector, and so is stored transposed.
     pub fn is_narrow(&self, tile: &Range<usize>) -> bool {
         tile.len() < self.kernel.lanes()
@@ -119,8 +131,8 @@ impl Tiling {
         block.values(self.outputs)
     }
 
-    /// The part of [`Self::weights`] that is one tile: (block, tile) row-major, or, of a narrow
-    /// tile, (tile, block).
+    /// The part of [`Self::weights`] that is one tile, or one strip of it: (block, strip) row-major, or,
+    /// of a narrow tile, (tile, block).
     pub(crate) fn weights_of_tile(&self, block: &Block, tile: &Range<usize>) -> Range<usize> {
         let (start, rows) = (self.weights(block).start, block.features.len());
         start + rows * tile.start..start + rows * tile.end
@@ -158,6 +170,12 @@ mod tests {
                     assert!(layer.blocks.iter().all(|b| b.start.is_multiple_of(unit)));
                     assert!(layer.blocks.iter().all(|b| (1..=BLOCK).contains(&b.len())));
                     assert!(layer.tiles.iter().all(|t| t.len() <= kernel.tile_columns()));
+                    for tile in &layer.tiles {
+                        let strips: Vec<_> = layer.strips(tile).collect();
+                        let from_0 = |s: &Range<usize>| s.start - tile.start..s.end - tile.start;
+                        covers(&strips.iter().map(from_0).collect::<Vec<_>>(), tile.len());
+                        assert!(strips[1..].iter().all(|s| s.start.is_multiple_of(unit)));
+                    }
                     assert_eq!(layer.next(7, kernel).blocks, layer.tiles);
                 }
             }

@@ -8,12 +8,12 @@
 //! rank owns. A layer's Z is the sum of its blocks' products; dX and dW need no sum, for a block
 //! of features has its own columns of dX and its own rows of dW. M is cut into tiles
 //! ([`crate::tiling`]): W holds a (D, tile) matrix for each tile, one after the other, and Z and
-//! dZ an (N, tile) matrix for each. Of a narrow last tile W holds the transpose, (tile, D).
+//! dZ an (N, tile) matrix for each. Of a narrow last tile W holds the transpose, (tile, D); of a tile in
+//! strips a (D, strip) matrix for each strip.
 
 use std::ops::Range;
 
 use chainrule_tensor::exchange::Exchange;
-use chainrule_tensor::kernel::Operand;
 use chainrule_tensor::kernel::prefetch::prefetch;
 use chainrule_tensor::ops::columns::add_column_sums;
 use chainrule_tensor::ops::elementwise::add_assign;
@@ -77,9 +77,9 @@ pub fn forward<T: Scalar>(
         if tiling.is_narrow(tile) {
             kernel.multiply_transposed(x, View::new(w, tile.len(), width), z, accumulate)
         } else {
-            let x = Operand { numbers: x, tiles: x_operands.left(block, rows) };
-            let tiles = w_operands.right(tiling, block, tile);
-            let w = Operand { numbers: View::new(w, width, tile.len()), tiles };
+            let x = kernel.operand(|| x, || x_operands.left(block, rows));
+            let numbers = || View::new(w, width, tile.len());
+            let w = kernel.operand(numbers, || w_operands.right(tiling, block, tile));
             kernel.multiply(x, w, z, accumulate)
         }
         .expect("x is rows x width");
@@ -100,26 +100,41 @@ pub fn backward_input<T: Scalar>(
     let (kernel, width) = (tiling.kernel, block.features.len());
     for (number, tile) in tiling.tiles.iter().enumerate() {
         let w = &w[tile.start * width..tile.end * width];
-        let numbers = if tiling.is_narrow(tile) {
-            View::new(w, tile.len(), width)
-        } else {
-            kernel.transposed(View::new(w, width, tile.len()), scratch)
-        };
-        let w = Operand { numbers, tiles: w_operands.right_transposed(tiling, block, tile) };
+        let w = kernel.operand(
+            || match tiling.is_narrow(tile) {
+                true => View::new(w, tile.len(), width),
+                false => kernel.transposed(View::new(w, width, tile.len()), scratch),
+            },
+            || w_operands.right_transposed(tiling, block, tile),
+        );
         let dz = dz.read(number);
-        let numbers = View::new(&dz, rows, tile.len());
-        let dz = Operand { numbers, tiles: dz_operands.left(tiling, rows, tile) };
+        let numbers = || View::new(&dz, rows, tile.len());
+        let dz = kernel.operand(numbers, || dz_operands.left(tiling, rows, tile));
         let dx = ViewMut::new(dx, rows, width);
         kernel.multiply(dz, w, dx, number > 0).expect("dz is rows x tile");
     }
 }
 
-/// A panel of a tile: some rows of it, whose gradient is made by one product.
+/// A panel of a tile: some rows of a strip of it, whose gradient is made by one product.
 pub(crate) struct Panel {
     /// Its inputs, counted from the block's first.
     pub inputs: Range<usize>,
+    /// Its outputs, counted from the layer's first: those of the strip.
+    pub outputs: Range<usize>,
     /// Where it lies in the block's storage.
     pub range: Range<usize>,
+}
+
+impl Panel {
+    /// The panel that begins at `start` in the storage of a block that is `width` inputs wide.
+    pub fn at(tiling: &Tiling, width: usize, start: usize) -> (&Range<usize>, Self) {
+        let tile = tiling.tiles.partition_point(|tile| tile.end * width <= start);
+        let tile = &tiling.tiles[tile];
+        let holds = |panel: &Self| panel.range.start == start;
+        let strip = tiling.strips(tile).find(|strip| start < strip.end * width);
+        let mut panels = strip.into_iter().flat_map(|strip| strip_panels(tiling, strip, width));
+        (tile, panels.find(holds).expect("the beginning of a panel"))
+    }
 }
 
 /// The panels of one tile of a block that is `width` inputs wide, in the order of their making.
@@ -131,13 +146,21 @@ pub(crate) fn panels(
     tile: &Range<usize>,
     width: usize,
 ) -> impl Iterator<Item = Panel> {
-    let (start, columns) = (tile.start * width, tile.len());
+    tiling.strips(tile).flat_map(move |strip| strip_panels(tiling, strip, width))
+}
+
+fn strip_panels(
+    tiling: &Tiling,
+    outputs: Range<usize>,
+    width: usize,
+) -> impl Iterator<Item = Panel> + use<> {
+    let (start, columns) = (outputs.start * width, outputs.len());
     // A narrow tile is made at once: its inputs lie side by side.
-    let height = if tiling.is_narrow(tile) { width } else { tiling.kernel.panel_rows() };
+    let height = if tiling.is_narrow(&outputs) { width } else { tiling.kernel.panel_rows() };
     (0..width).step_by(height.max(1)).map(move |first| {
         let inputs = first..width.min(first + height);
         let range = start + inputs.start * columns..start + inputs.end * columns;
-        Panel { inputs, range }
+        Panel { inputs, outputs: outputs.clone(), range }
     })
 }
 
@@ -160,20 +183,20 @@ pub fn backward_weight<T: Scalar>(
     for (number, tile) in tiling.tiles.iter().enumerate() {
         let dz = dz.read(number);
         let dz = View::new(&dz, rows, tile.len());
-        for Panel { inputs, range } in panels(tiling, tile, width) {
+        for Panel { inputs, outputs, range } in panels(tiling, tile, width) {
             let dw = &mut scratch[..range.len()];
             if kernel.prefetches_updates() {
                 sink.prefetch(range.clone());
             }
-            let x = View::strided(&x[inputs.start..], rows, inputs.len(), width, 1);
+            let x = || View::strided(&x[inputs.start..], rows, inputs.len(), width, 1);
             if tiling.is_narrow(tile) {
                 let dw = ViewMut::new(dw, tile.len(), inputs.len());
-                kernel.multiply_numbers(dz.t(), x, dw, false)
+                kernel.multiply_numbers(dz.t(), x(), dw, false)
             } else {
-                let tiles = x_operands.left_transposed(block, rows, &inputs);
-                let x = Operand { numbers: x.t(), tiles };
-                let dz = Operand { numbers: dz, tiles: dz_operands.right(rows, tile) };
-                kernel.multiply(x, dz, ViewMut::new(dw, inputs.len(), tile.len()), false)
+                let tiles = || x_operands.left_transposed(block, rows, &inputs);
+                let x = kernel.operand(|| x().t(), tiles);
+                let dz = kernel.operand(|| dz, || dz_operands.right(rows, tile, &outputs));
+                kernel.multiply(x, dz, ViewMut::new(dw, inputs.len(), outputs.len()), false)
             }
             .expect("x is rows x width");
             sink.take(range, dw);

@@ -72,6 +72,23 @@ impl Queue {
         }
     }
 
+    /// Requests the next lines, as many as there are of `n`, without waiting.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // matrixmultiply does not ask
+    #[inline(always)]
+    pub(super) fn ask_lines(&mut self, n: usize) {
+        let mut left = n;
+        while left > 0 && (self.at < self.end || self.next < self.len) {
+            let lines = left.min(self.end.saturating_sub(self.at).div_ceil(LINE));
+            (0..lines).for_each(|line| ask(self.at + line * LINE));
+            self.at += lines * LINE;
+            left -= lines;
+            if self.at >= self.end && self.next < self.len {
+                (self.at, self.end) = self.ranges[self.next];
+                self.next += 1;
+            }
+        }
+    }
+
     /// Requests the next line, if there is one, without waiting.
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // matrixmultiply does not ask
     #[inline(always)]

@@ -52,7 +52,8 @@ impl FromStr for Precision {
 /// What multiplies the matrices of a layer: the instructions, and the precision.
 ///
 /// A layer keeps its operands as numbers, which are the `f32` that it learns, and, where its kernel
-/// reads those, as bf16 tiles beside them ([`Kernel::room`]). [`Kernel::multiply`] is given both.
+/// reads those, as bf16 tiles beside them ([`Kernel::room`]). [`Kernel::multiply`] is given the ones
+/// that it reads ([`Kernel::operand`]).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct Kernel {
     isa: Isa,
@@ -81,19 +82,20 @@ struct Cuts {
     lanes: usize,
     unit: usize,
     columns: usize,
+    strip: usize,
     panel: usize,
 }
 
 /// Those of the vector kernels: three vectors of AVX-512 are held in registers.
-const VECTOR_CUTS: Cuts = Cuts { lanes: 16, unit: 16, columns: 48, panel: 48 };
+const VECTOR_CUTS: Cuts = Cuts { lanes: 16, unit: 16, columns: 48, strip: 48, panel: 48 };
 
-/// A matrix as numbers and, for kernels that read those, as tiles.
+/// A matrix as its kernel reads it ([`Kernel::operand`]).
 #[derive(Clone, Copy, Debug)]
-pub struct Operand<'a, T> {
+pub enum Operand<'a, T> {
     /// Its numbers.
-    pub numbers: View<'a, T>,
-    /// The same, rounded and in the layout of its side of the product.
-    pub tiles: Tiles<'a>,
+    Numbers(View<'a, T>),
+    /// Its numbers rounded, in the layout of its side of the product.
+    Tiles(Tiles<'a>),
 }
 
 impl Kernel {
@@ -182,11 +184,12 @@ impl Kernel {
     fn cuts(self) -> Cuts {
         match self.products {
             Products::Bf16(_) => {
-                Cuts { lanes: 1, unit: bf16::COLUMNS, columns: 128, panel: bf16::COLUMNS }
+                let side = bf16::COLUMNS; // of two by two tiles of the product
+                Cuts { lanes: 1, unit: side, columns: 128, strip: side, panel: side }
             }
             // matrixmultiply packs all of its right operand at each call, and wants larger parts.
             Products::F32 if self.isa == Isa::PORTABLE => {
-                Cuts { lanes: 1, unit: 1, columns: 128, panel: 128 }
+                Cuts { lanes: 1, unit: 1, columns: 128, strip: 128, panel: 128 }
             }
             Products::F32 | Products::PlainF32 => VECTOR_CUTS,
         }
@@ -205,6 +208,12 @@ impl Kernel {
     /// The most columns of a tile of a weight matrix.
     pub fn tile_columns(self) -> usize {
         self.cuts().columns
+    }
+
+    /// The most columns of a weight matrix that lie together, those of a row side by side. It is all
+    /// columns of a tile where the kernel reads the numbers.
+    pub fn strip_columns(self) -> usize {
+        self.cuts().strip
     }
 
     /// Rows of a weight gradient that are computed before they are used up: few enough to stay in
@@ -249,12 +258,41 @@ impl Kernel {
         }
     }
 
-    /// Wᵀ for [`Kernel::multiply`]: kernels that read numbers want their columns adjacent, so that
-    /// these are copied to `scratch`.
-    pub fn transposed<'a, T: Scalar>(self, w: View<'a, T>, scratch: &'a mut [T]) -> View<'a, T> {
+    /// This kernel where the numbers are of type `T`: only `f32` is rounded to bf16.
+    pub fn of<T: Scalar>(self) -> Self {
+        if T::as_f32(&[]).is_some() { self } else { self.isa.into() }
+    }
+
+    /// The form of a matrix that this kernel reads; the other is not made.
+    pub fn operand<'a, T>(
+        self,
+        numbers: impl FnOnce() -> View<'a, T>,
+        tiles: impl FnOnce() -> Tiles<'a>,
+    ) -> Operand<'a, T> {
+        if self.reads_tiles() { Operand::Tiles(tiles()) } else { Operand::Numbers(numbers()) }
+    }
+
+    /// Rounds `x` into the tiles of two left operands, itself and its transpose, if the kernel reads
+    /// tiles ([`Kernel::pack`]).
+    ///
+    /// # Panics
+    /// As [`Kernel::pack`].
+    pub fn pack_both<T: Scalar>(
+        self,
+        x: View<T>,
+        (left, place): (&mut Packed, (usize, usize)),
+        (transposed, transposed_place): (&mut Packed, (usize, usize)),
+    ) {
         if self.reads_tiles() {
-            return w.t();
+            let left = left.from_tile(place.0, place.1);
+            let transposed = transposed.from_tile(transposed_place.0, transposed_place.1);
+            bf16::pack_both(self.isa, x, left, transposed);
         }
+    }
+
+    /// Wᵀ as numbers for [`Kernel::multiply`], whose kernels want their columns adjacent, so that these
+    /// are copied to `scratch`.
+    pub fn transposed<'a, T: Scalar>(self, w: View<'a, T>, scratch: &'a mut [T]) -> View<'a, T> {
         let (rows, columns) = (w.rows(), w.columns());
         let scratch = &mut scratch[..rows * columns];
         transpose(self.isa, w.as_slice(), rows, columns, scratch);
@@ -268,10 +306,11 @@ impl Kernel {
 
     /// C := A·B, or C := C + A·B if `accumulate`. Without it C is written and never read.
     ///
-    /// Numbers that are no `f32` are multiplied as they are, whatever the precision.
-    ///
     /// # Errors
     /// [`ShapeError`] if the shapes do not fit together; C is untouched.
+    ///
+    /// # Panics
+    /// If the operands are not those of this kernel.
     pub fn multiply<T: Scalar>(
         self,
         a: Operand<T>,
@@ -279,12 +318,16 @@ impl Kernel {
         mut c: ViewMut<T>,
         accumulate: bool,
     ) -> Result<(), ShapeError> {
-        match (self.products, c.as_f32()) {
-            (Products::Bf16(multiplier), Some(c)) => {
-                bf16::matmul(multiplier, a.tiles, b.tiles, c, accumulate);
+        match (self.products, a, b) {
+            (Products::Bf16(multiplier), Operand::Tiles(a), Operand::Tiles(b)) => {
+                let c = c.as_f32().expect("tiles are of `f32`");
+                bf16::matmul(multiplier, a, b, c, accumulate);
                 Ok(())
             }
-            _ => self.multiply_numbers(a.numbers, b.numbers, c, accumulate),
+            (_, Operand::Numbers(a), Operand::Numbers(b)) => {
+                self.multiply_numbers(a, b, c, accumulate)
+            }
+            _ => panic!("{self} does not multiply tiles with numbers"),
         }
     }
 

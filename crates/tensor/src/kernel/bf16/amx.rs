@@ -9,8 +9,8 @@
 //! and releases them after its last.
 
 use std::arch::asm;
-use std::arch::x86_64::{__cpuid, __cpuid_count};
-use std::cell::Cell;
+use std::arch::x86_64::*;
+use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -245,17 +245,30 @@ kernel!(
 #[repr(C, align(64))]
 struct Scratch([f32; SIDE * SIDE]);
 
-/// C (+)= A·B, block by block of C; all rows by the same columns of B first, which stay in the cache.
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch([0.0; SIDE * SIDE])) };
+}
+
+/// C (+)= A·B, block by block of C.
 pub(super) fn matmul(a: Tiles, b: Tiles, mut c: ViewMut, accumulate: bool) {
     let _section = Section::enter();
-    let mut scratch = Scratch([0.0; SIDE * SIDE]);
-    flushing_denormals(|| {
-        for j in (0..b.columns).step_by(2) {
-            for i in (0..a.rows).step_by(2) {
-                block(a, b, (i, j), &mut c, accumulate, &mut scratch);
+    let mut blocks = || {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut block = |i, j| block(a, b, (i, j), &mut c, accumulate, scratch);
+            // The smaller operand stays in the first-level cache while the other passes by.
+            if a.rows > b.columns {
+                for i in (0..a.rows).step_by(2) {
+                    (0..b.columns).step_by(2).for_each(|j| block(i, j));
+                }
+            } else {
+                for j in (0..b.columns).step_by(2) {
+                    (0..a.rows).step_by(2).for_each(|i| block(i, j));
+                }
             }
-        }
-    });
+        });
+    };
+    // Only an addition computes outside the tiles.
+    if accumulate { flushing_denormals(blocks) } else { blocks() }
 }
 
 /// The block whose first tile is (i, j).
@@ -275,7 +288,7 @@ fn block(
     if k == 0 {
         scratch.fill(0.0);
     } else {
-        with_queue(|queue| (0..LINES * k).for_each(|_| queue.ask()));
+        with_queue(|queue| queue.ask_lines(LINES * k));
         let line = size_of::<[f32; SIDE]>();
         let (place, c_stride) = if has_place {
             (c.row_mut(rows.start)[columns.clone()].as_mut_ptr(), c.strides().0 * size_of::<f32>())
@@ -341,7 +354,7 @@ fn take(
     }
 }
 
-/// [`take`] with the vectors of the processors that have AMX.
+/// [`take`] with the vectors of the processors that have AMX: a row of a block is two.
 #[allow(unsafe_code)]
 #[target_feature(enable = "avx512f")]
 fn take_avx512(
@@ -351,7 +364,22 @@ fn take_avx512(
     block: &[f32; SIDE * SIDE],
     accumulate: bool,
 ) {
-    take(c, rows, columns, block, accumulate);
+    let reached = u32::MAX.unbounded_shr((SIDE - columns.len()) as u32);
+    let masks = [reached as __mmask16, (reached >> ROWS) as __mmask16];
+    for (row, block) in rows.zip(block.as_chunks::<ROWS>().0.chunks_exact(2)) {
+        let c = c.row_mut(row)[columns.clone()].as_mut_ptr();
+        for (half, (product, mask)) in block.iter().zip(masks).enumerate() {
+            let c = c.wrapping_add(half * ROWS);
+            // SAFETY: the mask leaves out what the row has no columns for.
+            unsafe {
+                let mut sum = _mm512_loadu_ps(product.as_ptr());
+                if accumulate {
+                    sum = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, c), sum);
+                }
+                _mm512_mask_storeu_ps(c, mask, sum);
+            }
+        }
+    }
 }
 
 const _: () = assert!(size_of::<Tile>() == ROWS * LINE && 2 * COLUMNS == LINE);

@@ -33,7 +33,7 @@ mod x86;
 
 use std::ops::Range;
 
-pub use pack::{Role, pack};
+pub use pack::{Role, pack, pack_both};
 pub use tile::round;
 
 use crate::buffer::Buffer;
@@ -112,6 +112,14 @@ impl<'a> Tiles<'a> {
         assert!(rows.end <= self.rows && columns.end <= self.columns, "a part of the tiles");
         let tiles = self.tiles.get(rows.start * self.stride + columns.start..).unwrap_or_default();
         Self { tiles, rows: rows.len(), columns: columns.len(), stride: self.stride }
+    }
+
+    /// Whether none of their numbers is infinite or a NaN.
+    pub fn is_finite(self) -> bool {
+        let is_finite =
+            |word: &u32| [*word, *word >> 16].iter().all(|number| number & 0x7f80 != 0x7f80);
+        let tiles = (0..self.rows).flat_map(|i| (0..self.columns).map(move |j| (i, j)));
+        tiles.flat_map(|(i, j)| self.tile(i, j)).all(is_finite)
     }
 
     /// Prefetches them for later products, in the order in which they lie.

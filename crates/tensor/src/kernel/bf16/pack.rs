@@ -24,34 +24,55 @@ pub enum Role {
 ///
 /// # Panics
 /// If there are fewer tiles than `x` fills, or its columns are not adjacent.
-pub fn pack<T: Scalar>(isa: Isa, x: View<T>, role: Role, mut to: TilesMut) {
+pub fn pack<T: Scalar>(isa: Isa, x: View<T>, role: Role, to: TilesMut) {
     let Some(x) = x.as_f32() else { return };
+    match isa.kind() {
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx512 => super::x86::pack_avx512(isa, x, role, to),
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx2 => super::x86::pack_avx2(isa, x, role, to),
+        _ => sweep(x, role, to, |x, by_rows, transposed, tile| {
+            pack_pairs(x, by_rows, tile);
+            if transposed {
+                transpose(tile);
+            }
+        }),
+    }
+}
+
+/// [`pack`] as [`Role::Left`] and as [`Role::LeftTransposed`].
+///
+/// # Panics
+/// As [`pack`].
+pub fn pack_both<T: Scalar>(isa: Isa, x: View<T>, mut left: TilesMut, mut transposed: TilesMut) {
+    #[cfg(target_arch = "x86_64")]
+    if let (Kind::Avx512, Some(x)) = (isa.kind(), x.as_f32())
+        && super::x86::pack_both_avx512(isa, x, &mut left, &mut transposed)
+    {
+        return;
+    }
+    pack(isa, x, Role::Left, left);
+    pack(isa, x, Role::LeftTransposed, transposed);
+}
+
+/// Calls `pack_tile` for each tile of the operand with the part of `x` that fills it, at most 16 x 32
+/// numbers, whose pairs lie in a row, or 32 x 16, whose pairs lie in a column.
+#[inline(always)]
+pub(super) fn sweep(
+    x: View,
+    role: Role,
+    mut to: TilesMut,
+    pack_tile: impl Fn(View, bool, bool, &mut Tile),
+) {
     let by_rows = matches!(role, Role::Left | Role::RightTransposed);
     let transposed = matches!(role, Role::LeftTransposed | Role::RightTransposed);
-    // A tile takes 16 x 32 numbers, whose pairs lie in a row, or 32 x 16, whose pairs lie in a column.
     let (height, width) = if by_rows { (ROWS, COLUMNS) } else { (COLUMNS, ROWS) };
     for i in 0..x.rows().div_ceil(height) {
         for j in 0..x.columns().div_ceil(width) {
             let rows = i * height..x.rows().min((i + 1) * height);
             let columns = j * width..x.columns().min((j + 1) * width);
             let tile = if transposed { to.tile_mut(j, i) } else { to.tile_mut(i, j) };
-            pack_tile(isa, x.part(rows, columns), by_rows, transposed, tile);
-        }
-    }
-}
-
-/// One tile of at most 16 x 32 numbers, or of 32 x 16.
-fn pack_tile(isa: Isa, x: View, by_rows: bool, transposed: bool, tile: &mut Tile) {
-    match isa.kind() {
-        #[cfg(target_arch = "x86_64")]
-        Kind::Avx512 => super::x86::pack_tile_avx512(isa, x, by_rows, transposed, tile),
-        #[cfg(target_arch = "x86_64")]
-        Kind::Avx2 => super::x86::pack_tile_avx2(isa, x, by_rows, transposed, tile),
-        _ => {
-            pack_pairs(x, by_rows, tile);
-            if transposed {
-                transpose(tile);
-            }
+            pack_tile(x.part(rows, columns), by_rows, transposed, tile);
         }
     }
 }

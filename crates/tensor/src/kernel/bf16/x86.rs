@@ -3,8 +3,9 @@
 use std::arch::asm;
 use std::arch::x86_64::*;
 
+use super::pack::{self, Role};
 use super::tile::{Block, pack_pairs, sweep};
-use super::{COLUMNS, ROWS, Tile, Tiles};
+use super::{COLUMNS, ROWS, Tile, Tiles, TilesMut};
 use crate::isa::{Isa, Kind};
 use crate::matrix::{View, ViewMut};
 
@@ -46,7 +47,7 @@ pub(super) fn flushing_denormals(product: impl FnOnce()) {
 
 /// The functions that are compiled for one set of instructions.
 macro_rules! compiled {
-    ($kind:ident, $features:literal, $matmul:ident, $pack_tile:ident, $rule:ident, $transpose:path) => {
+    ($kind:ident, $features:literal, $matmul:ident, $pack:ident, $rule:ident, $transpose:path) => {
         pub(super) fn $matmul(isa: Isa, a: Tiles, b: Tiles, mut c: ViewMut, accumulate: bool) {
             #[allow(unsafe_code)]
             #[target_feature(enable = $features)]
@@ -60,26 +61,22 @@ macro_rules! compiled {
             flushing_denormals(|| unsafe { detected(a, b, &mut c, accumulate) });
         }
 
-        pub(super) fn $pack_tile(
-            isa: Isa,
-            x: View,
-            by_rows: bool,
-            transposed: bool,
-            tile: &mut Tile,
-        ) {
+        pub(super) fn $pack(isa: Isa, x: View, role: Role, to: TilesMut) {
             #[allow(unsafe_code)]
             #[target_feature(enable = $features)]
-            fn detected(x: View, by_rows: bool, transposed: bool, tile: &mut Tile) {
-                pack_pairs(x, by_rows, tile);
-                if transposed {
-                    $transpose(tile);
-                }
+            fn detected(x: View, role: Role, to: TilesMut) {
+                pack::sweep(x, role, to, |x, by_rows, transposed, tile| {
+                    pack_pairs(x, by_rows, tile);
+                    if transposed {
+                        $transpose(tile);
+                    }
+                });
             }
             assert_eq!(isa.kind(), Kind::$kind);
             // SAFETY: as above.
             #[allow(unsafe_code)]
             unsafe {
-                detected(x, by_rows, transposed, tile)
+                detected(x, role, to)
             }
         }
     };
@@ -89,30 +86,86 @@ compiled!(
     Avx512,
     "avx512f,avx512bw,avx512dq,avx512vl",
     matmul_avx512,
-    pack_tile_with_integers,
+    pack_with_integers,
     rule_avx512,
-    transpose_avx512
+    transpose_tile_avx512
 );
-compiled!(Avx2, "avx2,fma", matmul_avx2, pack_tile_avx2, rule_avx2, super::tile::transpose);
+compiled!(Avx2, "avx2,fma", matmul_avx2, pack_avx2, rule_avx2, super::tile::transpose);
 
-/// One tile, by the processor's instruction of rounding where it has one.
-pub(super) fn pack_tile_avx512(
-    isa: Isa,
-    x: View,
-    by_rows: bool,
-    transposed: bool,
-    tile: &mut Tile,
-) {
-    if is_x86_feature_detected!("avx512bf16") {
-        assert_eq!(isa.kind(), Kind::Avx512);
+/// Whether the processor has the instruction that rounds 32 numbers, `vcvtne2ps2bf16`.
+fn rounds_vectors(isa: Isa) -> bool {
+    assert_eq!(isa.kind(), Kind::Avx512);
+    is_x86_feature_detected!("avx512bf16")
+}
+
+/// By the processor's instruction of rounding where it has one.
+pub(super) fn pack_avx512(isa: Isa, x: View, role: Role, to: TilesMut) {
+    if rounds_vectors(isa) {
         // SAFETY: an `Isa` of this kind exists only where its instructions were detected, and one
         // more has just been.
         #[allow(unsafe_code)]
         unsafe {
-            pack_tile_avx512_bf16(x, by_rows, transposed, tile)
+            pack_avx512_bf16(x, role, to)
         }
     } else {
-        pack_tile_with_integers(isa, x, by_rows, transposed, tile);
+        pack_with_integers(isa, x, role, to);
+    }
+}
+
+/// [`pack::pack_both`], if the processor has the instruction of rounding.
+pub(super) fn pack_both_avx512(
+    isa: Isa,
+    x: View,
+    left: &mut TilesMut,
+    transposed: &mut TilesMut,
+) -> bool {
+    let rounds_vectors = rounds_vectors(isa);
+    if rounds_vectors {
+        // SAFETY: as in `pack_avx512`.
+        #[allow(unsafe_code)]
+        unsafe {
+            pack_both_avx512_bf16(x, left, transposed)
+        }
+    }
+    rounds_vectors
+}
+
+/// A matrix of at most 32 columns, to be read by vectors: beyond it are zeros.
+struct Vectors<'a> {
+    numbers: View<'a>,
+    /// The columns that there are, of the first 16 and of the others.
+    masks: [__mmask16; 2],
+}
+
+impl<'a> Vectors<'a> {
+    fn new(numbers: View<'a>) -> Self {
+        assert!(numbers.strides().1 == 1 || numbers.columns() <= 1, "columns are adjacent");
+        let some = |n: usize| u32::MAX.unbounded_shr(u32::BITS - n.min(ROWS) as u32) as __mmask16;
+        let columns = numbers.columns();
+        Self { numbers, masks: [some(columns), some(columns.saturating_sub(ROWS))] }
+    }
+
+    /// 16 numbers of row `i`: its first, or, if `half` is 1, those behind.
+    #[allow(unsafe_code)]
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn get(&self, i: usize, half: usize) -> __m512 {
+        if i >= self.numbers.rows() {
+            return _mm512_setzero_ps();
+        }
+        let row = self.numbers.as_ptr().wrapping_add(i * self.numbers.strides().0);
+        // SAFETY: of the row only columns that it has are read: a view reaches over all its elements.
+        unsafe { _mm512_maskz_loadu_ps(self.masks[half], row.wrapping_add(half * ROWS)) }
+    }
+
+    /// Row `i`, rounded: 32 numbers of 16 bits.
+    #[allow(unsafe_code)]
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    fn rounded(&self, i: usize) -> __m512i {
+        let rounded = _mm512_cvtne2ps_pbh(self.get(i, 1), self.get(i, 0));
+        // SAFETY: both are 64 bytes.
+        unsafe { std::mem::transmute(rounded) }
     }
 }
 
@@ -130,36 +183,69 @@ const IN_TURNS: [u16; COLUMNS] = {
 /// [`pack_pairs`] by `vcvtne2ps2bf16`, which rounds as [`super::tile::round`] does.
 #[allow(unsafe_code)]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
-fn pack_tile_avx512_bf16(x: View, by_rows: bool, transposed: bool, tile: &mut Tile) {
-    /// 16 numbers, or as many as there are, and zeros.
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn vector(numbers: &[f32]) -> __m512 {
-        let mask = u32::MAX.unbounded_shr(u32::BITS - numbers.len().min(ROWS) as u32) as __mmask16;
-        // SAFETY: of the slice so many numbers are read as it has.
-        unsafe { _mm512_maskz_loadu_ps(mask, numbers.as_ptr()) }
-    }
-    let row = |i: usize| if i < x.rows() { x.row(i) } else { &[] };
+fn pack_avx512_bf16(x: View, role: Role, to: TilesMut) {
     // SAFETY: 32 numbers of 16 bits.
     let order = unsafe { _mm512_loadu_si512(IN_TURNS.as_ptr().cast()) };
-    for (i, words) in tile.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
-        let rounded = if by_rows {
-            let numbers = row(i);
-            let (low, high) = numbers.split_at(numbers.len().min(ROWS));
-            _mm512_cvtne2ps_pbh(vector(high), vector(low))
-        } else {
-            _mm512_cvtne2ps_pbh(vector(row(2 * i + 1)), vector(row(2 * i)))
-        };
-        // SAFETY: both are 64 bytes.
-        let mut pairs = unsafe { std::mem::transmute::<__m512bh, __m512i>(rounded) };
-        if !by_rows {
-            pairs = _mm512_permutexvar_epi16(order, pairs);
+    pack::sweep(x, role, to, |x, by_rows, transposed, tile| {
+        let x = Vectors::new(x);
+        let mut rows = [_mm512_setzero_si512(); ROWS];
+        for (i, pairs) in rows.iter_mut().enumerate() {
+            *pairs = if by_rows {
+                x.rounded(i)
+            } else {
+                let rounded = _mm512_cvtne2ps_pbh(x.get(2 * i + 1, 0), x.get(2 * i, 0));
+                // SAFETY: both are 64 bytes.
+                _mm512_permutexvar_epi16(order, unsafe { std::mem::transmute(rounded) })
+            };
         }
-        // SAFETY: a row of 16 words.
-        unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), pairs) }
+        if transposed {
+            transpose_avx512(&mut rows);
+        }
+        store(&rows, tile);
+    });
+}
+
+/// Both by one rounding, 32 x 32 numbers at a time.
+#[allow(unsafe_code)]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+fn pack_both_avx512_bf16(x: View, left: &mut TilesMut, transposed: &mut TilesMut) {
+    for i in (0..x.rows()).step_by(COLUMNS) {
+        for j in (0..x.columns()).step_by(COLUMNS) {
+            let (rows, columns) = (COLUMNS.min(x.rows() - i), COLUMNS.min(x.columns() - j));
+            let part = Vectors::new(x.part(i..i + rows, j..j + columns));
+            // Words of two rows: of the features 0 … 3, 8 … 11, …, and of the others.
+            let mut pairs = [[_mm512_setzero_si512(); ROWS]; 2];
+            let mut rounded = [_mm512_setzero_si512(); COLUMNS];
+            for p in 0..ROWS {
+                let two = [part.rounded(2 * p), part.rounded(2 * p + 1)];
+                rounded[2 * p..2 * p + 2].copy_from_slice(&two);
+                pairs[0][p] = _mm512_unpacklo_epi16(two[0], two[1]);
+                pairs[1][p] = _mm512_unpackhi_epi16(two[0], two[1]);
+            }
+            for (half, rows_16) in rounded.as_chunks().0[..rows.div_ceil(ROWS)].iter().enumerate() {
+                store(rows_16, left.tile_mut(i / ROWS + half, j / COLUMNS));
+            }
+            pairs.iter_mut().for_each(|pairs| transpose_avx512(pairs));
+            for half in 0..columns.div_ceil(ROWS) {
+                let mut tile = [_mm512_setzero_si512(); ROWS];
+                for (f, row) in tile.iter_mut().enumerate() {
+                    let feature = half * ROWS + f;
+                    *row = pairs[feature / 4 % 2][feature / 8 * 4 + feature % 4];
+                }
+                store(&tile, transposed.tile_mut(j / ROWS + half, i / COLUMNS));
+            }
+        }
     }
-    if transposed {
-        transpose_avx512(tile);
+}
+
+/// The rows of a tile to where it lies.
+#[allow(unsafe_code)]
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store(rows: &[__m512i; ROWS], tile: &mut Tile) {
+    for (row, words) in rows.iter().zip(tile.as_chunks_mut::<ROWS>().0) {
+        // SAFETY: a row of 16 words.
+        unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), *row) }
     }
 }
 
@@ -259,18 +345,26 @@ fn rule_avx2(c: &mut Block, a: &Tile, b: &Tile) {
     }
 }
 
-/// [`super::tile::transpose`], in registers: by words, by pairs of words, then by quarters of a vector.
+/// [`super::tile::transpose`].
 #[allow(unsafe_code)]
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn transpose_tile_avx512(tile: &mut Tile) {
+    let mut rows = [_mm512_setzero_si512(); ROWS];
+    for (row, words) in rows.iter_mut().zip(tile.as_chunks::<ROWS>().0) {
+        // SAFETY: a row of 16 words.
+        *row = unsafe { _mm512_loadu_si512(words.as_ptr().cast()) };
+    }
+    transpose_avx512(&mut rows);
+    store(&rows, tile);
+}
+
+/// Transposes 16 rows of 16 words in registers: by words, by pairs of words, then by quarters of a vector.
 #[allow(clippy::needless_range_loop)] // i and j are rows of the formula
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-fn transpose_avx512(tile: &mut Tile) {
-    let rows = tile.as_chunks_mut::<ROWS>().0;
-    let (mut r, mut t) = ([_mm512_setzero_si512(); ROWS], [_mm512_setzero_si512(); ROWS]);
-    for (r, row) in r.iter_mut().zip(rows.iter()) {
-        // SAFETY: a row of 16 words.
-        *r = unsafe { _mm512_loadu_si512(row.as_ptr().cast()) };
-    }
+fn transpose_avx512(r: &mut [__m512i; ROWS]) {
+    let mut t = [_mm512_setzero_si512(); ROWS];
     for i in 0..8 {
         t[2 * i] = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
         t[2 * i + 1] = _mm512_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
@@ -293,9 +387,5 @@ fn transpose_avx512(tile: &mut Tile) {
         r[4 + j] = _mm512_shuffle_i32x4::<0x88>(t[4 + j], t[12 + j]);
         r[8 + j] = _mm512_shuffle_i32x4::<0xdd>(t[j], t[8 + j]);
         r[12 + j] = _mm512_shuffle_i32x4::<0xdd>(t[4 + j], t[12 + j]);
-    }
-    for (row, r) in rows.iter_mut().zip(r) {
-        // SAFETY: a row of 16 words.
-        unsafe { _mm512_storeu_si512(row.as_mut_ptr().cast(), r) }
     }
 }
