@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use chainrule_tensor::exchange::Exchange;
-use chainrule_tensor::kernel::bf16::{COLUMNS, Packed, ROWS, Role, Tiles};
+use chainrule_tensor::kernel::bf16::{COLUMNS, Packed, Place, ROWS, Role, Tiles};
 use chainrule_tensor::{Scalar, View};
 
 use crate::layers::linear::Panel;
@@ -17,6 +17,11 @@ use crate::tiling::{Block, Tiling};
 /// A tile of A is 16 rows x 32 k; of B 32 k x 16 columns.
 fn rows(n: usize) -> usize {
     n.div_ceil(ROWS)
+}
+
+/// B lies in pairs of columns.
+fn columns(n: usize) -> usize {
+    n.div_ceil(2 * ROWS) * 2
 }
 
 fn depth(n: usize) -> usize {
@@ -53,11 +58,11 @@ impl Operands {
                 transposed: kernel.room(rows(width) * depth(batch)),
             },
             weight: WeightOperands {
-                forward: kernel.room(depth(width) * rows(outputs)),
-                transposed: if_so(below, rows(width) * depth(outputs)),
+                forward: kernel.room(depth(width) * columns(outputs)),
+                transposed: if_so(below, columns(width) * depth(outputs)),
             },
             gradient: GradientOperands {
-                right: kernel.room(depth(batch) * rows(outputs)),
+                right: kernel.room(depth(batch) * columns(outputs)),
                 left: if_so(below, rows(batch) * depth(outputs)),
             },
         }
@@ -86,10 +91,10 @@ impl InputOperands {
         keep: bool,
     ) {
         let (kernel, width) = (tiling.kernel, block.features.len());
-        let (x, left) = (View::new(x, batch, width), (0, depth(width)));
+        let (x, left) = (View::new(x, batch, width), Place::in_rows(0, depth(width)));
         if keep {
-            let transposed = (Self::first(block, batch), depth(batch));
-            kernel.pack_both(x, (&mut self.block, left), (&mut self.transposed, transposed));
+            let transposed = (&mut self.transposed, Self::transposed(block, batch));
+            kernel.pack_both(x, (&mut self.block, left), transposed);
         } else {
             kernel.pack(x, Role::Left, &mut self.block, left);
         }
@@ -102,22 +107,19 @@ impl InputOperands {
 
     /// X of the block that was packed last: the left operand of Z = X W.
     pub fn left(&self, block: &Block, batch: usize) -> Tiles<'_> {
-        self.block.tiles(0, rows(batch), depth(block.features.len()))
+        let depth = depth(block.features.len());
+        self.block.tiles(Place::in_rows(0, depth), rows(batch), depth)
     }
 
     /// Xᵀ of some inputs of a block that was kept, counted from its first: the left operand of
     /// dW = Xᵀ dZ.
     pub fn left_transposed(&self, block: &Block, batch: usize, inputs: &Range<usize>) -> Tiles<'_> {
-        let tiles = self.transposed.tiles(
-            Self::first(block, batch),
-            rows(block.features.len()),
-            depth(batch),
-        );
-        tiles.part(inputs.start / ROWS..rows(inputs.end), 0..depth(batch))
+        let place = Self::transposed(block, batch).at(inputs.start / ROWS, 0);
+        self.transposed.tiles(place, rows(inputs.len()), depth(batch))
     }
 
-    fn first(block: &Block, batch: usize) -> usize {
-        block.features.start / ROWS * depth(batch)
+    fn transposed(block: &Block, batch: usize) -> Place {
+        Place::in_rows(block.features.start / ROWS * depth(batch), depth(batch))
     }
 }
 
@@ -137,23 +139,19 @@ impl WeightOperands {
     pub fn pack<T: Scalar>(&mut self, tiling: &Tiling, block: &Block, start: usize, w: &[T]) {
         let (tile, Panel { inputs, outputs, .. }) = Panel::at(tiling, block.features.len(), start);
         let w = View::new(w, inputs.len(), outputs.len());
-        let columns = rows(tile.len());
-        let before = outputs.start - tile.start;
-        let first = Self::first(tiling, block, tile) + before / ROWS;
-        let place = (first + inputs.start / COLUMNS * columns, columns);
+        let (input, output) = (inputs.start, outputs.start - tile.start);
+        let place = Self::forward(tiling, block, tile).at(input / COLUMNS, output / ROWS);
         tiling.kernel.pack(w, Role::Right, &mut self.forward, place);
         if !self.transposed.is_empty() {
-            let columns = rows(block.features.len());
-            let first = Self::first_transposed(tiling, block, tile) + inputs.start / ROWS;
-            let place = (first + before / COLUMNS * columns, columns);
+            let place = Self::transposed(tiling, block, tile).at(output / COLUMNS, input / ROWS);
             tiling.kernel.pack(w, Role::RightTransposed, &mut self.transposed, place);
         }
     }
 
     /// A tile of a block: the right operand of Z = X W.
     pub fn right(&self, tiling: &Tiling, block: &Block, tile: &Range<usize>) -> Tiles<'_> {
-        let first = Self::first(tiling, block, tile);
-        self.forward.tiles(first, depth(block.features.len()), rows(tile.len()))
+        let place = Self::forward(tiling, block, tile);
+        self.forward.tiles(place, depth(block.features.len()), rows(tile.len()))
     }
 
     /// Its transpose: the right operand of dX = dZ Wᵀ.
@@ -163,19 +161,21 @@ impl WeightOperands {
         block: &Block,
         tile: &Range<usize>,
     ) -> Tiles<'_> {
-        let first = Self::first_transposed(tiling, block, tile);
-        self.transposed.tiles(first, depth(tile.len()), rows(block.features.len()))
+        let place = Self::transposed(tiling, block, tile);
+        self.transposed.tiles(place, depth(tile.len()), rows(block.features.len()))
     }
 
     /// Block after block, tile after tile, as W itself.
-    fn first(tiling: &Tiling, block: &Block, tile: &Range<usize>) -> usize {
-        block.features.start / COLUMNS * rows(tiling.outputs)
-            + depth(block.features.len()) * (tile.start / ROWS)
+    fn forward(tiling: &Tiling, block: &Block, tile: &Range<usize>) -> Place {
+        let depth = depth(block.features.len());
+        let before = block.features.start / COLUMNS * columns(tiling.outputs);
+        Place::in_pairs(before + depth * (tile.start / ROWS), depth)
     }
 
-    fn first_transposed(tiling: &Tiling, block: &Block, tile: &Range<usize>) -> usize {
-        block.features.start / ROWS * depth(tiling.outputs)
-            + rows(block.features.len()) * (tile.start / COLUMNS)
+    fn transposed(tiling: &Tiling, block: &Block, tile: &Range<usize>) -> Place {
+        let before = block.features.start / ROWS * depth(tiling.outputs);
+        let first = before + columns(block.features.len()) * (tile.start / COLUMNS);
+        Place::in_pairs(first, depth(tile.len()))
     }
 }
 
@@ -192,29 +192,29 @@ impl GradientOperands {
         for (t, tile) in tiling.tiles.iter().enumerate() {
             let dz = dz.read(t);
             let dz = View::new(&dz, batch, tile.len());
-            let place = (Self::first(batch, tile), rows(tile.len()));
-            kernel.pack(dz, Role::Right, &mut self.right, place);
+            kernel.pack(dz, Role::Right, &mut self.right, Self::right_place(batch, tile));
             if !self.left.is_empty() {
-                let place = (tile.start / COLUMNS, depth(tiling.outputs));
-                kernel.pack(dz, Role::Left, &mut self.left, place);
+                kernel.pack(dz, Role::Left, &mut self.left, Self::left_place(tiling, tile));
             }
         }
     }
 
     /// A strip of a tile of dZ: the right operand of dW = Xᵀ dZ.
     pub fn right(&self, batch: usize, tile: &Range<usize>, strip: &Range<usize>) -> Tiles<'_> {
-        let all = self.right.tiles(Self::first(batch, tile), depth(batch), rows(tile.len()));
-        let columns = (strip.start - tile.start) / ROWS..rows(strip.end - tile.start);
-        all.part(0..depth(batch), columns)
+        let place = Self::right_place(batch, tile).at(0, (strip.start - tile.start) / ROWS);
+        self.right.tiles(place, depth(batch), rows(strip.len()))
     }
 
     /// A tile of dZ: the left operand of dX = dZ Wᵀ.
     pub fn left(&self, tiling: &Tiling, batch: usize, tile: &Range<usize>) -> Tiles<'_> {
-        let all = self.left.tiles(0, rows(batch), depth(tiling.outputs));
-        all.part(0..rows(batch), tile.start / COLUMNS..depth(tile.end))
+        self.left.tiles(Self::left_place(tiling, tile), rows(batch), depth(tile.len()))
     }
 
-    fn first(batch: usize, tile: &Range<usize>) -> usize {
-        depth(batch) * (tile.start / ROWS)
+    fn right_place(batch: usize, tile: &Range<usize>) -> Place {
+        Place::in_pairs(depth(batch) * (tile.start / ROWS), depth(batch))
+    }
+
+    fn left_place(tiling: &Tiling, tile: &Range<usize>) -> Place {
+        Place::in_rows(tile.start / COLUMNS, depth(tiling.outputs))
     }
 }

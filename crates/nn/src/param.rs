@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use chainrule_tensor::kernel::prefetch::prefetch;
-use chainrule_tensor::ops::elementwise::{scale, sum_of_squares, sum_of_squares_in_f64};
+use chainrule_tensor::ops::elementwise::{SumOfSquares, scale, sum_of_squares_in_f64};
 use chainrule_tensor::ops::update::lerp;
 use chainrule_tensor::{Buffer, Isa, Scalar};
 
@@ -72,7 +72,7 @@ impl<T: Scalar> Parameter<T> {
             ema: part(&mut self.ema, range.clone()),
             gradient: part(&mut self.gradient, range),
             operands: None,
-            squares: 0.0,
+            squares: SumOfSquares::default(),
         }
     }
 
@@ -107,7 +107,7 @@ impl<T: Scalar> Parameter<T> {
         for panel in panels {
             sink.take(panel.clone(), &clipped[panel]);
         }
-        let squares = sink.squares;
+        let squares = sink.squares.total();
         self.gradient = gradient;
         squares
     }
@@ -157,7 +157,7 @@ pub(crate) struct ParameterSink<'a, T> {
     /// Of a weight: what products read of it.
     pub operands: Option<BlockOperands<'a>>,
     /// Σ w² of what has been updated, if there is a penalty on it.
-    pub squares: f64,
+    pub squares: SumOfSquares<T>,
 }
 
 impl<T: Scalar> GradientSink<T> for ParameterSink<'_, T> {
@@ -176,7 +176,7 @@ impl<T: Scalar> GradientSink<T> for ParameterSink<'_, T> {
             lerp(*isa, ema, w, *ema_weight);
         }
         if optimizer.l2 > T::ZERO {
-            self.squares += sum_of_squares(*isa, w).to_f64();
+            self.squares.add(*isa, w);
         }
     }
 

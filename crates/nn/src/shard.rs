@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use chainrule_tensor::comm::Communicator;
 use chainrule_tensor::exchange::Exchange;
-use chainrule_tensor::ops::elementwise::sum_of_squares;
+use chainrule_tensor::ops::elementwise::SumOfSquares;
 use chainrule_tensor::{Buffer, Kernel, Scalar};
 
 use crate::architecture::{Architecture, Kind};
@@ -335,8 +335,11 @@ impl<T: Scalar> Net<T> {
         for (linear, Layer { tiling, .. }) in self.linear.iter_mut().zip(&shared.layers) {
             for (block, squares) in linear.blocks.iter().zip(&mut linear.weight_squares) {
                 let w = &linear.weight.value[tiling.weights(block)];
-                let panels = panel_ranges(tiling, block.features.len());
-                *squares = panels.map(|panel| sum_of_squares(isa, &w[panel]).to_f64()).sum();
+                let mut sum = SumOfSquares::default();
+                for panel in panel_ranges(tiling, block.features.len()) {
+                    sum.add(isa, &w[panel]);
+                }
+                *squares = sum.total();
             }
         }
         self.publish_squares(shared);

@@ -208,7 +208,7 @@ pub(crate) fn backward<T: Scalar>(
             sink.operands = Some(BlockOperands { operands: weight, tiling, block });
             prefetch::clear();
             linear::backward_weight(work, part, rows, (a, input), dz_read, &mut sink);
-            *squares = sink.squares;
+            *squares = sink.squares.total();
         }
         if last {
             output_bias_backward(this, &tiling.tiles, work, pass, dz, update); // db_L = Σ rows dZ_L
@@ -306,7 +306,7 @@ fn prefetch_next<T: Scalar>(
         }
         let first = &tiling.tiles[0];
         let numbers = &this.weight.value[tiling.weights_of_tile(next, first)];
-        tiling.kernel.prefetch(numbers, this.operands.weight.right(tiling, next, first));
+        tiling.kernel.prefetch(numbers, || this.operands.weight.right(tiling, next, first));
     }
 }
 

@@ -1,7 +1,9 @@
 //! bf16 operands and their products: rounding held to another program's, layouts to their formula, and
 //! products to the rule of bits, on every path.
 
-use chainrule_tensor::kernel::bf16::{Multiplier, Packed, Role, matmul, pack, round};
+use chainrule_tensor::kernel::bf16::{
+    Multiplier, Packed, Place, Role, matmul, pack, pack_both, round,
+};
 use chainrule_tensor::{Isa, View, ViewMut};
 use half::bf16;
 
@@ -69,11 +71,14 @@ fn every_number_of_a_matrix_lies_where_the_formula_of_its_layout_says() {
                 // A is (m, k), or B is (k, m).
                 let (m, k) = (m.div_ceil(16), k.div_ceil(32));
                 let (down, across) = if left { (m, k) } else { (k, m) };
-                let mut packed = Packed::zeros(down * across);
-                pack(isa, x, role, packed.from_tile(0, across));
+                let (mut packed, place) = match left {
+                    true => (Packed::zeros(down * across), Place::in_rows(0, across)),
+                    false => (Packed::zeros(down * (across + 1)), Place::in_pairs(0, down)),
+                };
+                pack(isa, x, role, packed.tiles_mut(place));
                 for i in 0..down {
                     for j in 0..across {
-                        let tile = packed.tiles(0, down, across).tile(i, j);
+                        let tile = packed.tiles(place, down, across).tile(i, j);
                         for r in 0..16 {
                             for c in 0..16 {
                                 let word = tile[r * 16 + c];
@@ -101,6 +106,31 @@ fn every_number_of_a_matrix_lies_where_the_formula_of_its_layout_says() {
     }
 }
 
+#[test]
+fn a_matrix_and_its_transpose_are_packed_at_once_as_they_are_one_by_one() {
+    let mut random = Random(4);
+    for (rows, columns) in [(1, 1), (16, 16), (17, 33), (31, 100), (48, 128), (70, 15), (64, 64)] {
+        let numbers = random.numbers(rows * (columns + 3), 100..150);
+        let x = View::strided(&numbers, rows, columns, columns + 3, 1);
+        let (down, across) = (rows.div_ceil(16), columns.div_ceil(32));
+        let (features, batch) = (columns.div_ceil(16), rows.div_ceil(32));
+        let places = [Place::in_rows(0, across), Place::in_rows(0, batch)];
+        for isa in Isa::available() {
+            let room = || (Packed::zeros(down * across), Packed::zeros(features * batch));
+            let ((mut left, mut transposed), (mut one, mut other)) = (room(), room());
+            pack(isa, x, Role::Left, left.tiles_mut(places[0]));
+            pack(isa, x, Role::LeftTransposed, transposed.tiles_mut(places[1]));
+            pack_both(isa, x, one.tiles_mut(places[0]), other.tiles_mut(places[1]));
+            let same = |a: &Packed, b: &Packed, place, rows, columns| {
+                let (a, b) = (a.tiles(place, rows, columns), b.tiles(place, rows, columns));
+                (0..rows).all(|i| (0..columns).all(|j| a.tile(i, j) == b.tile(i, j)))
+            };
+            assert!(same(&left, &one, places[0], down, across), "{isa}, {rows} x {columns}");
+            assert!(same(&transposed, &other, places[1], features, batch), "{isa}");
+        }
+    }
+}
+
 /// Every way of multiplying tiles that this processor has.
 fn multipliers() -> Vec<Multiplier> {
     let emulations = Isa::available().into_iter().map(Multiplier::emulation);
@@ -116,17 +146,17 @@ fn product(
     gap: usize,
 ) -> Vec<f32> {
     let (tm, tk, tn) = (m.div_ceil(16), k.div_ceil(32), n.div_ceil(16));
-    let (mut left, mut right) = (Packed::zeros(tm * tk), Packed::zeros(tk * tn));
-    let isa = Isa::best();
-    pack(isa, View::new(a, m, k), Role::Left, left.from_tile(0, tk));
-    pack(isa, View::new(b, k, n), Role::Right, right.from_tile(0, tn));
+    let (mut left, mut right) = (Packed::zeros(tm * tk), Packed::zeros(tk * (tn + 1)));
+    let (isa, rows, pairs) = (Isa::best(), Place::in_rows(0, tk), Place::in_pairs(0, tk));
+    pack(isa, View::new(a, m, k), Role::Left, left.tiles_mut(rows));
+    pack(isa, View::new(b, k, n), Role::Right, right.tiles_mut(pairs));
     let mut out = vec![7.0; m * (n + gap)];
     for i in 0..m {
         let row = &mut out[i * (n + gap)..][..n];
         if accumulate { row.copy_from_slice(&c[i * n..][..n]) } else { row.fill(f32::NAN) }
     }
     let view = ViewMut::strided(&mut out, m, n, n + gap, 1);
-    matmul(multiplier, left.tiles(0, tm, tk), right.tiles(0, tk, tn), view, accumulate);
+    matmul(multiplier, left.tiles(rows, tm, tk), right.tiles(pairs, tk, tn), view, accumulate);
     for i in 0..m {
         assert!(out[i * (n + gap) + n..][..gap].iter().all(|&x| x == 7.0), "{multiplier:?} strays");
     }

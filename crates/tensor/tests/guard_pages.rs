@@ -274,18 +274,19 @@ fn products_of_strided_operands_touch_them_alone() {
 /// bf16: the numbers that are packed, and the result; the tiles between have memory of their own.
 #[test]
 fn products_of_bf16_touch_what_they_pack_and_their_result_alone() {
-    use bf16::{Multiplier, Packed, Role};
+    use bf16::{Multiplier, Packed, Place, Role};
     let test = "products_of_bf16_touch_what_they_pack_and_their_result_alone";
     let done = in_a_child(test, |log| {
         let mut memory = [(); 3].map(|()| Guarded::new(4 * 40 * 70));
         let product = |isa, a: View, b: View, c: ViewMut| {
             let (m, k, n) = (a.rows(), a.columns(), b.columns());
             let (m, k, n) = (m.div_ceil(16), k.div_ceil(32), n.div_ceil(16));
-            let (mut left, mut right) = (Packed::zeros(m * k), Packed::zeros(k * n));
-            bf16::pack(isa, a, Role::Left, left.from_tile(0, k));
-            bf16::pack(isa, b, Role::Right, right.from_tile(0, n));
+            let (mut left, mut right) = (Packed::zeros(m * k), Packed::zeros(k * (n + 1)));
+            let (rows, pairs) = (Place::in_rows(0, k), Place::in_pairs(0, k));
+            bf16::pack(isa, a, Role::Left, left.tiles_mut(rows));
+            bf16::pack(isa, b, Role::Right, right.tiles_mut(pairs));
             let multiplier = Multiplier::emulation(isa);
-            bf16::matmul(multiplier, left.tiles(0, m, k), right.tiles(0, k, n), c, false);
+            bf16::matmul(multiplier, left.tiles(rows, m, k), right.tiles(pairs, k, n), c, false);
         };
         for (m, k, n) in
             [(1, 1, 1), (3, 2, 15), (16, 32, 16), (17, 33, 17), (7, 5, 49), (31, 40, 33)]
@@ -392,7 +393,9 @@ const LOOPS: [Loop; 20] = [
         |m, n| vec![m * n, 1],
         |isa, _, _, x| {
             let [x, sum] = take(x);
-            sum[0] = elementwise::sum_of_squares(isa, x);
+            let mut squares = elementwise::SumOfSquares::default();
+            squares.add(isa, x);
+            sum[0] = squares.total() as f32;
         },
     ),
     (

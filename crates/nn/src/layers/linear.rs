@@ -67,7 +67,7 @@ pub fn forward<T: Scalar>(
     for (number, tile) in tiles.iter().enumerate() {
         if let Some(next) = tiles.get(number + 1) {
             let numbers = &w[next.start * width..next.end * width];
-            kernel.prefetch(numbers, w_operands.right(tiling, block, next));
+            kernel.prefetch(numbers, || w_operands.right(tiling, block, next));
             if accumulate {
                 prefetch(&z[next.start * rows..next.end * rows]);
             }

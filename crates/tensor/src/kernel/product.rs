@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::bf16::{self, Multiplier, Packed, Role, Section, Tiles};
+use super::bf16::{self, Multiplier, Packed, Place, Role, Section, Tiles};
 use super::prefetch::prefetch;
 use super::{matmul, matmul_transposed, plain};
 use crate::gemm::ShapeError;
@@ -241,20 +241,13 @@ impl Kernel {
         Packed::zeros(if self.reads_tiles() { tiles } else { 0 })
     }
 
-    /// Rounds `x` into the tiles from number `first` on, in rows of `columns`, if the kernel reads
-    /// tiles.
+    /// Rounds `x` into the tiles at `place`, if the kernel reads tiles.
     ///
     /// # Panics
     /// If there are fewer tiles than `x` fills, or columns of `x` are not adjacent.
-    pub fn pack<T: Scalar>(
-        self,
-        x: View<T>,
-        role: Role,
-        to: &mut Packed,
-        (first, columns): (usize, usize),
-    ) {
+    pub fn pack<T: Scalar>(self, x: View<T>, role: Role, to: &mut Packed, place: Place) {
         if self.reads_tiles() {
-            bf16::pack(self.isa, x, role, to.from_tile(first, columns));
+            bf16::pack(self.isa, x, role, to.tiles_mut(place));
         }
     }
 
@@ -280,12 +273,12 @@ impl Kernel {
     pub fn pack_both<T: Scalar>(
         self,
         x: View<T>,
-        (left, place): (&mut Packed, (usize, usize)),
-        (transposed, transposed_place): (&mut Packed, (usize, usize)),
+        left: (&mut Packed, Place),
+        transposed: (&mut Packed, Place),
     ) {
         if self.reads_tiles() {
-            let left = left.from_tile(place.0, place.1);
-            let transposed = transposed.from_tile(transposed_place.0, transposed_place.1);
+            let (left, transposed) =
+                (left.0.tiles_mut(left.1), transposed.0.tiles_mut(transposed.1));
             bf16::pack_both(self.isa, x, left, transposed);
         }
     }
@@ -300,8 +293,8 @@ impl Kernel {
     }
 
     /// Prefetches an operand for later products, as far as the kernel reads it.
-    pub fn prefetch<T: Scalar>(self, numbers: &[T], tiles: Tiles) {
-        if self.reads_tiles() { tiles.prefetch() } else { prefetch(numbers) }
+    pub fn prefetch<'a, T>(self, numbers: &[T], tiles: impl FnOnce() -> Tiles<'a>) {
+        if self.reads_tiles() { tiles().prefetch() } else { prefetch(numbers) }
     }
 
     /// C := A·B, or C := C + A·B if `accumulate`. Without it C is written and never read.

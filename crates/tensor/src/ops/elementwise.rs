@@ -1,7 +1,7 @@
 //! Elementwise loops and sums: what hidden units compute, and what is summed over a layer.
 
 use crate::Scalar;
-use crate::isa::for_each_isa;
+use crate::isa::{Isa, for_each_isa};
 
 for_each_isa! {
     /// `sum += term`, element by element.
@@ -96,13 +96,62 @@ for_each_isa! {
     }
 }
 
-/// Independent sums that run side by side in [`sum_of_squares`]: four vectors of AVX-512, so that
+/// Independent sums that run side by side in [`SumOfSquares`]: four vectors of AVX-512, so that
 /// no addition has to wait for the one before it.
 const LANES: usize = 64;
 
+/// Parts whose lanes are summed side by side, for the same reason.
+const PARTS: usize = 8;
+
+/// Σ x² of the parts of a tensor, one after the other: of each part in `T`, in 64 interleaved lanes, and
+/// of the parts in `f64`. So it is the same bits on every ISA.
+#[derive(Clone, Debug)]
+pub struct SumOfSquares<T> {
+    /// Of the last parts, whose lanes are not summed yet.
+    lanes: [[T; LANES]; PARTS],
+    waiting: usize,
+    total: f64,
+}
+
+impl<T: Scalar> Default for SumOfSquares<T> {
+    fn default() -> Self {
+        Self { lanes: [[T::ZERO; LANES]; PARTS], waiting: 0, total: 0.0 }
+    }
+}
+
+impl<T: Scalar> SumOfSquares<T> {
+    /// Adds the next part.
+    pub fn add(&mut self, isa: Isa, x: &[T]) {
+        if self.waiting == PARTS {
+            self.sum_lanes();
+        }
+        squares_in_lanes(isa, x, &mut self.lanes[self.waiting]);
+        self.waiting += 1;
+    }
+
+    /// The sum over all parts.
+    pub fn total(mut self) -> f64 {
+        self.sum_lanes();
+        self.total
+    }
+
+    fn sum_lanes(&mut self) {
+        let mut sums = [T::ZERO; PARTS];
+        for lane in 0..LANES {
+            for (sum, lanes) in sums.iter_mut().zip(&self.lanes) {
+                *sum += lanes[lane];
+            }
+        }
+        sums[..self.waiting].iter().for_each(|sum| self.total += sum.to_f64());
+        self.waiting = 0;
+    }
+}
+
 for_each_isa! {
-    /// Σ x², summed in 64 interleaved lanes on every ISA, so that it is the same bits on all.
-    pub fn sum_of_squares<T: Scalar>(x: &[T]) -> T {
+    /// Σ x² in interleaved lanes, which are overwritten.
+    fn squares_in_lanes<T: Scalar>(x: &[T], lanes: &mut [T; LANES]) {
+        // The sums stay in registers.
+        let to = lanes;
         let mut lanes = [T::ZERO; LANES];
         let chunks = x.chunks_exact(LANES);
         let tail = chunks.remainder();
@@ -114,7 +163,7 @@ for_each_isa! {
         for (lane, &x) in lanes.iter_mut().zip(tail) {
             *lane += x * x;
         }
-        lanes.iter().copied().sum()
+        *to = lanes;
     }
 }
 
@@ -160,7 +209,6 @@ for_each_isa! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Isa;
 
     #[test]
     fn relu_lets_a_nan_through() {
@@ -179,10 +227,26 @@ mod tests {
             let mut z = x[..1000].to_vec();
             add_bias_relu(isa, &mut z, &x[..50]);
             scale(isa, &mut z, 0.3);
-            (z, sum_of_squares(isa, &x), sum_of_squares_in_f64(isa, &x))
+            let mut squares = SumOfSquares::default();
+            (0..20).for_each(|part| squares.add(isa, &x[part * 50..]));
+            (z, squares.total(), sum_of_squares_in_f64(isa, &x))
         };
         for isa in Isa::available() {
             assert_eq!(run(isa), run(Isa::PORTABLE), "{isa}");
+        }
+    }
+
+    #[test]
+    fn any_number_of_parts_is_summed_in_order() {
+        for parts in [0, 1, PARTS - 1, PARTS, PARTS + 1, 3 * PARTS + 2] {
+            let (mut squares, mut want) = (SumOfSquares::default(), 0.0);
+            for part in 0..parts {
+                let x: Vec<f32> = (0..70 + part).map(|i| (i * part) as f32 * 0.37).collect();
+                squares.add(Isa::best(), &x);
+                let lane = |lane| x.iter().skip(lane).step_by(LANES).map(|x| x * x).sum::<f32>();
+                want += f64::from((0..LANES).map(lane).sum::<f32>());
+            }
+            assert_eq!(squares.total(), want, "{parts} parts");
         }
     }
 

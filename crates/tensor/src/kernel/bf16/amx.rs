@@ -298,9 +298,9 @@ fn block(
         // Of a block of one row or column of tiles the second is the first again, and not used.
         let at = Block {
             a: [a.tile(i, 0), a.tile(i + down - 1, 0)].map(std::ptr::from_ref),
-            a_stride: size_of::<Tile>(),
+            a_stride: size_of::<Tile>(), // A lies in rows
             b: [b.tile(0, j), b.tile(0, j + across - 1)].map(std::ptr::from_ref),
-            b_stride: b.stride * size_of::<Tile>(),
+            b_stride: b.place.row * size_of::<Tile>(),
             k,
             c: place,
             c_stride,

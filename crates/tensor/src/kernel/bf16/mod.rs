@@ -3,7 +3,9 @@
 //! **Layout.** Both operands lie in tiles of 1 KiB, 16 rows of 16 words, and a word is a pair of bf16
 //! numbers of neighboring k, the even one in its lower half. A tile of A holds 16 rows x 32 k: word
 //! (i, p) is A(i, 2p), A(i, 2p + 1). A tile of B holds 32 k x 16 columns: word (p, j) is B(2p, j),
-//! B(2p + 1, j). What lies beyond the matrix is 0. C is `f32` and row-major, as elsewhere.
+//! B(2p + 1, j). What lies beyond the matrix is 0. The tiles of A lie row after row, those of B two
+//! columns at a time ([`Place`]), so that a product walks through each in one direction. C is `f32` and
+//! row-major, as elsewhere.
 //!
 //! **The rule of bits** is that of the instruction `tdpbf16ps`. The product P begins as 0, and for each
 //! tile of 32 k, in order:
@@ -30,8 +32,6 @@ mod tile;
 mod trap;
 #[cfg(target_arch = "x86_64")]
 mod x86;
-
-use std::ops::Range;
 
 pub use pack::{Role, pack, pack_both};
 pub use tile::round;
@@ -68,52 +68,65 @@ impl Packed {
         self.0.is_empty()
     }
 
-    /// The tiles from number `first` on, as rows of `columns` tiles each; no tiles if there is no room
-    /// at all.
+    /// The tiles at `place`.
     ///
     /// # Panics
-    /// If there are not as many.
-    pub fn tiles(&self, first: usize, rows: usize, columns: usize) -> Tiles<'_> {
-        if self.0.is_empty() {
-            return Tiles::default();
-        }
-        let words = &self.0[first * WORDS..][..rows * columns * WORDS];
-        Tiles { tiles: words.as_chunks().0, rows, columns, stride: columns }
+    /// If it begins behind the last.
+    pub fn tiles(&self, place: Place, rows: usize, columns: usize) -> Tiles<'_> {
+        Tiles { tiles: self.0[place.first * WORDS..].as_chunks().0, rows, columns, place }
     }
 
-    /// The tiles from number `first` on, in rows of `columns`, to write.
+    /// The tiles at `place`, to write.
     ///
     /// # Panics
-    /// If there are not as many.
-    pub fn from_tile(&mut self, first: usize, columns: usize) -> TilesMut<'_> {
-        TilesMut { tiles: self.0[first * WORDS..].as_chunks_mut().0, columns }
+    /// If it begins behind the last.
+    pub fn tiles_mut(&mut self, place: Place) -> TilesMut<'_> {
+        TilesMut { tiles: self.0[place.first * WORDS..].as_chunks_mut().0, place }
+    }
+}
+
+/// Where the tiles of an operand lie among others.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place {
+    /// The number of the first tile.
+    first: usize,
+    /// Tiles from a row to the next, and from two columns to the next two.
+    row: usize,
+    pair: usize,
+}
+
+impl Place {
+    /// Row after row of `columns` tiles each: a left operand.
+    pub fn in_rows(first: usize, columns: usize) -> Self {
+        Self { first, row: columns, pair: 2 }
+    }
+
+    /// Two columns of `rows` rows after the other, and place for an even number of them: a right operand.
+    pub fn in_pairs(first: usize, rows: usize) -> Self {
+        Self { first, row: 2, pair: 2 * rows }
+    }
+
+    /// The place that begins at a row and an even column of this one.
+    pub fn at(self, row: usize, column: usize) -> Self {
+        Self { first: self.first + self.offset(row, column), ..self }
+    }
+
+    fn offset(self, row: usize, column: usize) -> usize {
+        row * self.row + column / 2 * self.pair + column % 2
     }
 }
 
 /// Some rows and columns of tiles: an operand.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tiles<'a> {
+    /// From its first on.
     tiles: &'a [Tile],
     rows: usize,
     columns: usize,
-    /// Tiles from a row to the next.
-    stride: usize,
+    place: Place,
 }
 
 impl<'a> Tiles<'a> {
-    /// Some rows and columns of them.
-    ///
-    /// # Panics
-    /// If there are others, and not these.
-    pub fn part(self, rows: Range<usize>, columns: Range<usize>) -> Self {
-        if self.tiles.is_empty() {
-            return self;
-        }
-        assert!(rows.end <= self.rows && columns.end <= self.columns, "a part of the tiles");
-        let tiles = self.tiles.get(rows.start * self.stride + columns.start..).unwrap_or_default();
-        Self { tiles, rows: rows.len(), columns: columns.len(), stride: self.stride }
-    }
-
     /// Whether none of their numbers is infinite or a NaN.
     pub fn is_finite(self) -> bool {
         let is_finite =
@@ -122,10 +135,12 @@ impl<'a> Tiles<'a> {
         tiles.flat_map(|(i, j)| self.tile(i, j)).all(is_finite)
     }
 
-    /// Prefetches them for later products, in the order in which they lie.
+    /// Prefetches them for later products. They are whole operands, which lie together.
     pub fn prefetch(self) {
-        let rows = self.tiles.chunks(self.stride.max(1)).take(self.rows);
-        rows.for_each(|row| prefetch(&row[..self.columns.min(row.len())]));
+        if self.rows > 0 && self.columns > 0 {
+            let last = self.place.offset(self.rows - 1, self.columns - 1);
+            prefetch(&self.tiles[..=last]);
+        }
     }
 
     /// One tile.
@@ -133,21 +148,20 @@ impl<'a> Tiles<'a> {
     /// # Panics
     /// If there is no such.
     pub fn tile(&self, i: usize, j: usize) -> &'a Tile {
-        &self.tiles[i * self.stride + j]
+        &self.tiles[self.place.offset(i, j)]
     }
 }
 
-/// Tiles in rows of so many columns, to write.
+/// Tiles to write.
 #[derive(Debug)]
 pub struct TilesMut<'a> {
     tiles: &'a mut [Tile],
-    columns: usize,
+    place: Place,
 }
 
 impl TilesMut<'_> {
     fn tile_mut(&mut self, i: usize, j: usize) -> &mut Tile {
-        assert!(j < self.columns, "a tile of the operand");
-        &mut self.tiles[i * self.columns + j]
+        &mut self.tiles[self.place.offset(i, j)]
     }
 }
 
