@@ -18,7 +18,7 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use chainrule_nn::optimizer::{Method, Optimizer, update};
+use chainrule_nn::optimizer::{Method, Optimizer};
 use chainrule_tensor::comm::{Communicator, ThreadGroup};
 use chainrule_tensor::gather::Rows;
 use chainrule_tensor::{Buffer, Isa};
@@ -105,14 +105,14 @@ pub fn update_alone(isa: Isa, shape: &Shape, group: &ThreadGroup) -> Phase {
     let all = INPUTS * shape.hidden.first().copied().unwrap_or(CLASSES);
     let (weights, gradient) = (all / group.size(), numbers(1, PANEL, 1));
     let method = Method::Momentum { momentum: 0.9, nesterov: false };
-    let optimizer = Optimizer { learning_rate: 1e-4, l2: 1e-4, decay: 0.0, method };
+    let update = Optimizer { learning_rate: 1e-4, l2: 1e-4, decay: 0.0, method }.at(1);
     let rounds = (20_000_000 / weights).max(2);
     let seconds = group.run(|comm| {
         let (mut w, mut v) = (Buffer::zeros(weights), Buffer::zeros(weights));
         let mut once = || {
             for (w, v) in w.chunks_mut(PANEL).zip(v.chunks_mut(PANEL)) {
                 let gradient = &gradient.as_slice()[..w.len()];
-                update(isa, &optimizer, 1, (w, v, &mut []), gradient);
+                update.apply(isa, (w, v, &mut []), gradient);
             }
         };
         once();

@@ -11,12 +11,9 @@
 //! update. The squares are summed in `f64` and in the order of layers and blocks, so the norm is the
 //! same bits on any number of ranks.
 
-use std::iter::once;
-
 use chainrule_tensor::comm::Communicator;
 use chainrule_tensor::{Buffer, Scalar};
 
-use crate::layers::linear::panel_ranges;
 use crate::param::{BlockOperands, UpdateOptions};
 use crate::shard::{Net, Shared};
 
@@ -74,18 +71,15 @@ pub(crate) fn update_clipped<T: Scalar>(
         let (below, from_here) = net.linear.split_at_mut(l);
         let linear = &mut from_here[0];
         for (block, squares) in linear.blocks.iter().zip(&mut linear.weight_squares) {
-            let (width, features) = (block.features.len(), block.features.clone());
-            let panels = panel_ranges(&layer.tiling, width);
+            let features = block.features.clone();
             let (tiling, weights) = (&layer.tiling, layer.tiling.weights(block));
-            let operands =
-                Some(BlockOperands { operands: &mut linear.operands.weight, tiling, block });
-            *squares = linear.weight.update_from_kept(options, weights, operands, panels, factor);
+            let operands = BlockOperands { operands: &mut linear.operands.weight, tiling, block };
+            *squares = linear.weight.update_from_kept(options, weights, operands, factor);
             if let Some(below) = below.last_mut() {
                 let scale = &mut net.hidden[l - 1].scale;
                 for parameter in [&mut below.bias, scale] {
                     if !parameter.value.is_empty() {
-                        let (features, whole) = (features.clone(), once(0..width));
-                        parameter.update_from_kept(no_penalty, features, None, whole, factor);
+                        parameter.update_vector_from_kept(no_penalty, features.clone(), factor);
                     }
                 }
             }
@@ -93,5 +87,5 @@ pub(crate) fn update_clipped<T: Scalar>(
     }
     let output_bias = &mut net.linear[shared.layers.len() - 1].bias;
     let all = 0..output_bias.value.len();
-    output_bias.update_from_kept(no_penalty, all.clone(), None, once(all), factor);
+    output_bias.update_vector_from_kept(no_penalty, all, factor);
 }

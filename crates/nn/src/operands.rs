@@ -11,8 +11,7 @@ use chainrule_tensor::exchange::Exchange;
 use chainrule_tensor::kernel::bf16::{COLUMNS, Packed, Place, ROWS, Role, Tiles};
 use chainrule_tensor::{Scalar, View};
 
-use crate::layers::linear::Panel;
-use crate::tiling::{Block, Tiling};
+use crate::tiling::{Block, Panel, Tiling};
 
 /// A tile of A is 16 rows x 32 k; of B 32 k x 16 columns.
 fn rows(n: usize) -> usize {
@@ -135,9 +134,9 @@ impl WeightOperands {
         self.forward.is_empty()
     }
 
-    /// Rounds the panel of W that begins at `start` in the storage of a block.
-    pub fn pack<T: Scalar>(&mut self, tiling: &Tiling, block: &Block, start: usize, w: &[T]) {
-        let (tile, Panel { inputs, outputs, .. }) = Panel::at(tiling, block.features.len(), start);
+    /// Rounds a panel of W, whose numbers are `w`.
+    pub fn pack<T: Scalar>(&mut self, tiling: &Tiling, block: &Block, panel: &Panel, w: &[T]) {
+        let Panel { tile, outputs, inputs, .. } = panel;
         let w = View::new(w, inputs.len(), outputs.len());
         let (input, output) = (inputs.start, outputs.start - tile.start);
         let place = Self::forward(tiling, block, tile).at(input / COLUMNS, output / ROWS);

@@ -58,12 +58,12 @@ impl<T> Method<T> {
 ///
 /// ```
 /// use chainrule_tensor::Isa;
-/// use chainrule_nn::optimizer::{Method, Optimizer, update};
+/// use chainrule_nn::optimizer::{Method, Optimizer};
 ///
 /// let method = Method::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
 /// let adam = Optimizer { learning_rate: 0.1, l2: 0.0, decay: 0.0, method };
 /// let (mut w, mut v, mut s) = ([1.0f64, 1.0], [0.0; 2], [0.0; 2]);
-/// update(Isa::best(), &adam, 1, (&mut w, &mut v, &mut s), &[1e-3, -50.0]);
+/// adam.at(1).apply(Isa::best(), (&mut w, &mut v, &mut s), &[1e-3, -50.0]);
 /// // Whatever the size of the gradient, Adam's first step is as long as the learning rate.
 /// assert!((w[0] - 0.9).abs() < 1e-5 && (w[1] - 1.1).abs() < 1e-5);
 /// ```
@@ -94,10 +94,26 @@ impl<T: Scalar> Optimizer<T> {
         }
     }
 
-    /// The same for parameters that are not penalized: biases.
-    pub fn without_penalty(self) -> Self {
-        Self { l2: T::ZERO, decay: T::ZERO, ..self }
+    /// Its step number `t`, from 1 over the whole of training.
+    pub fn at(self, t: u64) -> Update<T> {
+        let (rate, root) = match self.method {
+            Method::Adam { beta1, beta2, .. } => (
+                T::from_f64(self.learning_rate.to_f64() / correction(beta1, t)),
+                T::from_f64(1.0 / correction(beta2, t).sqrt()),
+            ),
+            _ => (self.learning_rate, T::ONE),
+        };
+        Update { optimizer: self, rate, root }
     }
+}
+
+/// One step of an [`Optimizer`], whose coefficients are the same for all parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct Update<T> {
+    optimizer: Optimizer<T>,
+    /// η, and of Adam 1 / √s, with the corrections for the first steps.
+    rate: T,
+    root: T,
 }
 
 /// Stochastic gradient descent with momentum and an L2 penalty: an [`Optimizer`] in short.
@@ -125,32 +141,36 @@ fn correction<T: Scalar>(beta: T, t: u64) -> f64 {
     1.0 - math::pow(beta.to_f64(), t as f64)
 }
 
-/// The step number `t`, from 1, of `optimizer` over some parameters `w`, their velocity `v` and, of
-/// a method that keeps them, their running mean of squares `s`; otherwise `s` is empty.
-///
-/// # Panics
-/// If the lengths differ.
-pub fn update<T: Scalar>(
-    isa: Isa,
-    optimizer: &Optimizer<T>,
-    t: u64,
-    (w, v, s): (&mut [T], &mut [T], &mut [T]),
-    gradient: &[T],
-) {
-    let Optimizer { learning_rate, l2, decay, method } = *optimizer;
-    let keep = T::ONE - learning_rate * decay;
-    match method {
-        Method::Momentum { momentum, nesterov } => {
-            ops::momentum(isa, w, v, gradient, learning_rate, keep, l2, momentum, nesterov);
-        }
-        Method::RmsProp { momentum, smoothing, epsilon } => {
-            let rate = learning_rate;
-            ops::rms_prop(isa, w, v, s, gradient, rate, keep, l2, momentum, smoothing, epsilon);
-        }
-        Method::Adam { beta1, beta2, epsilon } => {
-            let rate = T::from_f64(learning_rate.to_f64() / correction(beta1, t));
-            let root = T::from_f64(1.0 / correction(beta2, t).sqrt());
-            ops::adam(isa, w, v, s, gradient, rate, keep, l2, beta1, beta2, root, epsilon);
+impl<T: Scalar> Update<T> {
+    /// λ.
+    pub fn l2(&self) -> T {
+        self.optimizer.l2
+    }
+
+    /// The same for parameters that are not penalized: biases.
+    pub fn without_penalty(self) -> Self {
+        let optimizer = Optimizer { l2: T::ZERO, decay: T::ZERO, ..self.optimizer };
+        Self { optimizer, ..self }
+    }
+
+    /// Takes the step over some parameters `w`, their velocity `v` and, of a method that keeps them,
+    /// their running mean of squares `s`; otherwise `s` is empty.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn apply(&self, isa: Isa, (w, v, s): (&mut [T], &mut [T], &mut [T]), gradient: &[T]) {
+        let Self { optimizer: Optimizer { learning_rate, l2, decay, method }, rate, root } = *self;
+        let keep = T::ONE - learning_rate * decay;
+        match method {
+            Method::Momentum { momentum, nesterov } => {
+                ops::momentum(isa, w, v, gradient, rate, keep, l2, momentum, nesterov);
+            }
+            Method::RmsProp { momentum, smoothing, epsilon } => {
+                ops::rms_prop(isa, w, v, s, gradient, rate, keep, l2, momentum, smoothing, epsilon);
+            }
+            Method::Adam { beta1, beta2, epsilon } => {
+                ops::adam(isa, w, v, s, gradient, rate, keep, l2, beta1, beta2, root, epsilon);
+            }
         }
     }
 }
@@ -173,7 +193,7 @@ mod tests {
         let (mut w, mut v, mut s) =
             ([1.0], [0.0], vec![0.0; usize::from(method.has_second_moment())]);
         let step = |(i, g): (usize, &f64)| {
-            update(isa, &optimizer, i as u64 + 1, (&mut w, &mut v, &mut s), &[*g]);
+            optimizer.at(i as u64 + 1).apply(isa, (&mut w, &mut v, &mut s), &[*g]);
             w[0]
         };
         GRADIENTS.iter().enumerate().map(step).collect()
@@ -253,7 +273,7 @@ mod tests {
                 let (mut w, mut v) = (x.clone(), x.clone());
                 let mut s: Vec<f32> = x.iter().map(|x| x.abs()).collect();
                 let state = if method.has_second_moment() { &mut s[..] } else { &mut [] };
-                update(isa, &optimizer, 3, (&mut w, &mut v, state), &x);
+                optimizer.at(3).apply(isa, (&mut w, &mut v, state), &x);
                 let mut average = x.iter().rev().copied().collect::<Vec<_>>();
                 ops::lerp(isa, &mut average, &w, 0.01);
                 (w, v, s, average)

@@ -8,8 +8,8 @@ use chainrule_tensor::ops::update::lerp;
 use chainrule_tensor::{Buffer, Isa, Scalar};
 
 use crate::operands::WeightOperands;
-use crate::optimizer::{Optimizer, update};
-use crate::tiling::{Block, Tiling};
+use crate::optimizer::Update;
+use crate::tiling::{Block, Panel, Tiling};
 
 /// Parameters and what goes with them, side by side. What is not needed is empty.
 pub(crate) struct Parameter<T> {
@@ -28,9 +28,7 @@ pub(crate) struct Parameter<T> {
 #[derive(Clone, Copy)]
 pub(crate) struct UpdateOptions<T> {
     pub isa: Isa,
-    pub optimizer: Optimizer<T>,
-    /// The number of the step, from 1, over the whole of training.
-    pub t: u64,
+    pub update: Update<T>,
     /// How far the moving average goes toward the parameters, where there is one.
     pub ema_weight: T,
 }
@@ -38,7 +36,7 @@ pub(crate) struct UpdateOptions<T> {
 impl<T: Scalar> UpdateOptions<T> {
     /// The same for parameters that are not penalized.
     pub fn without_penalty(&self) -> Self {
-        Self { optimizer: self.optimizer.without_penalty(), ..*self }
+        Self { update: self.update.without_penalty(), ..*self }
     }
 }
 
@@ -88,28 +86,46 @@ impl<T: Scalar> Parameter<T> {
         self.gradient.get(range).map_or(0.0, |gradient| sum_of_squares_in_f64(isa, gradient))
     }
 
-    /// Updates the parameters at `range`, panel by panel, by `factor` times the gradient that was
-    /// kept for them. Returns their Σ w² if there is a penalty on it.
+    /// Updates the weights at `range`, a block's, by `factor` times the gradient that was kept for them.
+    /// Returns their Σ w² if there is a penalty on it.
     pub fn update_from_kept(
         &mut self,
         options: &UpdateOptions<T>,
         range: Range<usize>,
-        operands: Option<BlockOperands>,
-        panels: impl Iterator<Item = Range<usize>>,
+        operands: BlockOperands,
         factor: T,
     ) -> f64 {
-        // While the gradient is out, an update is made and not kept.
-        let mut gradient = std::mem::take(&mut self.gradient);
-        let clipped = &mut gradient[range.clone()];
-        scale(options.isa, clipped, factor);
+        let kept = self.take_clipped(options.isa, range.clone(), factor);
+        let gradient = &kept[range.clone()];
+        let (tiling, width) = (operands.tiling, operands.block.features.len());
         let mut sink = self.sink(options, range);
-        sink.operands = operands;
-        for panel in panels {
-            sink.take(panel.clone(), &clipped[panel]);
+        sink.operands = Some(operands);
+        for panel in tiling.panels(width) {
+            sink.take(&panel, &gradient[panel.range.clone()]);
         }
         let squares = sink.squares.total();
-        self.gradient = gradient;
+        self.gradient = kept;
         squares
+    }
+
+    /// The same of a bias or a scale.
+    pub fn update_vector_from_kept(
+        &mut self,
+        options: &UpdateOptions<T>,
+        range: Range<usize>,
+        factor: T,
+    ) {
+        let kept = self.take_clipped(options.isa, range.clone(), factor);
+        self.sink(options, range.clone()).take_range(0..range.len(), &kept[range]);
+        self.gradient = kept;
+    }
+
+    /// Takes the gradient out, with `factor` times that at `range`: while it is out, an update is made
+    /// and not kept.
+    fn take_clipped(&mut self, isa: Isa, range: Range<usize>, factor: T) -> Buffer<T> {
+        let mut gradient = std::mem::take(&mut self.gradient);
+        scale(isa, &mut gradient[range], factor);
+        gradient
     }
 }
 
@@ -121,10 +137,10 @@ pub(crate) struct BlockOperands<'a> {
 }
 
 impl BlockOperands<'_> {
-    /// Makes them of the panel that begins at `start` in the block, whose weights are `w`.
-    pub fn pack<T: Scalar>(&mut self, start: usize, w: &[T]) {
+    /// Makes them of a panel of the block, whose weights are `w`.
+    pub fn pack<T: Scalar>(&mut self, panel: &Panel, w: &[T]) {
         if !self.operands.is_empty() {
-            self.operands.pack(self.tiling, self.block, start, w);
+            self.operands.pack(self.tiling, self.block, panel, w);
         }
     }
 }
@@ -132,16 +148,16 @@ impl BlockOperands<'_> {
 /// The receiver of a gradient, panel by panel, while the panel is in the cache. The simplest is a
 /// closure of the range of a panel in its tensor and the gradient there.
 pub trait GradientSink<T> {
-    /// The gradient at `range`, as it has been computed.
-    fn take(&mut self, range: Range<usize>, gradient: &[T]);
+    /// The gradient of a panel, as it has been computed.
+    fn take(&mut self, panel: &Panel, gradient: &[T]);
 
     /// The gradient at `range` is about to be computed: prefetches what `take` will want.
     fn prefetch(&self, _range: Range<usize>) {}
 }
 
 impl<T, F: FnMut(Range<usize>, &[T])> GradientSink<T> for F {
-    fn take(&mut self, range: Range<usize>, gradient: &[T]) {
-        self(range, gradient);
+    fn take(&mut self, panel: &Panel, gradient: &[T]) {
+        self(panel.range.clone(), gradient);
     }
 }
 
@@ -160,23 +176,30 @@ pub(crate) struct ParameterSink<'a, T> {
     pub squares: SumOfSquares<T>,
 }
 
-impl<T: Scalar> GradientSink<T> for ParameterSink<'_, T> {
-    fn take(&mut self, range: Range<usize>, gradient: &[T]) {
+impl<T: Scalar> ParameterSink<'_, T> {
+    /// Takes the gradient of the parameters at `range`.
+    pub fn take_range(&mut self, range: Range<usize>, gradient: &[T]) {
         if !self.gradient.is_empty() {
             self.gradient[range].copy_from_slice(gradient);
             return;
         }
-        let UpdateOptions { isa, optimizer, t, ema_weight } = self.options;
+        let UpdateOptions { isa, update, ema_weight } = self.options;
         let (w, v) = (&mut self.w[range.clone()], &mut self.v[range.clone()]);
-        update(*isa, optimizer, *t, (w, v, part(self.s, range.clone())), gradient);
-        if let Some(operands) = &mut self.operands {
-            operands.pack(range.start, w);
-        }
+        update.apply(*isa, (w, v, part(self.s, range.clone())), gradient);
         if let Some(ema) = self.ema.get_mut(range) {
             lerp(*isa, ema, w, *ema_weight);
         }
-        if optimizer.l2 > T::ZERO {
+        if update.l2() > T::ZERO {
             self.squares.add(*isa, w);
+        }
+    }
+}
+
+impl<T: Scalar> GradientSink<T> for ParameterSink<'_, T> {
+    fn take(&mut self, panel: &Panel, gradient: &[T]) {
+        self.take_range(panel.range.clone(), gradient);
+        if let (Some(operands), true) = (&mut self.operands, self.gradient.is_empty()) {
+            operands.pack(panel, &self.w[panel.range.clone()]);
         }
     }
 

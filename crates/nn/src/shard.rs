@@ -16,7 +16,7 @@ use chainrule_tensor::{Buffer, Kernel, Scalar};
 
 use crate::architecture::{Architecture, Kind};
 use crate::layers::hidden::{HiddenUnits, Statistics};
-use crate::layers::linear::{Workspace, panel_ranges};
+use crate::layers::linear::Workspace;
 use crate::layers::norm::Norm;
 use crate::operands::Operands;
 use crate::param::{BlockOperands, Parameter};
@@ -336,8 +336,8 @@ impl<T: Scalar> Net<T> {
             for (block, squares) in linear.blocks.iter().zip(&mut linear.weight_squares) {
                 let w = &linear.weight.value[tiling.weights(block)];
                 let mut sum = SumOfSquares::default();
-                for panel in panel_ranges(tiling, block.features.len()) {
-                    sum.add(isa, &w[panel]);
+                for panel in tiling.panels(block.features.len()) {
+                    sum.add(isa, &w[panel.range]);
                 }
                 *squares = sum.total();
             }
@@ -352,8 +352,8 @@ impl<T: Scalar> Net<T> {
                 let w = &linear.weight.value[tiling.weights(block)];
                 let operands = &mut linear.operands.weight;
                 let mut operands = BlockOperands { operands, tiling, block };
-                for panel in panel_ranges(tiling, block.features.len()) {
-                    operands.pack(panel.start, &w[panel]);
+                for panel in tiling.panels(block.features.len()) {
+                    operands.pack(&panel, &w[panel.range.clone()]);
                 }
             }
         }

@@ -37,7 +37,7 @@ use crate::layers::linear::{self, Part, Workspace};
 use crate::loss::weighted_cross_entropy_backward;
 use crate::operands::Operands;
 use crate::optimizer::Optimizer;
-use crate::param::{BlockOperands, GradientSink, UpdateOptions};
+use crate::param::{BlockOperands, UpdateOptions};
 use crate::regularize::{Noise, Regularization};
 use crate::shard::{Layer, Linear, Net, Shared};
 use crate::tiling::{Block, Tiling};
@@ -67,7 +67,7 @@ pub(crate) fn step<T: Scalar>(
     forward(net, shared, comm, batch, Some(&options.noise));
     let found = options.detect_anomaly.then(|| anomaly::look_forward(net, shared, rows));
     let loss = mean_cross_entropy(net, shared, batch, options)
-        + shared.penalty(options.update.optimizer.l2);
+        + shared.penalty(options.update.update.l2());
     if options.clip_norm.is_none() || !loss.is_finite() {
         report(loss, None);
     }
@@ -263,7 +263,7 @@ impl<T: Scalar> TrainOptions<T> {
         let keep = self.ema_decay.map(|keep| keep.min((1 + t) as f64 / (10 + t) as f64));
         let ema_weight = T::from_f64(1.0 - keep.unwrap_or(1.0));
         StepOptions {
-            update: UpdateOptions { isa, optimizer, t, ema_weight },
+            update: UpdateOptions { isa, update: optimizer.at(t), ema_weight },
             noise: Noise::new(self.regularization, t),
             class_weights: self.class_weights.as_deref(),
             soft_targets: self.soft_targets.as_ref(),
@@ -322,7 +322,7 @@ fn output_bias_backward<T: Scalar>(
     for (t, tile) in tiles.iter().enumerate() {
         let db = &mut work.scratch[..tile.len()];
         linear::backward_bias(pass.isa, &dz.read(t)[..pass.rows * tile.len()], db);
-        this.bias.sink(&update.without_penalty(), tile.clone()).take(0..db.len(), db);
+        this.bias.sink(&update.without_penalty(), tile.clone()).take_range(0..db.len(), db);
     }
 }
 

@@ -59,6 +59,19 @@ impl Block {
     }
 }
 
+/// Some rows of a strip of a tile, in one block: what one product makes the gradient of.
+#[derive(Clone, Debug)]
+pub struct Panel {
+    /// The tile, counted from the layer's first output, and the outputs in it.
+    pub tile: Range<usize>,
+    /// Those of the strip.
+    pub outputs: Range<usize>,
+    /// Its inputs, counted from the block's first.
+    pub inputs: Range<usize>,
+    /// Where it lies in the block's storage.
+    pub range: Range<usize>,
+}
+
 /// Cuts `0..n` at multiples of `unit` into as few nearly equal ranges as `most` allows.
 fn cut(n: usize, unit: usize, most: usize) -> Vec<Range<usize>> {
     let units = n.div_ceil(unit);
@@ -109,6 +122,29 @@ impl Tiling {
     pub fn strips(&self, tile: &Range<usize>) -> impl Iterator<Item = Range<usize>> + use<> {
         let (tile, most) = (tile.clone(), self.kernel.strip_columns());
         tile.clone().step_by(most).map(move |first| first..tile.end.min(first + most))
+    }
+
+    /// The panels of a block that is `width` inputs wide, in the order of their making.
+    ///
+    /// Whatever is summed over the weights follows this order, so that it is the same bits wherever
+    /// it is summed.
+    pub fn panels(&self, width: usize) -> impl Iterator<Item = Panel> {
+        self.tiles.iter().flat_map(move |tile| self.panels_of(tile, width))
+    }
+
+    /// Those of one tile.
+    pub fn panels_of(&self, tile: &Range<usize>, width: usize) -> impl Iterator<Item = Panel> {
+        // A narrow tile is made at once: its inputs lie side by side.
+        let height = if self.is_narrow(tile) { width } else { self.kernel.panel_rows() }.max(1);
+        let strip_panels = move |outputs: Range<usize>| {
+            let (start, columns) = (outputs.start * width, outputs.len());
+            (0..width).step_by(height).map(move |first| {
+                let inputs = first..width.min(first + height);
+                let range = start + inputs.start * columns..start + inputs.end * columns;
+                Panel { tile: tile.clone(), outputs: outputs.clone(), inputs, range }
+            })
+        };
+        self.strips(tile).flat_map(strip_panels)
     }
 
     /// Whether a tile is narrower than a vector, and so is stored transposed.

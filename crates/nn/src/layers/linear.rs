@@ -21,7 +21,7 @@ use chainrule_tensor::{Buffer, Isa, Kernel, Scalar, View, ViewMut};
 
 use crate::operands::{GradientOperands, InputOperands, WeightOperands};
 use crate::param::GradientSink;
-use crate::tiling::{BLOCK, Block, Tiling};
+use crate::tiling::{BLOCK, Block, Panel, Tiling};
 
 /// What one rank multiplies with.
 pub struct Workspace<T> {
@@ -115,61 +115,6 @@ pub fn backward_input<T: Scalar>(
     }
 }
 
-/// A panel of a tile: some rows of a strip of it, whose gradient is made by one product.
-pub(crate) struct Panel {
-    /// Its inputs, counted from the block's first.
-    pub inputs: Range<usize>,
-    /// Its outputs, counted from the layer's first: those of the strip.
-    pub outputs: Range<usize>,
-    /// Where it lies in the block's storage.
-    pub range: Range<usize>,
-}
-
-impl Panel {
-    /// The panel that begins at `start` in the storage of a block that is `width` inputs wide.
-    pub fn at(tiling: &Tiling, width: usize, start: usize) -> (&Range<usize>, Self) {
-        let tile = tiling.tiles.partition_point(|tile| tile.end * width <= start);
-        let tile = &tiling.tiles[tile];
-        let holds = |panel: &Self| panel.range.start == start;
-        let strip = tiling.strips(tile).find(|strip| start < strip.end * width);
-        let mut panels = strip.into_iter().flat_map(|strip| strip_panels(tiling, strip, width));
-        (tile, panels.find(holds).expect("the beginning of a panel"))
-    }
-}
-
-/// The panels of one tile of a block that is `width` inputs wide, in the order of their making.
-///
-/// Whatever is summed over the weights follows this order, so that it is the same bits wherever
-/// it is summed.
-pub(crate) fn panels(
-    tiling: &Tiling,
-    tile: &Range<usize>,
-    width: usize,
-) -> impl Iterator<Item = Panel> {
-    tiling.strips(tile).flat_map(move |strip| strip_panels(tiling, strip, width))
-}
-
-fn strip_panels(
-    tiling: &Tiling,
-    outputs: Range<usize>,
-    width: usize,
-) -> impl Iterator<Item = Panel> + use<> {
-    let (start, columns) = (outputs.start * width, outputs.len());
-    // A narrow tile is made at once: its inputs lie side by side.
-    let height = if tiling.is_narrow(&outputs) { width } else { tiling.kernel.panel_rows() };
-    (0..width).step_by(height.max(1)).map(move |first| {
-        let inputs = first..width.min(first + height);
-        let range = start + inputs.start * columns..start + inputs.end * columns;
-        Panel { inputs, outputs: outputs.clone(), range }
-    })
-}
-
-/// Where the panels of a block lie, tile after tile.
-pub(crate) fn panel_ranges(tiling: &Tiling, width: usize) -> impl Iterator<Item = Range<usize>> {
-    let tiles = tiling.tiles.iter();
-    tiles.flat_map(move |tile| panels(tiling, tile, width)).map(|panel| panel.range)
-}
-
 /// dW = Xᵀ dZ: the derivative of the loss by a block's weights, handed on as it is made.
 pub fn backward_weight<T: Scalar>(
     Workspace { scratch, .. }: &mut Workspace<T>,
@@ -183,7 +128,8 @@ pub fn backward_weight<T: Scalar>(
     for (number, tile) in tiling.tiles.iter().enumerate() {
         let dz = dz.read(number);
         let dz = View::new(&dz, rows, tile.len());
-        for Panel { inputs, outputs, range } in panels(tiling, tile, width) {
+        for panel in tiling.panels_of(tile, width) {
+            let Panel { inputs, outputs, range, .. } = &panel;
             let dw = &mut scratch[..range.len()];
             if kernel.prefetches_updates() {
                 sink.prefetch(range.clone());
@@ -193,13 +139,13 @@ pub fn backward_weight<T: Scalar>(
                 let dw = ViewMut::new(dw, tile.len(), inputs.len());
                 kernel.multiply_numbers(dz.t(), x(), dw, false)
             } else {
-                let tiles = || x_operands.left_transposed(block, rows, &inputs);
+                let tiles = || x_operands.left_transposed(block, rows, inputs);
                 let x = kernel.operand(|| x().t(), tiles);
-                let dz = kernel.operand(|| dz, || dz_operands.right(rows, tile, &outputs));
+                let dz = kernel.operand(|| dz, || dz_operands.right(rows, tile, outputs));
                 kernel.multiply(x, dz, ViewMut::new(dw, inputs.len(), outputs.len()), false)
             }
             .expect("x is rows x width");
-            sink.take(range, dw);
+            sink.take(&panel, dw);
         }
     }
 }

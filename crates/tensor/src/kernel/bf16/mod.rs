@@ -72,6 +72,7 @@ impl Packed {
     ///
     /// # Panics
     /// If it begins behind the last.
+    #[inline]
     pub fn tiles(&self, place: Place, rows: usize, columns: usize) -> Tiles<'_> {
         Tiles { tiles: self.0[place.first * WORDS..].as_chunks().0, rows, columns, place }
     }
@@ -80,6 +81,7 @@ impl Packed {
     ///
     /// # Panics
     /// If it begins behind the last.
+    #[inline]
     pub fn tiles_mut(&mut self, place: Place) -> TilesMut<'_> {
         TilesMut { tiles: self.0[place.first * WORDS..].as_chunks_mut().0, place }
     }
@@ -97,20 +99,24 @@ pub struct Place {
 
 impl Place {
     /// Row after row of `columns` tiles each: a left operand.
+    #[inline]
     pub fn in_rows(first: usize, columns: usize) -> Self {
         Self { first, row: columns, pair: 2 }
     }
 
     /// Two columns of `rows` rows after the other, and place for an even number of them: a right operand.
+    #[inline]
     pub fn in_pairs(first: usize, rows: usize) -> Self {
         Self { first, row: 2, pair: 2 * rows }
     }
 
     /// The place that begins at a row and an even column of this one.
+    #[inline]
     pub fn at(self, row: usize, column: usize) -> Self {
         Self { first: self.first + self.offset(row, column), ..self }
     }
 
+    #[inline]
     fn offset(self, row: usize, column: usize) -> usize {
         row * self.row + column / 2 * self.pair + column % 2
     }
@@ -147,6 +153,7 @@ impl<'a> Tiles<'a> {
     ///
     /// # Panics
     /// If there is no such.
+    #[inline]
     pub fn tile(&self, i: usize, j: usize) -> &'a Tile {
         &self.tiles[self.place.offset(i, j)]
     }
