@@ -9,7 +9,8 @@ The settings mean what they mean in Chainrule: loss, Nesterov's momentum, cosine
 normalization, whitening, augmentation and distillation are its own. Products are in TF32. Batches that are not full are
 left out. `--check` holds a step to PyTorch's autograd.
 
-It prints, and writes to ranked.csv, the accuracy on 5,000 validation images after the last epoch. No test image is read.
+It prints, and writes to a table (--output), the accuracy on 5,000 validation images after the last epoch. No test image
+is read.
 """
 import argparse
 import csv
@@ -375,6 +376,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", help="folder of CIFAR-10's binary files")
     parser.add_argument("--images", type=int, help="only the first of the training images")
+    parser.add_argument("--output", type=Path, default="ranked.csv", help="the table that is written")
     parser.add_argument("--check", action="store_true", help="hold a step to autograd, and stop")
     arguments = parser.parse_args()
     torch.backends.cuda.matmul.allow_tf32 = True
@@ -385,7 +387,7 @@ if __name__ == "__main__":
         found = []
         search(Images(arguments.folder, arguments.images), found)
         found.sort(key=lambda row: -row["validation"])
-        with open(Path(__file__).with_name("ranked.csv"), "w") as file:
+        with open(arguments.output, "w") as file:
             writer = csv.DictWriter(file, found[0].keys(), lineterminator="\n")
             writer.writeheader()
             writer.writerows(found)
