@@ -158,15 +158,21 @@ impl<'a> Vectors<'a> {
         unsafe { _mm512_maskz_loadu_ps(self.masks[half], row.wrapping_add(half * ROWS)) }
     }
 
-    /// Row `i`, rounded: 32 numbers of 16 bits.
-    #[allow(unsafe_code)]
+    /// Row `i`, rounded.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bf16")]
     fn rounded(&self, i: usize) -> __m512i {
-        let rounded = _mm512_cvtne2ps_pbh(self.get(i, 1), self.get(i, 0));
-        // SAFETY: both are 64 bytes.
-        unsafe { std::mem::transmute(rounded) }
+        rounded(self.get(i, 0), self.get(i, 1))
     }
+}
+
+/// 32 numbers of 16 bits: those of `low`, then those of `high`.
+#[allow(unsafe_code)]
+#[inline]
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn rounded(low: __m512, high: __m512) -> __m512i {
+    // SAFETY: both are 64 bytes.
+    unsafe { std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low)) }
 }
 
 /// Two times 16 numbers in turns: 0, 16, 1, 17, …
@@ -193,9 +199,7 @@ fn pack_avx512_bf16(x: View, role: Role, to: TilesMut) {
             *pairs = if by_rows {
                 x.rounded(i)
             } else {
-                let rounded = _mm512_cvtne2ps_pbh(x.get(2 * i + 1, 0), x.get(2 * i, 0));
-                // SAFETY: both are 64 bytes.
-                _mm512_permutexvar_epi16(order, unsafe { std::mem::transmute(rounded) })
+                _mm512_permutexvar_epi16(order, rounded(x.get(2 * i, 0), x.get(2 * i + 1, 0)))
             };
         }
         if transposed {
