@@ -144,7 +144,9 @@ pub(super) fn write(title: &Title, run: Option<&Path>, place: &str) -> anyhow::R
             let _ = write!(text, "\n```rust\n{item}\n```\n");
         }
         if part.file == "step.rs" {
-            let item = source::item(source::OPTIMIZER, "pub fn update").context("no update")?;
+            let head = "impl<T: Scalar> Update<T>";
+            let item = source::item(source::OPTIMIZER, head)
+                .with_context(|| format!("optimizer.rs has no `{head}`"))?;
             let _ = write!(text, "\nFrom `crates/nn/src/optimizer.rs`:\n\n```rust\n{item}\n```\n");
         }
         cells.text(text.trim_end());

@@ -88,7 +88,7 @@ impl Packed {
 }
 
 /// Where the tiles of an operand lie among others.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Place {
     /// The number of the first tile.
     first: usize,
@@ -123,7 +123,7 @@ impl Place {
 }
 
 /// Some rows and columns of tiles: an operand.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Tiles<'a> {
     /// From its first on.
     tiles: &'a [Tile],
@@ -255,6 +255,7 @@ pub fn matmul(multiplier: Multiplier, a: Tiles, b: Tiles, c: ViewMut, accumulate
         c.rows(),
         c.columns()
     );
+    assert!(a.place.pair == 2, "the left operand lies in rows");
     match multiplier.0 {
         #[cfg(target_arch = "x86_64")]
         Kind::Amx => amx::matmul(a, b, c, accumulate),
