@@ -623,6 +623,19 @@ fn the_default_schedule_suits_any_number_of_epochs_and_a_decay_that_is_given_is_
 
 /// "Which of the two" has no right answer.
 #[test]
+fn a_kernel_that_cannot_be_is_refused_before_images_are_looked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let mut command = chainrule();
+    command.env("CHAINRULE_KERNEL", "abacus").args(["train", "--data", "images:nowhere", "--out"]);
+    let output = command.arg(&out).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("abacus"), "{}", stderr(&output));
+    assert!(!stderr(&output).contains("nowhere"), "{}", stderr(&output));
+    assert!(!out.exists(), "no folder is left of it");
+}
+
+#[test]
 fn a_recipe_that_gives_a_setting_by_two_of_its_names_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("twice.toml");

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::bail;
+use chainrule_tensor::Kernel;
 use chainrule_train::config::{Flags, lay};
 use chainrule_train::{
     Checkpoint, Config, Data, Error, Finished, Found, Observer, Processes, Quiet, RunFolder,
@@ -138,6 +139,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         if !matches!(from, From::Checkpoint(_)) {
             announce(&config, &folder)?;
         }
+        Kernel::from_environment(config.precision)?;
         config.init_from.as_deref().map(super::model::open).transpose()?;
         config.teacher.as_deref().map(super::model::open).transpose()?;
         Ok(())

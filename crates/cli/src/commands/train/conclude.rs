@@ -53,7 +53,7 @@ pub fn conclude(summary: &Summary, out: &Path) -> anyhow::Result<()> {
     );
     if would_gain_by_bf16(summary, Kernel::best(Precision::Bf16)) {
         say!(
-            "This processor has AMX: --precision bf16 would train this network several times as fast."
+            "This processor has AMX: --precision bf16 would train this network about twice as fast."
         );
     }
     say!("Results: {folder}  (report.html, curves.svg, epochs.csv, model.safetensors, ...)");
