@@ -621,7 +621,6 @@ fn the_default_schedule_suits_any_number_of_epochs_and_a_decay_that_is_given_is_
     assert!(!stderr(&alone).contains("lr_decay has no effect"), "{}", stderr(&alone));
 }
 
-/// "Which of the two" has no right answer.
 #[test]
 fn a_kernel_that_cannot_be_is_refused_before_images_are_looked_for() {
     let dir = tempfile::tempdir().unwrap();
@@ -635,6 +634,7 @@ fn a_kernel_that_cannot_be_is_refused_before_images_are_looked_for() {
     assert!(!out.exists(), "no folder is left of it");
 }
 
+/// "Which of the two" has no right answer.
 #[test]
 fn a_recipe_that_gives_a_setting_by_two_of_its_names_is_refused() {
     let dir = tempfile::tempdir().unwrap();

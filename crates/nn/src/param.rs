@@ -28,7 +28,7 @@ pub(crate) struct Parameter<T> {
 #[derive(Clone, Copy)]
 pub(crate) struct UpdateOptions<T> {
     pub isa: Isa,
-    pub update: Update<T>,
+    pub rule: Update<T>,
     /// How far the moving average goes toward the parameters, where there is one.
     pub ema_weight: T,
 }
@@ -36,7 +36,7 @@ pub(crate) struct UpdateOptions<T> {
 impl<T: Scalar> UpdateOptions<T> {
     /// The same for parameters that are not penalized.
     pub fn without_penalty(&self) -> Self {
-        Self { update: self.update.without_penalty(), ..*self }
+        Self { rule: self.rule.without_penalty(), ..*self }
     }
 }
 
@@ -183,13 +183,13 @@ impl<T: Scalar> ParameterSink<'_, T> {
             self.gradient[range].copy_from_slice(gradient);
             return;
         }
-        let UpdateOptions { isa, update, ema_weight } = self.options;
+        let UpdateOptions { isa, rule, ema_weight } = self.options;
         let (w, v) = (&mut self.w[range.clone()], &mut self.v[range.clone()]);
-        update.apply(*isa, (w, v, part(self.s, range.clone())), gradient);
+        rule.apply(*isa, (w, v, part(self.s, range.clone())), gradient);
         if let Some(ema) = self.ema.get_mut(range) {
             lerp(*isa, ema, w, *ema_weight);
         }
-        if update.l2() > T::ZERO {
+        if rule.l2() > T::ZERO {
             self.squares.add(*isa, w);
         }
     }

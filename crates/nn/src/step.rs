@@ -66,8 +66,8 @@ pub(crate) fn step<T: Scalar>(
     let rows = batch.rows.len();
     forward(net, shared, comm, batch, Some(&options.noise));
     let found = options.detect_anomaly.then(|| anomaly::look_forward(net, shared, rows));
-    let loss = mean_cross_entropy(net, shared, batch, options)
-        + shared.penalty(options.update.update.l2());
+    let loss =
+        mean_cross_entropy(net, shared, batch, options) + shared.penalty(options.update.rule.l2());
     if options.clip_norm.is_none() || !loss.is_finite() {
         report(loss, None);
     }
@@ -187,8 +187,8 @@ pub(crate) fn backward<T: Scalar>(
         for (block, squares) in this.blocks.iter().zip(&mut this.weight_squares) {
             let (part, weights) = (Part { tiling, block }, tiling.weights(block));
             // The numbers of the first layer's input are gone where its operands are kept.
-            let a = this.input.get(block.values(rows)).unwrap_or_default();
-            let values = block.values(rows).len();
+            let values = block.values(rows);
+            let (a, values) = (this.input.get(values.clone()).unwrap_or_default(), values.len());
             if let Some(below) = below.last_mut() {
                 let (Layer { dz: dz_below, statistics, .. }, units) =
                     (&shared.layers[l - 1], &mut hidden[l - 1]);
@@ -263,7 +263,7 @@ impl<T: Scalar> TrainOptions<T> {
         let keep = self.ema_decay.map(|keep| keep.min((1 + t) as f64 / (10 + t) as f64));
         let ema_weight = T::from_f64(1.0 - keep.unwrap_or(1.0));
         StepOptions {
-            update: UpdateOptions { isa, update: optimizer.at(t), ema_weight },
+            update: UpdateOptions { isa, rule: optimizer.at(t), ema_weight },
             noise: Noise::new(self.regularization, t),
             class_weights: self.class_weights.as_deref(),
             soft_targets: self.soft_targets.as_ref(),

@@ -62,9 +62,9 @@ impl Block {
 /// Some rows of a strip of a tile, in one block: what one product makes the gradient of.
 #[derive(Clone, Debug)]
 pub struct Panel {
-    /// The tile, counted from the layer's first output, and the outputs in it.
+    /// The outputs of the tile, counted from the layer's first.
     pub tile: Range<usize>,
-    /// Those of the strip.
+    /// The outputs of the strip, counted alike.
     pub outputs: Range<usize>,
     /// Its inputs, counted from the block's first.
     pub inputs: Range<usize>,

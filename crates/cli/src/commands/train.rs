@@ -108,7 +108,7 @@ impl Args {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.check || args.find_lr {
         let config = args.config()?;
-        config.check()?;
+        check(&config)?;
         let data = load(&config)?;
         return match args.check {
             true => super::check::run(&config, &data, args.json),
@@ -135,11 +135,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         error
     };
     let began = Instant::now();
-    let announced = config.check().map_err(anyhow::Error::from).and_then(|()| {
+    let announced = check(&config).and_then(|()| {
         if !matches!(from, From::Checkpoint(_)) {
             announce(&config, &folder)?;
         }
-        Kernel::from_environment(config.precision)?;
         config.init_from.as_deref().map(super::model::open).transpose()?;
         config.teacher.as_deref().map(super::model::open).transpose()?;
         Ok(())
@@ -239,12 +238,19 @@ fn place(args: &Args) -> anyhow::Result<Place> {
     })
 }
 
+/// What can be said before images are read: whether the settings fit together, and whether this
+/// processor has the kernel that is asked for.
+fn check(config: &Config) -> anyhow::Result<()> {
+    config.check()?;
+    Kernel::from_environment(config.precision)?;
+    Ok(())
+}
+
 /// The part of a process that is not the first: it writes nothing and prints nothing.
 fn assist(args: &Args, processes: &Processes) -> anyhow::Result<ExitCode> {
     processes.agree::<_, anyhow::Error>(Ok(()))?;
     let Some((out, config, from)) = hear(args, processes)? else { return Ok(ExitCode::SUCCESS) };
-    let checked = config.check().map_err(anyhow::Error::from);
-    processes.agree(checked)?;
+    processes.agree(check(&config))?;
     let data = processes.first_then_others(|| load(&config))?;
     ranks::hear_signals()?;
     match go_on(processes, from, &config, &data, &out, &mut Quiet) {

@@ -167,6 +167,22 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn many_lines_at_once_are_those_that_come_next() {
+        let bytes = vec![0u8; 1000];
+        let note = || [5..6, 10..300, 700..710, 999..1000].map(|range| prefetch(&bytes[range]));
+        note();
+        let lines = asked();
+        for n in 0..lines.len() + 3 {
+            clear();
+            note();
+            with_queue(|queue| queue.ask_lines(n));
+            assert_eq!(asked(), lines[n.min(lines.len())..], "after {n} lines at once");
+        }
+        clear();
+    }
+
+    #[test]
     fn a_queue_that_no_product_empties_does_not_grow() {
         for _ in 0..3 * CAPACITY {
             prefetch(&[0u8; 64]);

@@ -33,8 +33,8 @@ mod trap;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub use pack::{Role, pack, pack_both};
-pub use tile::round;
+pub use pack::{pack, pack_both};
+pub use tile::{Role, round};
 
 use crate::buffer::Buffer;
 use crate::isa::Isa;

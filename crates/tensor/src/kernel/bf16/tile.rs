@@ -7,7 +7,7 @@
 //! [`rule`] is the definition of a product. The vector versions (`x86.rs`) do the same with the
 //! processor's own handling of denormal numbers, which is that of AMX when it is switched on.
 
-use super::{COLUMNS, ROWS, Tile, Tiles};
+use super::{COLUMNS, ROWS, Tile, Tiles, TilesMut};
 use crate::matrix::{View, ViewMut};
 
 /// 16 x 16 elements of C, row-major.
@@ -22,6 +22,19 @@ pub fn round(x: f32) -> u16 {
     let is_nan = bits & 0x7fff_ffff > 0x7f80_0000;
     let rounded = if is_denormal { (bits >> 16) & 0x8000 } else { nearest };
     (if is_nan { (bits >> 16) | 0x40 } else { rounded }) as u16
+}
+
+/// Which operand of a product a matrix X becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A := X.
+    Left,
+    /// A := Xᵀ.
+    LeftTransposed,
+    /// B := X.
+    Right,
+    /// B := Xᵀ.
+    RightTransposed,
 }
 
 /// Word (i, p) of the tile is the pair x(i, 2p), x(i, 2p + 1) if `by_rows`, else word (p, j) is the
@@ -56,6 +69,28 @@ fn row_or_zeros<const N: usize>(x: View, i: usize) -> [f32; N] {
         }
     }
     row
+}
+
+/// Calls `pack_tile` for each tile of the operand with the part of `x` that fills it, at most 16 x 32
+/// numbers, whose pairs lie in a row, or 32 x 16, whose pairs lie in a column.
+#[inline(always)]
+pub(super) fn pack_tiles(
+    x: View,
+    role: Role,
+    mut to: TilesMut,
+    pack_tile: impl Fn(View, bool, bool, &mut Tile),
+) {
+    let by_rows = matches!(role, Role::Left | Role::RightTransposed);
+    let transposed = matches!(role, Role::LeftTransposed | Role::RightTransposed);
+    let (height, width) = if by_rows { (ROWS, COLUMNS) } else { (COLUMNS, ROWS) };
+    for i in 0..x.rows().div_ceil(height) {
+        for j in 0..x.columns().div_ceil(width) {
+            let rows = i * height..x.rows().min((i + 1) * height);
+            let columns = j * width..x.columns().min((j + 1) * width);
+            let tile = if transposed { to.tile_mut(j, i) } else { to.tile_mut(i, j) };
+            pack_tile(x.part(rows, columns), by_rows, transposed, tile);
+        }
+    }
 }
 
 /// Transposes the 16 x 16 words of a tile.

@@ -3,8 +3,7 @@
 use std::arch::asm;
 use std::arch::x86_64::*;
 
-use super::pack::{self, Role};
-use super::tile::{Block, pack_pairs, sweep};
+use super::tile::{Block, Role, pack_pairs, pack_tiles, sweep};
 use super::{COLUMNS, ROWS, Tile, Tiles, TilesMut};
 use crate::isa::{Isa, Kind};
 use crate::matrix::{View, ViewMut};
@@ -65,7 +64,7 @@ macro_rules! compiled {
             #[allow(unsafe_code)]
             #[target_feature(enable = $features)]
             fn detected(x: View, role: Role, to: TilesMut) {
-                pack::sweep(x, role, to, |x, by_rows, transposed, tile| {
+                pack_tiles(x, role, to, |x, by_rows, transposed, tile| {
                     pack_pairs(x, by_rows, tile);
                     if transposed {
                         $transpose(tile);
@@ -112,7 +111,7 @@ pub(super) fn pack_avx512(isa: Isa, x: View, role: Role, to: TilesMut) {
     }
 }
 
-/// [`pack::pack_both`], if the processor has the instruction of rounding.
+/// [`super::pack_both`], if the processor has the instruction of rounding.
 pub(super) fn pack_both_avx512(
     isa: Isa,
     x: View,
@@ -192,7 +191,7 @@ const IN_TURNS: [u16; COLUMNS] = {
 fn pack_avx512_bf16(x: View, role: Role, to: TilesMut) {
     // SAFETY: 32 numbers of 16 bits.
     let order = unsafe { _mm512_loadu_si512(IN_TURNS.as_ptr().cast()) };
-    pack::sweep(x, role, to, |x, by_rows, transposed, tile| {
+    pack_tiles(x, role, to, |x, by_rows, transposed, tile| {
         let x = Vectors::new(x);
         let mut rows = [_mm512_setzero_si512(); ROWS];
         for (i, pairs) in rows.iter_mut().enumerate() {
