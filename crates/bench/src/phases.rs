@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 use chainrule_nn::optimizer::{Method, Optimizer};
 use chainrule_tensor::comm::{Communicator, ThreadGroup};
 use chainrule_tensor::gather::Rows;
+use chainrule_tensor::ops::elementwise::SumOfSquares;
+use chainrule_tensor::ops::update::State;
 use chainrule_tensor::{Buffer, Isa};
 
 use crate::images::{CLASSES, INPUTS, numbers};
@@ -109,10 +111,11 @@ pub fn update_alone(isa: Isa, shape: &Shape, group: &ThreadGroup) -> Phase {
     let rounds = (20_000_000 / weights).max(2);
     let seconds = group.run(|comm| {
         let (mut w, mut v) = (Buffer::zeros(weights), Buffer::zeros(weights));
+        let mut squares = SumOfSquares::default();
         let mut once = || {
             for (w, v) in w.chunks_mut(PANEL).zip(v.chunks_mut(PANEL)) {
                 let gradient = &gradient.as_slice()[..w.len()];
-                update.apply(isa, (w, v, &mut []), gradient);
+                update.apply(isa, State { w, v, s: &mut [] }, gradient, &mut squares, None);
             }
         };
         once();

@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use chainrule_tensor::exchange::Exchange;
-use chainrule_tensor::kernel::bf16::{COLUMNS, Packed, Place, ROWS, Role, Tiles};
+use chainrule_tensor::kernel::bf16::{COLUMNS, Packed, Place, ROWS, RightOperand, Role, Tiles};
 use chainrule_tensor::{Scalar, View};
 
 use crate::tiling::{Block, Panel, Tiling};
@@ -136,15 +136,33 @@ impl WeightOperands {
 
     /// Rounds a panel of W, whose numbers are `w`.
     pub fn pack<T: Scalar>(&mut self, tiling: &Tiling, block: &Block, panel: &Panel, w: &[T]) {
-        let Panel { tile, outputs, inputs, .. } = panel;
-        let w = View::new(w, inputs.len(), outputs.len());
-        let (input, output) = (inputs.start, outputs.start - tile.start);
-        let place = Self::forward(tiling, block, tile).at(input / COLUMNS, output / ROWS);
-        tiling.kernel.pack(w, Role::Right, &mut self.forward, place);
+        let numbers = View::new(w, panel.inputs.len(), panel.outputs.len());
+        let place = Self::panel(tiling, block, panel);
+        tiling.kernel.pack(numbers, Role::Right, &mut self.forward, place);
+        self.pack_transposed(tiling, block, panel, w);
+    }
+
+    /// Rounds the transpose of a panel, where dX is wanted.
+    pub fn pack_transposed<T: Scalar>(
+        &mut self,
+        tiling: &Tiling,
+        block: &Block,
+        panel: &Panel,
+        w: &[T],
+    ) {
         if !self.transposed.is_empty() {
-            let place = Self::transposed(tiling, block, tile).at(output / COLUMNS, input / ROWS);
+            let Panel { tile, outputs, inputs, .. } = panel;
+            let w = View::new(w, inputs.len(), outputs.len());
+            let (row, column) = ((outputs.start - tile.start) / COLUMNS, inputs.start / ROWS);
+            let place = Self::transposed(tiling, block, tile).at(row, column);
             tiling.kernel.pack(w, Role::RightTransposed, &mut self.transposed, place);
         }
+    }
+
+    /// Where a panel is rounded to, as a part of the right operand of Z = X W.
+    pub fn right_mut(&mut self, tiling: &Tiling, block: &Block, panel: &Panel) -> RightOperand<'_> {
+        let tiles = self.forward.tiles_mut(Self::panel(tiling, block, panel));
+        RightOperand { tiles, columns: panel.outputs.len() }
     }
 
     /// A tile of a block: the right operand of Z = X W.
@@ -169,6 +187,11 @@ impl WeightOperands {
         let depth = depth(block.features.len());
         let before = block.features.start / COLUMNS * columns(tiling.outputs);
         Place::in_pairs(before + depth * (tile.start / ROWS), depth)
+    }
+
+    fn panel(tiling: &Tiling, block: &Block, Panel { tile, outputs, inputs, .. }: &Panel) -> Place {
+        let (row, column) = (inputs.start / COLUMNS, (outputs.start - tile.start) / ROWS);
+        Self::forward(tiling, block, tile).at(row, column)
     }
 
     fn transposed(tiling: &Tiling, block: &Block, tile: &Range<usize>) -> Place {

@@ -14,7 +14,9 @@
 //! Sources: Sutskever, Martens, Dahl & Hinton 2013 for Nesterov's form; Tieleman & Hinton 2012 for
 //! RMSProp; Kingma & Ba 2015 for Adam.
 
-use chainrule_tensor::ops::update as ops;
+use chainrule_tensor::kernel::bf16::{self, RightOperand};
+use chainrule_tensor::ops::elementwise::SumOfSquares;
+use chainrule_tensor::ops::update::{self, Rule, State};
 use chainrule_tensor::{Isa, Scalar, math};
 
 /// How the gradient becomes a step.
@@ -58,12 +60,15 @@ impl<T> Method<T> {
 ///
 /// ```
 /// use chainrule_tensor::Isa;
+/// use chainrule_tensor::ops::elementwise::SumOfSquares;
+/// use chainrule_tensor::ops::update::State;
 /// use chainrule_nn::optimizer::{Method, Optimizer};
 ///
 /// let method = Method::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
 /// let adam = Optimizer { learning_rate: 0.1, l2: 0.0, decay: 0.0, method };
 /// let (mut w, mut v, mut s) = ([1.0f64, 1.0], [0.0; 2], [0.0; 2]);
-/// adam.at(1).apply(Isa::best(), (&mut w, &mut v, &mut s), &[1e-3, -50.0]);
+/// let state = State { w: &mut w, v: &mut v, s: &mut s };
+/// adam.at(1).apply(Isa::best(), state, &[1e-3, -50.0], &mut SumOfSquares::default(), None);
 /// // Whatever the size of the gradient, Adam's first step is as long as the learning rate.
 /// assert!((w[0] - 0.9).abs() < 1e-5 && (w[1] - 1.1).abs() < 1e-5);
 /// ```
@@ -153,25 +158,55 @@ impl<T: Scalar> Update<T> {
         Self { optimizer, ..self }
     }
 
-    /// Takes the step over some parameters `w`, their velocity `v` and, of a method that keeps them,
-    /// their running mean of squares `s`; otherwise `s` is empty.
+    /// Takes the step over some parameters, of which `state.s` is empty if the method keeps none, and
+    /// adds them to `squares` as its next part. A panel of a weight matrix is also rounded into its
+    /// `operand`, where the products read such.
     ///
     /// # Panics
     /// If the lengths differ.
-    pub fn apply(&self, isa: Isa, (w, v, s): (&mut [T], &mut [T], &mut [T]), gradient: &[T]) {
+    pub fn apply(
+        &self,
+        isa: Isa,
+        state: State<T>,
+        gradient: &[T],
+        squares: &mut SumOfSquares<T>,
+        operand: Option<RightOperand>,
+    ) {
         let Self { optimizer: Optimizer { learning_rate, l2, decay, method }, rate, root } = *self;
         let keep = T::ONE - learning_rate * decay;
         match method {
-            Method::Momentum { momentum, nesterov } => {
-                ops::momentum(isa, w, v, gradient, rate, keep, l2, momentum, nesterov);
+            Method::Momentum { momentum, nesterov: false } => {
+                let rule = update::Momentum::<T, false> { rate, keep, l2, momentum };
+                take(isa, rule, state, gradient, squares, operand);
+            }
+            Method::Momentum { momentum, nesterov: true } => {
+                let rule = update::Momentum::<T, true> { rate, keep, l2, momentum };
+                take(isa, rule, state, gradient, squares, operand);
             }
             Method::RmsProp { momentum, smoothing, epsilon } => {
-                ops::rms_prop(isa, w, v, s, gradient, rate, keep, l2, momentum, smoothing, epsilon);
+                let rule = update::RmsProp { rate, keep, l2, momentum, smoothing, epsilon };
+                take(isa, rule, state, gradient, squares, operand);
             }
             Method::Adam { beta1, beta2, epsilon } => {
-                ops::adam(isa, w, v, s, gradient, rate, keep, l2, beta1, beta2, root, epsilon);
+                let rule = update::Adam { rate, keep, l2, beta1, beta2, root, epsilon };
+                take(isa, rule, state, gradient, squares, operand);
             }
         }
+    }
+}
+
+/// [`Update::apply`] of one method.
+fn take<T: Scalar, R: Rule<T>>(
+    isa: Isa,
+    rule: R,
+    state: State<T>,
+    gradient: &[T],
+    squares: &mut SumOfSquares<T>,
+    operand: Option<RightOperand>,
+) {
+    match operand {
+        Some(operand) => bf16::update(isa, rule, state, gradient, squares, operand),
+        None => update::update(isa, rule, state, gradient, squares),
     }
 }
 
@@ -193,7 +228,8 @@ mod tests {
         let (mut w, mut v, mut s) =
             ([1.0], [0.0], vec![0.0; usize::from(method.has_second_moment())]);
         let step = |(i, g): (usize, &f64)| {
-            optimizer.at(i as u64 + 1).apply(isa, (&mut w, &mut v, &mut s), &[*g]);
+            let state = State { w: &mut w, v: &mut v, s: &mut s };
+            optimizer.at(i as u64 + 1).apply(isa, state, &[*g], &mut SumOfSquares::default(), None);
             w[0]
         };
         GRADIENTS.iter().enumerate().map(step).collect()
@@ -273,10 +309,12 @@ mod tests {
                 let (mut w, mut v) = (x.clone(), x.clone());
                 let mut s: Vec<f32> = x.iter().map(|x| x.abs()).collect();
                 let state = if method.has_second_moment() { &mut s[..] } else { &mut [] };
-                optimizer.at(3).apply(isa, (&mut w, &mut v, state), &x);
+                let mut squares = SumOfSquares::default();
+                let state = State { w: &mut w, v: &mut v, s: state };
+                optimizer.at(3).apply(isa, state, &x, &mut squares, None);
                 let mut average = x.iter().rev().copied().collect::<Vec<_>>();
-                ops::lerp(isa, &mut average, &w, 0.01);
-                (w, v, s, average)
+                update::lerp(isa, &mut average, &w, 0.01);
+                (w, v, s, average, squares.total())
             };
             for isa in Isa::available() {
                 assert_eq!(run(isa), run(Isa::PORTABLE), "{isa}, {method:?}");

@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
+use chainrule_tensor::kernel::bf16::RightOperand;
 use chainrule_tensor::kernel::prefetch::prefetch;
 use chainrule_tensor::ops::elementwise::{SumOfSquares, scale, sum_of_squares_in_f64};
-use chainrule_tensor::ops::update::lerp;
+use chainrule_tensor::ops::update::{State, lerp};
 use chainrule_tensor::{Buffer, Isa, Scalar};
 
 use crate::operands::WeightOperands;
@@ -87,7 +88,7 @@ impl<T: Scalar> Parameter<T> {
     }
 
     /// Updates the weights at `range`, a block's, by `factor` times the gradient that was kept for them.
-    /// Returns their Σ w² if there is a penalty on it.
+    /// Returns their Σ w².
     pub fn update_from_kept(
         &mut self,
         options: &UpdateOptions<T>,
@@ -143,6 +144,16 @@ impl BlockOperands<'_> {
             self.operands.pack(self.tiling, self.block, panel, w);
         }
     }
+
+    /// Where the products read a panel, if not from its numbers.
+    fn right(&mut self, panel: &Panel) -> Option<RightOperand<'_>> {
+        (!self.operands.is_empty()).then(|| self.operands.right_mut(self.tiling, self.block, panel))
+    }
+
+    /// The part of [`Self::pack`] that is not [`Self::right`].
+    fn pack_transposed<T: Scalar>(&mut self, panel: &Panel, w: &[T]) {
+        self.operands.pack_transposed(self.tiling, self.block, panel, w);
+    }
 }
 
 /// The receiver of a gradient, panel by panel, while the panel is in the cache. The simplest is a
@@ -172,35 +183,40 @@ pub(crate) struct ParameterSink<'a, T> {
     gradient: &'a mut [T],
     /// Of a weight: what products read of it.
     pub operands: Option<BlockOperands<'a>>,
-    /// Σ w² of what has been updated, if there is a penalty on it.
+    /// Σ w² of what has been updated.
     pub squares: SumOfSquares<T>,
 }
 
 impl<T: Scalar> ParameterSink<'_, T> {
     /// Takes the gradient of the parameters at `range`.
     pub fn take_range(&mut self, range: Range<usize>, gradient: &[T]) {
+        self.take_part(range, gradient, None);
+    }
+
+    /// Takes the gradient of the parameters at `range`, which are `panel` of a weight if there is one.
+    fn take_part(&mut self, range: Range<usize>, gradient: &[T], panel: Option<&Panel>) {
         if !self.gradient.is_empty() {
             self.gradient[range].copy_from_slice(gradient);
             return;
         }
         let UpdateOptions { isa, rule, ema_weight } = self.options;
         let (w, v) = (&mut self.w[range.clone()], &mut self.v[range.clone()]);
-        rule.apply(*isa, (w, v, part(self.s, range.clone())), gradient);
+        let state = State { w: &mut *w, v, s: part(self.s, range.clone()) };
+        let mut operands = self.operands.as_mut().zip(panel);
+        let operand = operands.as_mut().and_then(|(operands, panel)| operands.right(panel));
+        rule.apply(*isa, state, gradient, &mut self.squares, operand);
+        if let Some((operands, panel)) = operands {
+            operands.pack_transposed(panel, w);
+        }
         if let Some(ema) = self.ema.get_mut(range) {
             lerp(*isa, ema, w, *ema_weight);
-        }
-        if rule.l2() > T::ZERO {
-            self.squares.add(*isa, w);
         }
     }
 }
 
 impl<T: Scalar> GradientSink<T> for ParameterSink<'_, T> {
     fn take(&mut self, panel: &Panel, gradient: &[T]) {
-        self.take_range(panel.range.clone(), gradient);
-        if let (Some(operands), true) = (&mut self.operands, self.gradient.is_empty()) {
-            operands.pack(panel, &self.w[panel.range.clone()]);
-        }
+        self.take_part(panel.range.clone(), gradient, Some(panel));
     }
 
     fn prefetch(&self, range: Range<usize>) {

@@ -491,7 +491,10 @@ const LOOPS: [Loop; 20] = [
         |m, n| vec![m * n; 3],
         |isa, _, _, x| {
             let [w, v, gradient] = take(x);
-            update::momentum(isa, w, v, gradient, 0.1, 0.9, 0.01, 0.5, true);
+            let rule =
+                update::Momentum::<_, true> { rate: 0.1, keep: 0.9, l2: 0.01, momentum: 0.5 };
+            let state = update::State { w, v, s: &mut [] };
+            update::update(isa, rule, state, gradient, &mut elementwise::SumOfSquares::default());
         },
     ),
     (
@@ -500,7 +503,10 @@ const LOOPS: [Loop; 20] = [
         |isa, _, _, x| {
             let [w, v, s, gradient] = take(x);
             s.iter_mut().for_each(|s| *s = s.abs());
-            update::adam(isa, w, v, s, gradient, 0.1, 0.9, 0.01, 0.5, 0.9, 0.7, 1e-8);
+            let (beta1, beta2, root, epsilon) = (0.5, 0.9, 0.7, 1e-8);
+            let rule = update::Adam { rate: 0.1, keep: 0.9, l2: 0.01, beta1, beta2, root, epsilon };
+            let state = update::State { w, v, s };
+            update::update(isa, rule, state, gradient, &mut elementwise::SumOfSquares::default());
         },
     ),
 ];

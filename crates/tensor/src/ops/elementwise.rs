@@ -98,7 +98,7 @@ for_each_isa! {
 
 /// Independent sums that run side by side in [`SumOfSquares`]: four vectors of AVX-512, so that
 /// no addition has to wait for the one before it.
-const LANES: usize = 64;
+pub(crate) const LANES: usize = 64;
 
 /// Parts whose lanes are summed side by side, for the same reason.
 const PARTS: usize = 8;
@@ -122,11 +122,16 @@ impl<T: Scalar> Default for SumOfSquares<T> {
 impl<T: Scalar> SumOfSquares<T> {
     /// Adds the next part.
     pub fn add(&mut self, isa: Isa, x: &[T]) {
+        squares_in_lanes(isa, x, self.next_part());
+    }
+
+    /// The lanes of the next part, for its sums to be written to.
+    pub(crate) fn next_part(&mut self) -> &mut [T; LANES] {
         if self.waiting == PARTS {
             self.sum_lanes();
         }
-        squares_in_lanes(isa, x, &mut self.lanes[self.waiting]);
         self.waiting += 1;
+        &mut self.lanes[self.waiting - 1]
     }
 
     /// The sum over all parts.

@@ -1,71 +1,192 @@
-//! The loops of the optimizers' updates: one pass over parameters w, their state and the gradient.
+//! The updates of the optimizers: one pass over parameters w, their state and the gradient.
 //!
-//! They take the coefficients of one step; `chainrule_nn::optimizer` says where those come from, and
-//! is tested against PyTorch. The weights are scaled by `keep` = 1 - η δ first: decoupled decay.
+//! A [`Rule`] holds the coefficients of one step; `chainrule_nn::optimizer` says where those come from,
+//! and is tested against PyTorch. In the formulas g is the gradient + λ w, and the weights are scaled by
+//! `keep` = 1 - η δ first: decoupled decay.
 
-use crate::isa::for_each_isa;
+use super::elementwise::{LANES, SumOfSquares};
+use crate::isa::{Isa, for_each_isa};
+use crate::scalar::Scalar;
 
-for_each_isa! {
-    /// Gradient descent with momentum: `v = μ v + g`, `w = keep w - η v`; with Nesterov's form
-    /// `w = keep w - η (g + μ v)`. Here and below, g is `gradient` + λ w.
-    ///
-    /// # Panics
-    /// If the lengths differ.
-    pub fn momentum<T: Scalar>(
-        w: &mut [T], v: &mut [T], gradient: &[T],
-        learning_rate: T, keep: T, l2: T, momentum: T, nesterov: bool,
-    ) {
-        assert!(w.len() == v.len() && v.len() == gradient.len());
-        if nesterov {
-            for ((w, v), &g) in w.iter_mut().zip(v).zip(gradient) {
-                let g = g + l2 * *w;
-                *v = momentum * *v + g;
-                *w = keep * *w - learning_rate * (g + momentum * *v);
-            }
-        } else {
-            for ((w, v), &g) in w.iter_mut().zip(v).zip(gradient) {
-                *v = momentum * *v + (g + l2 * *w);
-                *w = keep * *w - learning_rate * *v;
-            }
-        }
+/// Parameters beside the state of their optimizer.
+#[derive(Debug)]
+pub struct State<'a, T> {
+    /// The parameters.
+    pub w: &'a mut [T],
+    /// Their velocities.
+    pub v: &'a mut [T],
+    /// The running means of their gradients' squares; empty if the rule keeps none.
+    pub s: &'a mut [T],
+}
+
+/// What one parameter and its state become by one step.
+pub trait Rule<T>: Copy {
+    /// Whether it keeps s, the running mean of the gradient's squares.
+    const KEEPS_SQUARES: bool;
+
+    /// The next w, v and s. Marked `#[inline(always)]` and without a branch it becomes vectors.
+    fn step(self, w: T, v: T, s: T, gradient: T) -> [T; 3];
+}
+
+/// Gradient descent with momentum: `v = μ v + g`, `w = keep w - η v`; with Nesterov's form
+/// `w = keep w - η (g + μ v)`.
+#[derive(Clone, Copy, Debug)]
+pub struct Momentum<T, const NESTEROV: bool> {
+    /// η.
+    pub rate: T,
+    /// 1 - η δ.
+    pub keep: T,
+    /// λ.
+    pub l2: T,
+    /// μ.
+    pub momentum: T,
+}
+
+impl<T: Scalar, const NESTEROV: bool> Rule<T> for Momentum<T, NESTEROV> {
+    const KEEPS_SQUARES: bool = false;
+
+    #[inline(always)]
+    fn step(self, w: T, v: T, s: T, gradient: T) -> [T; 3] {
+        let Self { rate, keep, l2, momentum } = self;
+        let g = gradient + l2 * w;
+        let v = momentum * v + g;
+        [keep * w - rate * if NESTEROV { g + momentum * v } else { v }, v, s]
     }
 }
 
-for_each_isa! {
-    /// RMSProp: `s = α s + (1-α) g²`, `v = μ v + g / (√s + ε)`, `w = keep w - η v`.
-    ///
-    /// # Panics
-    /// If the lengths differ.
-    pub fn rms_prop<T: Scalar>(
-        w: &mut [T], v: &mut [T], s: &mut [T], gradient: &[T],
-        learning_rate: T, keep: T, l2: T, momentum: T, smoothing: T, epsilon: T,
-    ) {
-        assert!(w.len() == v.len() && v.len() == s.len() && s.len() == gradient.len());
-        for (((w, v), s), &g) in w.iter_mut().zip(v).zip(s).zip(gradient) {
-            let g = g + l2 * *w;
-            *s = smoothing * *s + (T::ONE - smoothing) * g * g;
-            *v = momentum * *v + g / (s.sqrt() + epsilon);
-            *w = keep * *w - learning_rate * *v;
-        }
+/// RMSProp: `s = α s + (1-α) g²`, `v = μ v + g / (√s + ε)`, `w = keep w - η v`.
+#[derive(Clone, Copy, Debug)]
+pub struct RmsProp<T> {
+    /// η.
+    pub rate: T,
+    /// 1 - η δ.
+    pub keep: T,
+    /// λ.
+    pub l2: T,
+    /// μ.
+    pub momentum: T,
+    /// α.
+    pub smoothing: T,
+    /// ε.
+    pub epsilon: T,
+}
+
+impl<T: Scalar> Rule<T> for RmsProp<T> {
+    const KEEPS_SQUARES: bool = true;
+
+    #[inline(always)]
+    fn step(self, w: T, v: T, s: T, gradient: T) -> [T; 3] {
+        let Self { rate, keep, l2, momentum, smoothing, epsilon } = self;
+        let g = gradient + l2 * w;
+        let s = smoothing * s + (T::ONE - smoothing) * g * g;
+        let v = momentum * v + g / (s.sqrt() + epsilon);
+        [keep * w - rate * v, v, s]
     }
 }
 
+/// Adam: `v = β₁ v + (1-β₁) g`, `s = β₂ s + (1-β₂) g²`, `w = keep w - rate v / (root √s + ε)`.
+#[derive(Clone, Copy, Debug)]
+pub struct Adam<T> {
+    /// η / (1-β₁ᵗ), with the correction for the first steps.
+    pub rate: T,
+    /// 1 - η δ.
+    pub keep: T,
+    /// λ.
+    pub l2: T,
+    /// β₁.
+    pub beta1: T,
+    /// β₂.
+    pub beta2: T,
+    /// 1 / √(1-β₂ᵗ), likewise.
+    pub root: T,
+    /// ε.
+    pub epsilon: T,
+}
+
+impl<T: Scalar> Rule<T> for Adam<T> {
+    const KEEPS_SQUARES: bool = true;
+
+    #[inline(always)]
+    fn step(self, w: T, v: T, s: T, gradient: T) -> [T; 3] {
+        let Self { rate, keep, l2, beta1, beta2, root, epsilon } = self;
+        let g = gradient + l2 * w;
+        let v = beta1 * v + (T::ONE - beta1) * g;
+        let s = beta2 * s + (T::ONE - beta2) * g * g;
+        [keep * w - rate * v / (s.sqrt() * root + epsilon), v, s]
+    }
+}
+
+/// Updates the parameters by their `gradient`, and adds them to `squares` as its next part.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn update<T: Scalar, R: Rule<T>>(
+    isa: Isa,
+    rule: R,
+    state: State<T>,
+    gradient: &[T],
+    squares: &mut SumOfSquares<T>,
+) {
+    let State { w, v, s } = state;
+    update_in_lanes(isa, rule, w, v, s, gradient, squares.next_part());
+}
+
 for_each_isa! {
-    /// Adam: `v = β₁ v + (1-β₁) g`, `s = β₂ s + (1-β₂) g²`, `w = keep w - rate v / (root √s + ε)`, with
-    /// the corrections for the first steps in `rate` = η / (1-β₁ᵗ) and `root` = 1 / √(1-β₂ᵗ).
-    ///
-    /// # Panics
-    /// If the lengths differ.
-    pub fn adam<T: Scalar>(
-        w: &mut [T], v: &mut [T], s: &mut [T], gradient: &[T],
-        rate: T, keep: T, l2: T, beta1: T, beta2: T, root: T, epsilon: T,
+    fn update_in_lanes<T: Scalar, R: Rule<T>>(
+        rule: R, w: &mut [T], v: &mut [T], s: &mut [T], gradient: &[T], lanes: &mut [T; LANES],
     ) {
-        assert!(w.len() == v.len() && v.len() == s.len() && s.len() == gradient.len());
-        for (((w, v), s), &g) in w.iter_mut().zip(v).zip(s).zip(gradient) {
-            let g = g + l2 * *w;
-            *v = beta1 * *v + (T::ONE - beta1) * g;
-            *s = beta2 * *s + (T::ONE - beta2) * g * g;
-            *w = keep * *w - rate * *v / (s.sqrt() * root + epsilon);
+        update_in_chunks(rule, State { w, v, s }, gradient, lanes, |_, _| ());
+    }
+}
+
+/// The loop of [`update`]: [`LANES`] parameters at a time, which `then` gets as soon as they are updated,
+/// with their number. Their squares overwrite `lanes`.
+#[inline(always)]
+pub(crate) fn update_in_chunks<T: Scalar, R: Rule<T>>(
+    rule: R,
+    State { w, v, s }: State<T>,
+    gradient: &[T],
+    lanes: &mut [T; LANES],
+    mut then: impl FnMut(usize, &[T; LANES]),
+) {
+    assert!(w.len() == v.len() && v.len() == gradient.len(), "a velocity and a gradient for each");
+    assert!(!R::KEEPS_SQUARES || s.len() == w.len(), "a mean of squares for each");
+    // The sums stay in registers.
+    let to = lanes;
+    let mut lanes = [T::ZERO; LANES];
+    let (w, w_rest) = w.as_chunks_mut();
+    let (v, v_rest) = v.as_chunks_mut::<LANES>();
+    let (s, s_rest) = s.as_chunks_mut::<LANES>();
+    let (gradient, gradient_rest) = gradient.as_chunks::<LANES>();
+    for (i, ((w, v), gradient)) in w.iter_mut().zip(v).zip(gradient).enumerate() {
+        let s = s.get_mut(i).map_or(&mut [][..], |s| s);
+        update_chunk(rule, w, v, s, gradient, &mut lanes);
+        then(i, w);
+    }
+    update_chunk(rule, w_rest, v_rest, s_rest, gradient_rest, &mut lanes);
+    *to = lanes;
+}
+
+/// At most [`LANES`] parameters; `lanes` += their squares.
+#[inline(always)]
+fn update_chunk<T: Scalar, R: Rule<T>>(
+    rule: R,
+    w: &mut [T],
+    v: &mut [T],
+    s: &mut [T],
+    gradient: &[T],
+    lanes: &mut [T; LANES],
+) {
+    let all = w.iter_mut().zip(v).zip(gradient).zip(lanes);
+    if R::KEEPS_SQUARES {
+        for ((((w, v), &gradient), lane), s) in all.zip(s) {
+            [*w, *v, *s] = rule.step(*w, *v, *s, gradient);
+            *lane += *w * *w;
+        }
+    } else {
+        for (((w, v), &gradient), lane) in all {
+            [*w, *v, _] = rule.step(*w, *v, T::ZERO, gradient);
+            *lane += *w * *w;
         }
     }
 }

@@ -7,6 +7,9 @@ use super::tile::{Block, Role, pack_pairs, pack_tiles, sweep};
 use super::{COLUMNS, ROWS, Tile, Tiles, TilesMut};
 use crate::isa::{Isa, Kind};
 use crate::matrix::{View, ViewMut};
+use crate::ops::elementwise::{LANES, SumOfSquares};
+use crate::ops::update::{Rule, State, update_in_chunks};
+use crate::scalar::Scalar;
 
 /// Bits of the register MXCSR: denormal results become zeros, and so do denormal operands.
 const FLUSH: u32 = 1 << 15 | 1 << 6;
@@ -92,7 +95,7 @@ compiled!(
 compiled!(Avx2, "avx2,fma", matmul_avx2, pack_avx2, rule_avx2, super::tile::transpose);
 
 /// Whether the processor has the instruction that rounds 32 numbers, `vcvtne2ps2bf16`.
-fn rounds_vectors(isa: Isa) -> bool {
+pub(super) fn rounds_vectors(isa: Isa) -> bool {
     assert_eq!(isa.kind(), Kind::Avx512);
     is_x86_feature_detected!("avx512bf16")
 }
@@ -127,6 +130,26 @@ pub(super) fn pack_both_avx512(
         }
     }
     rounds_vectors
+}
+
+/// [`super::update`] of 32 x 32 weights.
+///
+/// # Panics
+/// If the processor has no instruction of rounding.
+pub(super) fn update_avx512<T: Scalar, R: Rule<T>>(
+    isa: Isa,
+    rule: R,
+    State { w, v, s }: State<T>,
+    gradient: &[T],
+    squares: &mut SumOfSquares<T>,
+    to: TilesMut,
+) {
+    assert!(rounds_vectors(isa));
+    // SAFETY: as in `pack_avx512`.
+    #[allow(unsafe_code)]
+    unsafe {
+        update_avx512_bf16(rule, w, v, s, gradient, squares.next_part(), to)
+    }
 }
 
 /// A matrix of at most 32 columns, to be read by vectors: beyond it are zeros.
@@ -185,12 +208,26 @@ const IN_TURNS: [u16; COLUMNS] = {
     order
 };
 
-/// [`pack_pairs`] by `vcvtne2ps2bf16`, which rounds as [`super::tile::round`] does.
+/// [`IN_TURNS`] in a register.
 #[allow(unsafe_code)]
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn in_turns() -> __m512i {
+    // SAFETY: 32 numbers of 16 bits.
+    unsafe { _mm512_loadu_si512(IN_TURNS.as_ptr().cast()) }
+}
+
+/// Pairs of the numbers of an even row and those of the row behind it.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+fn rounded_pairs(in_turns: __m512i, even: __m512, odd: __m512) -> __m512i {
+    _mm512_permutexvar_epi16(in_turns, rounded(even, odd))
+}
+
+/// [`pack_pairs`] by `vcvtne2ps2bf16`, which rounds as [`super::tile::round`] does.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
 fn pack_avx512_bf16(x: View, role: Role, to: TilesMut) {
-    // SAFETY: 32 numbers of 16 bits.
-    let order = unsafe { _mm512_loadu_si512(IN_TURNS.as_ptr().cast()) };
+    let order = in_turns();
     pack_tiles(x, role, to, |x, by_rows, transposed, tile| {
         let x = Vectors::new(x);
         let mut rows = [_mm512_setzero_si512(); ROWS];
@@ -198,7 +235,7 @@ fn pack_avx512_bf16(x: View, role: Role, to: TilesMut) {
             *pairs = if by_rows {
                 x.rounded(i)
             } else {
-                _mm512_permutexvar_epi16(order, rounded(x.get(2 * i, 0), x.get(2 * i + 1, 0)))
+                rounded_pairs(order, x.get(2 * i, 0), x.get(2 * i + 1, 0))
             };
         }
         if transposed {
@@ -207,6 +244,37 @@ fn pack_avx512_bf16(x: View, role: Role, to: TilesMut) {
         store(&rows, tile);
     });
 }
+
+/// Two rows of 32 weights at a time: a row of pairs of two tiles.
+#[allow(unsafe_code)]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+fn update_avx512_bf16<T: Scalar, R: Rule<T>>(
+    rule: R,
+    w: &mut [T],
+    v: &mut [T],
+    s: &mut [T],
+    gradient: &[T],
+    lanes: &mut [T; LANES],
+    mut to: TilesMut,
+) {
+    let order = in_turns();
+    update_in_chunks(rule, State { w, v, s }, gradient, lanes, |p, rows| {
+        let Some(rows) = T::as_f32(rows) else { return };
+        for half in 0..2 {
+            let [even, odd] = [0, COLUMNS].map(|row| {
+                let numbers = &rows[row + half * ROWS..][..ROWS];
+                // SAFETY: 16 numbers.
+                unsafe { _mm512_loadu_ps(numbers.as_ptr()) }
+            });
+            let words = &mut to.tile_mut(0, half)[p * ROWS..][..ROWS];
+            let pairs = rounded_pairs(order, even, odd);
+            // SAFETY: a row of 16 words.
+            unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), pairs) }
+        }
+    });
+}
+
+const _: () = assert!(LANES == 2 * COLUMNS);
 
 /// Both by one rounding, 32 x 32 numbers at a time.
 #[allow(unsafe_code)]
