@@ -112,11 +112,13 @@ impl InputOperands {
 
     /// Xᵀ of some inputs of a block that was kept, counted from its first: the left operand of
     /// dW = Xᵀ dZ.
+    #[inline]
     pub fn left_transposed(&self, block: &Block, batch: usize, inputs: &Range<usize>) -> Tiles<'_> {
         let place = Self::transposed(block, batch).at(inputs.start / ROWS, 0);
         self.transposed.tiles(place, rows(inputs.len()), depth(batch))
     }
 
+    #[inline]
     fn transposed(block: &Block, batch: usize) -> Place {
         Place::in_rows(block.features.start / ROWS * depth(batch), depth(batch))
     }
@@ -160,12 +162,14 @@ impl WeightOperands {
     }
 
     /// Where a panel is rounded to, as a part of the right operand of Z = X W.
+    #[inline]
     pub fn right_mut(&mut self, tiling: &Tiling, block: &Block, panel: &Panel) -> RightOperand<'_> {
         let tiles = self.forward.tiles_mut(Self::panel(tiling, block, panel));
         RightOperand { tiles, columns: panel.outputs.len() }
     }
 
     /// A tile of a block: the right operand of Z = X W.
+    #[inline]
     pub fn right(&self, tiling: &Tiling, block: &Block, tile: &Range<usize>) -> Tiles<'_> {
         let place = Self::forward(tiling, block, tile);
         self.forward.tiles(place, depth(block.features.len()), rows(tile.len()))
@@ -183,6 +187,7 @@ impl WeightOperands {
     }
 
     /// Block after block, tile after tile, as W itself.
+    #[inline]
     fn forward(tiling: &Tiling, block: &Block, tile: &Range<usize>) -> Place {
         let depth = depth(block.features.len());
         let before = block.features.start / COLUMNS * columns(tiling.outputs);
@@ -222,6 +227,7 @@ impl GradientOperands {
     }
 
     /// A strip of a tile of dZ: the right operand of dW = Xᵀ dZ.
+    #[inline]
     pub fn right(&self, batch: usize, tile: &Range<usize>, strip: &Range<usize>) -> Tiles<'_> {
         let place = Self::right_place(batch, tile).at(0, (strip.start - tile.start) / ROWS);
         self.right.tiles(place, depth(batch), rows(strip.len()))
@@ -232,6 +238,7 @@ impl GradientOperands {
         self.left.tiles(Self::left_place(tiling, tile), rows(batch), depth(tile.len()))
     }
 
+    #[inline]
     fn right_place(batch: usize, tile: &Range<usize>) -> Place {
         Place::in_pairs(depth(batch) * (tile.start / ROWS), depth(batch))
     }

@@ -314,7 +314,7 @@ mod tests {
                 optimizer.at(3).apply(isa, state, &x, &mut squares, None);
                 let mut average = x.iter().rev().copied().collect::<Vec<_>>();
                 update::lerp(isa, &mut average, &w, 0.01);
-                (w, v, s, average, squares.total())
+                (w, v, s, average, squares.take_total())
             };
             for isa in Isa::available() {
                 assert_eq!(run(isa), run(Isa::PORTABLE), "{isa}, {method:?}");

@@ -23,6 +23,8 @@ pub(crate) struct Parameter<T> {
     pub ema: Buffer<T>,
     /// The gradient of the step at hand, where it is kept until its norm is known.
     pub gradient: Buffer<T>,
+    /// Of what a sink has updated.
+    squares: SumOfSquares<T>,
 }
 
 /// The constants of the update of one step.
@@ -54,6 +56,7 @@ impl<T: Scalar> Parameter<T> {
             second_moment: Buffer::default(),
             ema: Buffer::default(),
             gradient: Buffer::default(),
+            squares: SumOfSquares::default(),
         }
     }
 
@@ -71,7 +74,7 @@ impl<T: Scalar> Parameter<T> {
             ema: part(&mut self.ema, range.clone()),
             gradient: part(&mut self.gradient, range),
             operands: None,
-            squares: SumOfSquares::default(),
+            squares: &mut self.squares,
         }
     }
 
@@ -104,7 +107,7 @@ impl<T: Scalar> Parameter<T> {
         for panel in tiling.panels(width) {
             sink.take(&panel, &gradient[panel.range.clone()]);
         }
-        let squares = sink.squares.total();
+        let squares = sink.squares.take_total();
         self.gradient = kept;
         squares
     }
@@ -184,7 +187,7 @@ pub(crate) struct ParameterSink<'a, T> {
     /// Of a weight: what products read of it.
     pub operands: Option<BlockOperands<'a>>,
     /// Σ w² of what has been updated.
-    pub squares: SumOfSquares<T>,
+    pub squares: &'a mut SumOfSquares<T>,
 }
 
 impl<T: Scalar> ParameterSink<'_, T> {
@@ -204,7 +207,7 @@ impl<T: Scalar> ParameterSink<'_, T> {
         let state = State { w: &mut *w, v, s: part(self.s, range.clone()) };
         let mut operands = self.operands.as_mut().zip(panel);
         let operand = operands.as_mut().and_then(|(operands, panel)| operands.right(panel));
-        rule.apply(*isa, state, gradient, &mut self.squares, operand);
+        rule.apply(*isa, state, gradient, self.squares, operand);
         if let Some((operands, panel)) = operands {
             operands.pack_transposed(panel, w);
         }

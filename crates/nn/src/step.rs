@@ -208,7 +208,7 @@ pub(crate) fn backward<T: Scalar>(
             sink.operands = Some(BlockOperands { operands: weight, tiling, block });
             prefetch::clear();
             linear::backward_weight(work, part, rows, (a, input), dz_read, &mut sink);
-            *squares = sink.squares.total();
+            *squares = sink.squares.take_total();
         }
         if last {
             output_bias_backward(this, &tiling.tiles, work, pass, dz, update); // db_L = Σ rows dZ_L

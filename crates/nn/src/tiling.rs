@@ -111,7 +111,11 @@ impl Tiling {
 
     fn with_blocks(blocks: Vec<Range<usize>>, outputs: usize, kernel: Kernel) -> Self {
         let whole = outputs / kernel.lanes() * kernel.lanes();
-        let mut tiles = cut(whole, kernel.tile_unit(), kernel.tile_columns());
+        // Two tiles of whole strips, for two ranks to own them in the next layer; but each tile reads
+        // all of X, so that a narrow one is not worth it.
+        let (strip, widest) = (kernel.strip_columns(), kernel.tile_columns());
+        let half = whole.div_ceil(2).next_multiple_of(strip).max(widest / 2);
+        let mut tiles = cut(whole, kernel.tile_unit(), widest.min(half));
         if whole < outputs {
             tiles.push(whole..outputs);
         }

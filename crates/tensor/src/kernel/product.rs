@@ -257,6 +257,7 @@ impl Kernel {
     }
 
     /// The form of a matrix that this kernel reads; the other is not made.
+    #[inline]
     pub fn operand<'a, T>(
         self,
         numbers: impl FnOnce() -> View<'a, T>,

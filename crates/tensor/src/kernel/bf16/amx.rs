@@ -250,11 +250,11 @@ thread_local! {
 }
 
 /// C (+)= A·B, block by block of C.
-pub(super) fn matmul(a: Tiles, b: Tiles, mut c: ViewMut, accumulate: bool) {
+pub(super) fn matmul(a: &Tiles, b: &Tiles, c: &mut ViewMut, accumulate: bool) {
     let _section = Section::enter();
     let mut blocks = || {
         SCRATCH.with_borrow_mut(|scratch| {
-            let mut block = |i, j| block(a, b, (i, j), &mut c, accumulate, scratch);
+            let mut block = |i, j| block(a, b, (i, j), c, accumulate, scratch);
             // The smaller operand stays in the first-level cache while the other passes by.
             if a.rows > b.columns {
                 for i in (0..a.rows).step_by(2) {
@@ -273,8 +273,8 @@ pub(super) fn matmul(a: Tiles, b: Tiles, mut c: ViewMut, accumulate: bool) {
 
 /// The block whose first tile is (i, j).
 fn block(
-    a: Tiles,
-    b: Tiles,
+    a: &Tiles,
+    b: &Tiles,
     (i, j): (usize, usize),
     c: &mut ViewMut,
     accumulate: bool,

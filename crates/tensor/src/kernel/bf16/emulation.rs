@@ -6,12 +6,12 @@ use crate::isa::{Isa, Kind};
 use crate::matrix::ViewMut;
 
 /// C (+)= A·B, block by block of C.
-pub(super) fn matmul(isa: Isa, a: Tiles, b: Tiles, mut c: ViewMut, accumulate: bool) {
+pub(super) fn matmul(isa: Isa, a: &Tiles, b: &Tiles, c: &mut ViewMut, accumulate: bool) {
     match isa.kind() {
         #[cfg(target_arch = "x86_64")]
         Kind::Avx512 => super::x86::matmul_avx512(isa, a, b, c, accumulate),
         #[cfg(target_arch = "x86_64")]
         Kind::Avx2 => super::x86::matmul_avx2(isa, a, b, c, accumulate),
-        _ => sweep(a, b, &mut c, accumulate, rule, |c, product| flush(flush(c) + product)),
+        _ => sweep(a, b, c, accumulate, rule, |c, product| flush(flush(c) + product)),
     }
 }

@@ -242,7 +242,8 @@ pub struct Section {
 ///
 /// # Panics
 /// If the tiles do not fit together, or columns of C are not adjacent.
-pub fn matmul(multiplier: Multiplier, a: Tiles, b: Tiles, c: ViewMut, accumulate: bool) {
+#[inline]
+pub fn matmul(multiplier: Multiplier, a: Tiles, b: Tiles, mut c: ViewMut, accumulate: bool) {
     assert!(
         a.columns == b.rows
             && a.rows == c.rows().div_ceil(ROWS)
@@ -258,7 +259,7 @@ pub fn matmul(multiplier: Multiplier, a: Tiles, b: Tiles, c: ViewMut, accumulate
     assert!(a.place.pair == 2, "the left operand lies in rows");
     match multiplier.0 {
         #[cfg(target_arch = "x86_64")]
-        Kind::Amx => amx::matmul(a, b, c, accumulate),
-        Kind::Emulation(isa) => emulation::matmul(isa, a, b, c, accumulate),
+        Kind::Amx => amx::matmul(&a, &b, &mut c, accumulate),
+        Kind::Emulation(isa) => emulation::matmul(isa, &a, &b, &mut c, accumulate),
     }
 }

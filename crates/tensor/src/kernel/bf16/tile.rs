@@ -106,8 +106,8 @@ pub(super) fn transpose(tile: &mut Tile) {
 /// and the product where they are summed.
 #[inline(always)]
 pub(super) fn sweep(
-    a: Tiles,
-    b: Tiles,
+    a: &Tiles,
+    b: &Tiles,
     c: &mut ViewMut,
     accumulate: bool,
     rule: impl Fn(&mut Block, &Tile, &Tile),

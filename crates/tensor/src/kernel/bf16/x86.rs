@@ -50,17 +50,17 @@ pub(super) fn flushing_denormals(product: impl FnOnce()) {
 /// The functions that are compiled for one set of instructions.
 macro_rules! compiled {
     ($kind:ident, $features:literal, $matmul:ident, $pack:ident, $rule:ident, $transpose:path) => {
-        pub(super) fn $matmul(isa: Isa, a: Tiles, b: Tiles, mut c: ViewMut, accumulate: bool) {
+        pub(super) fn $matmul(isa: Isa, a: &Tiles, b: &Tiles, c: &mut ViewMut, accumulate: bool) {
             #[allow(unsafe_code)]
             #[target_feature(enable = $features)]
             #[inline(never)]
-            fn detected(a: Tiles, b: Tiles, c: &mut ViewMut, accumulate: bool) {
+            fn detected(a: &Tiles, b: &Tiles, c: &mut ViewMut, accumulate: bool) {
                 sweep(a, b, c, accumulate, |c, a, b| $rule(c, a, b), |c, product| c + product);
             }
             assert_eq!(isa.kind(), Kind::$kind);
             // SAFETY: an `Isa` of this kind exists only where its instructions were detected.
             #[allow(unsafe_code)]
-            flushing_denormals(|| unsafe { detected(a, b, &mut c, accumulate) });
+            flushing_denormals(|| unsafe { detected(a, b, c, accumulate) });
         }
 
         pub(super) fn $pack(isa: Isa, x: View, role: Role, to: TilesMut) {
@@ -95,6 +95,7 @@ compiled!(
 compiled!(Avx2, "avx2,fma", matmul_avx2, pack_avx2, rule_avx2, super::tile::transpose);
 
 /// Whether the processor has the instruction that rounds 32 numbers, `vcvtne2ps2bf16`.
+#[inline]
 pub(super) fn rounds_vectors(isa: Isa) -> bool {
     assert_eq!(isa.kind(), Kind::Avx512);
     is_x86_feature_detected!("avx512bf16")
@@ -241,7 +242,7 @@ fn pack_avx512_bf16(x: View, role: Role, to: TilesMut) {
         if transposed {
             transpose_avx512(&mut rows);
         }
-        store(&rows, tile);
+        store_tile(&rows, tile);
     });
 }
 
@@ -266,10 +267,8 @@ fn update_avx512_bf16<T: Scalar, R: Rule<T>>(
                 // SAFETY: 16 numbers.
                 unsafe { _mm512_loadu_ps(numbers.as_ptr()) }
             });
-            let words = &mut to.tile_mut(0, half)[p * ROWS..][..ROWS];
-            let pairs = rounded_pairs(order, even, odd);
-            // SAFETY: a row of 16 words.
-            unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), pairs) }
+            let words = &mut to.tile_mut(0, half)[p * ROWS..];
+            store(rounded_pairs(order, even, odd), words);
         }
     });
 }
@@ -277,7 +276,6 @@ fn update_avx512_bf16<T: Scalar, R: Rule<T>>(
 const _: () = assert!(LANES == 2 * COLUMNS);
 
 /// Both by one rounding, 32 x 32 numbers at a time.
-#[allow(unsafe_code)]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
 fn pack_both_avx512_bf16(x: View, left: &mut TilesMut, transposed: &mut TilesMut) {
     for i in (0..x.rows()).step_by(COLUMNS) {
@@ -286,38 +284,46 @@ fn pack_both_avx512_bf16(x: View, left: &mut TilesMut, transposed: &mut TilesMut
             let part = Vectors::new(x.part(i..i + rows, j..j + columns));
             // Words of two rows: of the features 0 … 3, 8 … 11, …, and of the others.
             let mut pairs = [[_mm512_setzero_si512(); ROWS]; 2];
-            let mut rounded = [_mm512_setzero_si512(); COLUMNS];
-            for p in 0..ROWS {
-                let two = [part.rounded(2 * p), part.rounded(2 * p + 1)];
-                rounded[2 * p..2 * p + 2].copy_from_slice(&two);
-                pairs[0][p] = _mm512_unpacklo_epi16(two[0], two[1]);
-                pairs[1][p] = _mm512_unpackhi_epi16(two[0], two[1]);
-            }
-            for (half, rows_16) in rounded.as_chunks().0[..rows.div_ceil(ROWS)].iter().enumerate() {
-                store(rows_16, left.tile_mut(i / ROWS + half, j / COLUMNS));
+            for half in 0..rows.div_ceil(ROWS) {
+                let tile = left.tile_mut(i / ROWS + half, j / COLUMNS);
+                for (p, words) in tile.as_chunks_mut::<{ 2 * ROWS }>().0.iter_mut().enumerate() {
+                    let p = half * ROWS / 2 + p;
+                    let [even, odd] = [part.rounded(2 * p), part.rounded(2 * p + 1)];
+                    store(even, &mut words[..ROWS]);
+                    store(odd, &mut words[ROWS..]);
+                    pairs[0][p] = _mm512_unpacklo_epi16(even, odd);
+                    pairs[1][p] = _mm512_unpackhi_epi16(even, odd);
+                }
             }
             pairs.iter_mut().for_each(|pairs| transpose_avx512(pairs));
             for half in 0..columns.div_ceil(ROWS) {
-                let mut tile = [_mm512_setzero_si512(); ROWS];
-                for (f, row) in tile.iter_mut().enumerate() {
+                let tile = transposed.tile_mut(j / ROWS + half, i / COLUMNS);
+                for (f, words) in tile.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
                     let feature = half * ROWS + f;
-                    *row = pairs[feature / 4 % 2][feature / 8 * 4 + feature % 4];
+                    store(pairs[feature / 4 % 2][feature / 8 * 4 + feature % 4], words);
                 }
-                store(&tile, transposed.tile_mut(j / ROWS + half, i / COLUMNS));
             }
         }
     }
 }
 
 /// The rows of a tile to where it lies.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store_tile(rows: &[__m512i; ROWS], tile: &mut Tile) {
+    for (row, words) in rows.iter().zip(tile.as_chunks_mut::<ROWS>().0) {
+        store(*row, words);
+    }
+}
+
+/// A row of a tile to where it lies.
 #[allow(unsafe_code)]
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn store(rows: &[__m512i; ROWS], tile: &mut Tile) {
-    for (row, words) in rows.iter().zip(tile.as_chunks_mut::<ROWS>().0) {
-        // SAFETY: a row of 16 words.
-        unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), *row) }
-    }
+fn store(row: __m512i, words: &mut [u32]) {
+    let words = &mut words[..ROWS];
+    // SAFETY: 16 words.
+    unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), row) }
 }
 
 /// Numbers of A as `f32`, those of even k and of odd k, so that one load puts one into all lanes.
@@ -427,7 +433,7 @@ fn transpose_tile_avx512(tile: &mut Tile) {
         *row = unsafe { _mm512_loadu_si512(words.as_ptr().cast()) };
     }
     transpose_avx512(&mut rows);
-    store(&rows, tile);
+    store_tile(&rows, tile);
 }
 
 /// Transposes 16 rows of 16 words in registers: by words, by pairs of words, then by quarters of a vector.
