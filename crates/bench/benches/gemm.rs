@@ -44,18 +44,18 @@ fn forward(c: &mut Criterion<Speed>) {
         for isa in isas((batch, hidden)) {
             let layout = Tiling::first(INPUTS, hidden, isa);
             let cuts = layout.own_blocks(&(0..layout.blocks.len()));
-            let Operands { input, weight, .. } =
-                &Operands::new(&layout, &cuts, batch, batch, false);
+            let input = &Operands::new(&layout, &cuts, batch, batch, false).input;
             let blocks: Vec<_> = (layout.blocks.iter())
                 .map(|k| (numbers(batch, k.len(), 1), numbers(k.len(), layout.outputs, 2)))
                 .collect();
+            let mut work = Workspace::new(isa, batch);
             let mut z = vec![0.0; batch * layout.outputs];
             group.bench_function(BenchmarkId::new(format!("blocks, {isa}"), &name), |b| {
                 b.iter(|| {
                     for (k, (x, w)) in blocks.iter().enumerate() {
-                        let (x, w) = ((x.as_slice(), input), (w.as_slice(), weight));
+                        let (x, w) = ((x.as_slice(), input), w.as_slice());
                         let part = Part { tiling: &layout, block: &cuts[k] };
-                        linear::forward(part, batch, x, w, &mut z, k > 0);
+                        linear::forward(&mut work, part, batch, x, w, &mut z, k > 0);
                     }
                 });
             });

@@ -38,13 +38,11 @@ fn linear_layer(c: &mut Criterion<Speed>) {
         let mut work = Workspace::new(isa, batch);
         let blocks = layout.own_blocks(&(0..widths.len()));
         let part = |k: usize| Part { tiling: &layout, block: &blocks[k] };
-        let Operands { input, weight, gradient } =
-            &Operands::new(&layout, &blocks, batch, batch, true);
+        let Operands { input, gradient } = &Operands::new(&layout, &blocks, batch, batch, true);
         group.bench_function(BenchmarkId::new("forward", name), |b| {
             b.iter(|| {
                 for (k, (x, w)) in x.iter().zip(&w).enumerate() {
-                    let (x, w) = ((&x[..], input), (&w[..], weight));
-                    linear::forward(part(k), batch, x, w, &mut z, k > 0);
+                    linear::forward(&mut work, part(k), batch, (&x[..], input), w, &mut z, k > 0);
                 }
             });
         });
@@ -58,8 +56,7 @@ fn linear_layer(c: &mut Criterion<Speed>) {
         group.bench_function(BenchmarkId::new("backward by the input", name), |b| {
             b.iter(|| {
                 for (k, (w, dx)) in w.iter().zip(&mut dx).enumerate() {
-                    let (dz, w) = ((&dz, gradient), (&w[..], weight));
-                    linear::backward_input(&mut work, part(k), batch, dz, w, dx);
+                    linear::backward_input(&mut work, part(k), batch, (&dz, gradient), w, dx);
                 }
             });
         });

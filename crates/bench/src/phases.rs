@@ -115,7 +115,7 @@ pub fn update_alone(isa: Isa, shape: &Shape, group: &ThreadGroup) -> Phase {
         let mut once = || {
             for (w, v) in w.chunks_mut(PANEL).zip(v.chunks_mut(PANEL)) {
                 let gradient = &gradient.as_slice()[..w.len()];
-                update.apply(isa, State { w, v, s: &mut [] }, gradient, &mut squares, None);
+                update.apply(isa, State { w, v, s: &mut [] }, gradient, &mut squares);
             }
         };
         once();

@@ -14,7 +14,7 @@
 use chainrule_tensor::comm::Communicator;
 use chainrule_tensor::{Buffer, Scalar};
 
-use crate::param::{BlockOperands, UpdateOptions};
+use crate::param::UpdateOptions;
 use crate::shard::{Net, Shared};
 
 /// Small constant for numerical stability, as in PyTorch.
@@ -72,9 +72,8 @@ pub(crate) fn update_clipped<T: Scalar>(
         let linear = &mut from_here[0];
         for (block, squares) in linear.blocks.iter().zip(&mut linear.weight_squares) {
             let features = block.features.clone();
-            let (tiling, weights) = (&layer.tiling, layer.tiling.weights(block));
-            let operands = BlockOperands { operands: &mut linear.operands.weight, tiling, block };
-            *squares = linear.weight.update_from_kept(options, weights, operands, factor);
+            let part = (&layer.tiling, block);
+            *squares = linear.weight.update_from_kept(options, part, factor);
             if let Some(below) = below.last_mut() {
                 let scale = &mut net.hidden[l - 1].scale;
                 for parameter in [&mut below.bias, scale] {

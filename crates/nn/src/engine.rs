@@ -249,7 +249,6 @@ impl<T: Scalar> Engine<T> {
         let results = self.group.run(|comm| {
             let net = &mut self.net(comm.thread());
             let _section = kernel.section();
-            net.pack_weights(shared);
             if penalized {
                 net.square_weights(shared);
             }

@@ -41,7 +41,6 @@ impl<T: Scalar> Engine<T> {
         let results = self.group.run(|comm| {
             let net = &mut self.net(comm.thread());
             let _section = kernel.section();
-            net.pack_weights(shared);
             let mut found = vec![];
             for chunk in rows.chunks(EVALUATION_ROWS) {
                 step::forward(net, shared, &comm, Batch { data, labels, rows: chunk }, None);
@@ -84,7 +83,6 @@ impl<T: Scalar> Engine<T> {
         let results = self.group.run(|comm| {
             let net = &mut self.net(comm.thread());
             let _section = kernel.section();
-            net.pack_weights(shared);
             let mut logits = vec![];
             for chunk in rows.chunks(EVALUATION_ROWS) {
                 step::forward(net, shared, &comm, Batch { data, labels: &[], rows: chunk }, None);

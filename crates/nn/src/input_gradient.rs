@@ -68,7 +68,6 @@ impl<T: Scalar> Engine<T> {
         let results = self.group.run(|comm| {
             let net = &mut self.net(comm.thread());
             let _section = kernel.section();
-            net.pack_weights(shared);
             if !keeps {
                 clip::keep_gradients(net, true);
             }
@@ -120,7 +119,6 @@ impl<T: Scalar> Engine<T> {
         let results = self.group.run(|comm| {
             let net = &mut self.net(comm.thread());
             let _section = kernel.section();
-            net.pack_weights(shared);
             let mut own = vec![];
             for (number, chunk) in rows.chunks(EVALUATION_ROWS).enumerate() {
                 step::forward(net, shared, &comm, Batch { data, labels: &[], rows: chunk }, None);

@@ -8,10 +8,10 @@
 use std::ops::Range;
 
 use chainrule_tensor::exchange::Exchange;
-use chainrule_tensor::kernel::bf16::{COLUMNS, Packed, Place, ROWS, RightOperand, Role, Tiles};
-use chainrule_tensor::{Scalar, View};
+use chainrule_tensor::kernel::bf16::{COLUMNS, Packed, Place, ROWS, Role, Tiles};
+use chainrule_tensor::{Kernel, Scalar, View};
 
-use crate::tiling::{Block, Panel, Tiling};
+use crate::tiling::{Block, Tiling};
 
 /// A tile of A is 16 rows x 32 k; of B 32 k x 16 columns.
 fn rows(n: usize) -> usize {
@@ -31,8 +31,6 @@ fn depth(n: usize) -> usize {
 pub struct Operands {
     /// Of X.
     pub input: InputOperands,
-    /// Of W.
-    pub weight: WeightOperands,
     /// Of dZ.
     pub gradient: GradientOperands,
 }
@@ -55,10 +53,6 @@ impl Operands {
             input: InputOperands {
                 block: kernel.room(rows(batch.max(forward_rows)) * depth(widest)),
                 transposed: kernel.room(rows(width) * depth(batch)),
-            },
-            weight: WeightOperands {
-                forward: kernel.room(depth(width) * columns(outputs)),
-                transposed: if_so(below, columns(width) * depth(outputs)),
             },
             gradient: GradientOperands {
                 right: kernel.room(depth(batch) * columns(outputs)),
@@ -124,86 +118,61 @@ impl InputOperands {
     }
 }
 
-/// W of all own blocks, and Wᵀ where dX is wanted.
-pub struct WeightOperands {
-    forward: Packed,
-    transposed: Packed,
-}
+/// A tile of W or its transpose, rounded just before a product reads it: W itself is 4 bytes a weight,
+/// which each step reads and writes, and operands of all of it would be 2 or 4 more.
+pub struct WeightOperand(Packed);
 
-impl WeightOperands {
-    /// Whether the kernel reads the weights themselves.
-    pub fn is_empty(&self) -> bool {
-        self.forward.is_empty()
+impl WeightOperand {
+    /// Room for a tile of a block, of the most rows and columns that either has.
+    pub fn new(kernel: Kernel, most: usize) -> Self {
+        Self(kernel.room(depth(most) * columns(most)))
     }
 
-    /// Rounds a panel of W, whose numbers are `w`.
-    pub fn pack<T: Scalar>(&mut self, tiling: &Tiling, block: &Block, panel: &Panel, w: &[T]) {
-        let numbers = View::new(w, panel.inputs.len(), panel.outputs.len());
-        let place = Self::panel(tiling, block, panel);
-        tiling.kernel.pack(numbers, Role::Right, &mut self.forward, place);
-        self.pack_transposed(tiling, block, panel, w);
-    }
-
-    /// Rounds the transpose of a panel, where dX is wanted.
-    pub fn pack_transposed<T: Scalar>(
+    /// The tile of `width` inputs whose weights are `w`: the right operand of Z = X W.
+    pub fn right<T: Scalar>(
         &mut self,
         tiling: &Tiling,
-        block: &Block,
-        panel: &Panel,
+        width: usize,
+        tile: &Range<usize>,
         w: &[T],
-    ) {
-        if !self.transposed.is_empty() {
-            let Panel { tile, outputs, inputs, .. } = panel;
-            let w = View::new(w, inputs.len(), outputs.len());
-            let (row, column) = ((outputs.start - tile.start) / COLUMNS, inputs.start / ROWS);
-            let place = Self::transposed(tiling, block, tile).at(row, column);
-            tiling.kernel.pack(w, Role::RightTransposed, &mut self.transposed, place);
+    ) -> Tiles<'_> {
+        let place = Place::in_pairs(0, depth(width));
+        for (output, strip) in strips(tiling, width, tile, w) {
+            tiling.kernel.pack(strip, Role::Right, &mut self.0, place.at(0, output / ROWS));
         }
-    }
-
-    /// Where a panel is rounded to, as a part of the right operand of Z = X W.
-    #[inline]
-    pub fn right_mut(&mut self, tiling: &Tiling, block: &Block, panel: &Panel) -> RightOperand<'_> {
-        let tiles = self.forward.tiles_mut(Self::panel(tiling, block, panel));
-        RightOperand { tiles, columns: panel.outputs.len() }
-    }
-
-    /// A tile of a block: the right operand of Z = X W.
-    #[inline]
-    pub fn right(&self, tiling: &Tiling, block: &Block, tile: &Range<usize>) -> Tiles<'_> {
-        let place = Self::forward(tiling, block, tile);
-        self.forward.tiles(place, depth(block.features.len()), rows(tile.len()))
+        self.0.tiles(place, depth(width), rows(tile.len()))
     }
 
     /// Its transpose: the right operand of dX = dZ Wᵀ.
-    pub fn right_transposed(
-        &self,
+    pub fn right_transposed<T: Scalar>(
+        &mut self,
         tiling: &Tiling,
-        block: &Block,
+        width: usize,
         tile: &Range<usize>,
+        w: &[T],
     ) -> Tiles<'_> {
-        let place = Self::transposed(tiling, block, tile);
-        self.transposed.tiles(place, depth(tile.len()), rows(block.features.len()))
+        let place = Place::in_pairs(0, depth(tile.len()));
+        for (output, strip) in strips(tiling, width, tile, w) {
+            let place = place.at(output / COLUMNS, 0);
+            tiling.kernel.pack(strip, Role::RightTransposed, &mut self.0, place);
+        }
+        self.0.tiles(place, depth(tile.len()), rows(width))
     }
+}
 
-    /// Block after block, tile after tile, as W itself.
-    #[inline]
-    fn forward(tiling: &Tiling, block: &Block, tile: &Range<usize>) -> Place {
-        let depth = depth(block.features.len());
-        let before = block.features.start / COLUMNS * columns(tiling.outputs);
-        Place::in_pairs(before + depth * (tile.start / ROWS), depth)
-    }
-
-    fn panel(tiling: &Tiling, block: &Block, Panel { tile, outputs, inputs, .. }: &Panel) -> Place {
-        let (row, column) = (inputs.start / COLUMNS, (outputs.start - tile.start) / ROWS);
-        Self::forward(tiling, block, tile).at(row, column)
-    }
-
-    fn transposed(tiling: &Tiling, block: &Block, tile: &Range<usize>) -> Place {
-        let before = block.features.start / ROWS * depth(tiling.outputs);
-        let first = before + columns(block.features.len()) * (tile.start / COLUMNS);
-        Place::in_pairs(first, depth(tile.len()))
-    }
+/// The strips of a tile of `width` inputs, whose weights are `w`, each with its first output in the tile.
+fn strips<'a, T: Scalar>(
+    tiling: &Tiling,
+    width: usize,
+    tile: &Range<usize>,
+    w: &'a [T],
+) -> impl Iterator<Item = (usize, View<'a, T>)> {
+    let first = tile.start;
+    tiling.strips(tile).map(move |strip| {
+        let output = strip.start - first;
+        let numbers = &w[output * width..][..strip.len() * width];
+        (output, View::new(numbers, width, strip.len()))
+    })
 }
 
 /// dZ of all outputs, and once more by rows where dX is wanted.

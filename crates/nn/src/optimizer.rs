@@ -14,9 +14,8 @@
 //! Sources: Sutskever, Martens, Dahl & Hinton 2013 for Nesterov's form; Tieleman & Hinton 2012 for
 //! RMSProp; Kingma & Ba 2015 for Adam.
 
-use chainrule_tensor::kernel::bf16::{self, RightOperand};
 use chainrule_tensor::ops::elementwise::SumOfSquares;
-use chainrule_tensor::ops::update::{self, Rule, State};
+use chainrule_tensor::ops::update::{self, State};
 use chainrule_tensor::{Isa, Scalar, math};
 
 /// How the gradient becomes a step.
@@ -68,7 +67,7 @@ impl<T> Method<T> {
 /// let adam = Optimizer { learning_rate: 0.1, l2: 0.0, decay: 0.0, method };
 /// let (mut w, mut v, mut s) = ([1.0f64, 1.0], [0.0; 2], [0.0; 2]);
 /// let state = State { w: &mut w, v: &mut v, s: &mut s };
-/// adam.at(1).apply(Isa::best(), state, &[1e-3, -50.0], &mut SumOfSquares::default(), None);
+/// adam.at(1).apply(Isa::best(), state, &[1e-3, -50.0], &mut SumOfSquares::default());
 /// // Whatever the size of the gradient, Adam's first step is as long as the learning rate.
 /// assert!((w[0] - 0.9).abs() < 1e-5 && (w[1] - 1.1).abs() < 1e-5);
 /// ```
@@ -159,54 +158,31 @@ impl<T: Scalar> Update<T> {
     }
 
     /// Takes the step over some parameters, of which `state.s` is empty if the method keeps none, and
-    /// adds them to `squares` as its next part. A panel of a weight matrix is also rounded into its
-    /// `operand`, where the products read such.
+    /// adds them to `squares` as its next part.
     ///
     /// # Panics
     /// If the lengths differ.
-    pub fn apply(
-        &self,
-        isa: Isa,
-        state: State<T>,
-        gradient: &[T],
-        squares: &mut SumOfSquares<T>,
-        operand: Option<RightOperand>,
-    ) {
+    pub fn apply(&self, isa: Isa, state: State<T>, gradient: &[T], squares: &mut SumOfSquares<T>) {
         let Self { optimizer: Optimizer { learning_rate, l2, decay, method }, rate, root } = *self;
         let keep = T::ONE - learning_rate * decay;
         match method {
             Method::Momentum { momentum, nesterov: false } => {
                 let rule = update::Momentum::<T, false> { rate, keep, l2, momentum };
-                take(isa, rule, state, gradient, squares, operand);
+                update::update(isa, rule, state, gradient, squares);
             }
             Method::Momentum { momentum, nesterov: true } => {
                 let rule = update::Momentum::<T, true> { rate, keep, l2, momentum };
-                take(isa, rule, state, gradient, squares, operand);
+                update::update(isa, rule, state, gradient, squares);
             }
             Method::RmsProp { momentum, smoothing, epsilon } => {
                 let rule = update::RmsProp { rate, keep, l2, momentum, smoothing, epsilon };
-                take(isa, rule, state, gradient, squares, operand);
+                update::update(isa, rule, state, gradient, squares);
             }
             Method::Adam { beta1, beta2, epsilon } => {
                 let rule = update::Adam { rate, keep, l2, beta1, beta2, root, epsilon };
-                take(isa, rule, state, gradient, squares, operand);
+                update::update(isa, rule, state, gradient, squares);
             }
         }
-    }
-}
-
-/// [`Update::apply`] of one method.
-fn take<T: Scalar, R: Rule<T>>(
-    isa: Isa,
-    rule: R,
-    state: State<T>,
-    gradient: &[T],
-    squares: &mut SumOfSquares<T>,
-    operand: Option<RightOperand>,
-) {
-    match operand {
-        Some(operand) => bf16::update(isa, rule, state, gradient, squares, operand),
-        None => update::update(isa, rule, state, gradient, squares),
     }
 }
 
@@ -229,7 +205,7 @@ mod tests {
             ([1.0], [0.0], vec![0.0; usize::from(method.has_second_moment())]);
         let step = |(i, g): (usize, &f64)| {
             let state = State { w: &mut w, v: &mut v, s: &mut s };
-            optimizer.at(i as u64 + 1).apply(isa, state, &[*g], &mut SumOfSquares::default(), None);
+            optimizer.at(i as u64 + 1).apply(isa, state, &[*g], &mut SumOfSquares::default());
             w[0]
         };
         GRADIENTS.iter().enumerate().map(step).collect()
@@ -311,7 +287,7 @@ mod tests {
                 let state = if method.has_second_moment() { &mut s[..] } else { &mut [] };
                 let mut squares = SumOfSquares::default();
                 let state = State { w: &mut w, v: &mut v, s: state };
-                optimizer.at(3).apply(isa, state, &x, &mut squares, None);
+                optimizer.at(3).apply(isa, state, &x, &mut squares);
                 let mut average = x.iter().rev().copied().collect::<Vec<_>>();
                 update::lerp(isa, &mut average, &w, 0.01);
                 (w, v, s, average, squares.take_total())

@@ -2,13 +2,11 @@
 
 use std::ops::Range;
 
-use chainrule_tensor::kernel::bf16::RightOperand;
 use chainrule_tensor::kernel::prefetch::prefetch;
 use chainrule_tensor::ops::elementwise::{SumOfSquares, scale, sum_of_squares_in_f64};
 use chainrule_tensor::ops::update::{State, lerp};
 use chainrule_tensor::{Buffer, Isa, Scalar};
 
-use crate::operands::WeightOperands;
 use crate::optimizer::Update;
 use crate::tiling::{Block, Panel, Tiling};
 
@@ -73,7 +71,6 @@ impl<T: Scalar> Parameter<T> {
             s: part(&mut self.second_moment, range.clone()),
             ema: part(&mut self.ema, range.clone()),
             gradient: part(&mut self.gradient, range),
-            operands: None,
             squares: &mut self.squares,
         }
     }
@@ -90,21 +87,19 @@ impl<T: Scalar> Parameter<T> {
         self.gradient.get(range).map_or(0.0, |gradient| sum_of_squares_in_f64(isa, gradient))
     }
 
-    /// Updates the weights at `range`, a block's, by `factor` times the gradient that was kept for them.
+    /// Updates the weights of a block by `factor` times the gradient that was kept for them.
     /// Returns their Σ w².
     pub fn update_from_kept(
         &mut self,
         options: &UpdateOptions<T>,
-        range: Range<usize>,
-        operands: BlockOperands,
+        (tiling, block): (&Tiling, &Block),
         factor: T,
     ) -> f64 {
+        let range = tiling.weights(block);
         let kept = self.take_clipped(options.isa, range.clone(), factor);
         let gradient = &kept[range.clone()];
-        let (tiling, width) = (operands.tiling, operands.block.features.len());
         let mut sink = self.sink(options, range);
-        sink.operands = Some(operands);
-        for panel in tiling.panels(width) {
+        for panel in tiling.panels(block.features.len()) {
             sink.take(&panel, &gradient[panel.range.clone()]);
         }
         let squares = sink.squares.take_total();
@@ -133,32 +128,6 @@ impl<T: Scalar> Parameter<T> {
     }
 }
 
-/// The operands of a block of a weight, to be made anew of it.
-pub(crate) struct BlockOperands<'a> {
-    pub operands: &'a mut WeightOperands,
-    pub tiling: &'a Tiling,
-    pub block: &'a Block,
-}
-
-impl BlockOperands<'_> {
-    /// Makes them of a panel of the block, whose weights are `w`.
-    pub fn pack<T: Scalar>(&mut self, panel: &Panel, w: &[T]) {
-        if !self.operands.is_empty() {
-            self.operands.pack(self.tiling, self.block, panel, w);
-        }
-    }
-
-    /// Where the products read a panel, if not from its numbers.
-    fn right(&mut self, panel: &Panel) -> Option<RightOperand<'_>> {
-        (!self.operands.is_empty()).then(|| self.operands.right_mut(self.tiling, self.block, panel))
-    }
-
-    /// The part of [`Self::pack`] that is not [`Self::right`].
-    fn pack_transposed<T: Scalar>(&mut self, panel: &Panel, w: &[T]) {
-        self.operands.pack_transposed(self.tiling, self.block, panel, w);
-    }
-}
-
 /// The receiver of a gradient, panel by panel, while the panel is in the cache. The simplest is a
 /// closure of the range of a panel in its tensor and the gradient there.
 pub trait GradientSink<T> {
@@ -184,8 +153,6 @@ pub(crate) struct ParameterSink<'a, T> {
     s: &'a mut [T],
     ema: &'a mut [T],
     gradient: &'a mut [T],
-    /// Of a weight: what products read of it.
-    pub operands: Option<BlockOperands<'a>>,
     /// Σ w² of what has been updated.
     pub squares: &'a mut SumOfSquares<T>,
 }
@@ -193,11 +160,6 @@ pub(crate) struct ParameterSink<'a, T> {
 impl<T: Scalar> ParameterSink<'_, T> {
     /// Takes the gradient of the parameters at `range`.
     pub fn take_range(&mut self, range: Range<usize>, gradient: &[T]) {
-        self.take_part(range, gradient, None);
-    }
-
-    /// Takes the gradient of the parameters at `range`, which are `panel` of a weight if there is one.
-    fn take_part(&mut self, range: Range<usize>, gradient: &[T], panel: Option<&Panel>) {
         if !self.gradient.is_empty() {
             self.gradient[range].copy_from_slice(gradient);
             return;
@@ -205,12 +167,7 @@ impl<T: Scalar> ParameterSink<'_, T> {
         let UpdateOptions { isa, rule, ema_weight } = self.options;
         let (w, v) = (&mut self.w[range.clone()], &mut self.v[range.clone()]);
         let state = State { w: &mut *w, v, s: part(self.s, range.clone()) };
-        let mut operands = self.operands.as_mut().zip(panel);
-        let operand = operands.as_mut().and_then(|(operands, panel)| operands.right(panel));
-        rule.apply(*isa, state, gradient, self.squares, operand);
-        if let Some((operands, panel)) = operands {
-            operands.pack_transposed(panel, w);
-        }
+        rule.apply(*isa, state, gradient, self.squares);
         if let Some(ema) = self.ema.get_mut(range) {
             lerp(*isa, ema, w, *ema_weight);
         }
@@ -219,7 +176,7 @@ impl<T: Scalar> ParameterSink<'_, T> {
 
 impl<T: Scalar> GradientSink<T> for ParameterSink<'_, T> {
     fn take(&mut self, panel: &Panel, gradient: &[T]) {
-        self.take_part(panel.range.clone(), gradient, Some(panel));
+        self.take_range(panel.range.clone(), gradient);
     }
 
     fn prefetch(&self, range: Range<usize>) {

@@ -19,7 +19,7 @@ use crate::layers::hidden::{HiddenUnits, Statistics};
 use crate::layers::linear::Workspace;
 use crate::layers::norm::Norm;
 use crate::operands::Operands;
-use crate::param::{BlockOperands, Parameter};
+use crate::param::Parameter;
 use crate::tiling::{Block, GROUPS, Tiling};
 
 /// Who owns which blocks of a layer, and where the partial products go.
@@ -202,7 +202,7 @@ pub(crate) struct Linear<T> {
     /// A: the activations of its input features, block after block, each (rows, width). Of the images
     /// there is only the block at hand in evaluation, and where operands are kept in their place.
     pub input: Buffer<T>,
-    /// What the products read of both, and of dZ, where that is not the numbers themselves.
+    /// What the products read of A and of dZ, where that is not the numbers themselves.
     pub operands: Operands,
     /// Σ w² of each block after the last update.
     pub weight_squares: Vec<f64>,
@@ -343,20 +343,6 @@ impl<T: Scalar> Net<T> {
             }
         }
         self.publish_squares(shared);
-    }
-
-    /// Makes the operands of all weights: after anything but an update may have changed those.
-    pub fn pack_weights(&mut self, shared: &Shared<T>) {
-        for (linear, Layer { tiling, .. }) in self.linear.iter_mut().zip(&shared.layers) {
-            for block in &linear.blocks {
-                let w = &linear.weight.value[tiling.weights(block)];
-                let operands = &mut linear.operands.weight;
-                let mut operands = BlockOperands { operands, tiling, block };
-                for panel in tiling.panels(block.features.len()) {
-                    operands.pack(&panel, &w[panel.range.clone()]);
-                }
-            }
-        }
     }
 
     /// Publishes Σ w² of each block: the first exchange of the next step carries it to all.

@@ -25,7 +25,7 @@ use std::ops::Range;
 use chainrule_tensor::comm::Communicator;
 use chainrule_tensor::exchange::Exchange;
 use chainrule_tensor::gather::Rows;
-use chainrule_tensor::kernel::prefetch;
+use chainrule_tensor::kernel::prefetch::{self, prefetch};
 use chainrule_tensor::ops::columns::add_to_rows;
 use chainrule_tensor::{Isa, Scalar};
 
@@ -37,7 +37,7 @@ use crate::layers::linear::{self, Part, Workspace};
 use crate::loss::weighted_cross_entropy_backward;
 use crate::operands::Operands;
 use crate::optimizer::Optimizer;
-use crate::param::{BlockOperands, UpdateOptions};
+use crate::param::UpdateOptions;
 use crate::regularize::{Noise, Regularization};
 use crate::shard::{Layer, Linear, Net, Shared};
 use crate::tiling::{Block, Tiling};
@@ -122,10 +122,10 @@ pub(crate) fn forward<T: Scalar>(
             this.operands.input.pack(tiling, block, rows, a, noise.is_some());
             prefetch_next(this, tiling, own, (l == 0).then_some(batch));
             let a = (a, &this.operands.input);
-            let w = (&this.weight.value[tiling.weights(block)], &this.operands.weight);
+            let w = &this.weight.value[tiling.weights(block)];
             let slot = sharding.slot[block.number];
             let z = &mut partials.write(slot);
-            linear::forward(Part { tiling, block }, rows, a, w, z, slot != block.number);
+            linear::forward(work, Part { tiling, block }, rows, a, w, z, slot != block.number);
         }
         let along = [shared.weight_squares.all()];
         let along = if l == 0 && noise.is_some() { &along[..] } else { &[] };
@@ -181,7 +181,7 @@ pub(crate) fn backward<T: Scalar>(
         let (this, tiling) = (&mut from_here[0], &layer.tiling);
         let last = l + 1 == shared.layers.len();
         let dz = if last { &*logits } else { &layer.dz };
-        let Operands { input, weight, gradient } = &mut this.operands;
+        let Operands { input, gradient } = &mut this.operands;
         gradient.pack(tiling, rows, dz);
         let dz_read = (dz, &*gradient);
         for (block, squares) in this.blocks.iter().zip(&mut this.weight_squares) {
@@ -192,20 +192,19 @@ pub(crate) fn backward<T: Scalar>(
             if let Some(below) = below.last_mut() {
                 let (Layer { dz: dz_below, statistics, .. }, units) =
                     (&shared.layers[l - 1], &mut hidden[l - 1]);
-                let w = (&this.weight.value[weights.clone()], &*weight);
+                let w = &this.weight.value[weights.clone()];
                 let da = &mut dz_below.write(block.number)[..values];
                 // dA = dZ Wᵀ, and from it dZ of the layer below
                 linear::backward_input(work, part, rows, dz_read, w, da);
                 let (bias, scratch) = (&mut below.bias, &mut work.scratch);
                 units.backward(pass, block, a, da, bias, update, statistics, scratch);
             } else if let Some(dx) = dx {
-                let w = (&this.weight.value[weights.clone()], &*weight);
+                let w = &this.weight.value[weights.clone()];
                 let dx = &mut dx.write(block.number)[..values];
                 linear::backward_input(work, part, rows, dz_read, w, dx); // dX = dZ Wᵀ
             }
             // dW = Aᵀ dZ
             let mut sink = this.weight.sink(update, weights);
-            sink.operands = Some(BlockOperands { operands: weight, tiling, block });
             prefetch::clear();
             linear::backward_weight(work, part, rows, (a, input), dz_read, &mut sink);
             *squares = sink.squares.take_total();
@@ -305,8 +304,7 @@ fn prefetch_next<T: Scalar>(
             batch.data.prefetch(batch.rows, tiling.blocks[next.number].clone());
         }
         let first = &tiling.tiles[0];
-        let numbers = &this.weight.value[tiling.weights_of_tile(next, first)];
-        tiling.kernel.prefetch(numbers, || this.operands.weight.right(tiling, next, first));
+        prefetch(&this.weight.value[tiling.weights_of_tile(next, first)]);
     }
 }
 

@@ -122,8 +122,8 @@ fn linear_alone(isa: Isa) -> Vec<Row> {
     let (mut dx, mut dw, mut db) = (vec![0.0; x.len()], vec![0.0; w.len()], vec![0.0; b.len()]);
     let blocks = tiling.own_blocks(&(0..1));
     let part = Part { tiling: &tiling, block: &blocks[0] };
-    let Operands { input, weight, gradient } = &Operands::new(&tiling, &blocks, n, n, true);
-    linear::backward_input(&mut work, part, n, (&dz, gradient), (&w, weight), &mut dx);
+    let Operands { input, gradient } = &Operands::new(&tiling, &blocks, n, n, true);
+    linear::backward_input(&mut work, part, n, (&dz, gradient), &w, &mut dx);
     let mut keep = |at: Range<usize>, strip: &[f64]| dw[at].copy_from_slice(strip);
     linear::backward_weight(&mut work, part, n, (&x, input), (&dz, gradient), &mut keep);
     for (t, tile) in tiles.iter().enumerate() {
@@ -132,7 +132,7 @@ fn linear_alone(isa: Isa) -> Vec<Row> {
 
     let loss = |x: &[f64], w: &[f64], b: &[f64]| {
         let mut z = vec![f64::NAN; n * columns];
-        linear::forward(part, n, (x, input), (w, weight), &mut z, false);
+        linear::forward(&mut Workspace::new(isa, n), part, n, (x, input), w, &mut z, false);
         for tile in tiles {
             for row in z[tile.start * n..tile.end * n].chunks_mut(tile.len()) {
                 row.iter_mut().zip(&b[tile.clone()]).for_each(|(z, b)| *z += b);

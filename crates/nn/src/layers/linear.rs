@@ -19,7 +19,7 @@ use chainrule_tensor::ops::columns::add_column_sums;
 use chainrule_tensor::ops::elementwise::add_assign;
 use chainrule_tensor::{Buffer, Isa, Kernel, Scalar, View, ViewMut};
 
-use crate::operands::{GradientOperands, InputOperands, WeightOperands};
+use crate::operands::{GradientOperands, InputOperands, WeightOperand};
 use crate::param::GradientSink;
 use crate::tiling::{BLOCK, Block, Panel, Tiling};
 
@@ -29,6 +29,8 @@ pub struct Workspace<T> {
     pub isa: Isa,
     /// Room for a tile of anything.
     pub scratch: Buffer<T>,
+    /// W of the tile at hand, where products do not read its numbers.
+    weight: WeightOperand,
 }
 
 impl<T: Scalar> Workspace<T> {
@@ -36,8 +38,12 @@ impl<T: Scalar> Workspace<T> {
     pub fn new(kernel: impl Into<Kernel>, rows: usize) -> Self {
         let kernel = kernel.into();
         let widest = kernel.tile_columns();
-        let scratch = widest * widest.max(BLOCK).max(rows);
-        Self { isa: kernel.isa(), scratch: Buffer::zeros(scratch) }
+        let most = widest.max(BLOCK);
+        Self {
+            isa: kernel.isa(),
+            scratch: Buffer::zeros(widest * most.max(rows)),
+            weight: WeightOperand::new(kernel, most),
+        }
     }
 }
 
@@ -54,10 +60,11 @@ pub struct Part<'a> {
 ///
 /// `x` is (rows, width), `w` and `z` are in tiles.
 pub fn forward<T: Scalar>(
+    Workspace { weight, .. }: &mut Workspace<T>,
     Part { tiling, block }: Part,
     rows: usize,
     (x, x_operands): (&[T], &InputOperands),
-    (w, w_operands): (&[T], &WeightOperands),
+    w: &[T],
     z: &mut [T],
     accumulate: bool,
 ) {
@@ -66,8 +73,7 @@ pub fn forward<T: Scalar>(
     let x = View::new(x, rows, width);
     for (number, tile) in tiles.iter().enumerate() {
         if let Some(next) = tiles.get(number + 1) {
-            let numbers = &w[next.start * width..next.end * width];
-            kernel.prefetch(numbers, || w_operands.right(tiling, block, next));
+            prefetch(&w[next.start * width..next.end * width]);
             if accumulate {
                 prefetch(&z[next.start * rows..next.end * rows]);
             }
@@ -79,7 +85,7 @@ pub fn forward<T: Scalar>(
         } else {
             let x = kernel.operand(|| x, || x_operands.left(block, rows));
             let numbers = || View::new(w, width, tile.len());
-            let w = kernel.operand(numbers, || w_operands.right(tiling, block, tile));
+            let w = kernel.operand(numbers, || weight.right(tiling, width, tile, w));
             kernel.multiply(x, w, z, accumulate)
         }
         .expect("x is rows x width");
@@ -90,11 +96,11 @@ pub fn forward<T: Scalar>(
 ///
 /// Slot t of `dz` holds the (rows, tile) matrix of tile t; `w` is in tiles.
 pub fn backward_input<T: Scalar>(
-    Workspace { scratch, .. }: &mut Workspace<T>,
+    Workspace { scratch, weight, .. }: &mut Workspace<T>,
     Part { tiling, block }: Part,
     rows: usize,
     (dz, dz_operands): (&Exchange<T>, &GradientOperands),
-    (w, w_operands): (&[T], &WeightOperands),
+    w: &[T],
     dx: &mut [T],
 ) {
     let (kernel, width) = (tiling.kernel, block.features.len());
@@ -105,7 +111,7 @@ pub fn backward_input<T: Scalar>(
                 true => View::new(w, tile.len(), width),
                 false => kernel.transposed(View::new(w, width, tile.len()), scratch),
             },
-            || w_operands.right_transposed(tiling, block, tile),
+            || weight.right_transposed(tiling, width, tile, w),
         );
         let dz = dz.read(number);
         let numbers = || View::new(&dz, rows, tile.len());
@@ -160,7 +166,7 @@ pub fn backward_bias<T: Scalar>(isa: Isa, dz: &[T], db: &mut [T]) {
 ///
 /// `groups` are the slots of `partials` in the order of `shard::Sharding`.
 pub fn sum_partials<T: Scalar>(
-    Workspace { isa, scratch }: &mut Workspace<T>,
+    Workspace { isa, scratch, .. }: &mut Workspace<T>,
     groups: &[Vec<usize>],
     partials: &Exchange<T>,
     range: Range<usize>,

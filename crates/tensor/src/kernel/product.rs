@@ -4,7 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::bf16::{self, Multiplier, Packed, Place, Role, Section, Tiles};
-use super::prefetch::prefetch;
 use super::{matmul, matmul_transposed, plain};
 use crate::gemm::ShapeError;
 use crate::isa::{Isa, IsaError, VARIABLE};
@@ -291,11 +290,6 @@ impl Kernel {
         let scratch = &mut scratch[..rows * columns];
         transpose(self.isa, w.as_slice(), rows, columns, scratch);
         View::new(scratch, columns, rows)
-    }
-
-    /// Prefetches an operand for later products, as far as the kernel reads it.
-    pub fn prefetch<'a, T>(self, numbers: &[T], tiles: impl FnOnce() -> Tiles<'a>) {
-        if self.reads_tiles() { tiles().prefetch() } else { prefetch(numbers) }
     }
 
     /// C := A·B, or C := C + A·B if `accumulate`. Without it C is written and never read.

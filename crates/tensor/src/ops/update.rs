@@ -135,36 +135,28 @@ for_each_isa! {
     fn update_in_lanes<T: Scalar, R: Rule<T>>(
         rule: R, w: &mut [T], v: &mut [T], s: &mut [T], gradient: &[T], lanes: &mut [T; LANES],
     ) {
-        update_in_chunks(rule, State { w, v, s }, gradient, lanes, |_, _| ());
+        assert!(w.len() == v.len() && v.len() == gradient.len(), "a velocity and a gradient each");
+        assert!(!R::KEEPS_SQUARES || s.len() == w.len(), "a mean of squares each");
+        // The sums stay in registers.
+        let to = lanes;
+        let mut lanes = [T::ZERO; LANES];
+        let (w, w_rest) = w.as_chunks_mut::<LANES>();
+        let (v, v_rest) = v.as_chunks_mut::<LANES>();
+        let (s, s_rest) = s.as_chunks_mut::<LANES>();
+        let (gradient, gradient_rest) = gradient.as_chunks::<LANES>();
+        let chunks = w.iter_mut().zip(v).zip(gradient);
+        if R::KEEPS_SQUARES {
+            for (((w, v), gradient), s) in chunks.zip(s) {
+                update_chunk(rule, w, v, s, gradient, &mut lanes);
+            }
+        } else {
+            chunks.for_each(|((w, v), gradient)| {
+                update_chunk(rule, w, v, &mut [], gradient, &mut lanes);
+            });
+        }
+        update_chunk(rule, w_rest, v_rest, s_rest, gradient_rest, &mut lanes);
+        *to = lanes;
     }
-}
-
-/// The loop of [`update`]: [`LANES`] parameters at a time, which `then` gets as soon as they are updated,
-/// with their number. Their squares overwrite `lanes`.
-#[inline(always)]
-pub(crate) fn update_in_chunks<T: Scalar, R: Rule<T>>(
-    rule: R,
-    State { w, v, s }: State<T>,
-    gradient: &[T],
-    lanes: &mut [T; LANES],
-    mut then: impl FnMut(usize, &[T; LANES]),
-) {
-    assert!(w.len() == v.len() && v.len() == gradient.len(), "a velocity and a gradient for each");
-    assert!(!R::KEEPS_SQUARES || s.len() == w.len(), "a mean of squares for each");
-    // The sums stay in registers.
-    let to = lanes;
-    let mut lanes = [T::ZERO; LANES];
-    let (w, w_rest) = w.as_chunks_mut();
-    let (v, v_rest) = v.as_chunks_mut::<LANES>();
-    let (s, s_rest) = s.as_chunks_mut::<LANES>();
-    let (gradient, gradient_rest) = gradient.as_chunks::<LANES>();
-    for (i, ((w, v), gradient)) in w.iter_mut().zip(v).zip(gradient).enumerate() {
-        let s = s.get_mut(i).map_or(&mut [][..], |s| s);
-        update_chunk(rule, w, v, s, gradient, &mut lanes);
-        then(i, w);
-    }
-    update_chunk(rule, w_rest, v_rest, s_rest, gradient_rest, &mut lanes);
-    *to = lanes;
 }
 
 /// At most [`LANES`] parameters; `lanes` += their squares.

@@ -33,12 +33,11 @@ mod trap;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub use pack::{RightOperand, pack, pack_both, update};
+pub use pack::{pack, pack_both};
 pub use tile::{Role, round};
 
 use crate::buffer::Buffer;
 use crate::isa::Isa;
-use crate::kernel::prefetch::prefetch;
 use crate::matrix::ViewMut;
 
 /// Rows of a tile, and its words in a row: the rows of A, the columns of B, the rows and columns of C.
@@ -139,14 +138,6 @@ impl<'a> Tiles<'a> {
             |word: &u32| [*word, *word >> 16].iter().all(|number| number & 0x7f80 != 0x7f80);
         let tiles = (0..self.rows).flat_map(|i| (0..self.columns).map(move |j| (i, j)));
         tiles.flat_map(|(i, j)| self.tile(i, j)).all(is_finite)
-    }
-
-    /// Prefetches them for later products. They are whole operands, which lie together.
-    pub fn prefetch(self) {
-        if self.rows > 0 && self.columns > 0 {
-            let last = self.place.offset(self.rows - 1, self.columns - 1);
-            prefetch(&self.tiles[..=last]);
-        }
     }
 
     /// One tile.

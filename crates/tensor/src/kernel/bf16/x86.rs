@@ -7,9 +7,6 @@ use super::tile::{Block, Role, pack_pairs, pack_tiles, sweep};
 use super::{COLUMNS, ROWS, Tile, Tiles, TilesMut};
 use crate::isa::{Isa, Kind};
 use crate::matrix::{View, ViewMut};
-use crate::ops::elementwise::{LANES, SumOfSquares};
-use crate::ops::update::{Rule, State, update_in_chunks};
-use crate::scalar::Scalar;
 
 /// Bits of the register MXCSR: denormal results become zeros, and so do denormal operands.
 const FLUSH: u32 = 1 << 15 | 1 << 6;
@@ -96,7 +93,7 @@ compiled!(Avx2, "avx2,fma", matmul_avx2, pack_avx2, rule_avx2, super::tile::tran
 
 /// Whether the processor has the instruction that rounds 32 numbers, `vcvtne2ps2bf16`.
 #[inline]
-pub(super) fn rounds_vectors(isa: Isa) -> bool {
+fn rounds_vectors(isa: Isa) -> bool {
     assert_eq!(isa.kind(), Kind::Avx512);
     is_x86_feature_detected!("avx512bf16")
 }
@@ -131,26 +128,6 @@ pub(super) fn pack_both_avx512(
         }
     }
     rounds_vectors
-}
-
-/// [`super::update`] of 32 x 32 weights.
-///
-/// # Panics
-/// If the processor has no instruction of rounding.
-pub(super) fn update_avx512<T: Scalar, R: Rule<T>>(
-    isa: Isa,
-    rule: R,
-    State { w, v, s }: State<T>,
-    gradient: &[T],
-    squares: &mut SumOfSquares<T>,
-    to: TilesMut,
-) {
-    assert!(rounds_vectors(isa));
-    // SAFETY: as in `pack_avx512`.
-    #[allow(unsafe_code)]
-    unsafe {
-        update_avx512_bf16(rule, w, v, s, gradient, squares.next_part(), to)
-    }
 }
 
 /// A matrix of at most 32 columns, to be read by vectors: beyond it are zeros.
@@ -245,35 +222,6 @@ fn pack_avx512_bf16(x: View, role: Role, to: TilesMut) {
         store_tile(&rows, tile);
     });
 }
-
-/// Two rows of 32 weights at a time: a row of pairs of two tiles.
-#[allow(unsafe_code)]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
-fn update_avx512_bf16<T: Scalar, R: Rule<T>>(
-    rule: R,
-    w: &mut [T],
-    v: &mut [T],
-    s: &mut [T],
-    gradient: &[T],
-    lanes: &mut [T; LANES],
-    mut to: TilesMut,
-) {
-    let order = in_turns();
-    update_in_chunks(rule, State { w, v, s }, gradient, lanes, |p, rows| {
-        let Some(rows) = T::as_f32(rows) else { return };
-        for half in 0..2 {
-            let [even, odd] = [0, COLUMNS].map(|row| {
-                let numbers = &rows[row + half * ROWS..][..ROWS];
-                // SAFETY: 16 numbers.
-                unsafe { _mm512_loadu_ps(numbers.as_ptr()) }
-            });
-            let words = &mut to.tile_mut(0, half)[p * ROWS..];
-            store(rounded_pairs(order, even, odd), words);
-        }
-    });
-}
-
-const _: () = assert!(LANES == 2 * COLUMNS);
 
 /// Both by one rounding, 32 x 32 numbers at a time.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
