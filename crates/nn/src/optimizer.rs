@@ -290,7 +290,10 @@ mod tests {
                 optimizer.at(3).apply(isa, state, &x, &mut squares);
                 let mut average = x.iter().rev().copied().collect::<Vec<_>>();
                 update::lerp(isa, &mut average, &w, 0.01);
-                (w, v, s, average, squares.take_total())
+                let total = squares.take_total();
+                squares.add(isa, &w);
+                assert_eq!(total, squares.take_total(), "{isa}, {method:?}: those of the new w");
+                (w, v, s, average, total)
             };
             for isa in Isa::available() {
                 assert_eq!(run(isa), run(Isa::PORTABLE), "{isa}, {method:?}");

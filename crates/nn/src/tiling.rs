@@ -223,6 +223,25 @@ mod tests {
     }
 
     #[test]
+    fn a_tile_of_several_strips_is_cut_so_that_two_ranks_have_one() {
+        let lengths = |outputs, precision| -> Vec<usize> {
+            let tiling = Tiling::first(3072, outputs, Kernel::best(precision));
+            tiling.tiles.iter().map(Range::len).collect()
+        };
+        for (outputs, want) in [
+            (50, &[50][..]),
+            (64, &[64]),
+            (65, &[32, 33]),
+            (100, &[64, 36]),
+            (129, &[64, 65]),
+            (256, &[128, 128]),
+            (1024, &[128; 8]),
+        ] {
+            assert_eq!(lengths(outputs, Precision::Bf16), want, "{outputs} outputs");
+        }
+    }
+
+    #[test]
     fn the_pixels_of_cifar_10_are_24_blocks_of_128() {
         for precision in [Precision::F32, Precision::Bf16] {
             let blocks = Tiling::first(3072, 100, Kernel::best(precision)).blocks;

@@ -134,7 +134,7 @@ pub fn backward_weight<T: Scalar>(
     for (number, tile) in tiling.tiles.iter().enumerate() {
         let dz = dz.read(number);
         let dz = View::new(&dz, rows, tile.len());
-        for panel in tiling.panels_of(tile, width) {
+        tiling.panels_of(tile, width).for_each(|panel| {
             let Panel { inputs, outputs, range, .. } = &panel;
             let dw = &mut scratch[..range.len()];
             if kernel.prefetches_updates() {
@@ -152,7 +152,7 @@ pub fn backward_weight<T: Scalar>(
             }
             .expect("x is rows x width");
             sink.take(&panel, dw);
-        }
+        });
     }
 }
 
