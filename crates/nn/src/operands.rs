@@ -48,7 +48,6 @@ impl Operands {
         let (kernel, outputs) = (tiling.kernel, tiling.outputs);
         let width: usize = blocks.iter().map(|block| block.features.len()).sum();
         let widest = blocks.iter().map(|block| block.features.len()).max().unwrap_or(0);
-        let if_so = |needed: bool, tiles: usize| kernel.room(if needed { tiles } else { 0 });
         Self {
             input: InputOperands {
                 block: kernel.room(rows(batch.max(forward_rows)) * depth(widest)),
@@ -56,7 +55,7 @@ impl Operands {
             },
             gradient: GradientOperands {
                 right: kernel.room(depth(batch) * columns(outputs)),
-                left: if_so(below, rows(batch) * depth(outputs)),
+                left: kernel.room(if below { rows(batch) * depth(outputs) } else { 0 }),
             },
         }
     }

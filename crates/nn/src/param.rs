@@ -21,7 +21,7 @@ pub(crate) struct Parameter<T> {
     pub ema: Buffer<T>,
     /// The gradient of the step at hand, where it is kept until its norm is known.
     pub gradient: Buffer<T>,
-    /// Of what a sink has updated.
+    /// Σ w² of what its sink has updated.
     squares: SumOfSquares<T>,
 }
 
@@ -64,6 +64,7 @@ impl<T: Scalar> Parameter<T> {
         options: &'a UpdateOptions<T>,
         range: Range<usize>,
     ) -> ParameterSink<'a, T> {
+        self.squares.clear();
         ParameterSink {
             options,
             w: &mut self.value[range.clone()],
@@ -102,7 +103,7 @@ impl<T: Scalar> Parameter<T> {
         for panel in tiling.panels(block.features.len()) {
             sink.take(&panel, &gradient[panel.range.clone()]);
         }
-        let squares = sink.squares.take_total();
+        let squares = sink.squares.total();
         self.gradient = kept;
         squares
     }

@@ -339,7 +339,7 @@ impl<T: Scalar> Net<T> {
                 for panel in tiling.panels(block.features.len()) {
                     sum.add(isa, &w[panel.range]);
                 }
-                *squares = sum.take_total();
+                *squares = sum.total();
             }
         }
         self.publish_squares(shared);

@@ -207,7 +207,7 @@ pub(crate) fn backward<T: Scalar>(
             let mut sink = this.weight.sink(update, weights);
             prefetch::clear();
             linear::backward_weight(work, part, rows, (a, input), dz_read, &mut sink);
-            *squares = sink.squares.take_total();
+            *squares = sink.squares.total();
         }
         if last {
             output_bias_backward(this, &tiling.tiles, work, pass, dz, update); // db_L = Σ rows dZ_L

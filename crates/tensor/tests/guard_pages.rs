@@ -395,7 +395,7 @@ const LOOPS: [Loop; 20] = [
             let [x, sum] = take(x);
             let mut squares = elementwise::SumOfSquares::default();
             squares.add(isa, x);
-            sum[0] = squares.take_total() as f32;
+            sum[0] = squares.total() as f32;
         },
     ),
     (

@@ -134,6 +134,7 @@ pub fn backward_weight<T: Scalar>(
     for (number, tile) in tiling.tiles.iter().enumerate() {
         let dz = dz.read(number);
         let dz = View::new(&dz, rows, tile.len());
+        // In a `for` each panel would be copied before its use: its stores are still under way then.
         tiling.panels_of(tile, width).for_each(|panel| {
             let Panel { inputs, outputs, range, .. } = &panel;
             let dw = &mut scratch[..range.len()];

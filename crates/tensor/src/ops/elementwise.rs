@@ -134,10 +134,15 @@ impl<T: Scalar> SumOfSquares<T> {
         &mut self.lanes[self.waiting - 1]
     }
 
-    /// The sum over all parts; the next part begins a sum anew.
-    pub fn take_total(&mut self) -> f64 {
+    /// The sum over all parts so far.
+    pub fn total(&mut self) -> f64 {
         self.sum_lanes();
-        std::mem::take(&mut self.total)
+        self.total
+    }
+
+    /// Begins anew: no part yet.
+    pub fn clear(&mut self) {
+        (self.waiting, self.total) = (0, 0.0);
     }
 
     fn sum_lanes(&mut self) {
@@ -234,7 +239,7 @@ mod tests {
             scale(isa, &mut z, 0.3);
             let mut squares = SumOfSquares::default();
             (0..20).for_each(|part| squares.add(isa, &x[part * 50..]));
-            (z, squares.take_total(), sum_of_squares_in_f64(isa, &x))
+            (z, squares.total(), sum_of_squares_in_f64(isa, &x))
         };
         for isa in Isa::available() {
             assert_eq!(run(isa), run(Isa::PORTABLE), "{isa}");
@@ -251,7 +256,7 @@ mod tests {
                 let lane = |lane| x.iter().skip(lane).step_by(LANES).map(|x| x * x).sum::<f32>();
                 want += f64::from((0..LANES).map(lane).sum::<f32>());
             }
-            assert_eq!(squares.take_total(), want, "{parts} parts");
+            assert_eq!(squares.total(), want, "{parts} parts");
         }
     }
 

@@ -186,26 +186,12 @@ const IN_TURNS: [u16; COLUMNS] = {
     order
 };
 
-/// [`IN_TURNS`] in a register.
-#[allow(unsafe_code)]
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn in_turns() -> __m512i {
-    // SAFETY: 32 numbers of 16 bits.
-    unsafe { _mm512_loadu_si512(IN_TURNS.as_ptr().cast()) }
-}
-
-/// Pairs of the numbers of an even row and those of the row behind it.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-fn rounded_pairs(in_turns: __m512i, even: __m512, odd: __m512) -> __m512i {
-    _mm512_permutexvar_epi16(in_turns, rounded(even, odd))
-}
-
 /// [`pack_pairs`] by `vcvtne2ps2bf16`, which rounds as [`super::tile::round`] does.
+#[allow(unsafe_code)]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
 fn pack_avx512_bf16(x: View, role: Role, to: TilesMut) {
-    let order = in_turns();
+    // SAFETY: 32 numbers of 16 bits.
+    let order = unsafe { _mm512_loadu_si512(IN_TURNS.as_ptr().cast()) };
     pack_tiles(x, role, to, |x, by_rows, transposed, tile| {
         let x = Vectors::new(x);
         let mut rows = [_mm512_setzero_si512(); ROWS];
@@ -213,7 +199,7 @@ fn pack_avx512_bf16(x: View, role: Role, to: TilesMut) {
             *pairs = if by_rows {
                 x.rounded(i)
             } else {
-                rounded_pairs(order, x.get(2 * i, 0), x.get(2 * i + 1, 0))
+                _mm512_permutexvar_epi16(order, rounded(x.get(2 * i, 0), x.get(2 * i + 1, 0)))
             };
         }
         if transposed {
