@@ -8,7 +8,7 @@ use chainrule_tensor::ops::update::{State, lerp};
 use chainrule_tensor::{Buffer, Isa, Scalar};
 
 use crate::optimizer::Update;
-use crate::tiling::{Block, Panel, Tiling};
+use crate::tiling::{Block, Tiling};
 
 /// Parameters and what goes with them, side by side. What is not needed is empty.
 pub(crate) struct Parameter<T> {
@@ -101,7 +101,7 @@ impl<T: Scalar> Parameter<T> {
         let gradient = &kept[range.clone()];
         let mut sink = self.sink(options, range);
         for panel in tiling.panels(block.features.len()) {
-            sink.take(&panel, &gradient[panel.range.clone()]);
+            sink.take(panel.range.clone(), &gradient[panel.range]);
         }
         let squares = sink.squares.total();
         self.gradient = kept;
@@ -116,7 +116,7 @@ impl<T: Scalar> Parameter<T> {
         factor: T,
     ) {
         let kept = self.take_clipped(options.isa, range.clone(), factor);
-        self.sink(options, range.clone()).take_range(0..range.len(), &kept[range]);
+        self.sink(options, range.clone()).take(0..range.len(), &kept[range]);
         self.gradient = kept;
     }
 
@@ -132,16 +132,16 @@ impl<T: Scalar> Parameter<T> {
 /// The receiver of a gradient, panel by panel, while the panel is in the cache. The simplest is a
 /// closure of the range of a panel in its tensor and the gradient there.
 pub trait GradientSink<T> {
-    /// The gradient of a panel, as it has been computed.
-    fn take(&mut self, panel: &Panel, gradient: &[T]);
+    /// The gradient at `range`, as it has been computed.
+    fn take(&mut self, range: Range<usize>, gradient: &[T]);
 
     /// The gradient at `range` is about to be computed: prefetches what `take` will want.
     fn prefetch(&self, _range: Range<usize>) {}
 }
 
 impl<T, F: FnMut(Range<usize>, &[T])> GradientSink<T> for F {
-    fn take(&mut self, panel: &Panel, gradient: &[T]) {
-        self(panel.range.clone(), gradient);
+    fn take(&mut self, range: Range<usize>, gradient: &[T]) {
+        self(range, gradient);
     }
 }
 
@@ -158,9 +158,8 @@ pub(crate) struct ParameterSink<'a, T> {
     pub squares: &'a mut SumOfSquares<T>,
 }
 
-impl<T: Scalar> ParameterSink<'_, T> {
-    /// Takes the gradient of the parameters at `range`.
-    pub fn take_range(&mut self, range: Range<usize>, gradient: &[T]) {
+impl<T: Scalar> GradientSink<T> for ParameterSink<'_, T> {
+    fn take(&mut self, range: Range<usize>, gradient: &[T]) {
         if !self.gradient.is_empty() {
             self.gradient[range].copy_from_slice(gradient);
             return;
@@ -172,12 +171,6 @@ impl<T: Scalar> ParameterSink<'_, T> {
         if let Some(ema) = self.ema.get_mut(range) {
             lerp(*isa, ema, w, *ema_weight);
         }
-    }
-}
-
-impl<T: Scalar> GradientSink<T> for ParameterSink<'_, T> {
-    fn take(&mut self, panel: &Panel, gradient: &[T]) {
-        self.take_range(panel.range.clone(), gradient);
     }
 
     fn prefetch(&self, range: Range<usize>) {

@@ -37,7 +37,7 @@ use crate::layers::linear::{self, Part, Workspace};
 use crate::loss::weighted_cross_entropy_backward;
 use crate::operands::Operands;
 use crate::optimizer::Optimizer;
-use crate::param::UpdateOptions;
+use crate::param::{GradientSink, UpdateOptions};
 use crate::regularize::{Noise, Regularization};
 use crate::shard::{Layer, Linear, Net, Shared};
 use crate::tiling::{Block, Tiling};
@@ -320,7 +320,7 @@ fn output_bias_backward<T: Scalar>(
     for (t, tile) in tiles.iter().enumerate() {
         let db = &mut work.scratch[..tile.len()];
         linear::backward_bias(pass.isa, &dz.read(t)[..pass.rows * tile.len()], db);
-        this.bias.sink(&update.without_penalty(), tile.clone()).take_range(0..db.len(), db);
+        this.bias.sink(&update.without_penalty(), tile.clone()).take(0..db.len(), db);
     }
 }
 

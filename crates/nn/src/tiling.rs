@@ -62,9 +62,7 @@ impl Block {
 /// Some rows of a strip of a tile, in one block: what one product makes the gradient of.
 #[derive(Clone, Debug)]
 pub struct Panel {
-    /// The outputs of the tile, counted from the layer's first.
-    pub tile: Range<usize>,
-    /// The outputs of the strip, counted alike.
+    /// The outputs of the strip, counted from the layer's first.
     pub outputs: Range<usize>,
     /// Its inputs, counted from the block's first.
     pub inputs: Range<usize>,
@@ -145,7 +143,7 @@ impl Tiling {
             (0..width).step_by(height).map(move |first| {
                 let inputs = first..width.min(first + height);
                 let range = start + inputs.start * columns..start + inputs.end * columns;
-                Panel { tile: tile.clone(), outputs: outputs.clone(), inputs, range }
+                Panel { outputs: outputs.clone(), inputs, range }
             })
         };
         self.strips(tile).flat_map(strip_panels)
@@ -224,10 +222,6 @@ mod tests {
 
     #[test]
     fn a_tile_of_several_strips_is_cut_so_that_two_ranks_have_one() {
-        let lengths = |outputs, precision| -> Vec<usize> {
-            let tiling = Tiling::first(3072, outputs, Kernel::best(precision));
-            tiling.tiles.iter().map(Range::len).collect()
-        };
         for (outputs, want) in [
             (50, &[50][..]),
             (64, &[64]),
@@ -237,7 +231,9 @@ mod tests {
             (256, &[128, 128]),
             (1024, &[128; 8]),
         ] {
-            assert_eq!(lengths(outputs, Precision::Bf16), want, "{outputs} outputs");
+            let tiling = Tiling::first(3072, outputs, Kernel::best(Precision::Bf16));
+            let lengths: Vec<_> = tiling.tiles.iter().map(Range::len).collect();
+            assert_eq!(lengths, want, "{outputs} outputs");
         }
     }
 

@@ -17,7 +17,7 @@ use chainrule_tensor::{Buffer, Isa, Scalar};
 use super::activation::Activation;
 use super::norm::{self, Norm};
 use super::{linear, relu};
-use crate::param::{Parameter, UpdateOptions};
+use crate::param::{GradientSink, Parameter, UpdateOptions};
 use crate::regularize::Noise;
 use crate::tiling::{Block, Tiling};
 
@@ -229,9 +229,9 @@ impl<T: Scalar> HiddenUnits<T> {
                 let own = &mut all.backward.write(block.number);
                 norm::layer_backward_sums(isa, gradient, normalized, gamma, own);
             }
-            self.scale.sink(options, features.clone()).take_range(0..width, d_gamma);
+            self.scale.sink(options, features.clone()).take(0..width, d_gamma);
         }
-        bias.sink(options, features).take_range(0..width, d_beta);
+        bias.sink(options, features).take(0..width, d_beta);
     }
 
     /// The means over the features that the backward pass needs, from what all ranks have published.

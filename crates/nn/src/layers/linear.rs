@@ -135,8 +135,7 @@ pub fn backward_weight<T: Scalar>(
         let dz = dz.read(number);
         let dz = View::new(&dz, rows, tile.len());
         // In a `for` each panel would be copied before its use: its stores are still under way then.
-        tiling.panels_of(tile, width).for_each(|panel| {
-            let Panel { inputs, outputs, range, .. } = &panel;
+        tiling.panels_of(tile, width).for_each(|Panel { inputs, outputs, range }| {
             let dw = &mut scratch[..range.len()];
             if kernel.prefetches_updates() {
                 sink.prefetch(range.clone());
@@ -146,13 +145,13 @@ pub fn backward_weight<T: Scalar>(
                 let dw = ViewMut::new(dw, tile.len(), inputs.len());
                 kernel.multiply_numbers(dz.t(), x(), dw, false)
             } else {
-                let tiles = || x_operands.left_transposed(block, rows, inputs);
+                let tiles = || x_operands.left_transposed(block, rows, &inputs);
                 let x = kernel.operand(|| x().t(), tiles);
-                let dz = kernel.operand(|| dz, || dz_operands.right(rows, tile, outputs));
+                let dz = kernel.operand(|| dz, || dz_operands.right(rows, tile, &outputs));
                 kernel.multiply(x, dz, ViewMut::new(dw, inputs.len(), outputs.len()), false)
             }
             .expect("x is rows x width");
-            sink.take(&panel, dw);
+            sink.take(range, dw);
         });
     }
 }

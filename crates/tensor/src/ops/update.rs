@@ -144,15 +144,9 @@ for_each_isa! {
         let (v, v_rest) = v.as_chunks_mut::<LANES>();
         let (s, s_rest) = s.as_chunks_mut::<LANES>();
         let (gradient, gradient_rest) = gradient.as_chunks::<LANES>();
-        let chunks = w.iter_mut().zip(v).zip(gradient);
-        if R::KEEPS_SQUARES {
-            for (((w, v), gradient), s) in chunks.zip(s) {
-                update_chunk(rule, w, v, s, gradient, &mut lanes);
-            }
-        } else {
-            chunks.for_each(|((w, v), gradient)| {
-                update_chunk(rule, w, v, &mut [], gradient, &mut lanes);
-            });
+        for (i, ((w, v), gradient)) in w.iter_mut().zip(v).zip(gradient).enumerate() {
+            let s = s.get_mut(i).map_or(&mut [][..], |s| s);
+            update_chunk(rule, w, v, s, gradient, &mut lanes);
         }
         update_chunk(rule, w_rest, v_rest, s_rest, gradient_rest, &mut lanes);
         *to = lanes;
