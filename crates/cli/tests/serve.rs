@@ -329,10 +329,13 @@ fn under_its_policy_the_page_has_its_style_its_scripts_and_news() {
         );
         std::thread::sleep(Duration::from_millis(200));
     }
-    // News replaces the page, and its script works on what is there then.
-    let switch = "const s = document.querySelector('#loss .scale'); s.click();
-        return document.querySelector('#loss .scale').getAttribute('aria-pressed')";
-    assert_eq!(browser.script(switch), "true");
+    // News replaces the page, and its script works on what is there then. Which scale a chart
+    // begins with depends on its losses, so on how long the run has gone on.
+    let switch = "const scale = document.querySelector('#loss .scale');
+        const shown = () => scale.getAttribute('aria-pressed') + ' ' +
+            document.querySelector('#loss .drawing:not([hidden])').dataset.scale;
+        const before = shown(); scale.click(); return [before, shown()].sort().join(', ')";
+    assert_eq!(browser.script(switch), "false linear, true log");
     let pictures = "return [...document.images].every(i => i.complete && i.naturalWidth > 0)
         && document.images.length > 0";
     assert_eq!(browser.script(pictures), true, "pictures of the weights");
