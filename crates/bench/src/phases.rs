@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use chainrule_nn::optimizer::{Method, Optimizer};
 use chainrule_tensor::comm::{Communicator, ThreadGroup};
 use chainrule_tensor::gather::Rows;
+use chainrule_tensor::kernel::bf16::TilesMut;
 use chainrule_tensor::ops::elementwise::SumOfSquares;
 use chainrule_tensor::ops::update::State;
 use chainrule_tensor::{Buffer, Isa};
@@ -65,17 +66,39 @@ struct Watched<'a, R> {
     log: &'a Mutex<Vec<Asked>>,
 }
 
+impl<R> Watched<'_, R> {
+    /// Notes what gathers the columns from `first` on, if it has done so.
+    fn note(&self, first: usize, gather: impl FnOnce() -> bool) -> bool {
+        let start = Instant::now();
+        let is_done = gather();
+        if is_done && first < self.own {
+            self.log.lock().expect("no rank has panicked").push((start, Instant::now()));
+        }
+        is_done
+    }
+}
+
 impl<R: Rows<f32>> Rows<f32> for Watched<'_, R> {
     fn columns(&self) -> usize {
         self.rows.columns()
     }
 
     fn gather(&self, isa: Isa, rows: &[u32], columns: Range<usize>, out: &mut [f32]) {
-        let (own, start) = (columns.start < self.own, Instant::now());
-        self.rows.gather(isa, rows, columns, out);
-        if own {
-            self.log.lock().expect("no rank has panicked").push((start, Instant::now()));
-        }
+        self.note(columns.start, || {
+            self.rows.gather(isa, rows, columns, out);
+            true
+        });
+    }
+
+    fn gather_tiles(
+        &self,
+        isa: Isa,
+        rows: &[u32],
+        columns: Range<usize>,
+        left: TilesMut,
+        transposed: TilesMut,
+    ) -> bool {
+        self.note(columns.start, || self.rows.gather_tiles(isa, rows, columns, left, transposed))
     }
 
     fn prefetch(&self, rows: &[u32], columns: Range<usize>) {

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use chainrule_tensor::gather::Rows;
+use chainrule_tensor::kernel::bf16::TilesMut;
 use chainrule_tensor::kernel::prefetch::prefetch;
 use chainrule_tensor::ops::bytes::ByteRows;
 use chainrule_tensor::{Isa, Scalar};
@@ -82,6 +83,19 @@ impl<T: Scalar> Rows<T> for Pixels<'_> {
             }
             Pixels::Floats(images) => images.gather(isa, rows, columns, out),
         }
+    }
+
+    fn gather_tiles(
+        &self,
+        isa: Isa,
+        rows: &[u32],
+        columns: Range<usize>,
+        left: TilesMut,
+        transposed: TilesMut,
+    ) -> bool {
+        let Pixels::Bytes { images, scale, shift, gains: None } = *self else { return false };
+        let bytes = ByteRows::new(images.pixels(), scale, shift);
+        Rows::<T>::gather_tiles(&bytes, isa, rows, columns, left, transposed)
     }
 
     fn prefetch(&self, rows: &[u32], columns: Range<usize>) {

@@ -252,7 +252,8 @@ impl<T: Scalar> Engine<T> {
             if penalized {
                 net.square_weights(shared);
             }
-            for (step, rows) in order.chunks(batch).enumerate() {
+            let mut batches = order.chunks(batch).enumerate().peekable();
+            while let Some((step, rows)) = batches.next() {
                 // Rank 0 decides; the last collective call of the step carries its decision.
                 let report = |loss, gradient_norm| {
                     if comm.thread() == 0 {
@@ -263,7 +264,8 @@ impl<T: Scalar> Engine<T> {
                         }
                     }
                 };
-                let batch = Batch { data, labels, rows };
+                let next_rows = batches.peek().map_or(&[][..], |(_, rows)| rows);
+                let batch = Batch { data, labels, rows, next_rows };
                 let options = options.at(taken + step as u64 + 1, self.isa(), optimizers[step]);
                 let outcome = step::step(net, shared, &comm, batch, &options, report);
                 // Every rank has the same loss and the same anomaly, so all return together.

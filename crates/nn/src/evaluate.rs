@@ -43,7 +43,7 @@ impl<T: Scalar> Engine<T> {
             let _section = kernel.section();
             let mut found = vec![];
             for chunk in rows.chunks(EVALUATION_ROWS) {
-                step::forward(net, shared, &comm, Batch { data, labels, rows: chunk }, None);
+                step::forward(net, shared, &comm, Batch::new(data, labels, chunk), None);
                 // Every rank has all logits; each thread of a process looks at some of the rows.
                 let border = |thread| thread * chunk.len() / comm.threads();
                 let own = border(comm.thread())..border(comm.thread() + 1);
@@ -85,7 +85,7 @@ impl<T: Scalar> Engine<T> {
             let _section = kernel.section();
             let mut logits = vec![];
             for chunk in rows.chunks(EVALUATION_ROWS) {
-                step::forward(net, shared, &comm, Batch { data, labels: &[], rows: chunk }, None);
+                step::forward(net, shared, &comm, Batch::new(data, &[], chunk), None);
                 if comm.thread() == 0 {
                     logits.extend_from_slice(net.logits_by_row(last, chunk.len()));
                 }

@@ -74,12 +74,12 @@ impl<T: Scalar> Engine<T> {
             let mut found = vec![];
             for (number, chunk) in rows.chunks(batch).enumerate() {
                 let n = chunk.len();
-                let batch_of = Batch { data, labels: &[], rows: chunk };
+                let batch_of = Batch::new(data, &[], chunk);
                 step::forward(net, shared, &comm, batch_of, Some(&options.noise));
                 let logits = net.logits_by_row(last, n).chunks_exact_mut(classes);
                 logits.enumerate().for_each(|(i, logits)| seed(number * batch + i, logits));
                 net.set_logits_from_rows(last, n);
-                step::backward(net, shared, &comm, n, &options, Some(&dx));
+                step::backward(net, shared, &comm, batch_of, &options, Some(&dx));
                 comm.all_gather(&[dx.rows(n)]);
                 if comm.thread() == 0 {
                     let start = found.len();
@@ -121,7 +121,7 @@ impl<T: Scalar> Engine<T> {
             let _section = kernel.section();
             let mut own = vec![];
             for (number, chunk) in rows.chunks(EVALUATION_ROWS).enumerate() {
-                step::forward(net, shared, &comm, Batch { data, labels: &[], rows: chunk }, None);
+                step::forward(net, shared, &comm, Batch::new(data, &[], chunk), None);
                 let layer = &net.linear[1];
                 for block in &layer.blocks {
                     let values = layer.input[block.values(chunk.len())].to_vec();

@@ -8,6 +8,7 @@
 use std::ops::Range;
 
 use chainrule_tensor::exchange::Exchange;
+use chainrule_tensor::gather::Rows;
 use chainrule_tensor::kernel::bf16::{COLUMNS, Packed, Place, ROWS, Role, Tiles};
 use chainrule_tensor::{Kernel, Scalar, View};
 
@@ -89,6 +90,25 @@ impl InputOperands {
             kernel.pack_both(x, (&mut self.block, left), transposed);
         } else {
             kernel.pack(x, Role::Left, &mut self.block, left);
+        }
+    }
+
+    /// Gathers some rows of the block, rounded, to be kept. Returns false, and has done nothing, where it
+    /// is not faster than to gather them and to round them then.
+    pub fn gather<T: Scalar>(
+        &mut self,
+        tiling: &Tiling,
+        block: &Block,
+        data: &dyn Rows<T>,
+        rows: &[u32],
+    ) -> bool {
+        let left = Place::in_rows(0, depth(block.features.len()));
+        let transposed = Self::transposed(block, rows.len());
+        let columns = tiling.blocks[block.number].clone();
+        !self.is_empty() && {
+            let left = self.block.tiles_mut(left);
+            let transposed = self.transposed.tiles_mut(transposed);
+            data.gather_tiles(tiling.kernel.isa(), rows, columns, left, transposed)
         }
     }
 

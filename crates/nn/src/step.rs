@@ -35,7 +35,7 @@ use crate::distill::SoftTargets;
 use crate::layers::hidden::{HiddenUnits, Pass};
 use crate::layers::linear::{self, Part, Workspace};
 use crate::loss::weighted_cross_entropy_backward;
-use crate::operands::Operands;
+use crate::operands::{InputOperands, Operands};
 use crate::optimizer::Optimizer;
 use crate::param::{GradientSink, UpdateOptions};
 use crate::regularize::{Noise, Regularization};
@@ -48,6 +48,15 @@ pub(crate) struct Batch<'a, T> {
     pub data: &'a dyn Rows<T>,
     pub labels: &'a [u8],
     pub rows: &'a [u32],
+    /// The rows of the batch after it, to be prefetched.
+    pub next_rows: &'a [u32],
+}
+
+impl<'a, T> Batch<'a, T> {
+    /// A batch that no other follows.
+    pub fn new(data: &'a dyn Rows<T>, labels: &'a [u8], rows: &'a [u32]) -> Self {
+        Self { data, labels, rows, next_rows: &[] }
+    }
 }
 
 /// Forward, loss, backward and update. Returns the loss before the update; if that is not finite,
@@ -74,7 +83,7 @@ pub(crate) fn step<T: Scalar>(
     if !loss.is_finite() {
         return Outcome { loss, anomaly: None };
     }
-    backward(net, shared, comm, rows, options, None);
+    backward(net, shared, comm, batch, options, None);
     if let Some(max_norm) = options.clip_norm {
         let norm = clip::gradient_norm(net, shared, comm);
         report(loss, Some(norm));
@@ -113,13 +122,16 @@ pub(crate) fn forward<T: Scalar>(
             let values = if l == 0 {
                 let is_kept = noise.is_some() && this.operands.input.is_empty();
                 let values = if is_kept { block.values(rows) } else { block.alone(rows) };
-                load_input(&mut this.input[values.clone()], tiling, block, batch, pass);
+                let to = (&mut this.input[values.clone()], &mut this.operands.input);
+                load_input(to, tiling, block, batch, pass);
                 values
             } else {
-                block.values(rows)
+                let values = block.values(rows);
+                let a = &this.input[values.clone()];
+                this.operands.input.pack(tiling, block, rows, a, noise.is_some());
+                values
             };
             let a = &this.input[values];
-            this.operands.input.pack(tiling, block, rows, a, noise.is_some());
             prefetch_next(this, tiling, own, (l == 0).then_some(batch));
             let a = (a, &this.operands.input);
             let w = &this.weight.value[tiling.weights(block)];
@@ -170,11 +182,12 @@ pub(crate) fn backward<T: Scalar>(
     net: &mut Net<T>,
     shared: &Shared<T>,
     comm: &impl Communicator,
-    rows: usize,
+    batch: Batch<T>,
     StepOptions { update, noise, .. }: &StepOptions<T>,
     dx: Option<&Exchange<T>>,
 ) {
     let Net { linear: layers, hidden, logits, work, .. } = net;
+    let rows = batch.rows.len();
     let pass = Pass { isa: work.isa, rows, noise: Some(noise) };
     for (l, layer) in shared.layers.iter().enumerate().rev() {
         let (below, from_here) = layers.split_at_mut(l);
@@ -184,7 +197,8 @@ pub(crate) fn backward<T: Scalar>(
         let Operands { input, gradient } = &mut this.operands;
         gradient.pack(tiling, rows, dz);
         let dz_read = (dz, &*gradient);
-        for (block, squares) in this.blocks.iter().zip(&mut this.weight_squares) {
+        let blocks = this.blocks.iter().zip(&mut this.weight_squares);
+        for (own, (block, squares)) in blocks.enumerate() {
             let (part, weights) = (Part { tiling, block }, tiling.weights(block));
             // The numbers of the first layer's input are gone where its operands are kept.
             let values = block.values(rows);
@@ -206,6 +220,10 @@ pub(crate) fn backward<T: Scalar>(
             // dW = Aᵀ dZ
             let mut sink = this.weight.sink(update, weights);
             prefetch::clear();
+            if l == 0 && own + 1 == this.blocks.len() {
+                let first = tiling.blocks[this.blocks[0].number].clone();
+                batch.data.prefetch(batch.next_rows, first);
+            }
             linear::backward_weight(work, part, rows, (a, input), dz_read, &mut sink);
             *squares = sink.squares.total();
         }
@@ -277,18 +295,25 @@ fn columns(tile: &Range<usize>, rows: usize) -> Range<usize> {
     tile.start * rows..tile.end * rows
 }
 
-/// A₀ = X: brings a block of the input into `x`.
+/// A₀ = X: brings a block of the input into `x`, and what products read of it into `operands`.
 fn load_input<T: Scalar>(
-    x: &mut [T],
+    (x, operands): (&mut [T], &mut InputOperands),
     tiling: &Tiling,
     block: &Block,
     batch: Batch<T>,
     Pass { isa, rows, noise }: Pass,
 ) {
+    // Of the numbers themselves nothing is needed then.
+    if noise.is_some_and(|noise| !noise.mixes())
+        && operands.gather(tiling, block, batch.data, batch.rows)
+    {
+        return;
+    }
     batch.data.gather(isa, batch.rows, tiling.blocks[block.number].clone(), x);
     if let Some(noise) = noise {
         noise.mix(x, rows);
     }
+    operands.pack(tiling, block, rows, x, noise.is_some());
 }
 
 /// Prefetches the weights of the block after the own block `own`, and in the first layer its inputs.
@@ -303,8 +328,10 @@ fn prefetch_next<T: Scalar>(
         if let Some(batch) = input {
             batch.data.prefetch(batch.rows, tiling.blocks[next.number].clone());
         }
-        let first = &tiling.tiles[0];
-        prefetch(&this.weight.value[tiling.weights_of_tile(next, first)]);
+        if tiling.kernel.prefetches_weights() {
+            let first = &tiling.tiles[0];
+            prefetch(&this.weight.value[tiling.weights_of_tile(next, first)]);
+        }
     }
 }
 

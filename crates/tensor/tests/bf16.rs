@@ -2,8 +2,9 @@
 //! products to the rule of bits, on every path.
 
 use chainrule_tensor::kernel::bf16::{
-    Multiplier, Packed, Place, Role, matmul, pack, pack_both, round,
+    Multiplier, Packed, Place, Role, TilesMut, matmul, pack, pack_both, pack_bytes, round,
 };
+use chainrule_tensor::ops::bytes::{ByteRows, normalize};
 use chainrule_tensor::{Isa, View, ViewMut};
 use half::bf16;
 
@@ -106,29 +107,101 @@ fn every_number_of_a_matrix_lies_where_the_formula_of_its_layout_says() {
     }
 }
 
+/// A matrix in the tiles of a left operand, and its transpose.
+struct Both {
+    rooms: [Packed; 2],
+    /// Rows and columns of tiles.
+    sizes: [(usize, usize); 2],
+}
+
+impl Both {
+    /// Room for (rows, columns) numbers, full of others.
+    fn new(rows: usize, columns: usize) -> Self {
+        let sizes =
+            [(rows.div_ceil(16), columns.div_ceil(32)), (columns.div_ceil(16), rows.div_ceil(32))];
+        let rooms = sizes.map(|(down, across)| {
+            let mut room = Packed::zeros(down * across);
+            let ones = vec![1.0f32; 16 * down * 32 * across];
+            let ones = View::new(&ones, 16 * down, 32 * across);
+            pack(Isa::PORTABLE, ones, Role::Left, room.tiles_mut(Place::in_rows(0, across)));
+            room
+        });
+        Self { rooms, sizes }
+    }
+
+    fn tiles_mut(&mut self) -> [TilesMut<'_>; 2] {
+        let [one, other] = &mut self.rooms;
+        let [place, other_place] = self.sizes.map(|(_, across)| Place::in_rows(0, across));
+        [one.tiles_mut(place), other.tiles_mut(other_place)]
+    }
+
+    /// The words of all tiles.
+    fn words(&self) -> Vec<u32> {
+        let all = self.rooms.iter().zip(self.sizes);
+        let tiles = all.flat_map(|(room, (down, across))| {
+            let tiles = room.tiles(Place::in_rows(0, across), down, across);
+            (0..down).flat_map(move |i| (0..across).map(move |j| tiles.tile(i, j)))
+        });
+        tiles.flatten().copied().collect()
+    }
+}
+
+const SIZES: [(usize, usize); 7] =
+    [(1, 1), (16, 16), (17, 33), (31, 100), (48, 128), (70, 15), (64, 64)];
+
 #[test]
 fn a_matrix_and_its_transpose_are_packed_at_once_as_they_are_one_by_one() {
     let mut random = Random(4);
-    for (rows, columns) in [(1, 1), (16, 16), (17, 33), (31, 100), (48, 128), (70, 15), (64, 64)] {
+    for (rows, columns) in SIZES {
         let numbers = random.numbers(rows * (columns + 3), 100..150);
         let x = View::strided(&numbers, rows, columns, columns + 3, 1);
-        let (down, across) = (rows.div_ceil(16), columns.div_ceil(32));
-        let (features, batch) = (columns.div_ceil(16), rows.div_ceil(32));
-        let places = [Place::in_rows(0, across), Place::in_rows(0, batch)];
         for isa in Isa::available() {
-            let room = || (Packed::zeros(down * across), Packed::zeros(features * batch));
-            let ((mut left, mut transposed), (mut one, mut other)) = (room(), room());
-            pack(isa, x, Role::Left, left.tiles_mut(places[0]));
-            pack(isa, x, Role::LeftTransposed, transposed.tiles_mut(places[1]));
-            pack_both(isa, x, one.tiles_mut(places[0]), other.tiles_mut(places[1]));
-            let same = |a: &Packed, b: &Packed, place, rows, columns| {
-                let (a, b) = (a.tiles(place, rows, columns), b.tiles(place, rows, columns));
-                (0..rows).all(|i| (0..columns).all(|j| a.tile(i, j) == b.tile(i, j)))
-            };
-            assert!(same(&left, &one, places[0], down, across), "{isa}, {rows} x {columns}");
-            assert!(same(&transposed, &other, places[1], features, batch), "{isa}");
+            let [mut one_by_one, mut at_once] = [(); 2].map(|()| Both::new(rows, columns));
+            let [left, transposed] = one_by_one.tiles_mut();
+            pack(isa, x, Role::Left, left);
+            pack(isa, x, Role::LeftTransposed, transposed);
+            let [left, transposed] = at_once.tiles_mut();
+            pack_both(isa, x, left, transposed);
+            assert!(one_by_one.words() == at_once.words(), "{isa}, {rows} x {columns}");
         }
     }
+}
+
+#[test]
+fn bytes_are_packed_as_the_numbers_that_they_stand_for() {
+    let mut random = Random(5);
+    for (n, columns) in SIZES {
+        let width = columns + 5;
+        let bytes: Vec<u8> = (0..9 * width).map(|_| random.next() as u8).collect();
+        let [scale, mut shift] = [(); 2].map(|()| random.numbers(width, 115..130));
+        // In row 0 some are 0, but not if the product and the sum are rounded at once.
+        for j in (0..width).step_by(3) {
+            shift[j] = -(f32::from(bytes[j]) * scale[j]);
+        }
+        let bytes = ByteRows::new(&bytes, &scale, &shift);
+        let rows: Vec<u32> = (0..n).map(|_| random.next() as u32 % 9).collect();
+        let mut numbers = vec![0.0f32; n * columns];
+        normalize(Isa::PORTABLE, &bytes, &rows, &(3..3 + columns), &mut numbers);
+        for isa in Isa::available() {
+            let [mut want, mut found] = [(); 2].map(|()| Both::new(n, columns));
+            let [left, transposed] = want.tiles_mut();
+            pack_both(isa, View::new(&numbers, n, columns), left, transposed);
+            let untouched = found.words();
+            let [left, transposed] = found.tiles_mut();
+            let is_packed = pack_bytes(isa, &bytes, &rows, &(3..3 + columns), left, transposed);
+            let want = if is_packed { want.words() } else { untouched };
+            assert!(found.words() == want, "{isa}, {n} x {columns}");
+            assert_eq!(is_packed, rounds_vectors(isa), "{isa}");
+        }
+    }
+}
+
+/// Whether the processor rounds vectors to bf16.
+fn rounds_vectors(isa: Isa) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return isa.to_string() == "avx512" && is_x86_feature_detected!("avx512bf16");
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
 }
 
 /// Every way of multiplying tiles that this processor has.

@@ -311,6 +311,37 @@ fn products_of_bf16_touch_what_they_pack_and_their_result_alone() {
     assert_eq!(done, Ok(()));
 }
 
+/// Bytes that are rounded as they are gathered: the last row ends at the guard page, or the first begins
+/// behind it.
+#[test]
+fn bytes_that_become_bf16_are_read_alone() {
+    use bf16::{Packed, Place};
+    let done = in_a_child("bytes_that_become_bf16_are_read_alone", |log| {
+        let mut memory = [(); 3].map(|()| Guarded::new(4 * 40 * 70));
+        for (rows, columns) in [(1, 1), (2, 15), (3, 16), (33, 33), (7, 70)] {
+            let bytes: Vec<u8> = (0..rows * columns).map(|i| i as u8).collect();
+            let (scale, shift) = (numbers(columns, 1), numbers(columns, 2));
+            for isa in Isa::available() {
+                for place in places(size_of::<f32>()) {
+                    log.next(format_args!("bytes, {isa}: {rows} x {columns}, {place:?}"));
+                    let [of_bytes, of_scale, of_shift] = &mut memory;
+                    let bytes = of_bytes.put(&bytes, place);
+                    let (scale, shift) = (of_scale.put(&scale, place), of_shift.put(&shift, place));
+                    let all: Vec<u32> = (0..rows as u32).collect();
+                    let (across, deep) = (columns.div_ceil(32), rows.div_ceil(32));
+                    let mut left = Packed::zeros(rows.div_ceil(16) * across);
+                    let mut transposed = Packed::zeros(columns.div_ceil(16) * deep);
+                    let left = left.tiles_mut(Place::in_rows(0, across));
+                    let transposed = transposed.tiles_mut(Place::in_rows(0, deep));
+                    let from = ByteRows::new(bytes, scale, shift);
+                    bf16::pack_bytes(isa, &from, &all, &(0..columns), left, transposed);
+                }
+            }
+        }
+    });
+    assert_eq!(done, Ok(()));
+}
+
 #[test]
 fn matrixmultiply_touches_its_operands_alone() {
     let done = in_a_child("matrixmultiply_touches_its_operands_alone", |log| {

@@ -72,7 +72,7 @@ pub fn forward<T: Scalar>(
     let width = block.features.len();
     let x = View::new(x, rows, width);
     for (number, tile) in tiles.iter().enumerate() {
-        if let Some(next) = tiles.get(number + 1) {
+        if let Some(next) = tiles.get(number + 1).filter(|_| kernel.prefetches_weights()) {
             prefetch(&w[next.start * width..next.end * width]);
             if accumulate {
                 prefetch(&z[next.start * rows..next.end * rows]);
@@ -137,7 +137,7 @@ pub fn backward_weight<T: Scalar>(
         // In a `for` each panel would be copied before its use: its stores are still under way then.
         tiling.panels_of(tile, width).for_each(|Panel { inputs, outputs, range }| {
             let dw = &mut scratch[..range.len()];
-            if kernel.prefetches_updates() {
+            if kernel.prefetches_weights() {
                 sink.prefetch(range.clone());
             }
             let x = || View::strided(&x[inputs.start..], rows, inputs.len(), width, 1);

@@ -229,9 +229,9 @@ impl Kernel {
         }
     }
 
-    /// Whether what an update reads is prefetched while its gradient is computed. Beside the short
-    /// products of tiles that costs more than it saves.
-    pub fn prefetches_updates(self) -> bool {
+    /// Whether weights, and what an update reads with them, are prefetched while others are multiplied.
+    /// Beside the short products of tiles that costs more than it saves.
+    pub fn prefetches_weights(self) -> bool {
         !self.reads_tiles()
     }
 

@@ -1,6 +1,8 @@
 //! Rows of bytes, read as normalized numbers: images stay a byte a pixel in memory, a quarter of
 //! what `f32` would take, and become numbers only in the block of columns that is being used.
 
+use std::ops::Range;
+
 use crate::isa::for_each_isa;
 
 /// A matrix of bytes whose element (i, j) stands for the number
@@ -33,9 +35,14 @@ impl<'a> ByteRows<'a> {
         self.bytes.len() / self.columns().max(1)
     }
 
+    /// Scale and shift of some columns.
+    pub(crate) fn normalization(&self, columns: &Range<usize>) -> (&'a [f32], &'a [f32]) {
+        (&self.scale[columns.clone()], &self.shift[columns.clone()])
+    }
+
     /// Some columns of row `i`.
     #[inline]
-    pub(crate) fn row(&self, i: u32, columns: &std::ops::Range<usize>) -> &'a [u8] {
+    pub(crate) fn row(&self, i: u32, columns: &Range<usize>) -> &'a [u8] {
         let start = i as usize * self.columns();
         &self.bytes[start + columns.start..start + columns.end]
     }
@@ -49,10 +56,10 @@ for_each_isa! {
     pub fn normalize<T: Scalar>(
         from: &ByteRows<'_>,
         rows: &[u32],
-        columns: &std::ops::Range<usize>,
+        columns: &Range<usize>,
         out: &mut [T],
     ) {
-        let (scale, shift) = (&from.scale[columns.clone()], &from.shift[columns.clone()]);
+        let (scale, shift) = from.normalization(columns);
         assert_eq!(out.len(), rows.len() * columns.len());
         for (&row, out) in rows.iter().zip(out.chunks_exact_mut(columns.len().max(1))) {
             let bytes = from.row(row, columns);

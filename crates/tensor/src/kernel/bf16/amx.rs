@@ -24,7 +24,7 @@ use crate::matrix::ViewMut;
 const LINE: usize = 64;
 
 /// Lines of the queue that are requested for each 32 of k of a block.
-const LINES: usize = 8;
+const LINES: usize = 16;
 
 /// Rows and columns of a block of C.
 const SIDE: usize = 2 * ROWS;

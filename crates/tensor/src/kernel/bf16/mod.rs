@@ -33,7 +33,7 @@ mod trap;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub use pack::{pack, pack_both};
+pub use pack::{pack, pack_both, pack_bytes};
 pub use tile::{Role, round};
 
 use crate::buffer::Buffer;

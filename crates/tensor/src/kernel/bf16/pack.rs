@@ -1,9 +1,15 @@
 //! From `f32` into the tiles of an operand.
 
+#[cfg(target_arch = "x86_64")]
+pub(super) mod avx512;
+
+use std::ops::Range;
+
 use super::TilesMut;
 use super::tile::{Role, pack_pairs, pack_tiles, transpose};
 use crate::isa::{Isa, Kind};
 use crate::matrix::View;
+use crate::ops::bytes::ByteRows;
 use crate::scalar::Scalar;
 
 /// Rounds `x`, whose columns are adjacent, into the tiles of an operand. What of a tile lies beyond the
@@ -15,7 +21,7 @@ pub fn pack<T: Scalar>(isa: Isa, x: View<T>, role: Role, to: TilesMut) {
     let Some(x) = x.as_f32() else { return };
     match isa.kind() {
         #[cfg(target_arch = "x86_64")]
-        Kind::Avx512 => super::x86::pack_avx512(isa, x, role, to),
+        Kind::Avx512 => avx512::pack_avx512(isa, x, role, to),
         #[cfg(target_arch = "x86_64")]
         Kind::Avx2 => super::x86::pack_avx2(isa, x, role, to),
         _ => pack_tiles(x, role, to, |x, by_rows, transposed, tile| {
@@ -34,10 +40,33 @@ pub fn pack<T: Scalar>(isa: Isa, x: View<T>, role: Role, to: TilesMut) {
 pub fn pack_both<T: Scalar>(isa: Isa, x: View<T>, mut left: TilesMut, mut transposed: TilesMut) {
     #[cfg(target_arch = "x86_64")]
     if let (Kind::Avx512, Some(x)) = (isa.kind(), x.as_f32())
-        && super::x86::pack_both_avx512(isa, x, &mut left, &mut transposed)
+        && avx512::pack_both_avx512(isa, x, &mut left, &mut transposed)
     {
         return;
     }
     pack(isa, x, Role::Left, left);
     pack(isa, x, Role::LeftTransposed, transposed);
+}
+
+/// [`pack_both`] of the numbers that [`normalize`](crate::ops::bytes::normalize) gives for some rows and
+/// columns, where that is faster than to write those first. Returns false, and has packed nothing, where
+/// it is not.
+///
+/// # Panics
+/// As both.
+pub fn pack_bytes(
+    isa: Isa,
+    from: &ByteRows,
+    rows: &[u32],
+    columns: &Range<usize>,
+    mut left: TilesMut,
+    mut transposed: TilesMut,
+) -> bool {
+    match isa.kind() {
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx512 => {
+            avx512::pack_bytes_avx512(isa, from, rows, columns, &mut left, &mut transposed)
+        }
+        _ => false,
+    }
 }

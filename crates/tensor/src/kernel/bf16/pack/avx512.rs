@@ -1,0 +1,340 @@
+//! Rounding and packing with the vectors of AVX-512, by the instruction that rounds 32 numbers
+//! (`vcvtne2ps2bf16`) where the processor has it.
+
+use std::arch::x86_64::*;
+use std::ops::Range;
+
+use crate::isa::{Isa, Kind};
+use crate::kernel::bf16::tile::{Role, pack_tiles};
+use crate::kernel::bf16::x86::pack_with_integers;
+use crate::kernel::bf16::{COLUMNS, ROWS, Tile, TilesMut};
+use crate::matrix::View;
+use crate::ops::bytes::ByteRows;
+
+/// Whether the processor has the instruction that rounds 32 numbers, `vcvtne2ps2bf16`.
+#[inline]
+fn rounds_vectors(isa: Isa) -> bool {
+    assert_eq!(isa.kind(), Kind::Avx512);
+    is_x86_feature_detected!("avx512bf16")
+}
+
+/// By the processor's instruction of rounding where it has one.
+pub(super) fn pack_avx512(isa: Isa, x: View, role: Role, to: TilesMut) {
+    if rounds_vectors(isa) {
+        // SAFETY: an `Isa` of this kind exists only where its instructions were detected, and one
+        // more has just been.
+        #[allow(unsafe_code)]
+        unsafe {
+            pack_avx512_bf16(x, role, to)
+        }
+    } else {
+        pack_with_integers(isa, x, role, to);
+    }
+}
+
+/// [`super::pack_both`], if the processor has the instruction of rounding.
+pub(super) fn pack_both_avx512(
+    isa: Isa,
+    x: View,
+    left: &mut TilesMut,
+    transposed: &mut TilesMut,
+) -> bool {
+    let rounds_vectors = rounds_vectors(isa);
+    if rounds_vectors {
+        // SAFETY: as in `pack_avx512`.
+        #[allow(unsafe_code)]
+        unsafe {
+            pack_both_avx512_bf16(x, left, transposed)
+        }
+    }
+    rounds_vectors
+}
+
+/// [`super::pack_bytes`], if the processor has the instruction of rounding.
+pub(super) fn pack_bytes_avx512(
+    isa: Isa,
+    from: &ByteRows,
+    rows: &[u32],
+    columns: &Range<usize>,
+    left: &mut TilesMut,
+    transposed: &mut TilesMut,
+) -> bool {
+    let rounds_vectors = rounds_vectors(isa);
+    if rounds_vectors {
+        // SAFETY: as in `pack_avx512`.
+        #[allow(unsafe_code)]
+        unsafe {
+            pack_bytes_avx512_bf16(from, rows, columns, left, transposed)
+        }
+    }
+    rounds_vectors
+}
+
+/// Which of 32 columns there are, if `columns` are left: of the first 16 and of the others.
+#[inline]
+fn masks(columns: usize) -> [__mmask16; 2] {
+    let some = |n: usize| u32::MAX.unbounded_shr(u32::BITS - n.min(ROWS) as u32) as __mmask16;
+    [some(columns), some(columns.saturating_sub(ROWS))]
+}
+
+/// A matrix of at most 32 columns, to be read by vectors: beyond it are zeros.
+struct Vectors<'a> {
+    numbers: View<'a>,
+    masks: [__mmask16; 2],
+}
+
+impl<'a> Vectors<'a> {
+    fn new(numbers: View<'a>) -> Self {
+        assert!(numbers.strides().1 == 1 || numbers.columns() <= 1, "columns are adjacent");
+        Self { numbers, masks: masks(numbers.columns()) }
+    }
+
+    /// 16 numbers of row `i`: its first, or, if `half` is 1, those behind.
+    #[allow(unsafe_code)]
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn get(&self, i: usize, half: usize) -> __m512 {
+        if i >= self.numbers.rows() {
+            return _mm512_setzero_ps();
+        }
+        let row = self.numbers.as_ptr().wrapping_add(i * self.numbers.strides().0);
+        // SAFETY: of the row only columns that it has are read: a view reaches over all its elements.
+        unsafe { _mm512_maskz_loadu_ps(self.masks[half], row.wrapping_add(half * ROWS)) }
+    }
+
+    /// Row `i`, rounded.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    fn rounded(&self, i: usize) -> __m512i {
+        rounded(self.get(i, 0), self.get(i, 1))
+    }
+}
+
+/// 32 columns of scale and shift.
+struct Normalization {
+    scale: [__m512; 2],
+    shift: [__m512; 2],
+    masks: [__mmask16; 2],
+}
+
+impl Normalization {
+    /// From column `j` on; beyond the last are zeros.
+    #[allow(unsafe_code)]
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn at(j: usize, scale: &[f32], shift: &[f32]) -> Self {
+        let masks = masks(scale.len().min(shift.len()) - j);
+        // SAFETY: only columns that there are are read.
+        let load = |of: &[f32], half: usize| unsafe {
+            _mm512_maskz_loadu_ps(masks[half], of.as_ptr().wrapping_add(j + half * ROWS))
+        };
+        let scale = [load(scale, 0), load(scale, 1)];
+        Self { scale, shift: [load(shift, 0), load(shift, 1)], masks }
+    }
+
+    /// The numbers that [`normalize`](crate::ops::bytes::normalize) makes of some bytes, rounded.
+    ///
+    /// # Safety
+    /// `bytes` are as many as there are columns.
+    #[allow(unsafe_code)]
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+    unsafe fn rounded(&self, bytes: *const u8) -> __m512i {
+        // SAFETY: the caller's promise.
+        unsafe { rounded(self.number(bytes, 0), self.number(bytes, 1)) }
+    }
+
+    /// 16 of them before rounding.
+    #[allow(unsafe_code)]
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn number(&self, bytes: *const u8, half: usize) -> __m512 {
+        let from = bytes.wrapping_add(half * ROWS).cast();
+        // SAFETY: what the mask leaves out is not read.
+        let bytes = unsafe { _mm_maskz_loadu_epi8(self.masks[half], from) };
+        let byte = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
+        _mm512_add_ps(_mm512_mul_ps(byte, self.scale[half]), self.shift[half])
+    }
+}
+
+/// 32 numbers of 16 bits: those of `low`, then those of `high`.
+#[allow(unsafe_code)]
+#[inline]
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn rounded(low: __m512, high: __m512) -> __m512i {
+    // SAFETY: both are 64 bytes.
+    unsafe { std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low)) }
+}
+
+/// Two times 16 numbers in turns: 0, 16, 1, 17, …
+const IN_TURNS: [u16; COLUMNS] = {
+    let mut order = [0; COLUMNS];
+    let mut i = 0;
+    while i < COLUMNS {
+        order[i] = (i / 2 + i % 2 * ROWS) as u16;
+        i += 1;
+    }
+    order
+};
+
+/// [`pack_pairs`] by `vcvtne2ps2bf16`, which rounds as [`crate::kernel::bf16::tile::round`] does.
+#[allow(unsafe_code)]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+fn pack_avx512_bf16(x: View, role: Role, to: TilesMut) {
+    // SAFETY: 32 numbers of 16 bits.
+    let order = unsafe { _mm512_loadu_si512(IN_TURNS.as_ptr().cast()) };
+    pack_tiles(x, role, to, |x, by_rows, transposed, tile| {
+        let x = Vectors::new(x);
+        let mut rows = [_mm512_setzero_si512(); ROWS];
+        for (i, pairs) in rows.iter_mut().enumerate() {
+            *pairs = if by_rows {
+                x.rounded(i)
+            } else {
+                _mm512_permutexvar_epi16(order, rounded(x.get(2 * i, 0), x.get(2 * i + 1, 0)))
+            };
+        }
+        if transposed {
+            transpose_avx512(&mut rows);
+        }
+        store_tile(&rows, tile);
+    });
+}
+
+/// Both by one rounding.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+fn pack_both_avx512_bf16(x: View, left: &mut TilesMut, transposed: &mut TilesMut) {
+    for i in (0..x.rows()).step_by(COLUMNS) {
+        for j in (0..x.columns()).step_by(COLUMNS) {
+            let (rows, columns) = (COLUMNS.min(x.rows() - i), COLUMNS.min(x.columns() - j));
+            let part = Vectors::new(x.part(i..i + rows, j..j + columns));
+            pack_square(|p| part.rounded(p), (i, j), (rows, columns), left, transposed);
+        }
+    }
+}
+
+/// The same of bytes that are normalized.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+fn pack_bytes_avx512_bf16(
+    from: &ByteRows,
+    rows: &[u32],
+    columns: &Range<usize>,
+    left: &mut TilesMut,
+    transposed: &mut TilesMut,
+) {
+    let (scale, shift) = from.normalization(columns);
+    for (i, rows) in rows.chunks(COLUMNS).enumerate() {
+        let mut pixels = [&[][..]; COLUMNS];
+        for (pixels, &row) in pixels.iter_mut().zip(rows) {
+            *pixels = from.row(row, columns);
+        }
+        for j in (0..columns.len()).step_by(COLUMNS) {
+            let normalization = Normalization::at(j, scale, shift);
+            #[allow(unsafe_code)]
+            let row = |p: usize| match p < rows.len() {
+                // SAFETY: behind j a row has the columns of the normalization.
+                true => unsafe { normalization.rounded(pixels[p].as_ptr().wrapping_add(j)) },
+                false => _mm512_setzero_si512(),
+            };
+            let size = (rows.len(), COLUMNS.min(columns.len() - j));
+            pack_square(row, (i * COLUMNS, j), size, left, transposed);
+        }
+    }
+}
+
+/// Both tiles of at most 32 x 32 numbers, the first of which is number (i, j) of X. `row` gives rows
+/// from the first, rounded, with zeros beyond the matrix.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+fn pack_square(
+    row: impl Fn(usize) -> __m512i,
+    (i, j): (usize, usize),
+    (rows, columns): (usize, usize),
+    left: &mut TilesMut,
+    transposed: &mut TilesMut,
+) {
+    // Words of two rows: of the features 0 … 3, 8 … 11, …, and of the others.
+    let mut pairs = [[_mm512_setzero_si512(); ROWS]; 2];
+    for half in 0..rows.div_ceil(ROWS) {
+        let tile = left.tile_mut(i / ROWS + half, j / COLUMNS);
+        for (p, words) in tile.as_chunks_mut::<{ 2 * ROWS }>().0.iter_mut().enumerate() {
+            let p = half * ROWS / 2 + p;
+            let [even, odd] = [row(2 * p), row(2 * p + 1)];
+            store(even, &mut words[..ROWS]);
+            store(odd, &mut words[ROWS..]);
+            pairs[0][p] = _mm512_unpacklo_epi16(even, odd);
+            pairs[1][p] = _mm512_unpackhi_epi16(even, odd);
+        }
+    }
+    pairs.iter_mut().for_each(|pairs| transpose_avx512(pairs));
+    for half in 0..columns.div_ceil(ROWS) {
+        let tile = transposed.tile_mut(j / ROWS + half, i / COLUMNS);
+        for (f, words) in tile.as_chunks_mut::<ROWS>().0.iter_mut().enumerate() {
+            let feature = half * ROWS + f;
+            store(pairs[feature / 4 % 2][feature / 8 * 4 + feature % 4], words);
+        }
+    }
+}
+
+/// The rows of a tile to where it lies.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store_tile(rows: &[__m512i; ROWS], tile: &mut Tile) {
+    for (row, words) in rows.iter().zip(tile.as_chunks_mut::<ROWS>().0) {
+        store(*row, words);
+    }
+}
+
+/// A row of a tile to where it lies.
+#[allow(unsafe_code)]
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store(row: __m512i, words: &mut [u32]) {
+    let words = &mut words[..ROWS];
+    // SAFETY: 16 words.
+    unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), row) }
+}
+
+/// [`crate::kernel::bf16::tile::transpose`].
+#[allow(unsafe_code)]
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+pub(in crate::kernel::bf16) fn transpose_tile_avx512(tile: &mut Tile) {
+    let mut rows = [_mm512_setzero_si512(); ROWS];
+    for (row, words) in rows.iter_mut().zip(tile.as_chunks::<ROWS>().0) {
+        // SAFETY: a row of 16 words.
+        *row = unsafe { _mm512_loadu_si512(words.as_ptr().cast()) };
+    }
+    transpose_avx512(&mut rows);
+    store_tile(&rows, tile);
+}
+
+/// Transposes 16 rows of 16 words in registers: by words, by pairs of words, then by quarters of a vector.
+#[allow(clippy::needless_range_loop)] // i and j are rows of the formula
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn transpose_avx512(r: &mut [__m512i; ROWS]) {
+    let mut t = [_mm512_setzero_si512(); ROWS];
+    for i in 0..8 {
+        t[2 * i] = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
+        t[2 * i + 1] = _mm512_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
+    }
+    for i in 0..4 {
+        r[4 * i] = _mm512_unpacklo_epi64(t[4 * i], t[4 * i + 2]);
+        r[4 * i + 1] = _mm512_unpackhi_epi64(t[4 * i], t[4 * i + 2]);
+        r[4 * i + 2] = _mm512_unpacklo_epi64(t[4 * i + 1], t[4 * i + 3]);
+        r[4 * i + 3] = _mm512_unpackhi_epi64(t[4 * i + 1], t[4 * i + 3]);
+    }
+    // Quarter q of r[4i + j] is column 4q + j of the rows 4i .. 4i + 4.
+    for j in 0..4 {
+        t[j] = _mm512_shuffle_i32x4::<0x88>(r[j], r[4 + j]);
+        t[4 + j] = _mm512_shuffle_i32x4::<0xdd>(r[j], r[4 + j]);
+        t[8 + j] = _mm512_shuffle_i32x4::<0x88>(r[8 + j], r[12 + j]);
+        t[12 + j] = _mm512_shuffle_i32x4::<0xdd>(r[8 + j], r[12 + j]);
+    }
+    for j in 0..4 {
+        r[j] = _mm512_shuffle_i32x4::<0x88>(t[j], t[8 + j]);
+        r[4 + j] = _mm512_shuffle_i32x4::<0x88>(t[4 + j], t[12 + j]);
+        r[8 + j] = _mm512_shuffle_i32x4::<0xdd>(t[j], t[8 + j]);
+        r[12 + j] = _mm512_shuffle_i32x4::<0xdd>(t[4 + j], t[12 + j]);
+    }
+}
