@@ -80,13 +80,17 @@ fn masks(columns: usize) -> [__mmask16; 2] {
 /// A matrix of at most 32 columns, to be read by vectors: beyond it are zeros.
 struct Vectors<'a> {
     numbers: View<'a>,
+    rows: usize,
     masks: [__mmask16; 2],
 }
 
 impl<'a> Vectors<'a> {
-    fn new(numbers: View<'a>) -> Self {
-        assert!(numbers.strides().1 == 1 || numbers.columns() <= 1, "columns are adjacent");
-        Self { numbers, masks: masks(numbers.columns()) }
+    /// Of so many rows and columns.
+    #[inline]
+    fn new(numbers: View<'a>, (rows, columns): (usize, usize)) -> Self {
+        assert_eq!((rows, columns), (numbers.rows(), numbers.columns()));
+        assert!(numbers.strides().1 == 1 || columns <= 1, "columns are adjacent");
+        Self { numbers, rows, masks: masks(columns) }
     }
 
     /// 16 numbers of row `i`: its first, or, if `half` is 1, those behind.
@@ -94,7 +98,7 @@ impl<'a> Vectors<'a> {
     #[inline]
     #[target_feature(enable = "avx512f")]
     fn get(&self, i: usize, half: usize) -> __m512 {
-        if i >= self.numbers.rows() {
+        if i >= self.rows {
             return _mm512_setzero_ps();
         }
         let row = self.numbers.as_ptr().wrapping_add(i * self.numbers.strides().0);
@@ -110,47 +114,44 @@ impl<'a> Vectors<'a> {
     }
 }
 
-/// 32 columns of scale and shift.
+/// At most 32 columns of scale and shift.
 struct Normalization {
+    columns: usize,
+    masks: [__mmask16; 2],
     scale: [__m512; 2],
     shift: [__m512; 2],
-    masks: [__mmask16; 2],
 }
 
 impl Normalization {
-    /// From column `j` on; beyond the last are zeros.
+    /// The first columns; beyond are zeros.
     #[allow(unsafe_code)]
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn at(j: usize, scale: &[f32], shift: &[f32]) -> Self {
-        let masks = masks(scale.len().min(shift.len()) - j);
+    fn new(scale: &[f32], shift: &[f32], columns: usize) -> Self {
+        let (scale, shift, masks) = (&scale[..columns], &shift[..columns], masks(columns));
         // SAFETY: only columns that there are are read.
         let load = |of: &[f32], half: usize| unsafe {
-            _mm512_maskz_loadu_ps(masks[half], of.as_ptr().wrapping_add(j + half * ROWS))
+            _mm512_maskz_loadu_ps(masks[half], of.as_ptr().wrapping_add(half * ROWS))
         };
-        let scale = [load(scale, 0), load(scale, 1)];
-        Self { scale, shift: [load(shift, 0), load(shift, 1)], masks }
+        let (scale, shift) = ([load(scale, 0), load(scale, 1)], [load(shift, 0), load(shift, 1)]);
+        Self { columns, masks, scale, shift }
     }
 
-    /// The numbers that [`normalize`](crate::ops::bytes::normalize) makes of some bytes, rounded.
-    ///
-    /// # Safety
-    /// `bytes` are as many as there are columns.
-    #[allow(unsafe_code)]
+    /// The numbers that [`normalize`](crate::ops::bytes::normalize) makes of the first bytes, rounded.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-    unsafe fn rounded(&self, bytes: *const u8) -> __m512i {
-        // SAFETY: the caller's promise.
-        unsafe { rounded(self.number(bytes, 0), self.number(bytes, 1)) }
+    fn rounded(&self, bytes: &[u8]) -> __m512i {
+        let bytes = &bytes[..self.columns];
+        rounded(self.number(bytes, 0), self.number(bytes, 1))
     }
 
     /// 16 of them before rounding.
     #[allow(unsafe_code)]
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    unsafe fn number(&self, bytes: *const u8, half: usize) -> __m512 {
-        let from = bytes.wrapping_add(half * ROWS).cast();
-        // SAFETY: what the mask leaves out is not read.
+    fn number(&self, bytes: &[u8], half: usize) -> __m512 {
+        let from = bytes.as_ptr().wrapping_add(half * ROWS).cast();
+        // SAFETY: as many bytes as columns; what the mask leaves out is not read.
         let bytes = unsafe { _mm_maskz_loadu_epi8(self.masks[half], from) };
         let byte = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
         _mm512_add_ps(_mm512_mul_ps(byte, self.scale[half]), self.shift[half])
@@ -177,36 +178,49 @@ const IN_TURNS: [u16; COLUMNS] = {
     order
 };
 
-/// [`pack_pairs`] by `vcvtne2ps2bf16`, which rounds as [`crate::kernel::bf16::tile::round`] does.
-#[allow(unsafe_code)]
+/// [`pack_pairs`](crate::kernel::bf16::tile::pack_pairs) by `vcvtne2ps2bf16`, which rounds as
+/// [`round`](crate::kernel::bf16::tile::round) does.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
 fn pack_avx512_bf16(x: View, role: Role, to: TilesMut) {
-    // SAFETY: 32 numbers of 16 bits.
-    let order = unsafe { _mm512_loadu_si512(IN_TURNS.as_ptr().cast()) };
     pack_tiles(x, role, to, |x, by_rows, transposed, tile| {
-        let x = Vectors::new(x);
-        let mut rows = [_mm512_setzero_si512(); ROWS];
-        for (i, pairs) in rows.iter_mut().enumerate() {
-            *pairs = if by_rows {
-                x.rounded(i)
-            } else {
-                _mm512_permutexvar_epi16(order, rounded(x.get(2 * i, 0), x.get(2 * i + 1, 0)))
-            };
+        if x.rows() * x.columns() == ROWS * COLUMNS {
+            pack_tile::<true>(x, by_rows, transposed, tile);
+        } else {
+            pack_tile::<false>(x, by_rows, transposed, tile);
         }
-        if transposed {
-            transpose_avx512(&mut rows);
-        }
-        store_tile(&rows, tile);
     });
 }
 
-/// Both by one rounding.
+/// One tile. Of a `WHOLE` one the compiler knows the size, and leaves out all checks.
+#[allow(unsafe_code)]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+fn pack_tile<const WHOLE: bool>(x: View, by_rows: bool, transposed: bool, tile: &mut Tile) {
+    let whole = if by_rows { (ROWS, COLUMNS) } else { (COLUMNS, ROWS) };
+    let x = Vectors::new(x, if WHOLE { whole } else { (x.rows(), x.columns()) });
+    // SAFETY: 32 numbers of 16 bits.
+    let order = unsafe { _mm512_loadu_si512(IN_TURNS.as_ptr().cast()) };
+    let mut rows = [_mm512_setzero_si512(); ROWS];
+    for (i, pairs) in rows.iter_mut().enumerate() {
+        *pairs = if by_rows {
+            x.rounded(i)
+        } else {
+            _mm512_permutexvar_epi16(order, rounded(x.get(2 * i, 0), x.get(2 * i + 1, 0)))
+        };
+    }
+    if transposed {
+        transpose_avx512(&mut rows);
+    }
+    store_tile(&rows, tile);
+}
+
+/// Both by one rounding, 32 x 32 numbers at a time.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
 fn pack_both_avx512_bf16(x: View, left: &mut TilesMut, transposed: &mut TilesMut) {
     for i in (0..x.rows()).step_by(COLUMNS) {
         for j in (0..x.columns()).step_by(COLUMNS) {
             let (rows, columns) = (COLUMNS.min(x.rows() - i), COLUMNS.min(x.columns() - j));
-            let part = Vectors::new(x.part(i..i + rows, j..j + columns));
+            let part = x.part(i..i + rows, j..j + columns);
+            let part = Vectors::new(part, (rows, columns));
             pack_square(|p| part.rounded(p), (i, j), (rows, columns), left, transposed);
         }
     }
@@ -227,18 +241,37 @@ fn pack_bytes_avx512_bf16(
         for (pixels, &row) in pixels.iter_mut().zip(rows) {
             *pixels = from.row(row, columns);
         }
+        let pixels = &pixels[..rows.len()];
         for j in (0..columns.len()).step_by(COLUMNS) {
-            let normalization = Normalization::at(j, scale, shift);
-            #[allow(unsafe_code)]
-            let row = |p: usize| match p < rows.len() {
-                // SAFETY: behind j a row has the columns of the normalization.
-                true => unsafe { normalization.rounded(pixels[p].as_ptr().wrapping_add(j)) },
-                false => _mm512_setzero_si512(),
-            };
-            let size = (rows.len(), COLUMNS.min(columns.len() - j));
-            pack_square(row, (i * COLUMNS, j), size, left, transposed);
+            let (scale, shift) = (&scale[j..], &shift[j..]);
+            let at = (i * COLUMNS, j);
+            if rows.len() == COLUMNS && scale.len() >= COLUMNS {
+                pack_pixels::<true>(pixels, scale, shift, at, left, transposed);
+            } else {
+                pack_pixels::<false>(pixels, scale, shift, at, left, transposed);
+            }
         }
     }
+}
+
+/// The columns from j on of at most 32 rows of pixels, at most 32 as well; as [`pack_tile`].
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+fn pack_pixels<const WHOLE: bool>(
+    pixels: &[&[u8]],
+    scale: &[f32],
+    shift: &[f32],
+    (i, j): (usize, usize),
+    left: &mut TilesMut,
+    transposed: &mut TilesMut,
+) {
+    let size = (pixels.len(), COLUMNS.min(scale.len()));
+    let size = if WHOLE { (COLUMNS, COLUMNS) } else { size };
+    let normalization = Normalization::new(scale, shift, size.1);
+    let row = |p: usize| match p < size.0 {
+        true => normalization.rounded(&pixels[p][j..]),
+        false => _mm512_setzero_si512(),
+    };
+    pack_square(row, (i, j), size, left, transposed);
 }
 
 /// Both tiles of at most 32 x 32 numbers, the first of which is number (i, j) of X. `row` gives rows
