@@ -184,7 +184,7 @@ impl Kernel {
         match self.products {
             Products::Bf16(_) => {
                 let side = bf16::COLUMNS; // of two by two tiles of the product
-                Cuts { lanes: 1, unit: side, columns: 128, strip: side, panel: side }
+                Cuts { lanes: 1, unit: side, columns: 128, strip: side, panel: 128 }
             }
             // matrixmultiply packs all of its right operand at each call, and wants larger parts.
             Products::F32 if self.isa == Isa::PORTABLE => {

@@ -77,6 +77,10 @@ fn masks(columns: usize) -> [__mmask16; 2] {
     [some(columns), some(columns.saturating_sub(ROWS))]
 }
 
+/// Numbers between those that are read and those that are prefetched: 4 KiB. What is packed mostly lies in
+/// one piece, and the hardware prefetcher stops at the border of a page.
+const AHEAD: usize = 1024;
+
 /// A matrix of at most 32 columns, to be read by vectors: beyond it are zeros.
 struct Vectors<'a> {
     numbers: View<'a>,
@@ -102,8 +106,13 @@ impl<'a> Vectors<'a> {
             return _mm512_setzero_ps();
         }
         let row = self.numbers.as_ptr().wrapping_add(i * self.numbers.strides().0);
-        // SAFETY: of the row only columns that it has are read: a view reaches over all its elements.
-        unsafe { _mm512_maskz_loadu_ps(self.masks[half], row.wrapping_add(half * ROWS)) }
+        let from = row.wrapping_add(half * ROWS);
+        // SAFETY: of the row only columns that it has are read: a view reaches over all its elements. A
+        // prefetch reads nothing and cannot fault.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(AHEAD).cast());
+            _mm512_maskz_loadu_ps(self.masks[half], from)
+        }
     }
 
     /// Row `i`, rounded.
