@@ -102,14 +102,13 @@ impl InputOperands {
         data: &dyn Rows<T>,
         rows: &[u32],
     ) -> bool {
-        let left = Place::in_rows(0, depth(block.features.len()));
-        let transposed = Self::transposed(block, rows.len());
-        let columns = tiling.blocks[block.number].clone();
-        !self.is_empty() && {
-            let left = self.block.tiles_mut(left);
-            let transposed = self.transposed.tiles_mut(transposed);
-            data.gather_tiles(tiling.kernel.isa(), rows, columns, left, transposed)
+        if self.is_empty() {
+            return false;
         }
+        let columns = tiling.blocks[block.number].clone();
+        let left = self.block.tiles_mut(Place::in_rows(0, depth(columns.len())));
+        let transposed = self.transposed.tiles_mut(Self::transposed(block, rows.len()));
+        data.gather_tiles(tiling.kernel.isa(), rows, columns, left, transposed)
     }
 
     /// Whether all numbers of a block that was kept are finite.

@@ -221,6 +221,7 @@ pub(crate) fn backward<T: Scalar>(
             let mut sink = this.weight.sink(update, weights);
             prefetch::clear();
             if l == 0 && own + 1 == this.blocks.len() {
+                // What the next step begins with.
                 let first = tiling.blocks[this.blocks[0].number].clone();
                 batch.data.prefetch(batch.next_rows, first);
             }

@@ -263,7 +263,8 @@ fn pack_bytes_avx512_bf16(
     }
 }
 
-/// The columns from j on of at most 32 rows of pixels, at most 32 as well; as [`pack_tile`].
+/// Both tiles of at most 32 rows of pixels, from column j on, where the scale and the shift begin. `WHOLE`
+/// as in [`pack_tile`].
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
 fn pack_pixels<const WHOLE: bool>(
     pixels: &[&[u8]],
