@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use chainrule_tensor::exchange::Exchange;
 use chainrule_tensor::gather::Rows;
-use chainrule_tensor::kernel::bf16::{COLUMNS, Packed, Place, ROWS, Role, Tiles};
+use chainrule_tensor::kernel::bf16::{BothMut, COLUMNS, Packed, Place, ROWS, Role, Tiles};
 use chainrule_tensor::{Kernel, Scalar, View};
 
 use crate::tiling::{Block, Tiling};
@@ -83,13 +83,15 @@ impl InputOperands {
         x: &[T],
         keep: bool,
     ) {
+        if self.is_empty() {
+            return;
+        }
         let (kernel, width) = (tiling.kernel, block.features.len());
-        let (x, left) = (View::new(x, batch, width), Place::in_rows(0, depth(width)));
+        let x = View::new(x, batch, width);
         if keep {
-            let transposed = (&mut self.transposed, Self::transposed(block, batch));
-            kernel.pack_both(x, (&mut self.block, left), transposed);
+            kernel.pack_both(x, self.both_mut(block, batch));
         } else {
-            kernel.pack(x, Role::Left, &mut self.block, left);
+            kernel.pack(x, Role::Left, &mut self.block, Place::in_rows(0, depth(width)));
         }
     }
 
@@ -106,9 +108,15 @@ impl InputOperands {
             return false;
         }
         let columns = tiling.blocks[block.number].clone();
-        let left = self.block.tiles_mut(Place::in_rows(0, depth(columns.len())));
-        let transposed = self.transposed.tiles_mut(Self::transposed(block, rows.len()));
-        data.gather_tiles(tiling.kernel.isa(), rows, columns, left, transposed)
+        let to = self.both_mut(block, rows.len());
+        data.gather_tiles(tiling.kernel.isa(), rows, columns, to)
+    }
+
+    fn both_mut(&mut self, block: &Block, batch: usize) -> BothMut<'_> {
+        BothMut {
+            left: self.block.tiles_mut(Place::in_rows(0, depth(block.features.len()))),
+            transposed: self.transposed.tiles_mut(Self::transposed(block, batch)),
+        }
     }
 
     /// Whether all numbers of a block that was kept are finite.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::isa::Isa;
-use crate::kernel::bf16::{self, TilesMut};
+use crate::kernel::bf16::{self, BothMut};
 use crate::kernel::prefetch::prefetch;
 use crate::matrix::Tensor;
 use crate::ops::bytes::{ByteRows, normalize};
@@ -30,20 +30,12 @@ pub trait Rows<T>: Sync {
     /// If there is no such row or column, or `out` has another length.
     fn gather(&self, isa: Isa, rows: &[u32], columns: Range<usize>, out: &mut [T]);
 
-    /// Gathers the same into the tiles of `left` and `transposed` ([`pack_both`](bf16::pack_both)), where
-    /// that is faster than to gather numbers and to pack those. Returns false, and has done nothing, where
-    /// it is not.
+    /// Gathers the same into tiles ([`pack_both`](bf16::pack_both)), where that is faster than to gather
+    /// numbers and to pack those. Returns false, and has done nothing, where it is not.
     ///
     /// # Panics
     /// As [`Rows::gather`], or if there are fewer tiles.
-    fn gather_tiles(
-        &self,
-        _isa: Isa,
-        _rows: &[u32],
-        _columns: Range<usize>,
-        _left: TilesMut,
-        _transposed: TilesMut,
-    ) -> bool {
+    fn gather_tiles(&self, _isa: Isa, _rows: &[u32], _columns: Range<usize>, _to: BothMut) -> bool {
         false
     }
 
@@ -61,15 +53,8 @@ impl<T: Scalar> Rows<T> for ByteRows<'_> {
         normalize(isa, self, rows, &columns, out);
     }
 
-    fn gather_tiles(
-        &self,
-        isa: Isa,
-        rows: &[u32],
-        columns: Range<usize>,
-        left: TilesMut,
-        transposed: TilesMut,
-    ) -> bool {
-        bf16::pack_bytes(isa, self, rows, &columns, left, transposed)
+    fn gather_tiles(&self, isa: Isa, rows: &[u32], columns: Range<usize>, to: BothMut) -> bool {
+        bf16::pack_bytes(isa, self, rows, &columns, to)
     }
 
     fn prefetch(&self, rows: &[u32], columns: Range<usize>) {

@@ -2,7 +2,7 @@
 //! products to the rule of bits, on every path.
 
 use chainrule_tensor::kernel::bf16::{
-    Multiplier, Packed, Place, Role, TilesMut, matmul, pack, pack_both, pack_bytes, round,
+    BothMut, Multiplier, Packed, Place, Role, matmul, pack, pack_both, pack_bytes, round,
 };
 use chainrule_tensor::ops::bytes::{ByteRows, normalize};
 use chainrule_tensor::{Isa, View, ViewMut};
@@ -129,10 +129,10 @@ impl Both {
         Self { rooms, sizes }
     }
 
-    fn tiles_mut(&mut self) -> [TilesMut<'_>; 2] {
+    fn tiles_mut(&mut self) -> BothMut<'_> {
         let [one, other] = &mut self.rooms;
         let [place, other_place] = self.sizes.map(|(_, across)| Place::in_rows(0, across));
-        [one.tiles_mut(place), other.tiles_mut(other_place)]
+        BothMut { left: one.tiles_mut(place), transposed: other.tiles_mut(other_place) }
     }
 
     /// The words of all tiles.
@@ -157,11 +157,10 @@ fn a_matrix_and_its_transpose_are_packed_at_once_as_they_are_one_by_one() {
         let x = View::strided(&numbers, rows, columns, columns + 3, 1);
         for isa in Isa::available() {
             let [mut one_by_one, mut at_once] = [(); 2].map(|()| Both::new(rows, columns));
-            let [left, transposed] = one_by_one.tiles_mut();
+            let BothMut { left, transposed } = one_by_one.tiles_mut();
             pack(isa, x, Role::Left, left);
             pack(isa, x, Role::LeftTransposed, transposed);
-            let [left, transposed] = at_once.tiles_mut();
-            pack_both(isa, x, left, transposed);
+            pack_both(isa, x, at_once.tiles_mut());
             assert!(one_by_one.words() == at_once.words(), "{isa}, {rows} x {columns}");
         }
     }
@@ -184,11 +183,9 @@ fn bytes_are_packed_as_the_numbers_that_they_stand_for() {
         normalize(Isa::PORTABLE, &bytes, &rows, &(3..3 + columns), &mut numbers);
         for isa in Isa::available() {
             let [mut want, mut found] = [(); 2].map(|()| Both::new(n, columns));
-            let [left, transposed] = want.tiles_mut();
-            pack_both(isa, View::new(&numbers, n, columns), left, transposed);
+            pack_both(isa, View::new(&numbers, n, columns), want.tiles_mut());
             let untouched = found.words();
-            let [left, transposed] = found.tiles_mut();
-            let is_packed = pack_bytes(isa, &bytes, &rows, &(3..3 + columns), left, transposed);
+            let is_packed = pack_bytes(isa, &bytes, &rows, &(3..3 + columns), found.tiles_mut());
             let want = if is_packed { want.words() } else { untouched };
             assert!(found.words() == want, "{isa}, {n} x {columns}");
             assert_eq!(is_packed, rounds_vectors(isa), "{isa}");

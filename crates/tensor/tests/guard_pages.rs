@@ -315,7 +315,7 @@ fn products_of_bf16_touch_what_they_pack_and_their_result_alone() {
 /// behind it.
 #[test]
 fn bytes_that_become_bf16_are_read_alone() {
-    use bf16::{Packed, Place};
+    use bf16::{BothMut, Packed, Place};
     let done = in_a_child("bytes_that_become_bf16_are_read_alone", |log| {
         let mut memory = [(); 3].map(|()| Guarded::new(4 * 40 * 70));
         for (rows, columns) in [(1, 1), (2, 15), (3, 16), (33, 33), (7, 70)] {
@@ -334,7 +334,8 @@ fn bytes_that_become_bf16_are_read_alone() {
                     let left = left.tiles_mut(Place::in_rows(0, across));
                     let transposed = transposed.tiles_mut(Place::in_rows(0, deep));
                     let from = ByteRows::new(bytes, scale, shift);
-                    bf16::pack_bytes(isa, &from, &all, &(0..columns), left, transposed);
+                    let to = BothMut { left, transposed };
+                    bf16::pack_bytes(isa, &from, &all, &(0..columns), to);
                 }
             }
         }

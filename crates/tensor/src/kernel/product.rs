@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::bf16::{self, Multiplier, Packed, Place, Role, Section, Tiles};
+use super::bf16::{self, BothMut, Multiplier, Packed, Place, Role, Section, Tiles};
 use super::{matmul, matmul_transposed, plain};
 use crate::gemm::ShapeError;
 use crate::isa::{Isa, IsaError, VARIABLE};
@@ -270,16 +270,9 @@ impl Kernel {
     ///
     /// # Panics
     /// As [`Kernel::pack`].
-    pub fn pack_both<T: Scalar>(
-        self,
-        x: View<T>,
-        left: (&mut Packed, Place),
-        transposed: (&mut Packed, Place),
-    ) {
+    pub fn pack_both<T: Scalar>(self, x: View<T>, to: BothMut) {
         if self.reads_tiles() {
-            let (left, transposed) =
-                (left.0.tiles_mut(left.1), transposed.0.tiles_mut(transposed.1));
-            bf16::pack_both(self.isa, x, left, transposed);
+            bf16::pack_both(self.isa, x, to);
         }
     }
 

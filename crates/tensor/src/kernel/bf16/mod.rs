@@ -157,6 +157,15 @@ pub struct TilesMut<'a> {
     place: Place,
 }
 
+/// The tiles of a matrix as a left operand, and those of its transpose as another, to write.
+#[derive(Debug)]
+pub struct BothMut<'a> {
+    /// Of the matrix.
+    pub left: TilesMut<'a>,
+    /// Of its transpose.
+    pub transposed: TilesMut<'a>,
+}
+
 impl TilesMut<'_> {
     fn tile_mut(&mut self, i: usize, j: usize) -> &mut Tile {
         &mut self.tiles[self.place.offset(i, j)]

@@ -5,8 +5,8 @@ pub(super) mod avx512;
 
 use std::ops::Range;
 
-use super::TilesMut;
 use super::tile::{Role, pack_pairs, pack_tiles, transpose};
+use super::{BothMut, TilesMut};
 use crate::isa::{Isa, Kind};
 use crate::matrix::View;
 use crate::ops::bytes::ByteRows;
@@ -19,9 +19,13 @@ use crate::scalar::Scalar;
 /// If there are fewer tiles than `x` fills, or its columns are not adjacent.
 pub fn pack<T: Scalar>(isa: Isa, x: View<T>, role: Role, to: TilesMut) {
     let Some(x) = x.as_f32() else { return };
+    #[cfg(target_arch = "x86_64")]
+    if let Some(rounding) = avx512::Rounding::of(isa) {
+        return rounding.pack(x, role, to);
+    }
     match isa.kind() {
         #[cfg(target_arch = "x86_64")]
-        Kind::Avx512 => avx512::pack_avx512(isa, x, role, to),
+        Kind::Avx512 => super::x86::pack_avx512(isa, x, role, to),
         #[cfg(target_arch = "x86_64")]
         Kind::Avx2 => super::x86::pack_avx2(isa, x, role, to),
         _ => pack_tiles(x, role, to, |x, by_rows, transposed, tile| {
@@ -37,15 +41,13 @@ pub fn pack<T: Scalar>(isa: Isa, x: View<T>, role: Role, to: TilesMut) {
 ///
 /// # Panics
 /// As [`pack`].
-pub fn pack_both<T: Scalar>(isa: Isa, x: View<T>, mut left: TilesMut, mut transposed: TilesMut) {
+pub fn pack_both<T: Scalar>(isa: Isa, x: View<T>, to: BothMut) {
     #[cfg(target_arch = "x86_64")]
-    if let (Kind::Avx512, Some(x)) = (isa.kind(), x.as_f32())
-        && avx512::pack_both_avx512(isa, x, &mut left, &mut transposed)
-    {
-        return;
+    if let (Some(rounding), Some(x)) = (avx512::Rounding::of(isa), x.as_f32()) {
+        return rounding.pack_both(x, to);
     }
-    pack(isa, x, Role::Left, left);
-    pack(isa, x, Role::LeftTransposed, transposed);
+    pack(isa, x, Role::Left, to.left);
+    pack(isa, x, Role::LeftTransposed, to.transposed);
 }
 
 /// [`pack_both`] of the numbers that [`normalize`](crate::ops::bytes::normalize) gives for some rows and
@@ -54,19 +56,18 @@ pub fn pack_both<T: Scalar>(isa: Isa, x: View<T>, mut left: TilesMut, mut transp
 ///
 /// # Panics
 /// As both.
+#[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables))] // it is nowhere faster there
 pub fn pack_bytes(
     isa: Isa,
     from: &ByteRows,
     rows: &[u32],
     columns: &Range<usize>,
-    mut left: TilesMut,
-    mut transposed: TilesMut,
+    to: BothMut,
 ) -> bool {
-    match isa.kind() {
-        #[cfg(target_arch = "x86_64")]
-        Kind::Avx512 => {
-            avx512::pack_bytes_avx512(isa, from, rows, columns, &mut left, &mut transposed)
-        }
-        _ => false,
+    #[cfg(target_arch = "x86_64")]
+    if let Some(rounding) = avx512::Rounding::of(isa) {
+        rounding.pack_bytes(from, rows, columns, to);
+        return true;
     }
+    false
 }

@@ -1,5 +1,5 @@
-//! Packing and emulation with the vectors of AVX-512 and AVX2. What AVX-512 packs by an instruction of its
-//! own is in `pack/avx512.rs`.
+//! Packing and emulation with the vectors of AVX-512 and AVX2. Packing by an instruction of its own is in
+//! `pack/avx512.rs`.
 
 use std::arch::asm;
 use std::arch::x86_64::*;
@@ -87,7 +87,7 @@ compiled!(
     Avx512,
     "avx512f,avx512bw,avx512dq,avx512vl",
     matmul_avx512,
-    pack_with_integers,
+    pack_avx512,
     rule_avx512,
     transpose_tile_avx512
 );

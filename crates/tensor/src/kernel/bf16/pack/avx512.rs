@@ -1,73 +1,53 @@
 //! Rounding and packing with the vectors of AVX-512, by the instruction that rounds 32 numbers
-//! (`vcvtne2ps2bf16`) where the processor has it.
+//! (`vcvtne2ps2bf16`).
 
 use std::arch::x86_64::*;
 use std::ops::Range;
 
 use crate::isa::{Isa, Kind};
 use crate::kernel::bf16::tile::{Role, pack_tiles};
-use crate::kernel::bf16::x86::pack_with_integers;
-use crate::kernel::bf16::{COLUMNS, ROWS, Tile, TilesMut};
+use crate::kernel::bf16::{BothMut, COLUMNS, ROWS, Tile, TilesMut};
 use crate::matrix::View;
 use crate::ops::bytes::ByteRows;
 
-/// Whether the processor has the instruction that rounds 32 numbers, `vcvtne2ps2bf16`.
-#[inline]
-fn rounds_vectors(isa: Isa) -> bool {
-    assert_eq!(isa.kind(), Kind::Avx512);
-    is_x86_feature_detected!("avx512bf16")
-}
+/// Packs by `vcvtne2ps2bf16`. A value of this type is the proof that the processor has that instruction
+/// and those of AVX-512.
+#[derive(Clone, Copy)]
+pub(super) struct Rounding(());
 
-/// By the processor's instruction of rounding where it has one.
-pub(super) fn pack_avx512(isa: Isa, x: View, role: Role, to: TilesMut) {
-    if rounds_vectors(isa) {
-        // SAFETY: an `Isa` of this kind exists only where its instructions were detected, and one
-        // more has just been.
-        #[allow(unsafe_code)]
-        unsafe {
-            pack_avx512_bf16(x, role, to)
-        }
-    } else {
-        pack_with_integers(isa, x, role, to);
+#[allow(unsafe_code)]
+impl Rounding {
+    /// If the processor has it, and it is `isa` that is used.
+    #[inline]
+    pub fn of(isa: Isa) -> Option<Self> {
+        // An `Isa` of this kind exists only where its instructions were detected.
+        let is_there = isa.kind() == Kind::Avx512 && is_x86_feature_detected!("avx512bf16");
+        is_there.then_some(Self(()))
     }
-}
 
-/// [`super::pack_both`], if the processor has the instruction of rounding.
-pub(super) fn pack_both_avx512(
-    isa: Isa,
-    x: View,
-    left: &mut TilesMut,
-    transposed: &mut TilesMut,
-) -> bool {
-    let rounds_vectors = rounds_vectors(isa);
-    if rounds_vectors {
-        // SAFETY: as in `pack_avx512`.
-        #[allow(unsafe_code)]
-        unsafe {
-            pack_both_avx512_bf16(x, left, transposed)
-        }
+    /// [`super::pack`].
+    pub fn pack(self, x: View, role: Role, to: TilesMut) {
+        // SAFETY: `self` is the proof.
+        unsafe { pack(x, role, to) }
     }
-    rounds_vectors
-}
 
-/// [`super::pack_bytes`], if the processor has the instruction of rounding.
-pub(super) fn pack_bytes_avx512(
-    isa: Isa,
-    from: &ByteRows,
-    rows: &[u32],
-    columns: &Range<usize>,
-    left: &mut TilesMut,
-    transposed: &mut TilesMut,
-) -> bool {
-    let rounds_vectors = rounds_vectors(isa);
-    if rounds_vectors {
-        // SAFETY: as in `pack_avx512`.
-        #[allow(unsafe_code)]
-        unsafe {
-            pack_bytes_avx512_bf16(from, rows, columns, left, transposed)
-        }
+    /// [`super::pack_both`].
+    pub fn pack_both(self, x: View, mut to: BothMut) {
+        // SAFETY: as in `pack`.
+        unsafe { pack_both(x, &mut to) }
     }
-    rounds_vectors
+
+    /// [`super::pack_bytes`].
+    pub fn pack_bytes(
+        self,
+        from: &ByteRows,
+        rows: &[u32],
+        columns: &Range<usize>,
+        mut to: BothMut,
+    ) {
+        // SAFETY: as in `pack`.
+        unsafe { pack_bytes(from, rows, columns, &mut to) }
+    }
 }
 
 /// Which of 32 columns there are, if `columns` are left: of the first 16 and of the others.
@@ -84,6 +64,7 @@ const AHEAD: usize = 1024;
 /// A matrix of at most 32 columns, to be read by vectors: beyond it are zeros.
 struct Vectors<'a> {
     numbers: View<'a>,
+    /// Beside those of the view, for the compiler to know it where a caller does.
     rows: usize,
     masks: [__mmask16; 2],
 }
@@ -190,7 +171,7 @@ const IN_TURNS: [u16; COLUMNS] = {
 /// [`pack_pairs`](crate::kernel::bf16::tile::pack_pairs) by `vcvtne2ps2bf16`, which rounds as
 /// [`round`](crate::kernel::bf16::tile::round) does.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
-fn pack_avx512_bf16(x: View, role: Role, to: TilesMut) {
+fn pack(x: View, role: Role, to: TilesMut) {
     pack_tiles(x, role, to, |x, by_rows, transposed, tile| {
         if x.rows() * x.columns() == ROWS * COLUMNS {
             pack_tile::<true>(x, by_rows, transposed, tile);
@@ -224,26 +205,20 @@ fn pack_tile<const WHOLE: bool>(x: View, by_rows: bool, transposed: bool, tile: 
 
 /// Both by one rounding, 32 x 32 numbers at a time.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
-fn pack_both_avx512_bf16(x: View, left: &mut TilesMut, transposed: &mut TilesMut) {
+fn pack_both(x: View, to: &mut BothMut) {
     for i in (0..x.rows()).step_by(COLUMNS) {
         for j in (0..x.columns()).step_by(COLUMNS) {
             let (rows, columns) = (COLUMNS.min(x.rows() - i), COLUMNS.min(x.columns() - j));
             let part = x.part(i..i + rows, j..j + columns);
             let part = Vectors::new(part, (rows, columns));
-            pack_square(|p| part.rounded(p), (i, j), (rows, columns), left, transposed);
+            pack_square(|p| part.rounded(p), (i, j), (rows, columns), to);
         }
     }
 }
 
 /// The same of bytes that are normalized.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
-fn pack_bytes_avx512_bf16(
-    from: &ByteRows,
-    rows: &[u32],
-    columns: &Range<usize>,
-    left: &mut TilesMut,
-    transposed: &mut TilesMut,
-) {
+fn pack_bytes(from: &ByteRows, rows: &[u32], columns: &Range<usize>, to: &mut BothMut) {
     let (scale, shift) = from.normalization(columns);
     for (i, rows) in rows.chunks(COLUMNS).enumerate() {
         let mut pixels = [&[][..]; COLUMNS];
@@ -255,9 +230,9 @@ fn pack_bytes_avx512_bf16(
             let (scale, shift) = (&scale[j..], &shift[j..]);
             let at = (i * COLUMNS, j);
             if rows.len() == COLUMNS && scale.len() >= COLUMNS {
-                pack_pixels::<true>(pixels, scale, shift, at, left, transposed);
+                pack_pixels::<true>(pixels, scale, shift, at, to);
             } else {
-                pack_pixels::<false>(pixels, scale, shift, at, left, transposed);
+                pack_pixels::<false>(pixels, scale, shift, at, to);
             }
         }
     }
@@ -271,8 +246,7 @@ fn pack_pixels<const WHOLE: bool>(
     scale: &[f32],
     shift: &[f32],
     (i, j): (usize, usize),
-    left: &mut TilesMut,
-    transposed: &mut TilesMut,
+    to: &mut BothMut,
 ) {
     let size = (pixels.len(), COLUMNS.min(scale.len()));
     let size = if WHOLE { (COLUMNS, COLUMNS) } else { size };
@@ -281,7 +255,7 @@ fn pack_pixels<const WHOLE: bool>(
         true => normalization.rounded(&pixels[p][j..]),
         false => _mm512_setzero_si512(),
     };
-    pack_square(row, (i, j), size, left, transposed);
+    pack_square(row, (i, j), size, to);
 }
 
 /// Both tiles of at most 32 x 32 numbers, the first of which is number (i, j) of X. `row` gives rows
@@ -292,8 +266,7 @@ fn pack_square(
     row: impl Fn(usize) -> __m512i,
     (i, j): (usize, usize),
     (rows, columns): (usize, usize),
-    left: &mut TilesMut,
-    transposed: &mut TilesMut,
+    BothMut { left, transposed }: &mut BothMut,
 ) {
     // Words of two rows: of the features 0 … 3, 8 … 11, …, and of the others.
     let mut pairs = [[_mm512_setzero_si512(); ROWS]; 2];
