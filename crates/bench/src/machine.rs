@@ -25,8 +25,3 @@ pub fn warn_if_busy() {
         );
     }
 }
-
-/// Whether the processor multiplies bf16 in tiles (AMX), where the system tells.
-pub fn has_amx() -> bool {
-    std::fs::read_to_string("/proc/cpuinfo").is_ok_and(|text| text.contains(" amx_bf16"))
-}

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use chainrule_nn::optimizer::{Method, Optimizer};
 use chainrule_tensor::comm::{Communicator, ThreadGroup};
 use chainrule_tensor::gather::Rows;
-use chainrule_tensor::kernel::bf16::BothMut;
+use chainrule_tensor::kernel::bf16::{BothMut, Packing};
 use chainrule_tensor::ops::elementwise::SumOfSquares;
 use chainrule_tensor::ops::update::State;
 use chainrule_tensor::{Buffer, Isa};
@@ -90,8 +90,14 @@ impl<R: Rows<f32>> Rows<f32> for Watched<'_, R> {
         });
     }
 
-    fn gather_tiles(&self, isa: Isa, rows: &[u32], columns: Range<usize>, to: BothMut) -> bool {
-        self.note(columns.start, || self.rows.gather_tiles(isa, rows, columns, to))
+    fn gather_tiles(
+        &self,
+        packing: Packing,
+        rows: &[u32],
+        columns: Range<usize>,
+        to: BothMut,
+    ) -> bool {
+        self.note(columns.start, || self.rows.gather_tiles(packing, rows, columns, to))
     }
 
     fn prefetch(&self, rows: &[u32], columns: Range<usize>) {

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use chainrule_tensor::gather::Rows;
-use chainrule_tensor::kernel::bf16::BothMut;
+use chainrule_tensor::kernel::bf16::{BothMut, Packing};
 use chainrule_tensor::kernel::prefetch::prefetch;
 use chainrule_tensor::ops::bytes::ByteRows;
 use chainrule_tensor::{Isa, Scalar};
@@ -85,10 +85,16 @@ impl<T: Scalar> Rows<T> for Pixels<'_> {
         }
     }
 
-    fn gather_tiles(&self, isa: Isa, rows: &[u32], columns: Range<usize>, to: BothMut) -> bool {
+    fn gather_tiles(
+        &self,
+        packing: Packing,
+        rows: &[u32],
+        columns: Range<usize>,
+        to: BothMut,
+    ) -> bool {
         let Pixels::Bytes { images, scale, shift, gains: None } = *self else { return false };
         let bytes = ByteRows::new(images.pixels(), scale, shift);
-        Rows::<T>::gather_tiles(&bytes, isa, rows, columns, to)
+        Rows::<T>::gather_tiles(&bytes, packing, rows, columns, to)
     }
 
     fn prefetch(&self, rows: &[u32], columns: Range<usize>) {

@@ -104,12 +104,10 @@ impl InputOperands {
         data: &dyn Rows<T>,
         rows: &[u32],
     ) -> bool {
-        if self.is_empty() {
-            return false;
-        }
+        let Some(packing) = tiling.kernel.packing() else { return false };
         let columns = tiling.blocks[block.number].clone();
         let to = self.both_mut(block, rows.len());
-        data.gather_tiles(tiling.kernel.isa(), rows, columns, to)
+        data.gather_tiles(packing, rows, columns, to)
     }
 
     fn both_mut(&mut self, block: &Block, batch: usize) -> BothMut<'_> {

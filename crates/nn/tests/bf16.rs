@@ -1,4 +1,4 @@
-//! Training with bf16 operands: near the f64 gradient, and the same bits on AMX and without.
+//! Training with bf16 operands: near the f64 gradient, and the same bits by every multiplier.
 
 use std::ops::ControlFlow;
 
@@ -111,14 +111,14 @@ fn train(kernel: Kernel, threads: usize, widths: &[usize], clip: bool) -> impl P
 }
 
 #[test]
-fn amx_trains_to_the_bits_of_its_emulation_on_any_number_of_threads() {
+fn every_multiplier_trains_to_the_same_bits_on_any_number_of_threads() {
     for (widths, clip) in [(&[70, 40, 33, 5][..], true), (&[300, 130, 47, 10], false)] {
         let emulated = Kernel::best(Precision::F32).isa();
         let want = train(Kernel::new(emulated, Precision::Bf16), 1, widths, clip);
         let isas = Isa::available().into_iter();
         let emulations = isas.map(|isa| Kernel::new(isa, Precision::Bf16));
-        let amx = Multiplier::trapped_amx().map(|amx| Kernel::with_multiplier(Isa::best(), amx));
-        for kernel in emulations.chain(amx) {
+        let native = Multiplier::dot_products().into_iter().chain(Multiplier::trapped_amx());
+        for kernel in emulations.chain(native.map(Kernel::from)) {
             for threads in [1, 3] {
                 let got = train(kernel, threads, widths, clip);
                 assert!(got == want, "{kernel:?}, {widths:?}, {threads} threads");

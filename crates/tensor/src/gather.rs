@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::isa::Isa;
-use crate::kernel::bf16::{self, BothMut};
+use crate::kernel::bf16::{self, BothMut, Packing};
 use crate::kernel::prefetch::prefetch;
 use crate::matrix::Tensor;
 use crate::ops::bytes::{ByteRows, normalize};
@@ -35,7 +35,13 @@ pub trait Rows<T>: Sync {
     ///
     /// # Panics
     /// As [`Rows::gather`], or if there are fewer tiles.
-    fn gather_tiles(&self, _isa: Isa, _rows: &[u32], _columns: Range<usize>, _to: BothMut) -> bool {
+    fn gather_tiles(
+        &self,
+        _packing: Packing,
+        _rows: &[u32],
+        _columns: Range<usize>,
+        _to: BothMut,
+    ) -> bool {
         false
     }
 
@@ -53,8 +59,14 @@ impl<T: Scalar> Rows<T> for ByteRows<'_> {
         normalize(isa, self, rows, &columns, out);
     }
 
-    fn gather_tiles(&self, isa: Isa, rows: &[u32], columns: Range<usize>, to: BothMut) -> bool {
-        bf16::pack_bytes(isa, self, rows, &columns, to)
+    fn gather_tiles(
+        &self,
+        packing: Packing,
+        rows: &[u32],
+        columns: Range<usize>,
+        to: BothMut,
+    ) -> bool {
+        bf16::pack_bytes(packing, self, rows, &columns, to)
     }
 
     fn prefetch(&self, rows: &[u32], columns: Range<usize>) {

@@ -24,7 +24,7 @@ pub(crate) enum Kind {
 }
 
 /// The environment variable that forces an ISA, `portable`, `avx2` or `avx512`; or, for products of bf16
-/// operands, `amx`.
+/// operands, `amx` or `avx512_bf16`.
 pub const VARIABLE: &str = "CHAINRULE_KERNEL";
 
 /// An ISA that was asked for by name and cannot be used.
@@ -33,9 +33,9 @@ pub enum IsaError {
     /// No ISA has this name.
     #[error("{VARIABLE}={0} names no kernels: use portable, avx2 or avx512")]
     Unknown(String),
-    /// `amx` was asked for, and the products are `f32`.
-    #[error("{VARIABLE}=amx multiplies bf16 operands, and the precision here is f32")]
-    OnlyBf16,
+    /// Instructions for bf16 were asked for, and the products are `f32`.
+    #[error("{VARIABLE}={0} multiplies bf16 operands, and the precision here is f32")]
+    OnlyBf16(String),
     /// The processor lacks the instructions.
     #[error("{VARIABLE}={name}: this processor cannot run it: use {available}")]
     Unavailable {
@@ -87,7 +87,7 @@ impl Isa {
 
     /// Whether two kernels for one precision, by their names, give the same bits: all with vectors do.
     pub fn round_alike(one: &str, other: &str) -> bool {
-        let vectors = |name| ["avx2", "avx512", "amx"].contains(&name);
+        let vectors = |name| ["avx2", "avx512", "avx512_bf16", "amx"].contains(&name);
         one == other || vectors(one) && vectors(other)
     }
 
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn only_the_portable_kernels_round_otherwise() {
-        let names = ["portable", "avx2", "avx512", "amx"];
+        let names = ["portable", "avx2", "avx512", "avx512_bf16", "amx"];
         for (one, other) in names.iter().flat_map(|one| names.map(|other| (*one, other))) {
             let portable = [one, other].iter().filter(|name| **name == "portable").count();
             assert_eq!(Isa::round_alike(one, other), portable != 1, "{one}, {other}");

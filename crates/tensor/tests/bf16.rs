@@ -2,7 +2,8 @@
 //! products to the rule of bits, on every path.
 
 use chainrule_tensor::kernel::bf16::{
-    BothMut, Multiplier, Packed, Place, Role, matmul, pack, pack_both, pack_bytes, round,
+    BothMut, Multiplier, Order, Packed, Packing, Place, Role, matmul, pack, pack_both, pack_bytes,
+    round,
 };
 use chainrule_tensor::ops::bytes::{ByteRows, normalize};
 use chainrule_tensor::{Isa, View, ViewMut};
@@ -64,7 +65,7 @@ fn every_number_of_a_matrix_lies_where_the_formula_of_its_layout_says() {
         let at = |i: usize, j: usize| {
             if i < rows && j < columns { round(x.get(i, j)) } else { 0 }
         };
-        for isa in Isa::available() {
+        for packing in packings() {
             for role in [Role::Left, Role::LeftTransposed, Role::Right, Role::RightTransposed] {
                 let transposed = matches!(role, Role::LeftTransposed | Role::RightTransposed);
                 let left = matches!(role, Role::Left | Role::LeftTransposed);
@@ -76,7 +77,7 @@ fn every_number_of_a_matrix_lies_where_the_formula_of_its_layout_says() {
                     true => (Packed::zeros(down * across), Place::in_rows(0, across)),
                     false => (Packed::zeros(down * (across + 1)), Place::in_pairs(0, down)),
                 };
-                pack(isa, x, role, packed.tiles_mut(place));
+                pack(packing, x, role, packed.tiles_mut(place));
                 for i in 0..down {
                     for j in 0..across {
                         let tile = packed.tiles(place, down, across).tile(i, j);
@@ -84,18 +85,23 @@ fn every_number_of_a_matrix_lies_where_the_formula_of_its_layout_says() {
                             for c in 0..16 {
                                 let word = tile[r * 16 + c];
                                 let pair = [word as u16, (word >> 16) as u16];
-                                for (half, number) in pair.into_iter().enumerate() {
+                                let word = if left { c } else { r };
+                                let k = match packing.order() {
+                                    Order::Pairs => [2 * word, 2 * word + 1],
+                                    Order::Chains => [2, 0].map(|k| word / 2 * 4 + word % 2 + k),
+                                };
+                                for (number, k) in pair.into_iter().zip(k) {
                                     // Row and column of the operand, and of X.
                                     let (row, column) = if left {
-                                        (i * 16 + r, j * 32 + 2 * c + half)
+                                        (i * 16 + r, j * 32 + k)
                                     } else {
-                                        (i * 32 + 2 * r + half, j * 16 + c)
+                                        (i * 32 + k, j * 16 + c)
                                     };
                                     let want =
                                         if transposed { at(column, row) } else { at(row, column) };
                                     assert_eq!(
                                         number, want,
-                                        "{isa} {role:?} of {rows} x {columns}: {row}, {column}"
+                                        "{packing:?} {role:?} of {rows} x {columns}: {row}, {column}"
                                     );
                                 }
                             }
@@ -123,7 +129,8 @@ impl Both {
             let mut room = Packed::zeros(down * across);
             let ones = vec![1.0f32; 16 * down * 32 * across];
             let ones = View::new(&ones, 16 * down, 32 * across);
-            pack(Isa::PORTABLE, ones, Role::Left, room.tiles_mut(Place::in_rows(0, across)));
+            let packing = Multiplier::emulation(Isa::PORTABLE).packing();
+            pack(packing, ones, Role::Left, room.tiles_mut(Place::in_rows(0, across)));
             room
         });
         Self { rooms, sizes }
@@ -155,13 +162,13 @@ fn a_matrix_and_its_transpose_are_packed_at_once_as_they_are_one_by_one() {
     for (rows, columns) in SIZES {
         let numbers = random.numbers(rows * (columns + 3), 100..150);
         let x = View::strided(&numbers, rows, columns, columns + 3, 1);
-        for isa in Isa::available() {
+        for packing in packings() {
             let [mut one_by_one, mut at_once] = [(); 2].map(|()| Both::new(rows, columns));
             let BothMut { left, transposed } = one_by_one.tiles_mut();
-            pack(isa, x, Role::Left, left);
-            pack(isa, x, Role::LeftTransposed, transposed);
-            pack_both(isa, x, at_once.tiles_mut());
-            assert!(one_by_one.words() == at_once.words(), "{isa}, {rows} x {columns}");
+            pack(packing, x, Role::Left, left);
+            pack(packing, x, Role::LeftTransposed, transposed);
+            pack_both(packing, x, at_once.tiles_mut());
+            assert!(one_by_one.words() == at_once.words(), "{packing:?}, {rows} x {columns}");
         }
     }
 }
@@ -181,30 +188,28 @@ fn bytes_are_packed_as_the_numbers_that_they_stand_for() {
         let rows: Vec<u32> = (0..n).map(|_| random.next() as u32 % 9).collect();
         let mut numbers = vec![0.0f32; n * columns];
         normalize(Isa::PORTABLE, &bytes, &rows, &(3..3 + columns), &mut numbers);
-        for isa in Isa::available() {
+        for packing in packings() {
             let [mut want, mut found] = [(); 2].map(|()| Both::new(n, columns));
-            pack_both(isa, View::new(&numbers, n, columns), want.tiles_mut());
+            pack_both(packing, View::new(&numbers, n, columns), want.tiles_mut());
             let untouched = found.words();
-            let is_packed = pack_bytes(isa, &bytes, &rows, &(3..3 + columns), found.tiles_mut());
+            let is_packed =
+                pack_bytes(packing, &bytes, &rows, &(3..3 + columns), found.tiles_mut());
             let want = if is_packed { want.words() } else { untouched };
-            assert!(found.words() == want, "{isa}, {n} x {columns}");
-            assert_eq!(is_packed, rounds_vectors(isa), "{isa}");
+            assert!(found.words() == want, "{packing:?}, {n} x {columns}");
+            assert_eq!(is_packed, packing.rounds_vectors(), "{packing:?}");
         }
     }
 }
 
-/// Whether the processor rounds vectors to bf16.
-fn rounds_vectors(isa: Isa) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return isa.to_string() == "avx512" && is_x86_feature_detected!("avx512bf16");
-    #[cfg(not(target_arch = "x86_64"))]
-    return false;
+/// Every way of packing that this processor has.
+fn packings() -> Vec<Packing> {
+    multipliers().into_iter().map(Multiplier::packing).collect()
 }
 
 /// Every way of multiplying tiles that this processor has.
 fn multipliers() -> Vec<Multiplier> {
     let emulations = Isa::available().into_iter().map(Multiplier::emulation);
-    emulations.chain(Multiplier::trapped_amx()).collect()
+    emulations.chain(Multiplier::dot_products()).chain(Multiplier::trapped_amx()).collect()
 }
 
 /// C (+)= A·B with (m, k) and (k, n) numbers, rounded on the way; rows of C have `gap` numbers between.
@@ -217,9 +222,10 @@ fn product(
 ) -> Vec<f32> {
     let (tm, tk, tn) = (m.div_ceil(16), k.div_ceil(32), n.div_ceil(16));
     let (mut left, mut right) = (Packed::zeros(tm * tk), Packed::zeros(tk * (tn + 1)));
-    let (isa, rows, pairs) = (Isa::best(), Place::in_rows(0, tk), Place::in_pairs(0, tk));
-    pack(isa, View::new(a, m, k), Role::Left, left.tiles_mut(rows));
-    pack(isa, View::new(b, k, n), Role::Right, right.tiles_mut(pairs));
+    let packing = multiplier.packing();
+    let (rows, pairs) = (Place::in_rows(0, tk), Place::in_pairs(0, tk));
+    pack(packing, View::new(a, m, k), Role::Left, left.tiles_mut(rows));
+    pack(packing, View::new(b, k, n), Role::Right, right.tiles_mut(pairs));
     let mut out = vec![7.0; m * (n + gap)];
     for i in 0..m {
         let row = &mut out[i * (n + gap)..][..n];

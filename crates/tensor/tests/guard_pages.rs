@@ -271,6 +271,12 @@ fn products_of_strided_operands_touch_them_alone() {
     assert_eq!(done, Ok(()));
 }
 
+/// Every way of multiplying tiles that this processor has instructions for.
+fn multipliers() -> Vec<bf16::Multiplier> {
+    let emulations = Isa::available().into_iter().map(bf16::Multiplier::emulation);
+    emulations.chain(bf16::Multiplier::native()).collect()
+}
+
 /// bf16: the numbers that are packed, and the result; the tiles between have memory of their own.
 #[test]
 fn products_of_bf16_touch_what_they_pack_and_their_result_alone() {
@@ -278,14 +284,13 @@ fn products_of_bf16_touch_what_they_pack_and_their_result_alone() {
     let test = "products_of_bf16_touch_what_they_pack_and_their_result_alone";
     let done = in_a_child(test, |log| {
         let mut memory = [(); 3].map(|()| Guarded::new(4 * 40 * 70));
-        let product = |isa, a: View, b: View, c: ViewMut| {
+        let product = |multiplier: Multiplier, a: View, b: View, c: ViewMut| {
             let (m, k, n) = (a.rows(), a.columns(), b.columns());
             let (m, k, n) = (m.div_ceil(16), k.div_ceil(32), n.div_ceil(16));
             let (mut left, mut right) = (Packed::zeros(m * k), Packed::zeros(k * (n + 1)));
             let (rows, pairs) = (Place::in_rows(0, k), Place::in_pairs(0, k));
-            bf16::pack(isa, a, Role::Left, left.tiles_mut(rows));
-            bf16::pack(isa, b, Role::Right, right.tiles_mut(pairs));
-            let multiplier = Multiplier::emulation(isa);
+            bf16::pack(multiplier.packing(), a, Role::Left, left.tiles_mut(rows));
+            bf16::pack(multiplier.packing(), b, Role::Right, right.tiles_mut(pairs));
             bf16::matmul(multiplier, left.tiles(rows, m, k), right.tiles(pairs, k, n), c, false);
         };
         for (m, k, n) in
@@ -294,14 +299,16 @@ fn products_of_bf16_touch_what_they_pack_and_their_result_alone() {
             let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
             let mut want = vec![0.0; m * n];
             let to = ViewMut::new(&mut want, m, n);
-            product(Isa::PORTABLE, View::new(&a, m, k), View::new(&b, k, n), to);
-            for isa in Isa::available() {
+            let portable = Multiplier::emulation(Isa::PORTABLE);
+            product(portable, View::new(&a, m, k), View::new(&b, k, n), to);
+            for multiplier in multipliers() {
                 for place in places(size_of::<f32>()) {
-                    log.next(format_args!("bf16, {isa}: {m} x {k} x {n}, {place:?}"));
+                    log.next(format_args!("bf16, {multiplier:?}: {m} x {k} x {n}, {place:?}"));
                     let [of_a, of_b, of_c] = &mut memory;
                     let (a, b) = (of_a.put(&a, place), of_b.put(&b, place));
                     let c = of_c.put(&vec![f32::NAN; m * n], place);
-                    product(isa, View::new(a, m, k), View::new(b, k, n), ViewMut::new(c, m, n));
+                    let to = ViewMut::new(c, m, n);
+                    product(multiplier, View::new(a, m, k), View::new(b, k, n), to);
                     assert_eq!(c, want);
                     assert!(of_c.is_clean::<f32>(m * n, place), "it writes beside the result");
                 }
@@ -315,15 +322,15 @@ fn products_of_bf16_touch_what_they_pack_and_their_result_alone() {
 /// behind it.
 #[test]
 fn bytes_that_become_bf16_are_read_alone() {
-    use bf16::{BothMut, Packed, Place};
+    use bf16::{BothMut, Multiplier, Packed, Place};
     let done = in_a_child("bytes_that_become_bf16_are_read_alone", |log| {
         let mut memory = [(); 3].map(|()| Guarded::new(4 * 40 * 70));
         for (rows, columns) in [(1, 1), (2, 15), (3, 16), (33, 33), (7, 70)] {
             let bytes: Vec<u8> = (0..rows * columns).map(|i| i as u8).collect();
             let (scale, shift) = (numbers(columns, 1), numbers(columns, 2));
-            for isa in Isa::available() {
+            for packing in multipliers().into_iter().map(Multiplier::packing) {
                 for place in places(size_of::<f32>()) {
-                    log.next(format_args!("bytes, {isa}: {rows} x {columns}, {place:?}"));
+                    log.next(format_args!("bytes, {packing:?}: {rows} x {columns}, {place:?}"));
                     let [of_bytes, of_scale, of_shift] = &mut memory;
                     let bytes = of_bytes.put(&bytes, place);
                     let (scale, shift) = (of_scale.put(&scale, place), of_shift.put(&shift, place));
@@ -335,7 +342,7 @@ fn bytes_that_become_bf16_are_read_alone() {
                     let transposed = transposed.tiles_mut(Place::in_rows(0, deep));
                     let from = ByteRows::new(bytes, scale, shift);
                     let to = BothMut { left, transposed };
-                    bf16::pack_bytes(isa, &from, &all, &(0..columns), to);
+                    bf16::pack_bytes(packing, &from, &all, &(0..columns), to);
                 }
             }
         }

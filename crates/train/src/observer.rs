@@ -2,6 +2,7 @@
 //! stop.
 
 use chainrule_runs::{Epoch, Iteration};
+use chainrule_tensor::Kernel;
 
 use crate::Config;
 
@@ -27,7 +28,7 @@ pub struct Plan {
     /// Number of weights and biases.
     pub parameters: usize,
     /// The kernels in use.
-    pub kernel: String,
+    pub kernel: Kernel,
 }
 
 /// Receives the events of a run.

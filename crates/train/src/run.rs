@@ -168,7 +168,7 @@ impl Running<'_> {
             validation: self.prepared.split.validation.len(),
             test: self.prepared.dataset.test.len(),
             parameters: self.engine.architecture().len(),
-            kernel: self.provenance.kernel.clone(),
+            kernel: self.engine.kernel(),
             config: config.clone(),
         }
     }

@@ -207,6 +207,11 @@ fn a_recipe_in_bf16_has_the_same_bits_with_amx() {
 }
 
 #[test]
+fn a_recipe_in_bf16_has_the_same_bits_with_avx512_bf16() {
+    check_in_a_process("avx512_bf16", "bf16");
+}
+
+#[test]
 fn a_recipe_in_bf16_has_the_same_bits_with_avx512() {
     check_in_a_process("avx512", "bf16");
 }

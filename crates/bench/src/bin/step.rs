@@ -1,7 +1,6 @@
 //! Our side of the comparison: a process that trains, or classifies, when it is told to.
 
 use chainrule_bench::images::IMAGES;
-use chainrule_bench::machine::has_amx;
 use chainrule_bench::protocol::{Ready, Window, serve};
 use chainrule_bench::{Ingredients, Shape, Trainer};
 use chainrule_tensor::{Kernel, Precision};
@@ -28,7 +27,7 @@ struct Args {
     #[arg(long, default_value_t = 2)]
     threads: usize,
     /// Precision of the products: f32 or bf16; without it f32, and at its best bf16 where the
-    /// processor has AMX and that is faster
+    /// processor multiplies it and that is faster
     #[arg(long)]
     precision: Option<Precision>,
     /// Classify instead of training
@@ -39,7 +38,8 @@ struct Args {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let mut precisions = vec![args.precision.unwrap_or_default()];
-    if args.precision.is_none() && has_amx() {
+    let bf16 = Kernel::from_environment(Precision::Bf16);
+    if args.precision.is_none() && bf16.is_ok_and(Kernel::is_fast_bf16) {
         precisions.push(Precision::Bf16);
     }
     let shape = Shape::new(args.batch, &args.hidden);

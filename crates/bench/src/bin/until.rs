@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
-use chainrule_bench::machine::{has_amx, warn_if_busy};
+use chainrule_bench::machine::warn_if_busy;
 use chainrule_bench::peer::{Peer, Places};
 use chainrule_bench::protocol::Ready;
 use chainrule_bench::statistics::median;
@@ -78,11 +78,11 @@ fn main() -> anyhow::Result<()> {
         let prepared = Prepared::new(&config, &dataset, None)?;
         let mut all = vec![];
         for precision in [Precision::F32, Precision::Bf16] {
-            if precision == Precision::Bf16 && !has_amx() {
-                println!("Chainrule, bf16: not measured here, no AMX");
+            let kernel = Kernel::from_environment(precision)?;
+            if precision == Precision::Bf16 && !kernel.is_fast_bf16() {
+                println!("Chainrule, bf16: not measured here, it is emulated");
                 continue;
             }
-            let kernel = Kernel::from_environment(precision)?;
             let readings = ours(&args, &config, kernel, &dataset, &prepared)?;
             let setting = kernel.to_string();
             all.push((Trainer { name: "Chainrule", setting }, readings));

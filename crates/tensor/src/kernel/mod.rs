@@ -36,7 +36,7 @@ mod tile;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub use product::{AMX, Kernel, Operand, Precision, UnknownPrecision};
+pub use product::{Kernel, Operand, Precision, UnknownPrecision};
 
 use crate::gemm::{ShapeError, check_shapes, gemm};
 use crate::isa::Isa;

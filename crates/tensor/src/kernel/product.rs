@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::bf16::{self, BothMut, Multiplier, Packed, Place, Role, Section, Tiles};
+use super::bf16::{self, BothMut, Multiplier, Packed, Packing, Place, Role, Section, Tiles};
 use super::{matmul, matmul_transposed, plain};
 use crate::gemm::ShapeError;
 use crate::isa::{Isa, IsaError, VARIABLE};
@@ -29,9 +29,6 @@ impl fmt::Display for Precision {
         })
     }
 }
-
-/// The name of the kernel that multiplies bf16 operands on AMX.
-pub const AMX: &str = "amx";
 
 /// A word that names no [`Precision`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,6 +73,13 @@ impl From<Isa> for Kernel {
     }
 }
 
+impl From<Multiplier> for Kernel {
+    /// Products of bf16 operands.
+    fn from(multiplier: Multiplier) -> Self {
+        Self { isa: multiplier.isa(), products: Products::Bf16(multiplier) }
+    }
+}
+
 /// How products want a weight matrix to be cut.
 struct Cuts {
     lanes: usize,
@@ -98,24 +102,20 @@ pub enum Operand<'a, T> {
 }
 
 impl Kernel {
-    /// The best kernel of this processor for a precision: AMX for bf16, where it is there.
+    /// The best kernel of this processor for a precision.
     pub fn best(precision: Precision) -> Self {
-        match (precision, Multiplier::amx()) {
-            (Precision::Bf16, Some(amx)) => Self::with_multiplier(Isa::best(), amx),
+        match (precision, Multiplier::native().find(|multiplier| multiplier.is_fast())) {
+            (Precision::Bf16, Some(multiplier)) => Self::from(multiplier),
             _ => Self::new(Isa::best(), precision),
         }
     }
 
-    /// Products of bf16 operands by `multiplier`, and all else on the vectors of `isa`.
-    pub fn with_multiplier(isa: Isa, multiplier: Multiplier) -> Self {
-        Self { isa, products: Products::Bf16(multiplier) }
-    }
-
     /// The kernel for a precision that `CHAINRULE_KERNEL` names, or else the best that there is:
-    /// `amx` is AMX beside the best vectors, and the name of an ISA is that ISA without AMX.
+    /// `amx` and `avx512_bf16` are these instructions for bf16 beside the best vectors, and the name of an
+    /// ISA is that ISA without them.
     ///
     /// # Errors
-    /// If the variable names no kernel, or one that this processor cannot run, or `amx` for `f32`.
+    /// If the variable names no kernel, or one that this processor cannot run, or one of bf16 for `f32`.
     pub fn from_environment(precision: Precision) -> Result<Self, IsaError> {
         Self::named(std::env::var(VARIABLE).ok().filter(|name| !name.is_empty()), precision)
     }
@@ -123,18 +123,17 @@ impl Kernel {
     fn named(name: Option<String>, precision: Precision) -> Result<Self, IsaError> {
         match (name.as_deref(), precision) {
             (None, _) => Ok(Self::best(precision)),
-            (Some(AMX), Precision::F32) => Err(IsaError::OnlyBf16),
-            (Some(AMX), Precision::Bf16) => match Multiplier::amx() {
-                Some(amx) => Ok(Self::with_multiplier(Isa::best(), amx)),
-                None => Err(IsaError::Unavailable {
-                    name: AMX.into(),
-                    available: Isa::available()
-                        .iter()
-                        .map(Isa::to_string)
-                        .collect::<Vec<_>>()
-                        .join(", "),
-                }),
-            },
+            (Some(name), precision) if bf16::NAMES.contains(&name) => {
+                if precision == Precision::F32 {
+                    return Err(IsaError::OnlyBf16(name.into()));
+                }
+                let all = Self::available().into_iter().filter(|kernel| kernel.reads_tiles());
+                let found = all.clone().find(|kernel| kernel.to_string() == name);
+                found.ok_or_else(|| IsaError::Unavailable {
+                    name: name.into(),
+                    available: all.map(|kernel| kernel.to_string()).collect::<Vec<_>>().join(", "),
+                })
+            }
             (Some(name), _) => Ok(Self::new(name.parse()?, precision)),
         }
     }
@@ -143,15 +142,15 @@ impl Kernel {
     pub fn available() -> Vec<Self> {
         let precisions = [Precision::F32, Precision::Bf16];
         let of = |isa| precisions.map(|precision| Self::new(isa, precision));
-        let amx = Multiplier::amx().map(|amx| Self::with_multiplier(Isa::best(), amx));
-        Isa::available().into_iter().flat_map(of).chain(amx).collect()
+        let native = Multiplier::native().map(Self::from);
+        Isa::available().into_iter().flat_map(of).chain(native).collect()
     }
 
-    /// Products in `precision` on the vectors of `isa`, without AMX.
+    /// Products in `precision` on the vectors of `isa`, without instructions for bf16.
     pub fn new(isa: Isa, precision: Precision) -> Self {
         match precision {
             Precision::F32 => isa.into(),
-            Precision::Bf16 => Self::with_multiplier(isa, Multiplier::emulation(isa)),
+            Precision::Bf16 => Multiplier::emulation(isa).into(),
         }
     }
 
@@ -163,6 +162,11 @@ impl Kernel {
     /// The precision of the products.
     pub fn precision(self) -> Precision {
         if self.reads_tiles() { Precision::Bf16 } else { Precision::F32 }
+    }
+
+    /// Whether products in bf16 are faster than in `f32`.
+    pub fn is_fast_bf16(self) -> bool {
+        matches!(self.products, Products::Bf16(multiplier) if multiplier.is_fast())
     }
 
     /// The kernel of the last layer of a network, whose products stay in `f32`. Below bf16 it has the
@@ -240,13 +244,22 @@ impl Kernel {
         Packed::zeros(if self.reads_tiles() { tiles } else { 0 })
     }
 
+    /// How numbers become tiles, if the kernel reads tiles.
+    #[inline]
+    pub fn packing(self) -> Option<Packing> {
+        match self.products {
+            Products::Bf16(multiplier) => Some(multiplier.packing()),
+            _ => None,
+        }
+    }
+
     /// Rounds `x` into the tiles at `place`, if the kernel reads tiles.
     ///
     /// # Panics
     /// If there are fewer tiles than `x` fills, or columns of `x` are not adjacent.
     pub fn pack<T: Scalar>(self, x: View<T>, role: Role, to: &mut Packed, place: Place) {
-        if self.reads_tiles() {
-            bf16::pack(self.isa, x, role, to.tiles_mut(place));
+        if let Some(packing) = self.packing() {
+            bf16::pack(packing, x, role, to.tiles_mut(place));
         }
     }
 
@@ -271,8 +284,8 @@ impl Kernel {
     /// # Panics
     /// As [`Kernel::pack`].
     pub fn pack_both<T: Scalar>(self, x: View<T>, to: BothMut) {
-        if self.reads_tiles() {
-            bf16::pack_both(self.isa, x, to);
+        if let Some(packing) = self.packing() {
+            bf16::pack_both(packing, x, to);
         }
     }
 
@@ -353,10 +366,10 @@ impl Kernel {
 
 impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        if matches!(self.products, Products::Bf16(multiplier) if multiplier.is_amx()) {
-            return f.write_str(AMX);
+        match self.products {
+            Products::Bf16(multiplier) if let Some(name) = multiplier.name() => f.write_str(name),
+            _ => self.isa.fmt(f),
         }
-        self.isa.fmt(f)
     }
 }
 
@@ -365,7 +378,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_the_kernel_that_prints_it_and_amx_is_one_for_bf16_alone() {
+    fn a_name_is_the_kernel_that_prints_it_and_instructions_for_bf16_are_refused_with_f32() {
         for kernel in Kernel::available() {
             assert_eq!(Kernel::named(Some(kernel.to_string()), kernel.precision()), Ok(kernel));
         }
@@ -373,11 +386,16 @@ mod tests {
             assert_eq!(Kernel::named(None, precision), Ok(Kernel::best(precision)));
             assert_eq!(precision.to_string().parse(), Ok(precision));
         }
-        let error = Kernel::named(Some("amx".into()), Precision::F32).unwrap_err();
-        assert!(error.to_string().contains("precision here is f32"), "{error}");
-        if Multiplier::amx().is_none() {
-            let error = Kernel::named(Some("amx".into()), Precision::Bf16).unwrap_err();
-            assert!(error.to_string().contains("amx: this processor cannot run it"), "{error}");
+        let available = Kernel::available().into_iter().map(|kernel| kernel.to_string());
+        let available: Vec<_> = available.collect();
+        for name in bf16::NAMES {
+            let error = Kernel::named(Some(name.into()), Precision::F32).unwrap_err();
+            assert!(error.to_string().contains("precision here is f32"), "{error}");
+            if !available.iter().any(|one| one == name) {
+                let error = Kernel::named(Some(name.into()), Precision::Bf16).unwrap_err();
+                let want = format!("{name}: this processor cannot run it: use portable");
+                assert!(error.to_string().contains(&want), "{error}");
+            }
         }
         assert_eq!(
             "fp16".parse::<Precision>().unwrap_err().to_string(),

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use chainrule_tensor::kernel::AMX;
 use chainrule_tensor::{Kernel, Precision};
 use chainrule_train::Summary;
 

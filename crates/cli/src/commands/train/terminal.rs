@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use chainrule_report::text_chart;
 use chainrule_tensor::Precision;
-use chainrule_tensor::kernel::AMX;
 use chainrule_train::config::OptimizerName;
 use chainrule_train::schedule::Schedule;
 use chainrule_train::{Config, Epoch, Iteration, Observer, Plan};
@@ -152,11 +151,8 @@ impl Observer for Terminal {
         if !others.is_empty() {
             self.say(others.join(", "));
         }
-        if config.precision == Precision::Bf16 && plan.kernel != AMX {
-            self.say(
-                "bf16 without AMX is emulated: precision f32 would be faster on this processor"
-                    .into(),
-            );
+        if config.precision == Precision::Bf16 && !plan.kernel.is_fast_bf16() {
+            self.say("bf16 is emulated on this processor: precision f32 would be faster".into());
         }
         if let Some(last) = config.cycles.last() {
             self.say(format!(

@@ -1,9 +1,10 @@
-//! Products of bf16 operands that sum in `f32`: C (+)= A·B, on AMX or with the same bits elsewhere.
+//! Products of bf16 operands that sum in `f32`: C (+)= A·B, on AMX, by `vdpbf16ps`, or with the same bits
+//! elsewhere.
 //!
 //! **Layout.** Both operands lie in tiles of 1 KiB, 16 rows of 16 words, and a word is a pair of bf16
 //! numbers of neighboring k, the even one in its lower half. A tile of A holds 16 rows x 32 k: word
 //! (i, p) is A(i, 2p), A(i, 2p + 1). A tile of B holds 32 k x 16 columns: word (p, j) is B(2p, j),
-//! B(2p + 1, j). What lies beyond the matrix is 0. The tiles of A lie row after row, those of B two
+//! B(2p + 1, j). For `vdpbf16ps` the pairs are others ([`Order`]). What lies beyond the matrix is 0. The tiles of A lie row after row, those of B two
 //! columns at a time ([`Place`]), so that a product walks through each in one direction. C is `f32` and
 //! row-major, as elsewhere.
 //!
@@ -25,6 +26,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
+#[cfg(target_arch = "x86_64")]
+mod dot;
 mod emulation;
 mod pack;
 mod tile;
@@ -33,7 +36,7 @@ mod trap;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub use pack::{pack, pack_both, pack_bytes};
+pub use pack::{Packing, pack, pack_both, pack_bytes};
 pub use tile::{Role, round};
 
 use crate::buffer::Buffer;
@@ -51,6 +54,30 @@ pub type Tile = [u32; ROWS * ROWS];
 
 /// Words of a tile.
 const WORDS: usize = ROWS * ROWS;
+
+/// Which k the two numbers of a word of a tile have. Both operands of a product have the same order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Order {
+    /// Word p is of k = 2p and 2p + 1.
+    Pairs,
+    /// Word 2q is of k = 4q + 2 and 4q, word 2q + 1 of k = 4q + 3 and 4q + 1: two links of the chain of
+    /// even k, and two of that of odd k, where the upper half of a word comes first.
+    Chains,
+}
+
+impl Order {
+    /// The k of word p, first that of its lower half.
+    #[inline]
+    pub(crate) const fn halves(self, p: usize) -> [usize; 2] {
+        match self {
+            Self::Pairs => [2 * p, 2 * p + 1],
+            Self::Chains => {
+                let first = p / 2 * 4 + p % 2;
+                [first + 2, first]
+            }
+        }
+    }
+}
 
 /// Room for the tiles of operands.
 #[derive(Clone, Debug, Default)]
@@ -176,21 +203,37 @@ impl TilesMut<'_> {
 ///
 /// A value of this type is the proof that the processor has the instructions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
-pub struct Multiplier(Kind);
+pub struct Multiplier {
+    by: Instructions,
+    /// The vectors of everything else.
+    isa: Isa,
+}
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
-enum Kind {
+enum Instructions {
     #[cfg(target_arch = "x86_64")]
     Amx,
-    Emulation(Isa),
+    #[cfg(target_arch = "x86_64")]
+    Dot(dot::DotProducts),
+    /// Those of the ISA.
+    Emulation,
 }
+
+/// The name of the multiplier that is AMX.
+const AMX: &str = "amx";
+
+/// The name of the multiplier that is the instruction `vdpbf16ps`.
+const AVX512_BF16: &str = "avx512_bf16";
+
+/// The names of all multipliers that are instructions for bf16.
+pub const NAMES: [&str; 2] = [AMX, AVX512_BF16];
 
 impl Multiplier {
     /// AMX, if the processor has it and the system lets this process use it.
     pub fn amx() -> Option<Self> {
         #[cfg(target_arch = "x86_64")]
         if amx::available() {
-            return Some(Self(Kind::Amx));
+            return Some(Self { by: Instructions::Amx, isa: Isa::best() });
         }
         None
     }
@@ -204,20 +247,66 @@ impl Multiplier {
             if Self::amx().is_none() {
                 trap::install();
             }
-            Some(Self(Kind::Amx))
+            Some(Self { by: Instructions::Amx, isa: Isa::best() })
         }
         #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
         None
     }
 
-    /// The other instructions of the processor, by the rule of bits.
-    pub fn emulation(isa: Isa) -> Self {
-        Self(Kind::Emulation(isa))
+    /// The instruction `vdpbf16ps`, if the processor has it.
+    pub fn dot_products() -> Option<Self> {
+        #[cfg(target_arch = "x86_64")]
+        return dot::DotProducts::detected()
+            .map(|dot| Self { by: Instructions::Dot(dot), isa: Isa::best() });
+        #[cfg(not(target_arch = "x86_64"))]
+        None
     }
 
-    /// Whether it is AMX.
-    pub fn is_amx(self) -> bool {
-        !matches!(self.0, Kind::Emulation(_))
+    /// Every multiplier that this processor has instructions for, the best first.
+    pub fn native() -> impl Iterator<Item = Self> {
+        Self::amx().into_iter().chain(Self::dot_products())
+    }
+
+    /// The instructions of all processors, by the rule of bits.
+    pub fn emulation(isa: Isa) -> Self {
+        Self { by: Instructions::Emulation, isa }
+    }
+
+    /// The name of a multiplier that is instructions for bf16.
+    pub fn name(self) -> Option<&'static str> {
+        match self.by {
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Amx => Some(AMX),
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Dot(_) => Some(AVX512_BF16),
+            Instructions::Emulation => None,
+        }
+    }
+
+    /// Whether it multiplies faster than products in `f32` do.
+    pub fn is_fast(self) -> bool {
+        match self.by {
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Amx => true,
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Dot(dot) => dot.is_fast(),
+            Instructions::Emulation => false,
+        }
+    }
+
+    /// The vector instructions of everything that is no product.
+    pub fn isa(self) -> Isa {
+        self.isa
+    }
+
+    /// How its operands are packed.
+    #[inline]
+    pub fn packing(self) -> Packing {
+        match self.by {
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Dot(dot) => dot.packing(),
+            _ => Packing::in_pairs(self.isa),
+        }
     }
 
     /// Keeps this thread ready for products while the section lives. Without it each product prepares
@@ -225,7 +314,7 @@ impl Multiplier {
     pub fn section(self) -> Section {
         Section {
             #[cfg(target_arch = "x86_64")]
-            _tiles: self.is_amx().then(amx::Section::enter),
+            _tiles: matches!(self.by, Instructions::Amx).then(amx::Section::enter),
         }
     }
 }
@@ -238,7 +327,8 @@ pub struct Section {
     _tiles: Option<amx::Section>,
 }
 
-/// C := A·B, or C := C + A·B if `accumulate`. A has the rows of C in tiles, B its columns.
+/// C := A·B, or C := C + A·B if `accumulate`. A has the rows of C in tiles, B its columns. Both are packed
+/// as [`Multiplier::packing`] says.
 ///
 /// # Panics
 /// If the tiles do not fit together, or columns of C are not adjacent.
@@ -257,9 +347,11 @@ pub fn matmul(multiplier: Multiplier, a: Tiles, b: Tiles, mut c: ViewMut, accumu
         c.columns()
     );
     assert!(a.place.pair == 2, "the left operand lies in rows");
-    match multiplier.0 {
+    match multiplier.by {
         #[cfg(target_arch = "x86_64")]
-        Kind::Amx => amx::matmul(&a, &b, &mut c, accumulate),
-        Kind::Emulation(isa) => emulation::matmul(isa, &a, &b, &mut c, accumulate),
+        Instructions::Amx => amx::matmul(&a, &b, &mut c, accumulate),
+        #[cfg(target_arch = "x86_64")]
+        Instructions::Dot(dot) => dot.matmul(&a, &b, &mut c, accumulate),
+        Instructions::Emulation => emulation::matmul(multiplier.isa, &a, &b, &mut c, accumulate),
     }
 }

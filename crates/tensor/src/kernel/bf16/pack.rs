@@ -6,23 +6,71 @@ pub(super) mod avx512;
 use std::ops::Range;
 
 use super::tile::{Role, pack_pairs, pack_tiles, transpose};
-use super::{BothMut, TilesMut};
+use super::{BothMut, Order, TilesMut};
 use crate::isa::{Isa, Kind};
 use crate::matrix::View;
 use crate::ops::bytes::ByteRows;
 use crate::scalar::Scalar;
+
+/// How numbers become tiles ([`Multiplier::packing`](super::Multiplier::packing)).
+#[derive(Clone, Copy, Debug)]
+pub struct Packing(By);
+
+/// By which instructions, and so in which order.
+#[derive(Clone, Copy, Debug)]
+enum By {
+    /// In pairs by the vectors of the ISA, or one by one.
+    Isa(Isa),
+    /// 32 at a time.
+    #[cfg(target_arch = "x86_64")]
+    Rounding(avx512::Rounding),
+}
+
+impl Packing {
+    /// In pairs.
+    #[inline]
+    pub(super) fn in_pairs(isa: Isa) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(rounding) = avx512::Rounding::of(isa, Order::Pairs) {
+            return rounding.into();
+        }
+        Self(By::Isa(isa))
+    }
+
+    /// How their words hold the numbers.
+    pub fn order(self) -> Order {
+        match self.0 {
+            By::Isa(_) => Order::Pairs,
+            #[cfg(target_arch = "x86_64")]
+            By::Rounding(rounding) => rounding.order(),
+        }
+    }
+
+    /// Whether the processor rounds vectors of numbers by an instruction of its own.
+    pub fn rounds_vectors(self) -> bool {
+        !matches!(self.0, By::Isa(_))
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl From<avx512::Rounding> for Packing {
+    fn from(rounding: avx512::Rounding) -> Self {
+        Self(By::Rounding(rounding))
+    }
+}
 
 /// Rounds `x`, whose columns are adjacent, into the tiles of an operand. What of a tile lies beyond the
 /// matrix becomes 0. Of numbers that are no `f32` nothing is packed.
 ///
 /// # Panics
 /// If there are fewer tiles than `x` fills, or its columns are not adjacent.
-pub fn pack<T: Scalar>(isa: Isa, x: View<T>, role: Role, to: TilesMut) {
+pub fn pack<T: Scalar>(packing: Packing, x: View<T>, role: Role, to: TilesMut) {
     let Some(x) = x.as_f32() else { return };
-    #[cfg(target_arch = "x86_64")]
-    if let Some(rounding) = avx512::Rounding::of(isa) {
-        return rounding.pack(x, role, to);
-    }
+    let isa = match packing.0 {
+        By::Isa(isa) => isa,
+        #[cfg(target_arch = "x86_64")]
+        By::Rounding(rounding) => return rounding.pack(x, role, to),
+    };
     match isa.kind() {
         #[cfg(target_arch = "x86_64")]
         Kind::Avx512 => super::x86::pack_avx512(isa, x, role, to),
@@ -41,13 +89,13 @@ pub fn pack<T: Scalar>(isa: Isa, x: View<T>, role: Role, to: TilesMut) {
 ///
 /// # Panics
 /// As [`pack`].
-pub fn pack_both<T: Scalar>(isa: Isa, x: View<T>, to: BothMut) {
+pub fn pack_both<T: Scalar>(packing: Packing, x: View<T>, to: BothMut) {
     #[cfg(target_arch = "x86_64")]
-    if let (Some(rounding), Some(x)) = (avx512::Rounding::of(isa), x.as_f32()) {
+    if let (By::Rounding(rounding), Some(x)) = (packing.0, x.as_f32()) {
         return rounding.pack_both(x, to);
     }
-    pack(isa, x, Role::Left, to.left);
-    pack(isa, x, Role::LeftTransposed, to.transposed);
+    pack(packing, x, Role::Left, to.left);
+    pack(packing, x, Role::LeftTransposed, to.transposed);
 }
 
 /// [`pack_both`] of the numbers that [`normalize`](crate::ops::bytes::normalize) gives for some rows and
@@ -58,14 +106,14 @@ pub fn pack_both<T: Scalar>(isa: Isa, x: View<T>, to: BothMut) {
 /// As both.
 #[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables))] // it is nowhere faster there
 pub fn pack_bytes(
-    isa: Isa,
+    packing: Packing,
     from: &ByteRows,
     rows: &[u32],
     columns: &Range<usize>,
     to: BothMut,
 ) -> bool {
     #[cfg(target_arch = "x86_64")]
-    if let Some(rounding) = avx512::Rounding::of(isa) {
+    if let By::Rounding(rounding) = packing.0 {
         rounding.pack_bytes(from, rows, columns, to);
         return true;
     }

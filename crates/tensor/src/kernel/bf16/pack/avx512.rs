@@ -6,35 +6,40 @@ use std::ops::Range;
 
 use crate::isa::{Isa, Kind};
 use crate::kernel::bf16::tile::{Role, pack_tiles};
-use crate::kernel::bf16::{BothMut, COLUMNS, ROWS, Tile, TilesMut};
+use crate::kernel::bf16::{BothMut, COLUMNS, Order, ROWS, Tile, TilesMut};
 use crate::matrix::View;
 use crate::ops::bytes::ByteRows;
 
-/// Packs by `vcvtne2ps2bf16`. A value of this type is the proof that the processor has that instruction
-/// and those of AVX-512.
-#[derive(Clone, Copy)]
-pub(super) struct Rounding(());
+/// Packs by `vcvtne2ps2bf16`, in this order. A value of this type is the proof that the processor has the
+/// instructions of AVX-512, those for bf16 among them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub(in crate::kernel::bf16) struct Rounding(Order);
 
 #[allow(unsafe_code)]
 impl Rounding {
-    /// If the processor has it, and it is `isa` that is used.
+    /// If the processor has the instructions, and it is `isa` that is used.
     #[inline]
-    pub fn of(isa: Isa) -> Option<Self> {
+    pub fn of(isa: Isa, order: Order) -> Option<Self> {
         // An `Isa` of this kind exists only where its instructions were detected.
         let is_there = isa.kind() == Kind::Avx512 && is_x86_feature_detected!("avx512bf16");
-        is_there.then_some(Self(()))
+        is_there.then_some(Self(order))
+    }
+
+    /// The order in which it packs.
+    pub fn order(self) -> Order {
+        self.0
     }
 
     /// [`super::pack`].
     pub fn pack(self, x: View, role: Role, to: TilesMut) {
         // SAFETY: `self` is the proof.
-        unsafe { pack(x, role, to) }
+        unsafe { pack(x, role, self.0, to) }
     }
 
     /// [`super::pack_both`].
     pub fn pack_both(self, x: View, mut to: BothMut) {
         // SAFETY: as in `pack`.
-        unsafe { pack_both(x, &mut to) }
+        unsafe { pack_both(x, self.0, &mut to) }
     }
 
     /// [`super::pack_bytes`].
@@ -46,7 +51,7 @@ impl Rounding {
         mut to: BothMut,
     ) {
         // SAFETY: as in `pack`.
-        unsafe { pack_bytes(from, rows, columns, &mut to) }
+        unsafe { pack_bytes(from, rows, columns, self.0, &mut to) }
     }
 }
 
@@ -171,12 +176,12 @@ const IN_TURNS: [u16; COLUMNS] = {
 /// [`pack_pairs`](crate::kernel::bf16::tile::pack_pairs) by `vcvtne2ps2bf16`, which rounds as
 /// [`round`](crate::kernel::bf16::tile::round) does.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
-fn pack(x: View, role: Role, to: TilesMut) {
+fn pack(x: View, role: Role, order: Order, to: TilesMut) {
     pack_tiles(x, role, to, |x, by_rows, transposed, tile| {
         if x.rows() * x.columns() == ROWS * COLUMNS {
-            pack_tile::<true>(x, by_rows, transposed, tile);
+            pack_tile::<true>(x, by_rows, transposed, order, tile);
         } else {
-            pack_tile::<false>(x, by_rows, transposed, tile);
+            pack_tile::<false>(x, by_rows, transposed, order, tile);
         }
     });
 }
@@ -184,17 +189,24 @@ fn pack(x: View, role: Role, to: TilesMut) {
 /// One tile. Of a `WHOLE` one the compiler knows the size, and leaves out all checks.
 #[allow(unsafe_code)]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
-fn pack_tile<const WHOLE: bool>(x: View, by_rows: bool, transposed: bool, tile: &mut Tile) {
+fn pack_tile<const WHOLE: bool>(
+    x: View,
+    by_rows: bool,
+    transposed: bool,
+    order: Order,
+    tile: &mut Tile,
+) {
     let whole = if by_rows { (ROWS, COLUMNS) } else { (COLUMNS, ROWS) };
     let x = Vectors::new(x, if WHOLE { whole } else { (x.rows(), x.columns()) });
     // SAFETY: 32 numbers of 16 bits.
-    let order = unsafe { _mm512_loadu_si512(IN_TURNS.as_ptr().cast()) };
+    let in_turns = unsafe { _mm512_loadu_si512(IN_TURNS.as_ptr().cast()) };
     let mut rows = [_mm512_setzero_si512(); ROWS];
-    for (i, pairs) in rows.iter_mut().enumerate() {
-        *pairs = if by_rows {
-            x.rounded(i)
+    for (i, words) in rows.iter_mut().enumerate() {
+        *words = if by_rows {
+            in_order(x.rounded(i), order)
         } else {
-            _mm512_permutexvar_epi16(order, rounded(x.get(2 * i, 0), x.get(2 * i + 1, 0)))
+            let [low, high] = order.halves(i);
+            _mm512_permutexvar_epi16(in_turns, rounded(x.get(low, 0), x.get(high, 0)))
         };
     }
     if transposed {
@@ -205,20 +217,26 @@ fn pack_tile<const WHOLE: bool>(x: View, by_rows: bool, transposed: bool, tile: 
 
 /// Both by one rounding, 32 x 32 numbers at a time.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
-fn pack_both(x: View, to: &mut BothMut) {
+fn pack_both(x: View, order: Order, to: &mut BothMut) {
     for i in (0..x.rows()).step_by(COLUMNS) {
         for j in (0..x.columns()).step_by(COLUMNS) {
             let (rows, columns) = (COLUMNS.min(x.rows() - i), COLUMNS.min(x.columns() - j));
             let part = x.part(i..i + rows, j..j + columns);
             let part = Vectors::new(part, (rows, columns));
-            pack_square(|p| part.rounded(p), (i, j), (rows, columns), to);
+            pack_square(|p| part.rounded(p), (i, j), (rows, columns), order, to);
         }
     }
 }
 
 /// The same of bytes that are normalized.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
-fn pack_bytes(from: &ByteRows, rows: &[u32], columns: &Range<usize>, to: &mut BothMut) {
+fn pack_bytes(
+    from: &ByteRows,
+    rows: &[u32],
+    columns: &Range<usize>,
+    order: Order,
+    to: &mut BothMut,
+) {
     let (scale, shift) = from.normalization(columns);
     for (i, rows) in rows.chunks(COLUMNS).enumerate() {
         let mut pixels = [&[][..]; COLUMNS];
@@ -230,9 +248,9 @@ fn pack_bytes(from: &ByteRows, rows: &[u32], columns: &Range<usize>, to: &mut Bo
             let (scale, shift) = (&scale[j..], &shift[j..]);
             let at = (i * COLUMNS, j);
             if rows.len() == COLUMNS && scale.len() >= COLUMNS {
-                pack_pixels::<true>(pixels, scale, shift, at, to);
+                pack_pixels::<true>(pixels, scale, shift, at, order, to);
             } else {
-                pack_pixels::<false>(pixels, scale, shift, at, to);
+                pack_pixels::<false>(pixels, scale, shift, at, order, to);
             }
         }
     }
@@ -246,6 +264,7 @@ fn pack_pixels<const WHOLE: bool>(
     scale: &[f32],
     shift: &[f32],
     (i, j): (usize, usize),
+    order: Order,
     to: &mut BothMut,
 ) {
     let size = (pixels.len(), COLUMNS.min(scale.len()));
@@ -255,7 +274,7 @@ fn pack_pixels<const WHOLE: bool>(
         true => normalization.rounded(&pixels[p][j..]),
         false => _mm512_setzero_si512(),
     };
-    pack_square(row, (i, j), size, to);
+    pack_square(row, (i, j), size, order, to);
 }
 
 /// Both tiles of at most 32 x 32 numbers, the first of which is number (i, j) of X. `row` gives rows
@@ -266,19 +285,24 @@ fn pack_square(
     row: impl Fn(usize) -> __m512i,
     (i, j): (usize, usize),
     (rows, columns): (usize, usize),
+    order: Order,
     BothMut { left, transposed }: &mut BothMut,
 ) {
     // Words of two rows: of the features 0 … 3, 8 … 11, …, and of the others.
     let mut pairs = [[_mm512_setzero_si512(); ROWS]; 2];
     for half in 0..rows.div_ceil(ROWS) {
         let tile = left.tile_mut(i / ROWS + half, j / COLUMNS);
-        for (p, words) in tile.as_chunks_mut::<{ 2 * ROWS }>().0.iter_mut().enumerate() {
-            let p = half * ROWS / 2 + p;
-            let [even, odd] = [row(2 * p), row(2 * p + 1)];
-            store(even, &mut words[..ROWS]);
-            store(odd, &mut words[ROWS..]);
-            pairs[0][p] = _mm512_unpacklo_epi16(even, odd);
-            pairs[1][p] = _mm512_unpackhi_epi16(even, odd);
+        for (q, words) in tile.as_chunks_mut::<{ 4 * ROWS }>().0.iter_mut().enumerate() {
+            let q = half * ROWS / 4 + q;
+            let four = [row(4 * q), row(4 * q + 1), row(4 * q + 2), row(4 * q + 3)];
+            for (row, words) in four.iter().zip(words.as_chunks_mut::<ROWS>().0) {
+                store(in_order(*row, order), words);
+            }
+            for p in 0..2 {
+                let [low, high] = order.halves(p).map(|k| four[k]);
+                pairs[0][2 * q + p] = _mm512_unpacklo_epi16(low, high);
+                pairs[1][2 * q + p] = _mm512_unpackhi_epi16(low, high);
+            }
         }
     }
     pairs.iter_mut().for_each(|pairs| transpose_avx512(pairs));
@@ -290,6 +314,33 @@ fn pack_square(
         }
     }
 }
+
+/// A row of 32 numbers of neighboring k as words in this order.
+#[allow(unsafe_code)]
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn in_order(row: __m512i, order: Order) -> __m512i {
+    match order {
+        Order::Pairs => row,
+        Order::Chains => {
+            // SAFETY: 64 bytes.
+            let bytes = unsafe { _mm512_loadu_si512(BYTES_IN_CHAINS.as_ptr().cast()) };
+            _mm512_shuffle_epi8(row, bytes)
+        }
+    }
+}
+
+/// Where each byte of a row in [`Order::Chains`] is in a row as it lies, counted within each 16.
+const BYTES_IN_CHAINS: [u8; 2 * COLUMNS] = {
+    let mut bytes = [0; 2 * COLUMNS];
+    let mut i = 0;
+    while i < bytes.len() {
+        let (word, half) = (i / 4, i / 2 % 2);
+        bytes[i] = ((2 * Order::Chains.halves(word)[half] + i % 2) % 16) as u8;
+        i += 1;
+    }
+    bytes
+};
 
 /// The rows of a tile to where it lies.
 #[inline]

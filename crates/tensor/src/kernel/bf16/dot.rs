@@ -1,0 +1,173 @@
+//! The products by `vdpbf16ps`, which adds two products of bf16 numbers to each of 16 sums.
+//!
+//! To each sum it adds the product of the upper halves of two words, then that of the lower ones, each
+//! rounded as a fused multiply-add, with denormal numbers read and written as zeros (Intel's manual,
+//! volume 2, VDPBF16PS). Of words in [`Order::Chains`] that is two links of one chain of the
+//! [rule of bits](super), for half the instructions that single links take.
+
+use std::arch::x86_64::*;
+use std::ops::Range;
+
+use super::pack::Packing;
+use super::pack::avx512::Rounding;
+use super::x86::flushing_denormals;
+use super::{Order, ROWS, Tile, Tiles};
+use crate::isa::Isa;
+use crate::kernel::prefetch::with_queue;
+use crate::matrix::ViewMut;
+
+/// Lines of the queue that are requested for each tile of k of a block.
+const LINES: usize = 4;
+
+/// Multiplies by `vdpbf16ps`. A value of this type is the proof that the processor has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub(super) struct DotProducts(Rounding);
+
+impl DotProducts {
+    /// If the processor has the instruction.
+    pub fn detected() -> Option<Self> {
+        Rounding::of(Isa::best(), Order::Chains).map(Self)
+    }
+
+    /// Whether it is faster than two fused multiply-adds: AMD's processors do as many of either in a
+    /// cycle, Intel's a quarter as many.
+    pub fn is_fast(self) -> bool {
+        let vendor = __cpuid(0);
+        let name = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes);
+        matches!(name.as_flattened(), b"AuthenticAMD" | b"HygonGenuine")
+    }
+
+    /// How the operands are packed.
+    pub fn packing(self) -> Packing {
+        self.0.into()
+    }
+
+    /// C (+)= A·B.
+    pub fn matmul(self, a: &Tiles, b: &Tiles, c: &mut ViewMut, accumulate: bool) {
+        // The sums of the chains flush denormal numbers as the instruction does.
+        // SAFETY: `self` is the proof.
+        #[allow(unsafe_code)]
+        flushing_denormals(|| unsafe { matmul(a, b, c, accumulate) });
+    }
+}
+
+/// Block by block of C: 16 rows and two columns of tiles, or the last one.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+fn matmul(a: &Tiles, b: &Tiles, c: &mut ViewMut, accumulate: bool) {
+    let mut block = |i: usize, j: usize| {
+        with_queue(|queue| queue.ask_lines(LINES * a.columns));
+        if j + 1 < b.columns {
+            block::<4, 2>(a, b, (i, j), c, accumulate);
+        } else {
+            block::<8, 1>(a, b, (i, j), c, accumulate);
+        }
+    };
+    // The smaller operand stays in the first-level cache while the other passes by.
+    if a.rows > b.columns {
+        for i in 0..a.rows {
+            (0..b.columns).step_by(2).for_each(|j| block(i, j));
+        }
+    } else {
+        for j in (0..b.columns).step_by(2) {
+            (0..a.rows).for_each(|i| block(i, j));
+        }
+    }
+}
+
+/// 16 rows of C and the columns of `V` tiles, the first of which is (i, j), `R` rows at a time.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+fn block<const R: usize, const V: usize>(
+    a: &Tiles,
+    b: &Tiles,
+    (i, j): (usize, usize),
+    c: &mut ViewMut,
+    accumulate: bool,
+) {
+    let columns = j * ROWS..c.columns().min((j + V) * ROWS);
+    for first in (0..ROWS.min(c.rows() - i * ROWS)).step_by(R) {
+        let mut product = [[_mm512_setzero_ps(); V]; R];
+        for k in 0..a.columns {
+            let b = std::array::from_fn(|v| b.tile(k, j + v));
+            let rows = a.tile(i, k)[first * ROWS..].as_chunks::<ROWS>().0.first_chunk();
+            rule(&mut product, rows.expect("16 is a multiple of R"), b);
+        }
+        let row = i * ROWS + first;
+        take(c, row..c.rows().min(row + R), columns.clone(), &product, accumulate);
+    }
+}
+
+/// The rule of bits for `R` rows of a tile of A and `V` tiles of B.
+#[inline]
+#[allow(clippy::needless_range_loop)] // i, j and q are the row, the vector and the four k of the formula
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn rule<const R: usize, const V: usize>(
+    product: &mut [[__m512; V]; R],
+    a: &[[u32; ROWS]; R],
+    b: [&Tile; V],
+) {
+    let [mut even, mut odd] = [[[_mm512_setzero_ps(); V]; R]; 2];
+    for q in 0..ROWS / 2 {
+        let words: [[__m512i; V]; 2] = [2 * q, 2 * q + 1].map(|p| b.map(|tile| row(tile, p)));
+        for i in 0..R {
+            let [x, y] = [a[i][2 * q], a[i][2 * q + 1]].map(|word| _mm512_set1_epi32(word as i32));
+            for j in 0..V {
+                even[i][j] = add_two_products(even[i][j], x, words[0][j]);
+            }
+            for j in 0..V {
+                odd[i][j] = add_two_products(odd[i][j], y, words[1][j]);
+            }
+        }
+    }
+    for i in 0..R {
+        for j in 0..V {
+            product[i][j] = _mm512_add_ps(product[i][j], _mm512_add_ps(even[i][j], odd[i][j]));
+        }
+    }
+}
+
+#[allow(unsafe_code)]
+#[inline]
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn add_two_products(sum: __m512, a: __m512i, b: __m512i) -> __m512 {
+    // SAFETY: 64 bytes each.
+    let [a, b] = unsafe { [a, b].map(|words| std::mem::transmute::<__m512i, __m512bh>(words)) };
+    _mm512_dpbf16_ps(sum, a, b)
+}
+
+/// Row p of a tile.
+#[allow(unsafe_code)]
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn row(tile: &Tile, p: usize) -> __m512i {
+    let words = &tile.as_chunks::<ROWS>().0[p];
+    // SAFETY: 16 words.
+    unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
+}
+
+/// Adds a product to its place in C, or writes it there, as far as C reaches.
+#[allow(unsafe_code)]
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn take<const R: usize, const V: usize>(
+    c: &mut ViewMut,
+    rows: Range<usize>,
+    columns: Range<usize>,
+    product: &[[__m512; V]; R],
+    accumulate: bool,
+) {
+    for (row, product) in rows.zip(product) {
+        let c = &mut c.row_mut(row)[columns.clone()];
+        for (c, sum) in c.chunks_mut(ROWS).zip(product) {
+            let mask = u16::MAX >> (ROWS - c.len());
+            // SAFETY: the mask leaves out what the row has no columns for.
+            unsafe {
+                let mut sum = *sum;
+                if accumulate {
+                    sum = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, c.as_ptr()), sum);
+                }
+                _mm512_mask_storeu_ps(c.as_mut_ptr(), mask, sum);
+            }
+        }
+    }
+}
