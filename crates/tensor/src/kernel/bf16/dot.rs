@@ -6,7 +6,6 @@
 //! [rule of bits](super), for half the instructions that single links take.
 
 use std::arch::x86_64::*;
-use std::ops::Range;
 
 use super::pack::Packing;
 use super::pack::avx512::Rounding;
@@ -75,6 +74,7 @@ fn matmul(a: &Tiles, b: &Tiles, c: &mut ViewMut, accumulate: bool) {
 }
 
 /// 16 rows of C and the columns of `V` tiles, the first of which is (i, j), `R` rows at a time.
+#[allow(unsafe_code)]
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
 fn block<const R: usize, const V: usize>(
@@ -85,15 +85,30 @@ fn block<const R: usize, const V: usize>(
     accumulate: bool,
 ) {
     let columns = j * ROWS..c.columns().min((j + V) * ROWS);
-    for first in (0..ROWS.min(c.rows() - i * ROWS)).step_by(R) {
+    // Which columns of each vector C has.
+    let masks: [__mmask16; V] = std::array::from_fn(|v| {
+        u16::MAX.unbounded_shr(((v + 1) * ROWS).saturating_sub(columns.len()) as u32)
+    });
+    for first in (i * ROWS..c.rows().min((i + 1) * ROWS)).step_by(R) {
         let mut product = [[_mm512_setzero_ps(); V]; R];
         for k in 0..a.columns {
             let b = std::array::from_fn(|v| b.tile(k, j + v));
-            let rows = a.tile(i, k)[first * ROWS..].as_chunks::<ROWS>().0.first_chunk();
+            let rows = a.tile(i, k)[first % ROWS * ROWS..].as_chunks::<ROWS>().0.first_chunk();
             rule(&mut product, rows.expect("16 is a multiple of R"), b);
         }
-        let row = i * ROWS + first;
-        take(c, row..c.rows().min(row + R), columns.clone(), &product, accumulate);
+        for (row, product) in (first..c.rows().min(first + R)).zip(product) {
+            let c = c.row_mut(row)[columns.clone()].as_mut_ptr();
+            for v in 0..V {
+                let (c, mut sum) = (c.wrapping_add(v * ROWS), product[v]);
+                // SAFETY: the mask leaves out what the row has no columns for.
+                unsafe {
+                    if accumulate {
+                        sum = _mm512_add_ps(_mm512_maskz_loadu_ps(masks[v], c), sum);
+                    }
+                    _mm512_mask_storeu_ps(c, masks[v], sum);
+                }
+            }
+        }
     }
 }
 
@@ -143,31 +158,4 @@ fn row(tile: &Tile, p: usize) -> __m512i {
     let words = &tile.as_chunks::<ROWS>().0[p];
     // SAFETY: 16 words.
     unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
-}
-
-/// Adds a product to its place in C, or writes it there, as far as C reaches.
-#[allow(unsafe_code)]
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn take<const R: usize, const V: usize>(
-    c: &mut ViewMut,
-    rows: Range<usize>,
-    columns: Range<usize>,
-    product: &[[__m512; V]; R],
-    accumulate: bool,
-) {
-    for (row, product) in rows.zip(product) {
-        let c = &mut c.row_mut(row)[columns.clone()];
-        for (c, sum) in c.chunks_mut(ROWS).zip(product) {
-            let mask = u16::MAX >> (ROWS - c.len());
-            // SAFETY: the mask leaves out what the row has no columns for.
-            unsafe {
-                let mut sum = *sum;
-                if accumulate {
-                    sum = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, c.as_ptr()), sum);
-                }
-                _mm512_mask_storeu_ps(c.as_mut_ptr(), mask, sum);
-            }
-        }
-    }
 }
