@@ -124,8 +124,9 @@ impl InputOperands {
 
     /// X of the block that was packed last: the left operand of Z = X W.
     pub fn left(&self, block: &Block, batch: usize) -> Tiles<'_> {
-        let depth = depth(block.features.len());
-        self.block.tiles(Place::in_rows(0, depth), rows(batch), depth)
+        let features = block.features.len();
+        let place = Place::in_rows(0, depth(features));
+        self.block.tiles(place, rows(batch), depth(features)).of_depth(features)
     }
 
     /// Xᵀ of some inputs of a block that was kept, counted from its first: the left operand of
@@ -133,7 +134,7 @@ impl InputOperands {
     #[inline]
     pub fn left_transposed(&self, block: &Block, batch: usize, inputs: &Range<usize>) -> Tiles<'_> {
         let place = Self::transposed(block, batch).at(inputs.start / ROWS, 0);
-        self.transposed.tiles(place, rows(inputs.len()), depth(batch))
+        self.transposed.tiles(place, rows(inputs.len()), depth(batch)).of_depth(batch)
     }
 
     #[inline]
@@ -228,7 +229,8 @@ impl GradientOperands {
 
     /// A tile of dZ: the left operand of dX = dZ Wᵀ.
     pub fn left(&self, tiling: &Tiling, batch: usize, tile: &Range<usize>) -> Tiles<'_> {
-        self.left.tiles(Self::left_place(tiling, tile), rows(batch), depth(tile.len()))
+        let tiles = self.left.tiles(Self::left_place(tiling, tile), rows(batch), depth(tile.len()));
+        tiles.of_depth(tile.len())
     }
 
     #[inline]

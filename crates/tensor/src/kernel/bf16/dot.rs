@@ -10,7 +10,7 @@ use std::arch::x86_64::*;
 use super::pack::Packing;
 use super::pack::avx512::Rounding;
 use super::x86::flushing_denormals;
-use super::{Order, ROWS, Tile, Tiles};
+use super::{COLUMNS, Order, ROWS, Tile, Tiles};
 use crate::isa::Isa;
 use crate::kernel::prefetch::with_queue;
 use crate::matrix::ViewMut;
@@ -55,10 +55,10 @@ impl DotProducts {
 fn matmul(a: &Tiles, b: &Tiles, c: &mut ViewMut, accumulate: bool) {
     let mut block = |i: usize, j: usize| {
         with_queue(|queue| queue.ask_lines(LINES * a.columns));
-        if j + 1 < b.columns {
-            block::<4, 2>(a, b, (i, j), c, accumulate);
-        } else {
-            block::<8, 1>(a, b, (i, j), c, accumulate);
+        match c.columns() - j * ROWS {
+            ..=8 => eights::block::<8, 1>(a, b, (i, j), c, accumulate),
+            ..=16 => sixteens::block::<8, 1>(a, b, (i, j), c, accumulate),
+            _ => sixteens::block::<4, 2>(a, b, (i, j), c, accumulate),
         }
     };
     // The smaller operand stays in the first-level cache while the other passes by.
@@ -73,89 +73,139 @@ fn matmul(a: &Tiles, b: &Tiles, c: &mut ViewMut, accumulate: bool) {
     }
 }
 
-/// 16 rows of C and the columns of `V` tiles, the first of which is (i, j), `R` rows at a time.
-#[allow(unsafe_code)]
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
-fn block<const R: usize, const V: usize>(
-    a: &Tiles,
-    b: &Tiles,
-    (i, j): (usize, usize),
-    c: &mut ViewMut,
-    accumulate: bool,
-) {
-    let columns = j * ROWS..c.columns().min((j + V) * ROWS);
-    // Which columns of each vector C has.
-    let masks: [__mmask16; V] = std::array::from_fn(|v| {
-        u16::MAX.unbounded_shr(((v + 1) * ROWS).saturating_sub(columns.len()) as u32)
-    });
-    for first in (i * ROWS..c.rows().min((i + 1) * ROWS)).step_by(R) {
-        let mut product = [[_mm512_setzero_ps(); V]; R];
-        for k in 0..a.columns {
-            let b = std::array::from_fn(|v| b.tile(k, j + v));
-            let rows = a.tile(i, k)[first % ROWS * ROWS..].as_chunks::<ROWS>().0.first_chunk();
-            rule(&mut product, rows.expect("16 is a multiple of R"), b);
-        }
-        for (row, product) in (first..c.rows().min(first + R)).zip(product) {
-            let c = c.row_mut(row)[columns.clone()].as_mut_ptr();
-            for v in 0..V {
-                let (c, mut sum) = (c.wrapping_add(v * ROWS), product[v]);
-                // SAFETY: the mask leaves out what the row has no columns for.
-                unsafe {
-                    if accumulate {
-                        sum = _mm512_add_ps(_mm512_maskz_loadu_ps(masks[v], c), sum);
+/// The kernels on vectors of one width.
+macro_rules! kernels {
+    (
+        $name:ident, $lanes:literal, $mask:ident, $numbers:ident, $words:ident, $pairs:ident,
+        $zero:ident, $add:ident, $dot:ident, $splat:ident, $load_words:ident, $load:ident, $store:ident
+    ) => {
+        mod $name {
+            use super::*;
+
+            /// 16 rows of C and `V` vectors of its columns, from the first of tile (i, j), `R` rows at a time.
+            #[allow(unsafe_code)]
+            #[allow(clippy::needless_range_loop)] // j is the vector of the formula
+            #[inline]
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+            pub fn block<const R: usize, const V: usize>(
+                a: &Tiles,
+                b: &Tiles,
+                (i, j): (usize, usize),
+                c: &mut ViewMut,
+                accumulate: bool,
+            ) {
+                let columns = j * ROWS..c.columns().min(j * ROWS + V * $lanes);
+                // Which columns of each vector C has.
+                let masks: [$mask; V] = std::array::from_fn(|v| {
+                    $mask::MAX
+                        .unbounded_shr(((v + 1) * $lanes).saturating_sub(columns.len()) as u32)
+                });
+                for first in (i * ROWS..c.rows().min((i + 1) * ROWS)).step_by(R) {
+                    let mut product = [[$zero(); V]; R];
+                    for k in 0..a.columns {
+                        let b = std::array::from_fn(|v| b.tile(k, j + v));
+                        let rows = a.tile(i, k)[first % ROWS * ROWS..].as_chunks::<ROWS>().0;
+                        let rows = rows.first_chunk().expect("16 is a multiple of R");
+                        let fours = (a.depth - k * COLUMNS).div_ceil(4).min(ROWS / 2);
+                        rule(&mut product, rows, b, fours);
                     }
-                    _mm512_mask_storeu_ps(c, masks[v], sum);
+                    for (row, product) in (first..c.rows().min(first + R)).zip(product) {
+                        let c = c.row_mut(row)[columns.clone()].as_mut_ptr();
+                        for v in 0..V {
+                            let (c, mut sum) = (c.wrapping_add(v * $lanes), product[v]);
+                            // SAFETY: the mask leaves out what the row has no columns for.
+                            unsafe {
+                                if accumulate {
+                                    sum = $add($load(masks[v], c), sum);
+                                }
+                                $store(c, masks[v], sum);
+                            }
+                        }
+                    }
                 }
             }
-        }
-    }
-}
 
-/// The rule of bits for `R` rows of a tile of A and `V` tiles of B.
-#[inline]
-#[allow(clippy::needless_range_loop)] // i, j and q are the row, the vector and the four k of the formula
-#[target_feature(enable = "avx512f,avx512bf16")]
-fn rule<const R: usize, const V: usize>(
-    product: &mut [[__m512; V]; R],
-    a: &[[u32; ROWS]; R],
-    b: [&Tile; V],
-) {
-    let [mut even, mut odd] = [[[_mm512_setzero_ps(); V]; R]; 2];
-    for q in 0..ROWS / 2 {
-        let words: [[__m512i; V]; 2] = [2 * q, 2 * q + 1].map(|p| b.map(|tile| row(tile, p)));
-        for i in 0..R {
-            let [x, y] = [a[i][2 * q], a[i][2 * q + 1]].map(|word| _mm512_set1_epi32(word as i32));
-            for j in 0..V {
-                even[i][j] = add_two_products(even[i][j], x, words[0][j]);
+            /// The rule of bits for `R` rows of a tile of A and the first columns of `V` tiles of B.
+            #[inline]
+            #[allow(clippy::needless_range_loop)] // i, j and q are the row, the vector and the four k
+            #[target_feature(enable = "avx512f,avx512vl,avx512bf16")]
+            fn rule<const R: usize, const V: usize>(
+                product: &mut [[$numbers; V]; R],
+                a: &[[u32; ROWS]; R],
+                b: [&Tile; V],
+                fours: usize,
+            ) {
+                let [mut even, mut odd] = [[[$zero(); V]; R]; 2];
+                for q in 0..fours {
+                    let words: [[$words; V]; 2] =
+                        [2 * q, 2 * q + 1].map(|p| b.map(|tile| row(tile, p)));
+                    for i in 0..R {
+                        let [x, y] = [a[i][2 * q], a[i][2 * q + 1]].map(|word| $splat(word as i32));
+                        for j in 0..V {
+                            even[i][j] = add_two_products(even[i][j], x, words[0][j]);
+                        }
+                        for j in 0..V {
+                            odd[i][j] = add_two_products(odd[i][j], y, words[1][j]);
+                        }
+                    }
+                }
+                for i in 0..R {
+                    for j in 0..V {
+                        product[i][j] = $add(product[i][j], $add(even[i][j], odd[i][j]));
+                    }
+                }
             }
-            for j in 0..V {
-                odd[i][j] = add_two_products(odd[i][j], y, words[1][j]);
+
+            #[allow(unsafe_code)]
+            #[inline]
+            #[target_feature(enable = "avx512f,avx512vl,avx512bf16")]
+            fn add_two_products(sum: $numbers, a: $words, b: $words) -> $numbers {
+                // SAFETY: the same bytes.
+                let [a, b] =
+                    unsafe { [a, b].map(|words| std::mem::transmute::<$words, $pairs>(words)) };
+                $dot(sum, a, b)
+            }
+
+            /// The first columns of row p of a tile.
+            #[allow(unsafe_code)]
+            #[inline]
+            #[target_feature(enable = "avx512f,avx512vl")]
+            fn row(tile: &Tile, p: usize) -> $words {
+                let words = &tile.as_chunks::<ROWS>().0[p];
+                // SAFETY: 16 words.
+                unsafe { $load_words(words.as_ptr().cast()) }
             }
         }
-    }
-    for i in 0..R {
-        for j in 0..V {
-            product[i][j] = _mm512_add_ps(product[i][j], _mm512_add_ps(even[i][j], odd[i][j]));
-        }
-    }
+    };
 }
 
-#[allow(unsafe_code)]
-#[inline]
-#[target_feature(enable = "avx512f,avx512bf16")]
-fn add_two_products(sum: __m512, a: __m512i, b: __m512i) -> __m512 {
-    // SAFETY: 64 bytes each.
-    let [a, b] = unsafe { [a, b].map(|words| std::mem::transmute::<__m512i, __m512bh>(words)) };
-    _mm512_dpbf16_ps(sum, a, b)
-}
-
-/// Row p of a tile.
-#[allow(unsafe_code)]
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn row(tile: &Tile, p: usize) -> __m512i {
-    let words = &tile.as_chunks::<ROWS>().0[p];
-    // SAFETY: 16 words.
-    unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
-}
+kernels!(
+    sixteens,
+    16,
+    u16,
+    __m512,
+    __m512i,
+    __m512bh,
+    _mm512_setzero_ps,
+    _mm512_add_ps,
+    _mm512_dpbf16_ps,
+    _mm512_set1_epi32,
+    _mm512_loadu_si512,
+    _mm512_maskz_loadu_ps,
+    _mm512_mask_storeu_ps
+);
+kernels!(
+    eights,
+    8,
+    u8,
+    __m256,
+    __m256i,
+    __m256bh,
+    _mm256_setzero_ps,
+    _mm256_add_ps,
+    _mm256_dpbf16_ps,
+    _mm256_set1_epi32,
+    _mm256_loadu_si256,
+    _mm256_maskz_loadu_ps,
+    _mm256_mask_storeu_ps
+);

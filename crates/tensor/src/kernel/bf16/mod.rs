@@ -100,7 +100,8 @@ impl Packed {
     /// If it begins behind the last.
     #[inline]
     pub fn tiles(&self, place: Place, rows: usize, columns: usize) -> Tiles<'_> {
-        Tiles { tiles: self.0[place.first * WORDS..].as_chunks().0, rows, columns, place }
+        let tiles = self.0[place.first * WORDS..].as_chunks().0;
+        Tiles { tiles, rows, columns, depth: columns * COLUMNS, place }
     }
 
     /// The tiles at `place`, to write.
@@ -155,10 +156,19 @@ pub struct Tiles<'a> {
     tiles: &'a [Tile],
     rows: usize,
     columns: usize,
+    /// Numbers in a row of a left operand, before the zeros that fill its last tile.
+    depth: usize,
     place: Place,
 }
 
 impl<'a> Tiles<'a> {
+    /// A left operand of so many k; beyond are zeros, in both operands. Who multiplies may leave them out:
+    /// they change no bit, for a product begins as +0 and no sum makes a -0 of that.
+    #[inline]
+    pub fn of_depth(self, k: usize) -> Self {
+        Self { depth: k.min(self.columns * COLUMNS), ..self }
+    }
+
     /// Whether none of their numbers is infinite or a NaN.
     pub fn is_finite(self) -> bool {
         let is_finite =
