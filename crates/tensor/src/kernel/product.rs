@@ -234,9 +234,12 @@ impl Kernel {
     }
 
     /// Whether weights, and what an update reads with them, are prefetched while others are multiplied.
-    /// Beside the short products of tiles that costs more than it saves.
+    /// Beside the short products of AMX that costs more than it saves, and its emulation asks for nothing.
     pub fn prefetches_weights(self) -> bool {
-        !self.reads_tiles()
+        match self.products {
+            Products::Bf16(multiplier) => multiplier.prefetches_weights(),
+            _ => true,
+        }
     }
 
     /// Room for so many tiles of operands, if the kernel reads tiles.

@@ -16,7 +16,7 @@ use crate::kernel::prefetch::with_queue;
 use crate::matrix::ViewMut;
 
 /// Lines of the queue that are requested for each tile of k of a block.
-const LINES: usize = 4;
+const LINES: usize = 16;
 
 /// Multiplies by `vdpbf16ps`. A value of this type is the proof that the processor has it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]

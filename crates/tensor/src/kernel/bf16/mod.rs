@@ -309,6 +309,15 @@ impl Multiplier {
         self.isa
     }
 
+    /// Whether its products take long enough to prefetch weights while they run.
+    pub(crate) fn prefetches_weights(self) -> bool {
+        match self.by {
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Dot(_) => true,
+            _ => false,
+        }
+    }
+
     /// How its operands are packed.
     #[inline]
     pub fn packing(self) -> Packing {
