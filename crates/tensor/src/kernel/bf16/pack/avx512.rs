@@ -33,13 +33,23 @@ impl Rounding {
     /// [`super::pack`].
     pub fn pack(self, x: View, role: Role, to: TilesMut) {
         // SAFETY: `self` is the proof.
-        unsafe { pack(x, role, self.0, to) }
+        unsafe {
+            match self.0 {
+                Order::Pairs => pack::<PAIRS>(x, role, to),
+                Order::Chains => pack::<CHAINS>(x, role, to),
+            }
+        }
     }
 
     /// [`super::pack_both`].
     pub fn pack_both(self, x: View, mut to: BothMut) {
         // SAFETY: as in `pack`.
-        unsafe { pack_both(x, self.0, &mut to) }
+        unsafe {
+            match self.0 {
+                Order::Pairs => pack_both::<PAIRS>(x, &mut to),
+                Order::Chains => pack_both::<CHAINS>(x, &mut to),
+            }
+        }
     }
 
     /// [`super::pack_bytes`].
@@ -51,8 +61,22 @@ impl Rounding {
         mut to: BothMut,
     ) {
         // SAFETY: as in `pack`.
-        unsafe { pack_bytes(from, rows, columns, self.0, &mut to) }
+        unsafe {
+            match self.0 {
+                Order::Pairs => pack_bytes::<PAIRS>(from, rows, columns, &mut to),
+                Order::Chains => pack_bytes::<CHAINS>(from, rows, columns, &mut to),
+            }
+        }
     }
+}
+
+/// The parameter `ORDER` of the functions below, so that each is compiled for either.
+const PAIRS: bool = false;
+const CHAINS: bool = true;
+
+#[inline]
+const fn order<const ORDER: bool>() -> Order {
+    if ORDER == CHAINS { Order::Chains } else { Order::Pairs }
 }
 
 /// Which of 32 columns there are, if `columns` are left: of the first 16 and of the others.
@@ -176,12 +200,12 @@ const IN_TURNS: [u16; COLUMNS] = {
 /// [`pack_pairs`](crate::kernel::bf16::tile::pack_pairs) by `vcvtne2ps2bf16`, which rounds as
 /// [`round`](crate::kernel::bf16::tile::round) does.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
-fn pack(x: View, role: Role, order: Order, to: TilesMut) {
+fn pack<const ORDER: bool>(x: View, role: Role, to: TilesMut) {
     pack_tiles(x, role, to, |x, by_rows, transposed, tile| {
         if x.rows() * x.columns() == ROWS * COLUMNS {
-            pack_tile::<true>(x, by_rows, transposed, order, tile);
+            pack_tile::<true, ORDER>(x, by_rows, transposed, tile);
         } else {
-            pack_tile::<false>(x, by_rows, transposed, order, tile);
+            pack_tile::<false, ORDER>(x, by_rows, transposed, tile);
         }
     });
 }
@@ -189,11 +213,10 @@ fn pack(x: View, role: Role, order: Order, to: TilesMut) {
 /// One tile. Of a `WHOLE` one the compiler knows the size, and leaves out all checks.
 #[allow(unsafe_code)]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
-fn pack_tile<const WHOLE: bool>(
+fn pack_tile<const WHOLE: bool, const ORDER: bool>(
     x: View,
     by_rows: bool,
     transposed: bool,
-    order: Order,
     tile: &mut Tile,
 ) {
     let whole = if by_rows { (ROWS, COLUMNS) } else { (COLUMNS, ROWS) };
@@ -203,9 +226,9 @@ fn pack_tile<const WHOLE: bool>(
     let mut rows = [_mm512_setzero_si512(); ROWS];
     for (i, words) in rows.iter_mut().enumerate() {
         *words = if by_rows {
-            in_order(x.rounded(i), order)
+            in_order::<ORDER>(x.rounded(i))
         } else {
-            let [low, high] = order.halves(i);
+            let [low, high] = order::<ORDER>().halves(i);
             _mm512_permutexvar_epi16(in_turns, rounded(x.get(low, 0), x.get(high, 0)))
         };
     }
@@ -217,24 +240,23 @@ fn pack_tile<const WHOLE: bool>(
 
 /// Both by one rounding, 32 x 32 numbers at a time.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
-fn pack_both(x: View, order: Order, to: &mut BothMut) {
+fn pack_both<const ORDER: bool>(x: View, to: &mut BothMut) {
     for i in (0..x.rows()).step_by(COLUMNS) {
         for j in (0..x.columns()).step_by(COLUMNS) {
             let (rows, columns) = (COLUMNS.min(x.rows() - i), COLUMNS.min(x.columns() - j));
             let part = x.part(i..i + rows, j..j + columns);
             let part = Vectors::new(part, (rows, columns));
-            pack_square(|p| part.rounded(p), (i, j), (rows, columns), order, to);
+            pack_square::<ORDER>(|p| part.rounded(p), (i, j), (rows, columns), to);
         }
     }
 }
 
 /// The same of bytes that are normalized.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
-fn pack_bytes(
+fn pack_bytes<const ORDER: bool>(
     from: &ByteRows,
     rows: &[u32],
     columns: &Range<usize>,
-    order: Order,
     to: &mut BothMut,
 ) {
     let (scale, shift) = from.normalization(columns);
@@ -248,9 +270,9 @@ fn pack_bytes(
             let (scale, shift) = (&scale[j..], &shift[j..]);
             let at = (i * COLUMNS, j);
             if rows.len() == COLUMNS && scale.len() >= COLUMNS {
-                pack_pixels::<true>(pixels, scale, shift, at, order, to);
+                pack_pixels::<true, ORDER>(pixels, scale, shift, at, to);
             } else {
-                pack_pixels::<false>(pixels, scale, shift, at, order, to);
+                pack_pixels::<false, ORDER>(pixels, scale, shift, at, to);
             }
         }
     }
@@ -259,12 +281,11 @@ fn pack_bytes(
 /// Both tiles of at most 32 rows of pixels, from column j on, where the scale and the shift begin. `WHOLE`
 /// as in [`pack_tile`].
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
-fn pack_pixels<const WHOLE: bool>(
+fn pack_pixels<const WHOLE: bool, const ORDER: bool>(
     pixels: &[&[u8]],
     scale: &[f32],
     shift: &[f32],
     (i, j): (usize, usize),
-    order: Order,
     to: &mut BothMut,
 ) {
     let size = (pixels.len(), COLUMNS.min(scale.len()));
@@ -274,18 +295,17 @@ fn pack_pixels<const WHOLE: bool>(
         true => normalization.rounded(&pixels[p][j..]),
         false => _mm512_setzero_si512(),
     };
-    pack_square(row, (i, j), size, order, to);
+    pack_square::<ORDER>(row, (i, j), size, to);
 }
 
 /// Both tiles of at most 32 x 32 numbers, the first of which is number (i, j) of X. `row` gives rows
 /// from the first, rounded, with zeros beyond the matrix.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
-fn pack_square(
+fn pack_square<const ORDER: bool>(
     row: impl Fn(usize) -> __m512i,
     (i, j): (usize, usize),
     (rows, columns): (usize, usize),
-    order: Order,
     BothMut { left, transposed }: &mut BothMut,
 ) {
     // Words of two rows: of the features 0 … 3, 8 … 11, …, and of the others.
@@ -296,10 +316,10 @@ fn pack_square(
             let q = half * ROWS / 4 + q;
             let four = [row(4 * q), row(4 * q + 1), row(4 * q + 2), row(4 * q + 3)];
             for (row, words) in four.iter().zip(words.as_chunks_mut::<ROWS>().0) {
-                store(in_order(*row, order), words);
+                store(in_order::<ORDER>(*row), words);
             }
             for p in 0..2 {
-                let [low, high] = order.halves(p).map(|k| four[k]);
+                let [low, high] = order::<ORDER>().halves(p).map(|k| four[k]);
                 pairs[0][2 * q + p] = _mm512_unpacklo_epi16(low, high);
                 pairs[1][2 * q + p] = _mm512_unpackhi_epi16(low, high);
             }
@@ -319,8 +339,8 @@ fn pack_square(
 #[allow(unsafe_code)]
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn in_order(row: __m512i, order: Order) -> __m512i {
-    match order {
+fn in_order<const ORDER: bool>(row: __m512i) -> __m512i {
+    match order::<ORDER>() {
         Order::Pairs => row,
         Order::Chains => {
             // SAFETY: 64 bytes.
