@@ -674,11 +674,14 @@ fn quiet_leaves_the_result_and_verbose_tells_where_the_images_came_from() {
 #[test]
 fn a_run_in_bf16_says_when_f32_would_be_faster_and_one_in_f32_when_bf16_would() {
     let dir = tempfile::tempdir().unwrap();
-    let amx =
-        chainrule_tensor::Kernel::best(chainrule_tensor::Precision::Bf16).to_string() == "amx";
+    let is_fast = chainrule_tensor::Kernel::best(chainrule_tensor::Precision::Bf16).is_fast_bf16();
     for (name, flags, advice) in [
-        ("bf16", "--precision bf16", (!amx).then_some("precision f32 would be faster on this")),
-        ("wide", "--hidden-dim 512", amx.then_some("--precision bf16 would train this network")),
+        ("bf16", "--precision bf16", (!is_fast).then_some("precision f32 would be faster")),
+        (
+            "wide",
+            "--hidden-dim 512",
+            is_fast.then_some("--precision bf16 would train this network"),
+        ),
         ("narrow", "", None),
     ] {
         let output = train(&dir.path().join(name), &format!("--epochs 1 {flags}"));

@@ -232,7 +232,8 @@ fn product(
         if accumulate { row.copy_from_slice(&c[i * n..][..n]) } else { row.fill(f32::NAN) }
     }
     let view = ViewMut::strided(&mut out, m, n, n + gap, 1);
-    matmul(multiplier, left.tiles(rows, tm, tk), right.tiles(pairs, tk, tn), view, accumulate);
+    let left = left.tiles(rows, tm, tk).of_depth(k);
+    matmul(multiplier, left, right.tiles(pairs, tk, tn), view, accumulate);
     for i in 0..m {
         assert!(out[i * (n + gap) + n..][..gap].iter().all(|&x| x == 7.0), "{multiplier:?} strays");
     }

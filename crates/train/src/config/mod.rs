@@ -423,10 +423,12 @@ pub struct Config {
     #[arg(long, value_name = "N", default_value = "0")]
     pub threads: usize,
 
-    /// Precision of the products in training: f32, or bf16, which is faster on processors with AMX
+    /// Precision of the products in training: f32, or bf16, which is faster on processors that multiply it
     ///
     /// `bf16` rounds the operands of the hidden layers' products to bf16 and sums in f32; the weights
-    /// that are learned, the last layer, the loss and the updates stay f32. The test, `eval` and
+    /// that are learned, the last layer, the loss and the updates stay f32. Intel's servers multiply it from
+    /// 2023 on (AMX), AMD's processors from Zen 4 on (AVX-512); elsewhere it is emulated, with the same
+    /// result, and slower than f32. The test, `eval` and
     /// `predict` are made in f32 whatever the precision of the training.
     #[arg(long, value_name = "f32|bf16", default_value = "f32")]
     #[serde(with = "by_name")]

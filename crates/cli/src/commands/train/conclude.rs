@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use chainrule_tensor::kernel::bf16::Multiplier;
 use chainrule_tensor::{Kernel, Precision};
 use chainrule_train::Summary;
 
 use crate::shell::quoting::{program, quoted};
 
-/// Hidden units in a layer from which on AMX is named where it was not used.
+/// Hidden units in a layer from which on bf16 is named where it was not used and is faster.
 const WIDE: usize = 256;
 
 /// Prints the result.
@@ -50,9 +51,12 @@ pub fn conclude(summary: &Summary, out: &Path) -> anyhow::Result<()> {
         if summary.threads == 1 { "" } else { "s" },
         summary.kernel
     );
-    if would_gain_by_bf16(summary, Kernel::best(Precision::Bf16)) {
+    let bf16 = Kernel::best(Precision::Bf16);
+    if would_gain_by_bf16(summary, bf16) {
         say!(
-            "This processor has AMX: --precision bf16 would train this network about twice as fast."
+            "This processor multiplies bf16 ({bf16}): --precision bf16 would train this network about {} \
+             times as fast.",
+            if Some(bf16) == Multiplier::amx().map(Kernel::from) { "2" } else { "1.5" }
         );
     }
     say!("Results: {folder}  (report.html, curves.svg, epochs.csv, model.safetensors, ...)");
@@ -64,6 +68,6 @@ pub fn conclude(summary: &Summary, out: &Path) -> anyhow::Result<()> {
 /// Whether a run in f32 was of a network that `bf16`, the best kernel for that precision, trains faster.
 fn would_gain_by_bf16(summary: &Summary, bf16: Kernel) -> bool {
     summary.precision == Precision::F32.to_string()
-        && bf16.to_string() == AMX
+        && bf16.is_fast_bf16()
         && summary.hidden_dim.iter().any(|&width| width >= WIDE)
 }

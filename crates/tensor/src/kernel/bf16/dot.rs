@@ -28,8 +28,8 @@ impl DotProducts {
         Rounding::of(Isa::best(), Order::Chains).map(Self)
     }
 
-    /// Whether it is faster than two fused multiply-adds: AMD's processors do as many of either in a
-    /// cycle, Intel's a quarter as many.
+    /// Whether it multiplies faster than fused multiply-adds do: AMD's Zen 4 does as many of either in a
+    /// cycle, an Intel Xeon with AMX did a quarter as many.
     pub fn is_fast(self) -> bool {
         let vendor = __cpuid(0);
         let name = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes);
@@ -50,15 +50,19 @@ impl DotProducts {
     }
 }
 
-/// Block by block of C: 16 rows and two columns of tiles, or the last one.
+/// Block by block of C: 16 rows and two columns of tiles, or what is left of them.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
 fn matmul(a: &Tiles, b: &Tiles, c: &mut ViewMut, accumulate: bool) {
     let mut block = |i: usize, j: usize| {
         with_queue(|queue| queue.ask_lines(LINES * a.columns));
-        match c.columns() - j * ROWS {
-            ..=8 => eights::block::<8, 1>(a, b, (i, j), c, accumulate),
-            ..=16 => sixteens::block::<8, 1>(a, b, (i, j), c, accumulate),
-            _ => sixteens::block::<4, 2>(a, b, (i, j), c, accumulate),
+        // Each vector of B takes part in R products, and each splat of A in V: loading either is what binds.
+        let columns = c.columns() - j * ROWS;
+        if columns > ROWS {
+            sixteens::block::<4, 2>(a, b, (i, j), c, accumulate);
+        } else if columns > ROWS / 2 {
+            sixteens::block::<8, 1>(a, b, (i, j), c, accumulate);
+        } else {
+            eights::block::<8, 1>(a, b, (i, j), c, accumulate);
         }
     };
     // The smaller operand stays in the first-level cache while the other passes by.
@@ -73,7 +77,8 @@ fn matmul(a: &Tiles, b: &Tiles, c: &mut ViewMut, accumulate: bool) {
     }
 }
 
-/// The kernels on vectors of one width.
+/// The kernels on vectors of one width: the module's name, the lanes, the type of their mask, of vectors of
+/// numbers, of words and of pairs of bf16, and the intrinsics.
 macro_rules! kernels {
     (
         $name:ident, $lanes:literal, $mask:ident, $numbers:ident, $words:ident, $pairs:ident,
@@ -84,7 +89,7 @@ macro_rules! kernels {
 
             /// 16 rows of C and `V` vectors of its columns, from the first of tile (i, j), `R` rows at a time.
             #[allow(unsafe_code)]
-            #[allow(clippy::needless_range_loop)] // j is the vector of the formula
+            #[allow(clippy::needless_range_loop)] // v is the vector of the formula
             #[inline]
             #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
             pub fn block<const R: usize, const V: usize>(
@@ -97,8 +102,8 @@ macro_rules! kernels {
                 let columns = j * ROWS..c.columns().min(j * ROWS + V * $lanes);
                 // Which columns of each vector C has.
                 let masks: [$mask; V] = std::array::from_fn(|v| {
-                    $mask::MAX
-                        .unbounded_shr(((v + 1) * $lanes).saturating_sub(columns.len()) as u32)
+                    let beyond = ((v + 1) * $lanes).saturating_sub(columns.len());
+                    $mask::MAX.unbounded_shr(beyond as u32)
                 });
                 for first in (i * ROWS..c.rows().min((i + 1) * ROWS)).step_by(R) {
                     let mut product = [[$zero(); V]; R];
@@ -106,7 +111,7 @@ macro_rules! kernels {
                         let b = std::array::from_fn(|v| b.tile(k, j + v));
                         let rows = a.tile(i, k)[first % ROWS * ROWS..].as_chunks::<ROWS>().0;
                         let rows = rows.first_chunk().expect("16 is a multiple of R");
-                        let fours = (a.depth - k * COLUMNS).div_ceil(4).min(ROWS / 2);
+                        let fours = (a.depth - k * COLUMNS).min(COLUMNS).div_ceil(4);
                         rule(&mut product, rows, b, fours);
                     }
                     for (row, product) in (first..c.rows().min(first + R)).zip(product) {
@@ -125,9 +130,10 @@ macro_rules! kernels {
                 }
             }
 
-            /// The rule of bits for `R` rows of a tile of A and the first columns of `V` tiles of B.
+            /// The rule of bits for `R` rows of a tile of A, the first columns of `V` tiles of B, and the
+            /// first k, four at a time.
+            #[allow(clippy::needless_range_loop)] // i, v and q are the row, the vector and the four k
             #[inline]
-            #[allow(clippy::needless_range_loop)] // i, j and q are the row, the vector and the four k
             #[target_feature(enable = "avx512f,avx512vl,avx512bf16")]
             fn rule<const R: usize, const V: usize>(
                 product: &mut [[$numbers; V]; R],
@@ -137,21 +143,20 @@ macro_rules! kernels {
             ) {
                 let [mut even, mut odd] = [[[$zero(); V]; R]; 2];
                 for q in 0..fours {
-                    let words: [[$words; V]; 2] =
-                        [2 * q, 2 * q + 1].map(|p| b.map(|tile| row(tile, p)));
+                    let [b_even, b_odd] = [2 * q, 2 * q + 1].map(|p| b.map(|tile| row(tile, p)));
                     for i in 0..R {
-                        let [x, y] = [a[i][2 * q], a[i][2 * q + 1]].map(|word| $splat(word as i32));
-                        for j in 0..V {
-                            even[i][j] = add_two_products(even[i][j], x, words[0][j]);
+                        let [a_even, a_odd] = [2 * q, 2 * q + 1].map(|p| $splat(a[i][p] as i32));
+                        for v in 0..V {
+                            even[i][v] = add_two_products(even[i][v], a_even, b_even[v]);
                         }
-                        for j in 0..V {
-                            odd[i][j] = add_two_products(odd[i][j], y, words[1][j]);
+                        for v in 0..V {
+                            odd[i][v] = add_two_products(odd[i][v], a_odd, b_odd[v]);
                         }
                     }
                 }
                 for i in 0..R {
-                    for j in 0..V {
-                        product[i][j] = $add(product[i][j], $add(even[i][j], odd[i][j]));
+                    for v in 0..V {
+                        product[i][v] = $add(product[i][v], $add(even[i][v], odd[i][v]));
                     }
                 }
             }
@@ -160,10 +165,11 @@ macro_rules! kernels {
             #[inline]
             #[target_feature(enable = "avx512f,avx512vl,avx512bf16")]
             fn add_two_products(sum: $numbers, a: $words, b: $words) -> $numbers {
-                // SAFETY: the same bytes.
-                let [a, b] =
-                    unsafe { [a, b].map(|words| std::mem::transmute::<$words, $pairs>(words)) };
-                $dot(sum, a, b)
+                let pairs = |words| {
+                    // SAFETY: both are the same bytes.
+                    unsafe { std::mem::transmute::<$words, $pairs>(words) }
+                };
+                $dot(sum, pairs(a), pairs(b))
             }
 
             /// The first columns of row p of a tile.
@@ -172,7 +178,7 @@ macro_rules! kernels {
             #[target_feature(enable = "avx512f,avx512vl")]
             fn row(tile: &Tile, p: usize) -> $words {
                 let words = &tile.as_chunks::<ROWS>().0[p];
-                // SAFETY: 16 words.
+                // SAFETY: 16 words, of which it reads no more.
                 unsafe { $load_words(words.as_ptr().cast()) }
             }
         }
