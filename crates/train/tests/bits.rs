@@ -5,8 +5,8 @@
 //! result is held to that here. `bits/cases.csv` has a line for each run: the settings that it adds
 //! to `bits/base.toml`, and three digests: two of runs in `f32`, for every processor with vector
 //! kernels, AVX2 or AVX-512, and for the portable ones, where matrixmultiply multiplies; and one in
-//! bf16, for AMX and for its emulation on all of these. No digest depends on the system's mathematics
-//! library.
+//! bf16, for AMX, for `vdpbf16ps` and for the emulation on all of these. No digest depends on the
+//! system's mathematics library.
 //!
 //! How the digests of the vector kernels were confirmed by another program is told in
 //! docs/reproducibility.md.

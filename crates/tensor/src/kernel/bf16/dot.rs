@@ -65,15 +65,9 @@ fn matmul(a: &Tiles, b: &Tiles, c: &mut ViewMut, accumulate: bool) {
             eights::block::<8, 1>(a, b, (i, j), c, accumulate);
         }
     };
-    // The smaller operand stays in the first-level cache while the other passes by.
-    if a.rows > b.columns {
-        for i in 0..a.rows {
-            (0..b.columns).step_by(2).for_each(|j| block(i, j));
-        }
-    } else {
-        for j in (0..b.columns).step_by(2) {
-            (0..a.rows).for_each(|i| block(i, j));
-        }
+    // Two columns of B stay in the first-level cache while A passes by.
+    for j in (0..b.columns).step_by(2) {
+        (0..a.rows).for_each(|i| block(i, j));
     }
 }
 
