@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use chainrule_nn::optimizer::{Method, Optimizer};
 use chainrule_tensor::comm::{Communicator, ThreadGroup};
 use chainrule_tensor::gather::Rows;
-use chainrule_tensor::kernel::bf16::{BothMut, Packing};
+use chainrule_tensor::kernel::bf16::{LeftMut, Packing};
 use chainrule_tensor::ops::elementwise::SumOfSquares;
 use chainrule_tensor::ops::update::State;
 use chainrule_tensor::{Buffer, Isa};
@@ -95,7 +95,7 @@ impl<R: Rows<f32>> Rows<f32> for Watched<'_, R> {
         packing: Packing,
         rows: &[u32],
         columns: Range<usize>,
-        to: BothMut,
+        to: LeftMut,
     ) -> bool {
         self.note(columns.start, || self.rows.gather_tiles(packing, rows, columns, to))
     }

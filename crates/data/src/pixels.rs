@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use chainrule_tensor::gather::Rows;
-use chainrule_tensor::kernel::bf16::{BothMut, Packing};
+use chainrule_tensor::kernel::bf16::{LeftMut, Packing};
 use chainrule_tensor::kernel::prefetch::prefetch;
 use chainrule_tensor::ops::bytes::ByteRows;
 use chainrule_tensor::{Isa, Scalar};
@@ -90,7 +90,7 @@ impl<T: Scalar> Rows<T> for Pixels<'_> {
         packing: Packing,
         rows: &[u32],
         columns: Range<usize>,
-        to: BothMut,
+        to: LeftMut,
     ) -> bool {
         let Pixels::Bytes { images, scale, shift, gains: None } = *self else { return false };
         let bytes = ByteRows::new(images.pixels(), scale, shift);

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use chainrule_tensor::exchange::Exchange;
 use chainrule_tensor::gather::Rows;
-use chainrule_tensor::kernel::bf16::{BothMut, COLUMNS, Packed, Place, ROWS, Role, Tiles};
+use chainrule_tensor::kernel::bf16::{COLUMNS, LeftMut, Packed, Place, ROWS, Role, Tiles};
 use chainrule_tensor::{Kernel, Scalar, View};
 
 use crate::tiling::{Block, Tiling};
@@ -86,16 +86,11 @@ impl InputOperands {
         if self.is_empty() {
             return;
         }
-        let (kernel, width) = (tiling.kernel, block.features.len());
-        let x = View::new(x, batch, width);
-        if keep {
-            kernel.pack_both(x, self.both_mut(block, batch));
-        } else {
-            kernel.pack(x, Role::Left, &mut self.block, Place::in_rows(0, depth(width)));
-        }
+        let x = View::new(x, batch, block.features.len());
+        tiling.kernel.pack_left(x, self.left_mut(block, batch, keep));
     }
 
-    /// Gathers some rows of the block, rounded, to be kept. Returns false, and has done nothing, where it
+    /// Gathers some rows of the block, rounded; `keep` as in [`InputOperands::pack`]. Returns false, and has done nothing, where it
     /// is not faster than to gather them and to round them then.
     pub fn gather<T: Scalar>(
         &mut self,
@@ -103,17 +98,19 @@ impl InputOperands {
         block: &Block,
         data: &dyn Rows<T>,
         rows: &[u32],
+        keep: bool,
     ) -> bool {
         let Some(packing) = tiling.kernel.packing() else { return false };
         let columns = tiling.blocks[block.number].clone();
-        let to = self.both_mut(block, rows.len());
+        let to = self.left_mut(block, rows.len(), keep);
         data.gather_tiles(packing, rows, columns, to)
     }
 
-    fn both_mut(&mut self, block: &Block, batch: usize) -> BothMut<'_> {
-        BothMut {
-            left: self.block.tiles_mut(Place::in_rows(0, depth(block.features.len()))),
-            transposed: self.transposed.tiles_mut(Self::transposed(block, batch)),
+    fn left_mut(&mut self, block: &Block, batch: usize, keep: bool) -> LeftMut<'_> {
+        let transposed = &mut self.transposed;
+        LeftMut {
+            tiles: self.block.tiles_mut(Place::in_rows(0, depth(block.features.len()))),
+            transposed: keep.then(|| transposed.tiles_mut(Self::transposed(block, batch))),
         }
     }
 

@@ -304,17 +304,16 @@ fn load_input<T: Scalar>(
     batch: Batch<T>,
     Pass { isa, rows, noise }: Pass,
 ) {
+    let (mixes, keep) = (noise.is_some_and(Noise::mixes), noise.is_some());
     // Of the numbers themselves nothing is needed then.
-    if noise.is_some_and(|noise| !noise.mixes())
-        && operands.gather(tiling, block, batch.data, batch.rows)
-    {
+    if !mixes && operands.gather(tiling, block, batch.data, batch.rows, keep) {
         return;
     }
     batch.data.gather(isa, batch.rows, tiling.blocks[block.number].clone(), x);
     if let Some(noise) = noise {
         noise.mix(x, rows);
     }
-    operands.pack(tiling, block, rows, x, noise.is_some());
+    operands.pack(tiling, block, rows, x, keep);
 }
 
 /// Prefetches the weights of the block after the own block `own`, and in the first layer its inputs.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::isa::Isa;
-use crate::kernel::bf16::{self, BothMut, Packing};
+use crate::kernel::bf16::{self, LeftMut, Packing};
 use crate::kernel::prefetch::prefetch;
 use crate::matrix::Tensor;
 use crate::ops::bytes::{ByteRows, normalize};
@@ -30,7 +30,7 @@ pub trait Rows<T>: Sync {
     /// If there is no such row or column, or `out` has another length.
     fn gather(&self, isa: Isa, rows: &[u32], columns: Range<usize>, out: &mut [T]);
 
-    /// Gathers the same into tiles ([`pack_both`](bf16::pack_both)), where that is faster than to gather
+    /// Gathers the same into tiles ([`pack_left`](bf16::pack_left)), where that is faster than to gather
     /// numbers and to pack those. Returns false, and has done nothing, where it is not.
     ///
     /// # Panics
@@ -40,7 +40,7 @@ pub trait Rows<T>: Sync {
         _packing: Packing,
         _rows: &[u32],
         _columns: Range<usize>,
-        _to: BothMut,
+        _to: LeftMut,
     ) -> bool {
         false
     }
@@ -64,7 +64,7 @@ impl<T: Scalar> Rows<T> for ByteRows<'_> {
         packing: Packing,
         rows: &[u32],
         columns: Range<usize>,
-        to: BothMut,
+        to: LeftMut,
     ) -> bool {
         bf16::pack_bytes(packing, self, rows, &columns, to)
     }

@@ -2,7 +2,7 @@
 //! products to the rule of bits, on every path.
 
 use chainrule_tensor::kernel::bf16::{
-    BothMut, Multiplier, Order, Packed, Packing, Place, Role, matmul, pack, pack_both, pack_bytes,
+    LeftMut, Multiplier, Order, Packed, Packing, Place, Role, matmul, pack, pack_bytes, pack_left,
     round,
 };
 use chainrule_tensor::ops::bytes::{ByteRows, normalize};
@@ -136,10 +136,12 @@ impl Both {
         Self { rooms, sizes }
     }
 
-    fn tiles_mut(&mut self) -> BothMut<'_> {
+    /// The tiles, and those of the transpose if it is `kept`.
+    fn tiles_mut(&mut self, kept: bool) -> LeftMut<'_> {
         let [one, other] = &mut self.rooms;
         let [place, other_place] = self.sizes.map(|(_, across)| Place::in_rows(0, across));
-        BothMut { left: one.tiles_mut(place), transposed: other.tiles_mut(other_place) }
+        let transposed = kept.then(|| other.tiles_mut(other_place));
+        LeftMut { tiles: one.tiles_mut(place), transposed }
     }
 
     /// The words of all tiles.
@@ -162,12 +164,14 @@ fn a_matrix_and_its_transpose_are_packed_at_once_as_they_are_one_by_one() {
     for (rows, columns) in SIZES {
         let numbers = random.numbers(rows * (columns + 3), 100..150);
         let x = View::strided(&numbers, rows, columns, columns + 3, 1);
-        for packing in packings() {
+        for (packing, kept) in packings().into_iter().flat_map(|one| [(one, false), (one, true)]) {
             let [mut one_by_one, mut at_once] = [(); 2].map(|()| Both::new(rows, columns));
-            let BothMut { left, transposed } = one_by_one.tiles_mut();
-            pack(packing, x, Role::Left, left);
-            pack(packing, x, Role::LeftTransposed, transposed);
-            pack_both(packing, x, at_once.tiles_mut());
+            let LeftMut { tiles, transposed } = one_by_one.tiles_mut(kept);
+            pack(packing, x, Role::Left, tiles);
+            if let Some(transposed) = transposed {
+                pack(packing, x, Role::LeftTransposed, transposed);
+            }
+            pack_left(packing, x, at_once.tiles_mut(kept));
             assert!(one_by_one.words() == at_once.words(), "{packing:?}, {rows} x {columns}");
         }
     }
@@ -188,12 +192,12 @@ fn bytes_are_packed_as_the_numbers_that_they_stand_for() {
         let rows: Vec<u32> = (0..n).map(|_| random.next() as u32 % 9).collect();
         let mut numbers = vec![0.0f32; n * columns];
         normalize(Isa::PORTABLE, &bytes, &rows, &(3..3 + columns), &mut numbers);
-        for packing in packings() {
+        for (packing, kept) in packings().into_iter().flat_map(|one| [(one, false), (one, true)]) {
             let [mut want, mut found] = [(); 2].map(|()| Both::new(n, columns));
-            pack_both(packing, View::new(&numbers, n, columns), want.tiles_mut());
+            pack_left(packing, View::new(&numbers, n, columns), want.tiles_mut(kept));
             let untouched = found.words();
             let is_packed =
-                pack_bytes(packing, &bytes, &rows, &(3..3 + columns), found.tiles_mut());
+                pack_bytes(packing, &bytes, &rows, &(3..3 + columns), found.tiles_mut(kept));
             let want = if is_packed { want.words() } else { untouched };
             assert!(found.words() == want, "{packing:?}, {n} x {columns}");
             assert_eq!(is_packed, packing.rounds_vectors(), "{packing:?}");

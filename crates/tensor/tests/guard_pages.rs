@@ -322,13 +322,14 @@ fn products_of_bf16_touch_what_they_pack_and_their_result_alone() {
 /// behind it.
 #[test]
 fn bytes_that_become_bf16_are_read_alone() {
-    use bf16::{BothMut, Multiplier, Packed, Place};
+    use bf16::{LeftMut, Multiplier, Packed, Place};
     let done = in_a_child("bytes_that_become_bf16_are_read_alone", |log| {
         let mut memory = [(); 3].map(|()| Guarded::new(4 * 40 * 70));
         for (rows, columns) in [(1, 1), (2, 15), (3, 16), (33, 33), (7, 70)] {
             let bytes: Vec<u8> = (0..rows * columns).map(|i| i as u8).collect();
             let (scale, shift) = (numbers(columns, 1), numbers(columns, 2));
-            for packing in multipliers().into_iter().map(Multiplier::packing) {
+            let packings = multipliers().into_iter().map(Multiplier::packing);
+            for (packing, keeps) in packings.flat_map(|one| [(one, false), (one, true)]) {
                 for place in places(size_of::<f32>()) {
                     log.next(format_args!("bytes, {packing:?}: {rows} x {columns}, {place:?}"));
                     let [of_bytes, of_scale, of_shift] = &mut memory;
@@ -338,10 +339,10 @@ fn bytes_that_become_bf16_are_read_alone() {
                     let (across, deep) = (columns.div_ceil(32), rows.div_ceil(32));
                     let mut left = Packed::zeros(rows.div_ceil(16) * across);
                     let mut transposed = Packed::zeros(columns.div_ceil(16) * deep);
-                    let left = left.tiles_mut(Place::in_rows(0, across));
+                    let tiles = left.tiles_mut(Place::in_rows(0, across));
                     let transposed = transposed.tiles_mut(Place::in_rows(0, deep));
                     let from = ByteRows::new(bytes, scale, shift);
-                    let to = BothMut { left, transposed };
+                    let to = LeftMut { tiles, transposed: keeps.then_some(transposed) };
                     bf16::pack_bytes(packing, &from, &all, &(0..columns), to);
                 }
             }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::bf16::{self, BothMut, Multiplier, Packed, Packing, Place, Role, Section, Tiles};
+use super::bf16::{self, LeftMut, Multiplier, Packed, Packing, Place, Role, Section, Tiles};
 use super::{matmul, matmul_transposed, plain};
 use crate::gemm::ShapeError;
 use crate::isa::{Isa, IsaError, VARIABLE};
@@ -281,14 +281,14 @@ impl Kernel {
         if self.reads_tiles() { Operand::Tiles(tiles()) } else { Operand::Numbers(numbers()) }
     }
 
-    /// Rounds `x` into the tiles of two left operands, itself and its transpose, if the kernel reads
-    /// tiles ([`Kernel::pack`]).
+    /// Rounds `x` into the tiles of a left operand and, where it is wanted, those of its transpose, if the
+    /// kernel reads tiles ([`Kernel::pack`]).
     ///
     /// # Panics
     /// As [`Kernel::pack`].
-    pub fn pack_both<T: Scalar>(self, x: View<T>, to: BothMut) {
+    pub fn pack_left<T: Scalar>(self, x: View<T>, to: LeftMut) {
         if let Some(packing) = self.packing() {
-            bf16::pack_both(packing, x, to);
+            bf16::pack_left(packing, x, to);
         }
     }
 

@@ -36,7 +36,7 @@ mod trap;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub use pack::{Packing, pack, pack_both, pack_bytes};
+pub use pack::{Packing, pack, pack_bytes, pack_left};
 pub use tile::{Role, round};
 
 use crate::buffer::Buffer;
@@ -194,13 +194,13 @@ pub struct TilesMut<'a> {
     place: Place,
 }
 
-/// The tiles of a matrix as a left operand, and those of its transpose as another, to write.
+/// The tiles of a matrix as a left operand, to write.
 #[derive(Debug)]
-pub struct BothMut<'a> {
+pub struct LeftMut<'a> {
     /// Of the matrix.
-    pub left: TilesMut<'a>,
-    /// Of its transpose.
-    pub transposed: TilesMut<'a>,
+    pub tiles: TilesMut<'a>,
+    /// Of its transpose, as another left operand, where that is wanted too.
+    pub transposed: Option<TilesMut<'a>>,
 }
 
 impl TilesMut<'_> {

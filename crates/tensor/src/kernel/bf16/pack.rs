@@ -6,7 +6,7 @@ pub(super) mod avx512;
 use std::ops::Range;
 
 use super::tile::{Role, pack_pairs, pack_tiles, transpose};
-use super::{BothMut, Order, TilesMut};
+use super::{LeftMut, Order, TilesMut};
 use crate::isa::{Isa, Kind};
 use crate::matrix::View;
 use crate::ops::bytes::ByteRows;
@@ -85,20 +85,22 @@ pub fn pack<T: Scalar>(packing: Packing, x: View<T>, role: Role, to: TilesMut) {
     }
 }
 
-/// [`pack`] as [`Role::Left`] and as [`Role::LeftTransposed`].
+/// [`pack`] as [`Role::Left`] and, where that is wanted, as [`Role::LeftTransposed`].
 ///
 /// # Panics
 /// As [`pack`].
-pub fn pack_both<T: Scalar>(packing: Packing, x: View<T>, to: BothMut) {
+pub fn pack_left<T: Scalar>(packing: Packing, x: View<T>, to: LeftMut) {
     #[cfg(target_arch = "x86_64")]
     if let (By::Rounding(rounding), Some(x)) = (packing.0, x.as_f32()) {
-        return rounding.pack_both(x, to);
+        return rounding.pack_left(x, to);
     }
-    pack(packing, x, Role::Left, to.left);
-    pack(packing, x, Role::LeftTransposed, to.transposed);
+    pack(packing, x, Role::Left, to.tiles);
+    if let Some(transposed) = to.transposed {
+        pack(packing, x, Role::LeftTransposed, transposed);
+    }
 }
 
-/// [`pack_both`] of the numbers that [`normalize`](crate::ops::bytes::normalize) gives for some rows and
+/// [`pack_left`] of the numbers that [`normalize`](crate::ops::bytes::normalize) gives for some rows and
 /// columns, where that is faster than to write those first. Returns false, and has packed nothing, where
 /// it is not.
 ///
@@ -110,7 +112,7 @@ pub fn pack_bytes(
     from: &ByteRows,
     rows: &[u32],
     columns: &Range<usize>,
-    to: BothMut,
+    to: LeftMut,
 ) -> bool {
     #[cfg(target_arch = "x86_64")]
     if let By::Rounding(rounding) = packing.0 {

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use crate::isa::{Isa, Kind};
 use crate::kernel::bf16::tile::{Role, pack_tiles};
-use crate::kernel::bf16::{BothMut, COLUMNS, Order, ROWS, Tile, TilesMut};
+use crate::kernel::bf16::{COLUMNS, LeftMut, Order, ROWS, Tile, TilesMut};
 use crate::matrix::View;
 use crate::ops::bytes::ByteRows;
 
@@ -41,13 +41,13 @@ impl Rounding {
         }
     }
 
-    /// [`super::pack_both`].
-    pub fn pack_both(self, x: View, mut to: BothMut) {
+    /// [`super::pack_left`].
+    pub fn pack_left(self, x: View, mut to: LeftMut) {
         // SAFETY: as in `pack`.
         unsafe {
             match self.0 {
-                Order::Pairs => pack_both::<PAIRS>(x, &mut to),
-                Order::Chains => pack_both::<CHAINS>(x, &mut to),
+                Order::Pairs => pack_left::<PAIRS>(x, &mut to),
+                Order::Chains => pack_left::<CHAINS>(x, &mut to),
             }
         }
     }
@@ -58,7 +58,7 @@ impl Rounding {
         from: &ByteRows,
         rows: &[u32],
         columns: &Range<usize>,
-        mut to: BothMut,
+        mut to: LeftMut,
     ) {
         // SAFETY: as in `pack`.
         unsafe {
@@ -240,7 +240,7 @@ fn pack_tile<const WHOLE: bool, const ORDER: bool>(
 
 /// Both by one rounding, 32 x 32 numbers at a time.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
-fn pack_both<const ORDER: bool>(x: View, to: &mut BothMut) {
+fn pack_left<const ORDER: bool>(x: View, to: &mut LeftMut) {
     for i in (0..x.rows()).step_by(COLUMNS) {
         for j in (0..x.columns()).step_by(COLUMNS) {
             let (rows, columns) = (COLUMNS.min(x.rows() - i), COLUMNS.min(x.columns() - j));
@@ -257,7 +257,7 @@ fn pack_bytes<const ORDER: bool>(
     from: &ByteRows,
     rows: &[u32],
     columns: &Range<usize>,
-    to: &mut BothMut,
+    to: &mut LeftMut,
 ) {
     let (scale, shift) = from.normalization(columns);
     for (i, rows) in rows.chunks(COLUMNS).enumerate() {
@@ -286,7 +286,7 @@ fn pack_pixels<const WHOLE: bool, const ORDER: bool>(
     scale: &[f32],
     shift: &[f32],
     (i, j): (usize, usize),
-    to: &mut BothMut,
+    to: &mut LeftMut,
 ) {
     let size = (pixels.len(), COLUMNS.min(scale.len()));
     let size = if WHOLE { (COLUMNS, COLUMNS) } else { size };
@@ -306,25 +306,28 @@ fn pack_square<const ORDER: bool>(
     row: impl Fn(usize) -> __m512i,
     (i, j): (usize, usize),
     (rows, columns): (usize, usize),
-    BothMut { left, transposed }: &mut BothMut,
+    LeftMut { tiles, transposed }: &mut LeftMut,
 ) {
     // Words of two rows: of the features 0 … 3, 8 … 11, …, and of the others.
     let mut pairs = [[_mm512_setzero_si512(); ROWS]; 2];
     for half in 0..rows.div_ceil(ROWS) {
-        let tile = left.tile_mut(i / ROWS + half, j / COLUMNS);
+        let tile = tiles.tile_mut(i / ROWS + half, j / COLUMNS);
         for (q, words) in tile.as_chunks_mut::<{ 4 * ROWS }>().0.iter_mut().enumerate() {
             let q = half * ROWS / 4 + q;
             let four = [row(4 * q), row(4 * q + 1), row(4 * q + 2), row(4 * q + 3)];
             for (row, words) in four.iter().zip(words.as_chunks_mut::<ROWS>().0) {
                 store(in_order::<ORDER>(*row), words);
             }
-            for p in 0..2 {
-                let [low, high] = order::<ORDER>().halves(p).map(|k| four[k]);
-                pairs[0][2 * q + p] = _mm512_unpacklo_epi16(low, high);
-                pairs[1][2 * q + p] = _mm512_unpackhi_epi16(low, high);
+            if transposed.is_some() {
+                for p in 0..2 {
+                    let [low, high] = order::<ORDER>().halves(p).map(|k| four[k]);
+                    pairs[0][2 * q + p] = _mm512_unpacklo_epi16(low, high);
+                    pairs[1][2 * q + p] = _mm512_unpackhi_epi16(low, high);
+                }
             }
         }
     }
+    let Some(transposed) = transposed else { return };
     pairs.iter_mut().for_each(|pairs| transpose_avx512(pairs));
     for half in 0..columns.div_ceil(ROWS) {
         let tile = transposed.tile_mut(j / ROWS + half, i / COLUMNS);
