@@ -234,7 +234,7 @@ impl Kernel {
     }
 
     /// Whether weights, and what an update reads with them, are prefetched while others are multiplied.
-    /// Beside the short products of AMX that costs more than it saves, and its emulation asks for nothing.
+    /// Beside the short products of AMX that costs more than it saves, and the emulation has no need of it.
     pub fn prefetches_weights(self) -> bool {
         match self.products {
             Products::Bf16(multiplier) => multiplier.prefetches_weights(),
@@ -369,9 +369,13 @@ impl Kernel {
 
 impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self.products {
-            Products::Bf16(multiplier) if let Some(name) = multiplier.name() => f.write_str(name),
-            _ => self.isa.fmt(f),
+        let name = match self.products {
+            Products::Bf16(multiplier) => multiplier.name(),
+            _ => None,
+        };
+        match name {
+            Some(name) => f.write_str(name),
+            None => self.isa.fmt(f),
         }
     }
 }

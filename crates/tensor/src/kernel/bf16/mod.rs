@@ -1,12 +1,12 @@
-//! Products of bf16 operands that sum in `f32`: C (+)= A·B, on AMX, by `vdpbf16ps`, or with the same bits
-//! elsewhere.
+//! Products of bf16 operands that sum in `f32`: C (+)= A·B, by the instructions of AMX, by those of
+//! AVX-512 for bf16, or with the same bits elsewhere.
 //!
 //! **Layout.** Both operands lie in tiles of 1 KiB, 16 rows of 16 words, and a word is a pair of bf16
 //! numbers of neighboring k, the even one in its lower half. A tile of A holds 16 rows x 32 k: word
 //! (i, p) is A(i, 2p), A(i, 2p + 1). A tile of B holds 32 k x 16 columns: word (p, j) is B(2p, j),
-//! B(2p + 1, j). For `vdpbf16ps` the pairs are others ([`Order`]). What lies beyond the matrix is 0. The tiles of A lie row after row, those of B two
-//! columns at a time ([`Place`]), so that a product walks through each in one direction. C is `f32` and
-//! row-major, as elsewhere.
+//! B(2p + 1, j). Where AVX-512 multiplies, the pairs are others ([`Order`]). What lies beyond the matrix
+//! is 0. The tiles of A lie row after row, those of B two columns at a time ([`Place`]), so that a product
+//! walks through each in one direction. C is `f32` and row-major, as elsewhere.
 //!
 //! **The rule of bits** is that of the instruction `tdpbf16ps`. The product P begins as 0, and for each
 //! tile of 32 k, in order:
@@ -225,14 +225,14 @@ enum Instructions {
     Amx,
     #[cfg(target_arch = "x86_64")]
     Dot(dot::DotProducts),
-    /// Those of the ISA.
+    /// Those for `f32`.
     Emulation,
 }
 
 /// The name of the multiplier that is AMX.
 const AMX: &str = "amx";
 
-/// The name of the multiplier that is the instruction `vdpbf16ps`.
+/// The name of the multiplier that is `vdpbf16ps`, as Linux calls the instructions of AVX-512 for bf16.
 const AVX512_BF16: &str = "avx512_bf16";
 
 /// The names of all multipliers that are instructions for bf16.
@@ -263,7 +263,7 @@ impl Multiplier {
         None
     }
 
-    /// The instruction `vdpbf16ps`, if the processor has it.
+    /// `vdpbf16ps` of AVX-512, if the processor has it.
     pub fn dot_products() -> Option<Self> {
         #[cfg(target_arch = "x86_64")]
         return dot::DotProducts::detected()
@@ -272,17 +272,17 @@ impl Multiplier {
         None
     }
 
-    /// Every multiplier that this processor has instructions for, the best first.
+    /// Every multiplier that is instructions for bf16 and that this processor has, the best first.
     pub fn native() -> impl Iterator<Item = Self> {
         Self::amx().into_iter().chain(Self::dot_products())
     }
 
-    /// The instructions of all processors, by the rule of bits.
+    /// The rule of bits on the vectors of `isa`, without instructions for bf16.
     pub fn emulation(isa: Isa) -> Self {
         Self { by: Instructions::Emulation, isa }
     }
 
-    /// The name of a multiplier that is instructions for bf16.
+    /// The name of these instructions for bf16, if they are such.
     pub fn name(self) -> Option<&'static str> {
         match self.by {
             #[cfg(target_arch = "x86_64")]
