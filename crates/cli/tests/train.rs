@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Output;
 
 use assert_cmd::Command;
+use chainrule_tensor::{Kernel, Precision};
 use chainrule_train::Config;
 use serde_json::Value;
 
@@ -634,6 +635,22 @@ fn a_kernel_that_cannot_be_is_refused_before_images_are_looked_for() {
     assert!(!out.exists(), "no folder is left of it");
 }
 
+/// Its pictures and `eval` are made in f32, which instructions for bf16 do not multiply.
+#[test]
+fn a_run_whose_kernel_was_named_ends_with_its_pictures_and_is_evaluated() {
+    let dir = tempfile::tempdir().unwrap();
+    for kernel in Kernel::available().iter().filter(|one| one.precision() == Precision::Bf16) {
+        let (name, out) = (kernel.to_string(), dir.path().join(kernel.to_string()));
+        let flags = ["train", "--data", "sample", "--epochs", "1", "--precision", "bf16", "--out"];
+        let mut train = chainrule();
+        let trained = train.args(flags).arg(&out).env("CHAINRULE_KERNEL", &name).output().unwrap();
+        assert!(trained.status.success(), "{name}: {}", stderr(&trained));
+        let mut eval = chainrule();
+        let found = eval.arg("eval").arg(&out).env("CHAINRULE_KERNEL", &name).output().unwrap();
+        assert!(found.status.success(), "{name}: {}", stderr(&found));
+    }
+}
+
 /// "Which of the two" has no right answer.
 #[test]
 fn a_recipe_that_gives_a_setting_by_two_of_its_names_is_refused() {
@@ -674,7 +691,7 @@ fn quiet_leaves_the_result_and_verbose_tells_where_the_images_came_from() {
 #[test]
 fn a_run_in_bf16_says_when_f32_would_be_faster_and_one_in_f32_when_bf16_would() {
     let dir = tempfile::tempdir().unwrap();
-    let is_fast = chainrule_tensor::Kernel::best(chainrule_tensor::Precision::Bf16).is_fast_bf16();
+    let is_fast = Kernel::best(Precision::Bf16).is_fast_bf16();
     for (name, flags, advice) in [
         ("bf16", "--precision bf16", (!is_fast).then_some("precision f32 would be faster")),
         (

@@ -69,17 +69,6 @@ impl Isa {
         isas
     }
 
-    /// The ISA that `CHAINRULE_KERNEL` names, or else the best that there is.
-    ///
-    /// # Errors
-    /// If the variable names no ISA, or one that this processor cannot run.
-    pub fn from_environment() -> Result<Isa, IsaError> {
-        match std::env::var(VARIABLE) {
-            Ok(name) if !name.is_empty() => name.parse(),
-            _ => Ok(Isa::best()),
-        }
-    }
-
     /// The best ISA that this processor can run.
     pub fn best() -> Isa {
         *Isa::available().last().expect("the portable one is always there")

@@ -23,7 +23,7 @@ use chainrule_nn::{Architecture, Hidden, Norm, SoftmaxClassifier};
 use chainrule_runs::folder::{LAST, MODEL};
 use chainrule_runs::records::as_written;
 use chainrule_runs::{Epoch, Iteration, Provenance, RunFolder, Summary, Table};
-use chainrule_tensor::{Isa, Precision};
+use chainrule_tensor::{Kernel, Precision};
 
 use crate::config::Tta;
 use crate::setup::{provenance, record};
@@ -107,7 +107,7 @@ pub fn write(
     };
     config.threads = threads(config.threads);
     let split = split_of(&config)?;
-    let isa = Isa::from_environment()?;
+    let isa = Kernel::isa_from_environment()?;
     let mut predictor = Predictor::with_isa(model, config.threads, isa)?;
     let (images, labels) = (&dataset.train, dataset.train.labels());
     let mut measure = |rows: &[u32]| {

@@ -14,7 +14,7 @@ use chainrule_nn::loss::{cross_entropy, softmax};
 use chainrule_nn::{Engine, Evaluation};
 use chainrule_runs::Confusion;
 use chainrule_tensor::ops::rows::argmax;
-use chainrule_tensor::{Isa, math};
+use chainrule_tensor::{Isa, Kernel, math};
 
 use crate::config::Tta;
 use crate::{Error, ModelFile, views};
@@ -39,7 +39,7 @@ impl Predictor {
     /// # Errors
     /// If the threads cannot be started, or the normalization does not fit the network.
     pub fn new(model: &ModelFile, threads: usize) -> Result<Predictor, Error> {
-        Self::with_isa(model, threads, Isa::from_environment()?)
+        Self::with_isa(model, threads, Kernel::isa_from_environment()?)
     }
 
     /// [`Predictor::new`] with these kernels.

@@ -3,7 +3,7 @@
 use chainrule_data::{Images, Normalization, Pixels, sample};
 use chainrule_nn::loss::softmax;
 use chainrule_nn::{Engine, Init, SoftmaxClassifier};
-use chainrule_tensor::Isa;
+use chainrule_tensor::Kernel;
 use chainrule_train::config::Tta;
 use chainrule_train::{Config, Data, Error, ModelFile, Predictor, Quiet, prepared, run};
 
@@ -33,7 +33,7 @@ fn the_loss_and_the_classes_are_those_that_the_training_engine_finds() {
 
     let (scale, shift) = model.normalization.scale_shift(images.dim()).unwrap();
     let pixels = Pixels::Bytes { images: &images, scale: &scale, shift: &shift, gains: None };
-    let isa = Isa::from_environment().unwrap(); // that of the predictor, whose bits these are
+    let isa = Kernel::isa_from_environment().unwrap(); // that of the predictor, whose bits these are
     let mut engine = Engine::with_kernel(&model.classifier, 1, 1, isa).unwrap();
     assert_eq!(found, engine.evaluate(&pixels, images.labels(), &rows));
 }

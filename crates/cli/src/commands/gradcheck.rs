@@ -71,7 +71,7 @@ pub(super) fn print(rows: &[Row]) -> anyhow::Result<()> {
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let rows = gradcheck::run(chainrule_tensor::Isa::from_environment()?);
+    let rows = gradcheck::run(chainrule_tensor::Kernel::isa_from_environment()?);
     if args.json {
         say!("{}", serde_json::to_string_pretty(&rows.iter().map(as_json).collect::<Vec<_>>())?);
     } else {

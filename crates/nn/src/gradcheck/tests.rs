@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use chainrule_tensor::{Isa, Tensor};
+use chainrule_tensor::{Kernel, Tensor};
 
 use super::cases::normal;
 use super::difference::{Found, Value, compare};
@@ -11,7 +11,7 @@ use crate::{Activation, Hidden, Init, Norm, Regularization, SoftmaxClassifier};
 #[test]
 fn every_derivative_agrees_with_its_difference() {
     // In f64 the ISAs differ in how a layer is cut, not in their kernels.
-    let rows = run(Isa::from_environment().unwrap());
+    let rows = run(Kernel::isa_from_environment().unwrap());
     let failed: Vec<_> = rows.iter().filter(|row| !row.passed).collect();
     assert!(failed.is_empty(), "{failed:#?}");
     // Layers alone; plain classifiers; with another activation; with normalizations, which have

@@ -120,6 +120,15 @@ impl Kernel {
         Self::named(std::env::var(VARIABLE).ok().filter(|name| !name.is_empty()), precision)
     }
 
+    /// The vectors of the kernel that `CHAINRULE_KERNEL` names, for what multiplies in `f32` whatever the
+    /// precision of the training, or else the best that there are.
+    ///
+    /// # Errors
+    /// If the variable names no kernel, or one that this processor cannot run.
+    pub fn isa_from_environment() -> Result<Isa, IsaError> {
+        Self::from_environment(Precision::Bf16).map(Self::isa)
+    }
+
     fn named(name: Option<String>, precision: Precision) -> Result<Self, IsaError> {
         match (name.as_deref(), precision) {
             (None, _) => Ok(Self::best(precision)),

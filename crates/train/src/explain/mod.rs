@@ -11,7 +11,7 @@ pub mod adversarial;
 pub mod saliency;
 
 use chainrule_data::Images;
-use chainrule_tensor::Isa;
+use chainrule_tensor::Kernel;
 use chainrule_tensor::ops::rows::argmax;
 
 use self::adversarial::Adversarial;
@@ -52,7 +52,7 @@ impl Explainer {
     /// # Errors
     /// As [`Predictor::new`].
     pub fn new(model: &ModelFile, smooth: SmoothGrad) -> Result<Explainer, Error> {
-        let isa = Isa::from_environment()?;
+        let isa = Kernel::isa_from_environment()?;
         let predictor = Predictor::with_isa(model, 1, isa)?;
         Ok(Self { predictor, saliency: Saliency::new(model, isa)?, smooth })
     }

@@ -18,7 +18,7 @@ use chainrule_bench::phases::{self, Phase};
 use chainrule_bench::protocol::Window;
 use chainrule_bench::{Shape, Trainer, output};
 use chainrule_tensor::comm::{Communicator, ThreadGroup};
-use chainrule_tensor::{Isa, peak};
+use chainrule_tensor::{Isa, Kernel, peak};
 use clap::Parser;
 use serde::Serialize;
 
@@ -91,7 +91,7 @@ struct Row {
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let isa = Isa::from_environment()?;
+    let isa = Kernel::isa_from_environment()?;
     warn_if_busy();
     println!("kernels: {isa}\n");
 
