@@ -398,6 +398,14 @@ fn a_limit_of_memory_ends_in_a_sentence_and_never_in_an_abort() {
     let trained = train(&format!("images:{folder}"), &run, "");
     assert!(trained.status.success(), "{}", stderr(&trained));
     let run = run.display();
+    // A thread that begins where its stack just fits is ended by the C library: a window of some KiB.
+    for more in (2000..8000).step_by(40) {
+        let out = dir.path().join("narrow");
+        let args =
+            format!("train --data sample --hidden-dim 300 --threads 2 --out '{}'", out.display());
+        let output = under(least + more, &args);
+        assert_eq!(output.status.code(), Some(1), "{more}: {output:?}");
+    }
     let mut refused = 0;
     for (i, more) in [0, 2500, 5000, 10_000, 20_000, 40_000].into_iter().enumerate() {
         let out = dir.path().join(i.to_string());

@@ -3,6 +3,8 @@
 use std::panic::resume_unwind;
 use std::sync::Mutex;
 
+use chainrule_tensor::allocator::has_room_for_thread;
+
 /// What `work` makes of each item. Threads take the next item as they become free, and the result
 /// does not depend on their number.
 pub(crate) fn in_order<T: Send, R: Send>(
@@ -21,7 +23,10 @@ pub(crate) fn in_order<T: Send, R: Send>(
     };
     let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {
         // The system may refuse a thread, where memory is short: this one does the work then.
-        let spawn = |_| std::thread::Builder::new().spawn_scoped(scope, worker).ok();
+        let spawn = |_| {
+            let builder = has_room_for_thread().then(std::thread::Builder::new)?;
+            builder.spawn_scoped(scope, worker).ok()
+        };
         let workers: Vec<_> = (1..threads).map_while(spawn).collect();
         let own = worker();
         let join = |worker: std::thread::ScopedJoinHandle<'_, _>| {

@@ -7,6 +7,27 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Write;
 
+/// Address space of a thread: its stack of 2 MiB, and as much as the C library and Rust keep of it.
+#[cfg(target_os = "linux")]
+const THREAD: usize = (2 << 20) + (256 << 10);
+
+/// Whether there is room for another thread. The C library ends the process with a message of its own if a
+/// thread has begun and there is no memory for what it keeps of it.
+pub fn has_room_for_thread() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        let (access, flags) = (libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        // SAFETY: pages that nobody can access, at a place that the system chooses, and given back at once.
+        #[allow(unsafe_code)]
+        unsafe {
+            let room = libc::mmap(std::ptr::null_mut(), THREAD, access, flags, -1, 0);
+            room != libc::MAP_FAILED && libc::munmap(room, THREAD) == 0
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    true
+}
+
 /// The system's allocator, which ends the process where there is no memory.
 #[derive(Debug)]
 pub struct OrExit;

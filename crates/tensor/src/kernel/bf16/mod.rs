@@ -67,6 +67,7 @@ pub enum Order {
 
 impl Order {
     /// The k of word p, first that of its lower half.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // elsewhere all are packed in pairs
     #[inline]
     pub(crate) const fn halves(self, p: usize) -> [usize; 2] {
         match self {
@@ -157,6 +158,8 @@ pub struct Tiles<'a> {
     rows: usize,
     columns: usize,
     /// Numbers in a row of a left operand, before the zeros that fill its last tile.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+    // the emulation multiplies zeros, too
     depth: usize,
     place: Place,
 }
