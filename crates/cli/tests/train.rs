@@ -691,7 +691,7 @@ fn quiet_leaves_the_result_and_verbose_tells_where_the_images_came_from() {
 #[test]
 fn a_run_in_bf16_says_when_f32_would_be_faster_and_one_in_f32_when_bf16_would() {
     let dir = tempfile::tempdir().unwrap();
-    let is_fast = Kernel::best(Precision::Bf16).is_fast_bf16();
+    let is_fast = !Kernel::best(Precision::Bf16).emulates();
     for (name, flags, advice) in [
         ("bf16", "--precision bf16", (!is_fast).then_some("precision f32 would be faster")),
         (

@@ -37,7 +37,7 @@ pub enum IsaError {
     #[error("{VARIABLE}={0} multiplies bf16 operands, and the precision here is f32")]
     OnlyBf16(String),
     /// The processor lacks the instructions.
-    #[error("{VARIABLE}={name}: this processor cannot run it: use {available}")]
+    #[error("{VARIABLE}={name} is not for this processor: use {available}")]
     Unavailable {
         /// The ISA that was asked for.
         name: String,

@@ -39,7 +39,7 @@ fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let mut precisions = vec![args.precision.unwrap_or_default()];
     let bf16 = Kernel::from_environment(Precision::Bf16);
-    if args.precision.is_none() && bf16.is_ok_and(Kernel::is_fast_bf16) {
+    if args.precision.is_none() && bf16.is_ok_and(|kernel| !kernel.emulates()) {
         precisions.push(Precision::Bf16);
     }
     let shape = Shape::new(args.batch, &args.hidden);

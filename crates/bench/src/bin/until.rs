@@ -79,7 +79,7 @@ fn main() -> anyhow::Result<()> {
         let mut all = vec![];
         for precision in [Precision::F32, Precision::Bf16] {
             let kernel = Kernel::from_environment(precision)?;
-            if precision == Precision::Bf16 && !kernel.is_fast_bf16() {
+            if kernel.emulates() {
                 println!("Chainrule, bf16: not measured here, it is emulated");
                 continue;
             }

@@ -104,7 +104,7 @@ pub enum Operand<'a, T> {
 impl Kernel {
     /// The best kernel of this processor for a precision.
     pub fn best(precision: Precision) -> Self {
-        match (precision, Multiplier::native().find(|multiplier| multiplier.is_fast())) {
+        match (precision, Multiplier::native().next()) {
             (Precision::Bf16, Some(multiplier)) => Self::from(multiplier),
             _ => Self::new(Isa::best(), precision),
         }
@@ -173,9 +173,9 @@ impl Kernel {
         if self.reads_tiles() { Precision::Bf16 } else { Precision::F32 }
     }
 
-    /// Whether products in bf16 are faster than in `f32`.
-    pub fn is_fast_bf16(self) -> bool {
-        matches!(self.products, Products::Bf16(multiplier) if multiplier.is_fast())
+    /// Whether products in bf16 are emulated, and so slower than in `f32`.
+    pub fn emulates(self) -> bool {
+        matches!(self.products, Products::Bf16(multiplier) if multiplier.name().is_none())
     }
 
     /// The kernel of the last layer of a network, whose products stay in `f32`. Below bf16 it has the
@@ -409,7 +409,7 @@ mod tests {
             assert!(error.to_string().contains("precision here is f32"), "{error}");
             if !available.iter().any(|one| one == name) {
                 let error = Kernel::named(Some(name.into()), Precision::Bf16).unwrap_err();
-                let want = format!("{name}: this processor cannot run it: use portable");
+                let want = format!("{name} is not for this processor: use portable");
                 assert!(error.to_string().contains(&want), "{error}");
             }
         }

@@ -68,6 +68,6 @@ pub fn conclude(summary: &Summary, out: &Path) -> anyhow::Result<()> {
 /// Whether a run in f32 was of a network that `bf16`, the best kernel for that precision, trains faster.
 fn would_gain_by_bf16(summary: &Summary, bf16: Kernel) -> bool {
     summary.precision == Precision::F32.to_string()
-        && bf16.is_fast_bf16()
+        && !bf16.emulates()
         && summary.hidden_dim.iter().any(|&width| width >= WIDE)
 }

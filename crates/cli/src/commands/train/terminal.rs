@@ -4,7 +4,6 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use chainrule_report::text_chart;
-use chainrule_tensor::Precision;
 use chainrule_train::config::OptimizerName;
 use chainrule_train::schedule::Schedule;
 use chainrule_train::{Config, Epoch, Iteration, Observer, Plan};
@@ -151,8 +150,11 @@ impl Observer for Terminal {
         if !others.is_empty() {
             self.say(others.join(", "));
         }
-        if config.precision == Precision::Bf16 && !plan.kernel.is_fast_bf16() {
-            self.say("bf16 is emulated on this processor: precision f32 would be faster".into());
+        if plan.kernel.emulates() {
+            self.say(format!(
+                "bf16 is emulated by {} kernels: precision f32 would be faster",
+                plan.kernel
+            ));
         }
         if let Some(last) = config.cycles.last() {
             self.say(format!(

@@ -266,7 +266,7 @@ impl Multiplier {
         None
     }
 
-    /// `vdpbf16ps` of AVX-512, if the processor has it.
+    /// `vdpbf16ps` of AVX-512, if the processor has it and is faster by it.
     pub fn dot_products() -> Option<Self> {
         #[cfg(target_arch = "x86_64")]
         return dot::DotProducts::detected()
@@ -275,7 +275,8 @@ impl Multiplier {
         None
     }
 
-    /// Every multiplier that is instructions for bf16 and that this processor has, the best first.
+    /// Every multiplier of this processor that is instructions for bf16, the best first. Each is faster than
+    /// products in `f32`.
     pub fn native() -> impl Iterator<Item = Self> {
         Self::amx().into_iter().chain(Self::dot_products())
     }
@@ -293,17 +294,6 @@ impl Multiplier {
             #[cfg(target_arch = "x86_64")]
             Instructions::Dot(_) => Some(AVX512_BF16),
             Instructions::Emulation => None,
-        }
-    }
-
-    /// Whether it multiplies faster than products in `f32` do.
-    pub fn is_fast(self) -> bool {
-        match self.by {
-            #[cfg(target_arch = "x86_64")]
-            Instructions::Amx => true,
-            #[cfg(target_arch = "x86_64")]
-            Instructions::Dot(dot) => dot.is_fast(),
-            Instructions::Emulation => false,
         }
     }
 
