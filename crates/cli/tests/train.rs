@@ -693,7 +693,11 @@ fn a_run_in_bf16_says_when_f32_would_be_faster_and_one_in_f32_when_bf16_would() 
     let dir = tempfile::tempdir().unwrap();
     let is_fast = !Kernel::best(Precision::Bf16).emulates();
     for (name, flags, advice) in [
-        ("bf16", "--precision bf16", (!is_fast).then_some("precision f32 would be faster")),
+        (
+            "bf16",
+            "--precision bf16",
+            (!is_fast).then_some("kernels: precision f32 would be faster"),
+        ),
         (
             "wide",
             "--hidden-dim 512",

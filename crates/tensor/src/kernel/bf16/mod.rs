@@ -157,9 +157,9 @@ pub struct Tiles<'a> {
     tiles: &'a [Tile],
     rows: usize,
     columns: usize,
-    /// Numbers in a row of a left operand, before the zeros that fill its last tile.
+    /// Numbers in a row of a left operand, before the zeros that fill its last tile. The emulation
+    /// multiplies those, too.
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
-    // the emulation multiplies zeros, too
     depth: usize,
     place: Place,
 }

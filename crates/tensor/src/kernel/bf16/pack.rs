@@ -45,11 +45,6 @@ impl Packing {
             By::Rounding(rounding) => rounding.order(),
         }
     }
-
-    /// Whether the processor rounds vectors of numbers by an instruction of its own.
-    pub fn rounds_vectors(self) -> bool {
-        !matches!(self.0, By::Isa(_))
-    }
 }
 
 #[cfg(target_arch = "x86_64")]
