@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use chainrule_nn::{SoftmaxClassifier, most_ranks};
 use chainrule_runs::Provenance;
+use chainrule_tensor::Kernel;
 use chainrule_tensor::comm::{ThreadGroup, Transport, Wait};
-use chainrule_tensor::{Isa, Kernel};
 use sha2::{Digest, Sha256};
 
 use crate::config::ConfigError;
@@ -203,7 +203,7 @@ impl Processes {
             for key in keys {
                 let (here, there) = (value(&first, key), value(&other, key));
                 let same =
-                    if key == KERNEL { Isa::round_alike(&here, &there) } else { here == there };
+                    if key == KERNEL { Kernel::round_alike(&here, &there) } else { here == there };
                 if !same {
                     return Err(ConfigError::new(format!(
                         "rank {process} differs from rank 0 in {key}: {there} there, {here} here; \

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use chainrule_runs::folder::{CONFIG, LAST, MODEL};
 use chainrule_runs::{ClassMetrics, Confusion, Record, RunFolder, Summary, Table};
-use chainrule_tensor::{Isa, Kernel};
+use chainrule_tensor::Kernel;
 
 use crate::checkpoint::Checkpoint;
 use crate::observer::Observer;
@@ -60,7 +60,7 @@ pub fn resume_on(
         }
         let kernel = Kernel::from_environment(config.precision)?;
         let now = provenance(data, kernel);
-        if !Isa::round_alike(&now.kernel, &then.kernel) {
+        if !Kernel::round_alike(&now.kernel, &then.kernel) {
             return Err(refuse(format!(
                 "it began with {} kernels, and these are {}, which round differently; set {}={} where \
                  the processor has them",

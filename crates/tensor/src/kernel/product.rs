@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::bf16::{self, LeftMut, Multiplier, Packed, Packing, Place, Role, Section, Tiles};
 use super::{matmul, matmul_transposed, plain};
 use crate::gemm::ShapeError;
-use crate::isa::{Isa, IsaError, VARIABLE};
+use crate::isa::{self, Isa, IsaError, VARIABLE};
 use crate::matrix::{View, ViewMut};
 use crate::ops::transpose::transpose;
 use crate::scalar::Scalar;
@@ -153,6 +153,13 @@ impl Kernel {
         let of = |isa| precisions.map(|precision| Self::new(isa, precision));
         let native = Multiplier::native().map(Self::from);
         Isa::available().into_iter().flat_map(of).chain(native).collect()
+    }
+
+    /// Whether two kernels for one precision, by their names, give the same bits: all with vectors do.
+    pub fn round_alike(one: &str, other: &str) -> bool {
+        let [_portable, vectors @ ..] = isa::NAMES;
+        let vectors = |name| vectors.contains(&name) || bf16::NAMES.contains(&name);
+        one == other || vectors(one) && vectors(other)
     }
 
     /// Products in `precision` on the vectors of `isa`, without instructions for bf16.
@@ -392,6 +399,16 @@ impl fmt::Display for Kernel {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_portable_kernels_round_otherwise() {
+        let names = ["portable", "avx2", "avx512", "avx512_bf16", "amx"];
+        for (one, other) in names.iter().flat_map(|one| names.map(|other| (*one, other))) {
+            let portable = [one, other].iter().filter(|name| **name == "portable").count();
+            assert_eq!(Kernel::round_alike(one, other), portable != 1, "{one}, {other}");
+        }
+        assert!(!Kernel::round_alike("avx2", "avx1024"));
+    }
 
     #[test]
     fn a_name_is_the_kernel_that_prints_it_and_instructions_for_bf16_are_refused_with_f32() {
