@@ -45,7 +45,7 @@ impl<T: Scalar> Engine<T> {
     /// # Panics
     /// If the network has a batch normalization, which is to be folded into its weights first
     /// ([`SoftmaxClassifier::folded`](crate::SoftmaxClassifier::folded)); if a row is out of range; of
-    /// an engine whose products are of bf16, which keep no W_1ᵀ.
+    /// an engine whose products are of bf16, which keep no rows of dZ_1.
     pub fn input_gradient(
         &mut self,
         data: &impl Rows<T>,

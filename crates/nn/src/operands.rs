@@ -90,8 +90,8 @@ impl InputOperands {
         tiling.kernel.pack_left(x, self.left_mut(block, batch, keep));
     }
 
-    /// Gathers some rows of the block, rounded; `keep` as in [`InputOperands::pack`]. Returns false, and has done nothing, where it
-    /// is not faster than to gather them and to round them then.
+    /// Gathers some rows of the block, rounded; `keep` as in [`InputOperands::pack`]. Returns false, and
+    /// has done nothing, where it is not faster than to gather them and to round them then.
     pub fn gather<T: Scalar>(
         &mut self,
         tiling: &Tiling,

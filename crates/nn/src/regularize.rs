@@ -12,6 +12,8 @@
 //! All of it depends on the seed and on the number of the step alone, and of dropout on the layer
 //! and the block of features, so that it is the same for any number of threads.
 
+use std::f64::consts::PI;
+
 use chainrule_tensor::{Scalar, math};
 use rand_core::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
@@ -39,7 +41,7 @@ pub struct Regularization {
     /// What the random numbers depend on, beside the number of the step.
     pub seed: u64,
     /// p, the share of hidden activations that are dropped, from 0 to below 1. It is rounded to a
-    /// multiple of 2⁻¹⁶.
+    /// multiple of 2⁻¹⁶, at most [`MOST_DROPOUT`].
     pub dropout: f64,
     /// α of mixup's distribution Beta(α, α), above 0; 0 is no mixup. At 1 all shares are equally
     /// likely; the smaller, the more is left of one example.
@@ -50,6 +52,9 @@ pub struct Regularization {
 
 /// Steps of dropout's probability.
 const LEVELS: f64 = 65_536.0;
+
+/// The largest probability of dropout: more is taken for it.
+pub const MOST_DROPOUT: f64 = 1.0 - 1.0 / LEVELS;
 
 /// The noise of one step.
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +85,7 @@ impl Noise {
     }
 
     fn dropped_levels(&self) -> f64 {
-        (self.regularization.dropout * LEVELS).round()
+        (self.regularization.dropout.min(MOST_DROPOUT) * LEVELS).round()
     }
 
     /// What the activations that stay are multiplied by, if there is dropout.
@@ -150,14 +155,23 @@ impl Noise {
     }
 }
 
-/// A number from the distribution Beta(α, α) (Jöhnk 1964).
+/// A number from the distribution Beta(α, α): for α up to 1 by Jöhnk (1964), who throws away more draws the
+/// larger α is; above by Ulrich (1984), who throws away none: a coordinate of a point on a sphere.
 fn beta(rng: &mut Pcg64, alpha: f64) -> f64 {
+    // 53 random bits; in (0, 1].
+    let mut unit = || 1.0 - (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
+    if alpha > 1.0 {
+        let radius = (1.0 - math::pow(unit(), 2.0 / (2.0 * alpha - 1.0))).sqrt();
+        return (1.0 + radius * math::cos(2.0 * PI * unit())) / 2.0;
+    }
     loop {
-        // 53 random bits; in (0, 1], so that no sum is 0.
-        let mut unit = || 1.0 - (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
-        let mut power = || math::pow(unit(), 1.0 / alpha);
-        let (x, y) = (power(), power());
-        if x + y <= 1.0 && x + y > 0.0 {
+        let (u, v) = (unit(), unit());
+        let [x, y] = [u, v].map(|uniform| math::pow(uniform, 1.0 / alpha));
+        if x + y == 0.0 {
+            // Both are too small for a number: x / (x + y) from their logarithms.
+            return 1.0 / (1.0 + math::exp((math::ln(v) - math::ln(u)) / alpha));
+        }
+        if x + y <= 1.0 {
             return x / (x + y);
         }
     }
@@ -213,16 +227,24 @@ mod tests {
     }
 
     #[test]
-    fn shares_of_mixup_have_the_variance_of_their_distribution() {
-        // Beta(α, α) has mean 1/2 and variance 1 / (4 (2α + 1)).
-        for alpha in [0.2, 1.0, 2.0] {
+    fn shares_of_mixup_have_the_moments_of_their_distribution() {
+        // Beta(α, α) has mean 1/2, variance 1 / (4 (2α + 1)) and kurtosis 3 - 6 / (2α + 3).
+        for alpha in [1e-310, 1e-20, 0.001, 0.2, 1.0, 1.5, 2.0, 8.0, 32.0, 1e6] {
             let mut rng = generator([1, 2, 3, 4]);
-            let draws: Vec<f64> = (0..20_000).map(|_| beta(&mut rng, alpha)).collect();
-            let mean = draws.iter().sum::<f64>() / 20_000.0;
-            let variance = draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 20_000.0;
-            let want = 1.0 / (4.0 * (2.0 * alpha + 1.0));
-            assert!((mean - 0.5).abs() < 0.015, "α {alpha}: mean {mean}");
-            assert!((variance / want - 1.0).abs() < 0.05, "α {alpha}: {variance}, want {want}");
+            let n = 20_000;
+            let draws: Vec<f64> = (0..n).map(|_| beta(&mut rng, alpha)).collect();
+            assert!(draws.iter().all(|share| (0.0..=1.0).contains(share)), "α {alpha}");
+            let mean = |power: i32| {
+                let powers = draws.iter().map(|x| (x - 0.5).powi(power));
+                powers.sum::<f64>() / f64::from(n)
+            };
+            let variance = 1.0 / (4.0 * (2.0 * alpha + 1.0));
+            let fourth = variance * variance * (3.0 - 6.0 / (2.0 * alpha + 3.0));
+            // Five times what the mean of so many draws deviates by.
+            let chance = 5.0 * (variance / f64::from(n)).sqrt();
+            assert!(mean(1).abs() < chance, "α {alpha}: {} off the mean", mean(1));
+            assert!((mean(2) / variance - 1.0).abs() < 0.05, "α {alpha}: variance {}", mean(2));
+            assert!((mean(4) / fourth - 1.0).abs() < 0.12, "α {alpha}: fourth {}", mean(4));
         }
     }
 }

@@ -5,8 +5,6 @@
 //! and the part of it that begins at such an address. From [`HUGE_FROM`] bytes on it is aligned to a
 //! huge page, and on Linux the system is asked for huge pages (`madvise`): one entry of a core's TLB
 //! then covers 2 MiB in place of 4 KiB.
-//!
-//! [`Buffer::try_zeros`] reports memory that the system does not give.
 
 use std::alloc::Layout;
 use std::ops::{Deref, DerefMut};
@@ -26,21 +24,13 @@ impl Zero for f64 {}
 impl Zero for u32 {}
 
 /// Bytes of a cache line and of the widest vector: the alignment of a small buffer.
-const LINE: usize = 64;
+pub(crate) const LINE: usize = 64;
 
 /// Bytes of a huge page.
 const HUGE_PAGE: usize = 2 << 20;
 
 /// From this many bytes on a buffer is aligned to a huge page (2 MiB).
 pub const HUGE_FROM: usize = 1 << 20;
-
-/// The system does not give so much memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{bytes} bytes of memory are needed and not available")]
-pub struct OutOfMemory {
-    /// Bytes that were asked for.
-    pub bytes: usize,
-}
 
 /// Numbers in memory that begins at the border of a cache line, or of a huge page. It is a slice of
 /// a length that does not change.
@@ -55,33 +45,29 @@ impl<T: Zero> Buffer<T> {
     /// `len` zeros. Without memory for them the process is aborted, as by `Vec`
     /// ([`std::alloc::handle_alloc_error`]).
     pub fn zeros(len: usize) -> Self {
-        Self::try_zeros(len).unwrap_or_else(|_| {
+        Self::try_zeros(len).unwrap_or_else(|| {
             std::alloc::handle_alloc_error(Layout::array::<T>(len).unwrap_or(Layout::new::<T>()))
         })
     }
 
-    /// `len` zeros.
-    ///
-    /// # Errors
-    /// [`OutOfMemory`] if the system does not give the memory.
-    pub fn try_zeros(len: usize) -> Result<Self, OutOfMemory> {
+    /// `len` zeros, if the system gives the memory.
+    fn try_zeros(len: usize) -> Option<Self> {
         if len == 0 {
-            return Ok(Self::default());
+            return Some(Self::default());
         }
-        let error = OutOfMemory { bytes: len.saturating_mul(size_of::<T>()) };
-        let huge = error.bytes >= HUGE_FROM;
+        let bytes = len.checked_mul(size_of::<T>())?;
+        let huge = bytes >= HUGE_FROM;
         let alignment = if huge { HUGE_PAGE } else { LINE };
         // Whole lines or pages, and one more for the start.
-        let bytes = error.bytes.checked_next_multiple_of(alignment).ok_or(error)?;
-        let bytes = bytes.checked_add(alignment).ok_or(error)?;
-        let storage: Vec<T> = zeros(bytes / size_of::<T>()).ok_or(error)?;
+        let bytes = bytes.checked_next_multiple_of(alignment)?.checked_add(alignment)?;
+        let storage: Vec<T> = zeros(bytes / size_of::<T>())?;
         let start = storage.as_ptr().align_offset(alignment);
         if huge {
             advise_huge_pages(
                 &storage[start..][..bytes / size_of::<T>() - alignment / size_of::<T>()],
             );
         }
-        Ok(Self { storage, start, len })
+        Some(Self { storage, start, len })
     }
 }
 
@@ -206,12 +192,10 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_does_not_exist_is_an_error_and_no_abort() {
+    fn memory_that_does_not_exist_is_nothing_and_no_panic() {
         for len in [usize::MAX, usize::MAX / 4, isize::MAX as usize / 4, 1 << 58] {
-            let error = Buffer::<f32>::try_zeros(len).unwrap_err();
-            assert_eq!(error.bytes, len.saturating_mul(4));
+            assert!(Buffer::<f32>::try_zeros(len).is_none(), "{len}");
+            assert!(Buffer::<f64>::try_zeros(len).is_none(), "{len}");
         }
-        let error = Buffer::<f64>::try_zeros(1 << 58).unwrap_err().to_string();
-        assert_eq!(error, "2305843009213693952 bytes of memory are needed and not available");
     }
 }

@@ -34,8 +34,13 @@ pub const VARIABLE: &str = "CHAINRULE_KERNEL";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IsaError {
     /// No ISA has this name.
-    #[error("{VARIABLE}={0} names no kernels: use portable, avx2 or avx512")]
-    Unknown(String),
+    #[error("{VARIABLE}={name} names no kernels: use one of {}", known.join(", "))]
+    Unknown {
+        /// The name.
+        name: String,
+        /// All that there are.
+        known: Vec<&'static str>,
+    },
     /// Instructions for bf16 were asked for, and the products are `f32`.
     #[error("{VARIABLE}={0} multiplies bf16 operands, and the precision here is f32")]
     OnlyBf16(String),
@@ -93,7 +98,7 @@ impl FromStr for Isa {
 
     fn from_str(name: &str) -> Result<Isa, IsaError> {
         if !NAMES.contains(&name) {
-            return Err(IsaError::Unknown(name.to_owned()));
+            return Err(IsaError::Unknown { name: name.to_owned(), known: NAMES.to_vec() });
         }
         let found = Isa::available().into_iter().find(|isa| isa.to_string() == name);
         found.ok_or_else(|| IsaError::Unavailable {

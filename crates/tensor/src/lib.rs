@@ -16,14 +16,14 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`math`] | exp, ln, pow, cos and others, with the same bits on every machine |
-//! | [`scalar`] | the two number types, `f32` and `f64`, and nothing but numbers |
 //! | [`allocator`] | a global allocator that ends the program with a sentence when memory runs out |
 //! | [`buffer`] | `Buffer`: memory aligned to cache lines, in huge pages where it is large |
+//! | [`scalar`] | the two number types, `f32` and `f64`, and nothing but numbers |
 //! | [`matrix`] | `Tensor`, `View`, `ViewMut`: a buffer, a shape, two strides |
 //! | [`isa`] | which vector instructions this processor has, and which kernels are used |
 //! | [`gemm`](mod@gemm) | C := αAB + βC on matrixmultiply, and the plain loop that it is tested against |
-//! | [`kernel`] | the products of the training step: C (+)= A·B for one tile of columns, and what they prefetch |
 //! | [`ops`] | loops over slices: elementwise, columns, rows, transposition, bytes, the optimizers' updates |
+//! | [`kernel`] | the products of the training step: C (+)= A·B for one tile of columns, and what they prefetch |
 //! | [`gather`] | where a batch of inputs comes from |
 //! | `sync` | what threads share state through; loom puts its own in their place |
 //! | [`exchange`] | the buffers through which ranks exchange what they have computed |
@@ -55,7 +55,7 @@ pub mod peak;
 pub mod scalar;
 mod sync;
 
-pub use buffer::{Buffer, OutOfMemory};
+pub use buffer::Buffer;
 pub use gemm::{ShapeError, gemm};
 pub use isa::Isa;
 pub use kernel::{Kernel, Precision};

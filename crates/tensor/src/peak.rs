@@ -8,7 +8,7 @@
 //! The roofline of the bench crate is drawn from them. They stand here because a function that is
 //! compiled for detected instructions is called by `unsafe`, which this crate alone may use.
 
-use crate::isa::{Isa, Kind, for_each_isa};
+use crate::isa::{Isa, for_each_isa};
 
 /// Rounds of twelve vectors for one call of [`multiply_add`]: some tens of microseconds.
 const ROUNDS: usize = 10_000;
@@ -23,11 +23,11 @@ pub fn multiply_add(isa: Isa) -> (f64, f32) {
         // SAFETY: an `Isa` of this kind exists only where its instructions were detected.
         #[cfg(target_arch = "x86_64")]
         #[allow(unsafe_code)]
-        Kind::Avx512 => (16, unsafe { multiply_add_avx512() }),
+        crate::isa::Kind::Avx512 => (16, unsafe { multiply_add_avx512() }),
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
         #[allow(unsafe_code)]
-        Kind::Avx2 => (8, unsafe { multiply_add_avx2() }),
+        crate::isa::Kind::Avx2 => (8, unsafe { multiply_add_avx2() }),
         _ => (4, multiply_add_portable()),
     };
     ((2 * ROUNDS * SUMS * lanes) as f64, sum)

@@ -11,8 +11,7 @@
 
 use std::cell::RefCell;
 
-/// Bytes of a cache line.
-const LINE: usize = 64;
+use crate::buffer::LINE;
 
 /// Most ranges in the queue. Further ones are not prefetched.
 const CAPACITY: usize = 1024;

@@ -143,7 +143,16 @@ impl Kernel {
                     available: all.map(|kernel| kernel.to_string()).collect::<Vec<_>>().join(", "),
                 })
             }
-            (Some(name), _) => Ok(Self::new(name.parse()?, precision)),
+            (Some(name), _) => {
+                let isa = name.parse().map_err(|error| match (error, precision) {
+                    (IsaError::Unknown { name, mut known }, Precision::Bf16) => {
+                        known.extend(bf16::NAMES);
+                        IsaError::Unknown { name, known }
+                    }
+                    (error, _) => error,
+                })?;
+                Ok(Self::new(isa, precision))
+            }
         }
     }
 
@@ -429,6 +438,13 @@ mod tests {
                 let want = format!("{name} is not for this processor: use portable");
                 assert!(error.to_string().contains(&want), "{error}");
             }
+        }
+        for (precision, known) in [
+            (Precision::F32, "use one of portable, avx2, avx512"),
+            (Precision::Bf16, "use one of portable, avx2, avx512, amx, avx512_bf16"),
+        ] {
+            let error = Kernel::named(Some("avx1024".into()), precision).unwrap_err();
+            assert_eq!(error.to_string(), format!("{VARIABLE}=avx1024 names no kernels: {known}"));
         }
         assert_eq!(
             "fp16".parse::<Precision>().unwrap_err().to_string(),

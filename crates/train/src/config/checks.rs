@@ -2,9 +2,10 @@
 
 use chainrule_data::{Amount, LEAST_REGULARIZER};
 use chainrule_nn::Norm;
-use toml::Value;
+use chainrule_nn::regularize::MOST_DROPOUT;
+use toml::{Table, Value};
 
-use super::{Config, ConfigError, Normalize, OptimizerName};
+use super::{Config, ConfigError, Normalize, OptimizerName, TOO_LARGE};
 use crate::machine::available_memory;
 use crate::schedule::Schedule;
 
@@ -52,15 +53,31 @@ const RANGES: [(&str, Range); 22] = [
 const MOST_LAYERS: usize = 1000;
 
 impl Range {
-    /// The sentence on a number that is out of the range.
+    fn contains(&self, value: f64) -> bool {
+        match self {
+            Positive => value.is_finite() && value > 0.0,
+            NotNegative => value.is_finite() && value >= 0.0,
+            BelowOne => (0.0..1.0).contains(&value),
+            Count(_) => value >= 1.0,
+        }
+    }
+
+    /// The sentence on a number that is out of the range, or becomes so as an `f32`.
     fn problem(&self, value: f64) -> Option<String> {
-        let (fits, rule) = match self {
-            Positive => (value.is_finite() && value > 0.0, "it must be a positive number"),
-            NotNegative => (value.is_finite() && value >= 0.0, "it must be 0 or a positive number"),
-            BelowOne => ((0.0..1.0).contains(&value), "it must be from 0 to below 1"),
-            Count(what) => (value >= 1.0, *what),
+        let rule = match self {
+            Positive => "it must be a positive number",
+            NotNegative => "it must be 0 or a positive number",
+            BelowOne => "it must be from 0 to below 1",
+            Count(what) => what,
         };
-        (!fits).then(|| format!("is {value}: {rule}"))
+        let rounded = value as f32;
+        if !self.contains(value) {
+            Some(format!("is {value}: {rule}"))
+        } else if !self.contains(rounded.into()) {
+            Some(format!("is {value:?}, which is {rounded:?} in f32, as steps compute: {rule}"))
+        } else {
+            None
+        }
     }
 }
 
@@ -75,11 +92,8 @@ impl Config {
     /// The first setting that cannot work.
     pub fn check(&self) -> Result<(), ConfigError> {
         // TOML's integers end there, and a run must be repeatable from its config.toml.
-        let counts = [Some(self.seed), self.split_seed, self.max_steps, self.checkpoint_every];
-        require(counts.iter().all(|&count| count <= Some(i64::MAX as u64)), || {
-            "seed, split_seed, max_steps and checkpoint_every must be below 2^63".into()
-        })?;
-        self.check_ranges()?;
+        let table = Table::try_from(self).map_err(|_| ConfigError::new(TOO_LARGE))?;
+        self.check_ranges(&table)?;
         self.check_network()?;
         self.check_optimizer()?;
         self.check_schedule()?;
@@ -87,8 +101,7 @@ impl Config {
         self.check_images()
     }
 
-    fn check_ranges(&self) -> Result<(), ConfigError> {
-        let table = self.to_table();
+    fn check_ranges(&self, table: &Table) -> Result<(), ConfigError> {
         for (key, range) in &RANGES {
             let number = match table.get(*key) {
                 Some(Value::Integer(n)) => *n as f64,
@@ -120,6 +133,12 @@ impl Config {
         let acts_on_hidden = self.norm != Norm::None || self.dropout > 0.0;
         require(!(self.hidden_dim.is_empty() && acts_on_hidden), || {
             "norm and dropout act on hidden layers, and hidden_dim says there are none".into()
+        })?;
+        require(self.dropout <= MOST_DROPOUT, || {
+            format!(
+                "dropout is {}: it is rounded to a multiple of 2^-16, and must be at most {MOST_DROPOUT}",
+                self.dropout
+            )
         })?;
         let is_batch = self.norm == Norm::Batch;
         require(!(is_batch && self.batch_size == 1), || {
@@ -255,5 +274,22 @@ impl Config {
                 Amount(needed.batch)
             )))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_number_that_toml_cannot_hold_is_an_error_and_no_panic() {
+        let all = [
+            Config { batch_size: usize::MAX, ..Config::default() },
+            Config { hidden_dim: vec![usize::MAX], ..Config::default() },
+            Config { seed: u64::MAX, ..Config::default() },
+        ];
+        for config in all {
+            assert_eq!(config.check().unwrap_err().to_string(), TOO_LARGE);
+        }
     }
 }

@@ -9,8 +9,8 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use toml::{Table, Value};
 
-use super::Config;
 use super::sections::section_from;
+use super::{Config, TOO_LARGE};
 
 /// The settings that a command line names: an argument group of clap, and a table to lay over
 /// others ([`lay`](super::lay)).
@@ -85,10 +85,8 @@ impl Args for Flags {
 impl FromArgMatches for Flags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let config = Config::from_arg_matches(matches)?;
-        let mut table = Table::try_from(&config).map_err(|_| {
-            let problem = "a number is too large for a setting: it must be below 2^63\n";
-            clap::Error::raw(ErrorKind::ValueValidation, problem)
-        })?;
+        let mut table = Table::try_from(&config)
+            .map_err(|_| clap::Error::raw(ErrorKind::ValueValidation, format!("{TOO_LARGE}\n")))?;
         let is_given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
         let mut given = Table::new();
         for arg in arguments() {

@@ -9,12 +9,13 @@ use std::sync::LazyLock;
 
 use chainrule_data::file;
 use chainrule_runs::names;
-use clap::FromArgMatches;
+use clap::{FromArgMatches, ValueEnum};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use toml::{Table, Value};
 
 use super::{Config, ConfigError, flags};
 use crate::Error;
+use crate::schedule::Schedule;
 
 /// The table of `config.toml` that describes the run it came from; a recipe may have it, and it
 /// sets nothing.
@@ -30,9 +31,6 @@ const OF_OPTIMIZERS: [(&str, &str); 2] = [
     ("adam", "learning_rate = 0.001\nbeta1 = 0.9\nbeta2 = 0.999\nepsilon = 1e-8\nreg = 0.0"),
     ("rmsprop", "learning_rate = 0.01\nbeta2 = 0.99\nepsilon = 1e-8\nreg = 0.0\nmomentum = 0.0"),
 ];
-
-/// Schedules that use `lr_decay`.
-const DECAYING: [&str; 3] = ["exponential", "step", "plateau"];
 
 /// The settings where nothing is given, from the fields' own defaults.
 static DEFAULT: LazyLock<(Config, Table)> = LazyLock::new(|| {
@@ -50,11 +48,12 @@ fn may_be_unset(key: &str) -> bool {
 /// Lays the settings of `above` over those of `below`, both by their names of today.
 pub fn lay(below: &mut Table, above: Table) {
     let schedule = below.get("schedule").and_then(Value::as_str);
+    let decays = |name| Schedule::from_str(name, false).is_ok_and(Schedule::uses_lr_decay);
     let implied = above.contains_key("lr_decay")
         && !above.contains_key("schedule")
-        && !schedule.is_some_and(|schedule| DECAYING.contains(&schedule));
+        && !schedule.is_some_and(decays);
     if implied {
-        below.insert("schedule".into(), DECAYING[0].into());
+        below.insert("schedule".into(), "exponential".into());
     }
     below.extend(above);
 }

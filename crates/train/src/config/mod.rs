@@ -487,6 +487,9 @@ impl ConfigError {
     }
 }
 
+/// What is said of a whole number that TOML cannot hold.
+pub(crate) const TOO_LARGE: &str = "a number is too large for a setting: it must be below 2^63";
+
 /// Settings on which no result depends.
 pub(crate) const WITHOUT_EFFECT: [&str; 4] =
     ["threads", "detect_anomaly", "checkpoint_every", "data_dir"];

@@ -16,15 +16,12 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::x86::flushing_denormals;
-use super::{COLUMNS, ROWS, Tile, Tiles};
+use super::{COLUMNS, LINES, ROWS, Tile, Tiles};
 use crate::kernel::prefetch::with_queue;
 use crate::matrix::ViewMut;
 
 /// Bytes of a row of a tile.
 const LINE: usize = 64;
-
-/// Lines of the queue that are requested for each 32 of k of a block.
-const LINES: usize = 16;
 
 /// Rows and columns of a block of C.
 const SIDE: usize = 2 * ROWS;
@@ -291,15 +288,18 @@ fn block(
         with_queue(|queue| queue.ask_lines(LINES * k));
         let line = size_of::<[f32; SIDE]>();
         let (place, c_stride) = if has_place {
-            (c.row_mut(rows.start)[columns.clone()].as_mut_ptr(), c.strides().0 * size_of::<f32>())
+            let _ = &c.row_mut(rows.end - 1)[columns.clone()]; // C reaches so far
+            let stride = c.strides().0;
+            let first = c.as_mut_ptr().wrapping_add(rows.start * stride + columns.start);
+            (first, stride * size_of::<f32>())
         } else {
             (scratch.as_mut_ptr(), line)
         };
         // Of a block of one row or column of tiles the second is the first again, and not used.
         let at = Block {
-            a: [a.tile(i, 0), a.tile(i + down - 1, 0)].map(std::ptr::from_ref),
+            a: [a.as_ptr(i, 0), a.as_ptr(i + down - 1, 0)],
             a_stride: size_of::<Tile>(), // A lies in rows
-            b: [b.tile(0, j), b.tile(0, j + across - 1)].map(std::ptr::from_ref),
+            b: [b.as_ptr(0, j), b.as_ptr(0, j + across - 1)],
             b_stride: b.place.row * size_of::<Tile>(),
             k,
             c: place,
@@ -307,8 +307,8 @@ fn block(
         };
         // The last tiles that are read are tiles of the operands.
         let _ = (a.tile(i + down - 1, k - 1), b.tile(k - 1, j + across - 1));
-        // SAFETY: the section has configured the tiles. All tiles of the operands lie between the
-        // first and the last, which were just borrowed; of C, or of the scratch, the block is a part.
+        // SAFETY: the section has configured the tiles. The pointers are to all of the operands and of C
+        // behind the block's first tile or number, and its last were just looked at.
         #[allow(unsafe_code)]
         unsafe {
             match (down, across) {

@@ -10,13 +10,10 @@ use std::arch::x86_64::*;
 use super::pack::Packing;
 use super::pack::avx512::Rounding;
 use super::x86::flushing_denormals;
-use super::{COLUMNS, Order, ROWS, Tile, Tiles};
+use super::{COLUMNS, LINES, Order, ROWS, Tile, Tiles};
 use crate::isa::Isa;
 use crate::kernel::prefetch::with_queue;
 use crate::matrix::ViewMut;
-
-/// Lines of the queue that are requested for each tile of k of a block.
-const LINES: usize = 16;
 
 /// Multiplies by `vdpbf16ps`. A value of this type is the proof that the processor has it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]

@@ -4,7 +4,8 @@
 //! **Layout.** Both operands lie in tiles of 1 KiB, 16 rows of 16 words, and a word is a pair of bf16
 //! numbers of neighboring k, the even one in its lower half. A tile of A holds 16 rows x 32 k: word
 //! (i, p) is A(i, 2p), A(i, 2p + 1). A tile of B holds 32 k x 16 columns: word (p, j) is B(2p, j),
-//! B(2p + 1, j). Where AVX-512 multiplies, the pairs are others ([`Order`]). What lies beyond the matrix
+//! B(2p + 1, j). Where `vdpbf16ps` multiplies, the pairs are others
+//! ([`Order`]). What lies beyond the matrix
 //! is 0. The tiles of A lie row after row, those of B two columns at a time ([`Place`]), so that a product
 //! walks through each in one direction. C is `f32` and row-major, as elsewhere.
 //!
@@ -51,6 +52,10 @@ pub const COLUMNS: usize = 32;
 
 /// The words of a tile.
 pub type Tile = [u32; ROWS * ROWS];
+
+/// Lines of the queue that are requested for each tile of k of a block of C.
+#[cfg(target_arch = "x86_64")]
+const LINES: usize = 16;
 
 /// Words of a tile.
 const WORDS: usize = ROWS * ROWS;
@@ -187,6 +192,16 @@ impl<'a> Tiles<'a> {
     #[inline]
     pub fn tile(&self, i: usize, j: usize) -> &'a Tile {
         &self.tiles[self.place.offset(i, j)]
+    }
+
+    /// Where a tile lies, and those behind it up to the last.
+    ///
+    /// # Panics
+    /// If there is no such.
+    #[cfg(target_arch = "x86_64")]
+    #[inline]
+    fn as_ptr(&self, i: usize, j: usize) -> *const Tile {
+        self.tiles[self.place.offset(i, j)..].as_ptr()
     }
 }
 

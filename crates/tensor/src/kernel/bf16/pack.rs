@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::tile::{Role, pack_pairs, pack_tiles, transpose};
 use super::{LeftMut, Order, TilesMut};
-use crate::isa::{Isa, Kind};
+use crate::isa::Isa;
 use crate::matrix::View;
 use crate::ops::bytes::ByteRows;
 use crate::scalar::Scalar;
@@ -68,9 +68,9 @@ pub fn pack<T: Scalar>(packing: Packing, x: View<T>, role: Role, to: TilesMut) {
     };
     match isa.kind() {
         #[cfg(target_arch = "x86_64")]
-        Kind::Avx512 => super::x86::pack_avx512(isa, x, role, to),
+        crate::isa::Kind::Avx512 => super::x86::pack_avx512(isa, x, role, to),
         #[cfg(target_arch = "x86_64")]
-        Kind::Avx2 => super::x86::pack_avx2(isa, x, role, to),
+        crate::isa::Kind::Avx2 => super::x86::pack_avx2(isa, x, role, to),
         _ => pack_tiles(x, role, to, |x, by_rows, transposed, tile| {
             pack_pairs(x, by_rows, tile);
             if transposed {
