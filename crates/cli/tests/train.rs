@@ -364,6 +364,46 @@ fn a_run_that_starts_from_a_file_goes_on_where_the_file_was_written() {
 }
 
 #[test]
+fn what_weights_to_start_from_decide_is_taken_over_or_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = dir.path().join("first");
+    let output = train(&first, "--activation tanh --norm layer --max-steps 2");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let start = |name: &str, flags: &str| {
+        let flags = format!("--max-steps 2 --init-from {} {flags}", first.display());
+        train(&dir.path().join(name), &flags)
+    };
+    let unseen = "validation images are among those that the weights to start from were trained on: give \
+                  split_seed = 0 and validation = 100 as their run had";
+    for (flags, sentence) in [
+        (
+            "--activation gelu",
+            "activation is \"gelu\", and the weights to start from have \"tanh\"",
+        ),
+        ("--normalize channel", "normalize and init_from do not go together"),
+        ("--weight-scale 0.1", "weight_scale and init_from do not go together"),
+        ("--seed 1", unseen),
+    ] {
+        let output = start("refused", flags);
+        assert_eq!(output.status.code(), Some(1), "{flags}");
+        assert!(stderr(&output).contains(sentence), "{flags}: {}", stderr(&output));
+    }
+    for (name, flags) in [
+        ("same", ""),
+        ("named", "--activation tanh --norm layer"),
+        ("another", "--seed 1 --split-seed 0"),
+        ("allowed", "--seed 1 --allow-other-images"),
+    ] {
+        let output = start(name, flags);
+        assert!(output.status.success(), "{flags}: {}", stderr(&output));
+        let config = std::fs::read_to_string(dir.path().join(name).join("config.toml")).unwrap();
+        for setting in ["activation = \"tanh\"", "norm = \"layer\""] {
+            assert!(config.contains(setting), "{name}: {config}");
+        }
+    }
+}
+
+#[test]
 fn gradcheck_prints_a_row_for_each_parameter_and_the_same_as_json() {
     let output = chainrule().args(["gradcheck", "--json"]).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));

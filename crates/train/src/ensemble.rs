@@ -90,13 +90,9 @@ pub fn write(
 ) -> Result<Summary, Error> {
     let clock = Instant::now();
     let (out, dataset, widths) = (folder.path(), &data.dataset, model.classifier.widths());
-    let split_of = |config: &Config| {
-        let validation = data.validation(config.validation);
-        prepared::split(&Config { validation, ..config.clone() }, dataset.train.len())
-    };
     let first = &origins[0].config;
     let splits: Vec<Split> =
-        origins.iter().map(|origin| split_of(&origin.config)).collect::<Result<_, _>>()?;
+        origins.iter().map(|origin| origin.split(data)).collect::<Result<_, _>>()?;
     let is_shared = splits.iter().all(|split| split.validation == splits[0].validation);
     let mut config = Config {
         hidden_dim: widths[1..widths.len() - 1].to_vec(),
@@ -106,7 +102,7 @@ pub fn write(
         ..first.clone()
     };
     config.threads = threads(config.threads);
-    let split = split_of(&config)?;
+    let split = prepared::split(&config, dataset.train.len())?;
     let isa = Kernel::isa_from_environment()?;
     let mut predictor = Predictor::with_isa(model, config.threads, isa)?;
     let (images, labels) = (&dataset.train, dataset.train.labels());

@@ -6,9 +6,9 @@
 
 use std::path::{Path, PathBuf};
 
-use chainrule_data::file;
+use chainrule_data::{Split, file};
 
-use crate::{Config, Data, Error, config};
+use crate::{Config, Data, Error, config, prepared};
 
 /// Longest `config.toml` that is read, in bytes.
 const MOST_TEXT: u64 = 1 << 18;
@@ -112,6 +112,15 @@ impl Origin {
             counted(&data.source, Some(here)),
             &found[..12]
         ))
+    }
+
+    /// How the run split these images, if they are its own.
+    ///
+    /// # Errors
+    /// If nothing is left to train on.
+    pub fn split(&self, data: &Data) -> Result<Split, Error> {
+        let validation = data.validation(self.config.validation);
+        prepared::split(&Config { validation, ..self.config.clone() }, data.dataset.train.len())
     }
 
     /// Refuses images that are not those of the run.

@@ -1,5 +1,6 @@
 //! A run before its first step: its settings, network, engine and images.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -8,9 +9,13 @@ use chainrule_runs::folder::{CONFIG, write_whole};
 use chainrule_runs::{Provenance, RunFolder};
 use chainrule_tensor::Kernel;
 use serde::Serialize;
+use toml::{Table, Value};
 
 use crate::config::ConfigError;
-use crate::{Config, Data, Error, ModelFile, Origin, Prepared, Processes, machine, teacher};
+use crate::origin::Sameness;
+use crate::{
+    Config, Data, Error, ModelFile, Origin, Prepared, Processes, machine, prepared, teacher,
+};
 
 /// Settles what depends on the data and the machine: the size of the sample's validation part,
 /// the number of threads, and the widths of the weights to start from.
@@ -27,27 +32,48 @@ pub(crate) fn settle(
     config.threads = machine::threads(config.threads);
     config.batch_size = data.batch_size(config.batch_size, config.validation);
     if let Some(start) = start {
-        let widths = start.classifier.widths();
-        let hidden = widths[1..widths.len() - 1].to_vec();
-        if ![&hidden, &Config::default().hidden_dim].contains(&&config.hidden_dim) {
-            return Err(ConfigError::new(format!(
-                "hidden_dim is {:?}, and the weights to start from have {hidden:?}: leave it out",
-                config.hidden_dim
-            )));
-        }
-        config.hidden_dim = hidden;
-        let contrast = start.normalization.contrast().copied();
-        if config.contrast.is_some() && config.contrast != contrast {
-            return Err(ConfigError::new(
-                "contrast is not that of the weights to start from: leave it out",
-            ));
-        }
-        config.contrast = contrast;
+        config = starting_from(start, config)?;
     }
     config.check()?;
     let (images, inputs) = (data.dataset.train.len(), data.dataset.train.dim());
     config.check_with_data(images, inputs, data.dataset.train.classes())?;
     Ok(config)
+}
+
+/// The settings with those that the weights to start from decide, each of which must be theirs or its
+/// default.
+fn starting_from(start: &ModelFile, config: Config) -> Result<Config, ConfigError> {
+    let (widths, units) = (start.classifier.widths(), start.classifier.hidden());
+    let started = Config {
+        hidden_dim: widths[1..widths.len() - 1].to_vec(),
+        activation: units.activation,
+        norm: units.norm,
+        contrast: start.normalization.contrast().copied(),
+        ..config.clone()
+    };
+    let tables = [&config, &started, &Config::default()].map(Config::to_table);
+    let values = |key| {
+        let text = |table: &Table| table.get(key).map_or("none".to_owned(), Value::to_string);
+        tables.each_ref().map(text)
+    };
+    for key in ["hidden_dim", "activation", "norm", "contrast"] {
+        let [asked, theirs, default] = values(key);
+        if ![theirs.as_str(), &default].contains(&asked.as_str()) {
+            return Err(ConfigError::new(format!(
+                "{key} is {asked}, and the weights to start from have {theirs}: leave it out"
+            )));
+        }
+    }
+    for key in ["normalize", "weight_scale"] {
+        let [asked, _, default] = values(key);
+        if asked != default {
+            return Err(ConfigError::new(format!(
+                "{key} and init_from do not go together: the weights to start from are not drawn, and \
+                 have a mean and deviation of the images: leave it out"
+            )));
+        }
+    }
+    Ok(started)
 }
 
 /// The networks that a run reads before its first step.
@@ -67,10 +93,10 @@ pub(crate) fn settled(config: &Config, data: &Data) -> Result<(Config, Networks)
     let start = config.init_from.as_deref().map(ModelFile::load).transpose()?;
     // The weights were trained on the images of their run, some of which may be test images here.
     let origin = config.init_from.as_deref().map(Origin::of).transpose()?.flatten();
-    if let (Some(origin), false) = (origin, config.allow_other_images) {
-        origin.check(data)?;
-    }
+    let origin = origin.filter(|_| !config.allow_other_images);
+    origin.as_ref().map_or(Ok(()), |origin| origin.check(data))?;
     let config = settle(config, data, start.as_ref())?;
+    origin.map_or(Ok(()), |origin| check_validation(&config, &origin, data))?;
     let teacher = teacher::open(&config, data)?;
     let images = &data.dataset.train;
     if let (Some(start), Some(path)) = (&start, &config.init_from) {
@@ -78,6 +104,29 @@ pub(crate) fn settled(config: &Config, data: &Data) -> Result<(Config, Networks)
     }
     config.augmentation().check(images)?;
     Ok((config, Networks { start, teacher }))
+}
+
+/// Refuses to validate on images that the weights to start from were trained on: they would be the best
+/// weights of the run.
+fn check_validation(config: &Config, origin: &Origin, data: &Data) -> Result<(), Error> {
+    if origin.compare(data) != Sameness::Same {
+        return Ok(());
+    }
+    let known: HashSet<u32> = origin.split(data)?.train.into_iter().collect();
+    let own = prepared::split(config, data.dataset.train.len())?.validation;
+    let seen = own.iter().filter(|&row| known.contains(row)).count();
+    if seen == 0 {
+        return Ok(());
+    }
+    let theirs = &origin.config;
+    Err(ConfigError::new(format!(
+        "{seen} of the {} validation images are among those that the weights to start from were \
+         trained on: give split_seed = {} and validation = {} as their run had, or allow_other_images",
+        own.len(),
+        theirs.split_seed.unwrap_or(theirs.seed),
+        theirs.validation
+    ))
+    .into())
 }
 
 /// A network before its first step, and the images that it is to learn.

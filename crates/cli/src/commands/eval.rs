@@ -106,10 +106,7 @@ fn trained_on(origin: &Origin, images: &Images, rows: &[u32]) -> anyhow::Result<
     if origin.compare(&own) != Sameness::Same {
         return Ok(None);
     }
-    let mut config = origin.config.clone();
-    config.validation = own.validation(config.validation);
-    let train = &own.dataset.train;
-    let split = prepared::split(&config, train.len())?;
+    let (train, split) = (&own.dataset.train, origin.split(&own)?);
     let known: HashSet<&[u8]> = split.train.iter().map(|&row| train.image(row as usize)).collect();
     Ok(Some(rows.iter().filter(|&&row| known.contains(images.image(row as usize))).count()))
 }
