@@ -177,11 +177,47 @@ fn the_images_of_a_run_without_a_record_of_them_are_read_and_it_is_said() {
     assert_eq!((&found["accuracy"], &found["n"]), (&own["accuracy"], &own["n"]));
     assert!(found["images_of_run"].is_null(), "{found}");
     assert!(notes.contains("does not say which images the run was on"), "{notes}");
-    // A file of this name of another program.
-    std::fs::write(run.join("config.toml"), "[server]\nport = 80\n").unwrap();
+    // A file of this name of another program, beside a model file alone.
+    let other = dir.path().join("other");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::write(other.join("config.toml"), "[server]\nport = 80\n").unwrap();
+    let model = other.join("model.safetensors");
+    std::fs::copy(run.join("model.safetensors"), &model).unwrap();
     let data = format!("images:{}", path(&images));
-    let (found, notes) = json(&[path(&run), "--data", &data]);
+    let (found, notes) = json(&[path(&model), "--data", &data]);
     assert_eq!((&found["accuracy"], &notes[..]), (&own["accuracy"], ""));
+}
+
+/// Without its settings a run was tested on the images of the defaults, and nothing said so.
+#[test]
+fn a_run_without_whole_settings_is_refused_by_the_name_of_their_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let train =
+        ["train", "--data", "sample", "--epochs", "1", "--hidden-dim", "4", "--out", path(&run)];
+    assert!(chainrule(&train).status.success());
+    let config = run.join("config.toml");
+    let whole = std::fs::read(&config).unwrap();
+    let second = dir.path().join("second");
+    for left in [&whole[..13], b"\xff\xfe", b""] {
+        std::fs::write(&config, left).unwrap();
+        refuses(&["eval", path(&run)], &config);
+        let start = ["--init-from", path(&run), "--out", path(&second)];
+        refuses(&[&["train", "--data", "sample"], &start[..]].concat(), &config);
+    }
+    std::fs::remove_file(&config).unwrap();
+    refuses(&["eval", path(&run)], &config);
+    // A file alone is anybody's.
+    let alone = dir.path().join("alone.safetensors");
+    std::fs::rename(run.join("model.safetensors"), &alone).unwrap();
+    assert!(chainrule(&["eval", path(&alone), "--data", "sample"]).status.success());
+}
+
+fn refuses(args: &[&str], file: &Path) {
+    let output = chainrule(args);
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{args:?}: {error}");
+    assert!(error.contains(path(file)), "{args:?}: {error}");
 }
 
 /// What the weights have learned by heart must not test them.

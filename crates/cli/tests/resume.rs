@@ -341,6 +341,29 @@ fn a_finished_cosine_run_is_given_a_new_cycle_and_says_that_it_is_not_the_longer
     );
 }
 
+/// Its report showed the test accuracy of the weights that it had before.
+#[test]
+fn a_run_that_was_given_more_epochs_has_no_result_until_their_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let [result, earlier] = ["summary.json", "summary.earlier.json"].map(|name| out.join(name));
+    succeeds(train(&out, "--epochs 1"));
+    let run = chainrule("--epochs 40").arg("--resume").arg(&out).spawn().unwrap();
+    while !earlier.exists() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    kill_after(run, Duration::from_millis(1));
+    assert!(!result.exists() && earlier.exists());
+    let mut report = Command::new(assert_cmd::cargo::cargo_bin!("chainrule"));
+    succeeds(report.arg("report").arg(&out).output().unwrap());
+    let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(!page.contains("test images right"), "a result of other weights");
+    succeeds(resume(&out, ""));
+    assert!(result.exists() && !earlier.exists());
+    succeeds(resume(&out, ""));
+    assert!(result.exists() && !earlier.exists(), "a run that is complete stays so");
+}
+
 #[test]
 fn resuming_with_another_setting_is_refused_by_its_name() {
     let dir = tempfile::tempdir().unwrap();
@@ -350,6 +373,7 @@ fn resuming_with_another_setting_is_refused_by_its_name() {
         ("--learning-rate 0.5", "learning_rate is 0.5, and was 0.01"),
         ("--seed 3 --hidden-dim 7", "hidden_dim is [7], and was [30]; seed is 3, and was 0"),
         ("--max-steps 30", "max_steps is 30, and was 20"),
+        ("--epochs 30", "it ended after max_steps = 20, and more epochs add no step"),
         ("--no-shuffle", "shuffle is false, and was true"),
         ("--checkpoint-every 0", "checkpoint_every is 0"),
     ] {
@@ -357,6 +381,12 @@ fn resuming_with_another_setting_is_refused_by_its_name() {
         assert_eq!(output.status.code(), Some(1), "{flags}");
         assert!(stderr(&output).contains(difference), "{flags}: {}", stderr(&output));
     }
+    let output = resume(&out, "");
+    assert!(
+        stderr(&output).contains("complete: it ended after max_steps = 20"),
+        "{}",
+        stderr(&output)
+    );
     let output = chainrule("--learning-rate 0.5 --resume").arg(dir.path()).output().unwrap();
     assert!(stderr(&output).contains("there is no run to resume"), "{}", stderr(&output));
 }

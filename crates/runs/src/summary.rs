@@ -1,5 +1,6 @@
 //! The result of a run: `summary.json`.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use chainrule_data::file;
@@ -95,6 +96,9 @@ impl Summary {
     /// Its name in a run's folder.
     pub const FILE: &'static str = "summary.json";
 
+    /// Its name while a run that had ended trains more epochs.
+    pub const EARLIER: &'static str = "summary.earlier.json";
+
     /// Reads the summary of the run in `folder`; one that has not ended has none.
     ///
     /// # Errors
@@ -112,6 +116,20 @@ impl Summary {
         views(self.test_flips, self.test_shifts)
     }
 
+    /// Sets the result of a run aside that goes on: until its end the run has none.
+    ///
+    /// # Errors
+    /// If the file is there and cannot be renamed.
+    pub fn set_aside(folder: &Path) -> Result<(), Error> {
+        let path = folder.join(Self::FILE);
+        match std::fs::rename(&path, folder.join(Self::EARLIER)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(Error::file("rename", path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Writes it into the run's folder.
     ///
     /// # Errors
@@ -119,7 +137,12 @@ impl Summary {
     pub fn write(&self, folder: &Path) -> Result<(), Error> {
         let mut json = serde_json::to_vec_pretty(self).expect("a summary is an object");
         json.push(b'\n');
-        write_whole(&folder.join(Self::FILE), &json)
+        write_whole(&folder.join(Self::FILE), &json)?;
+        let earlier = folder.join(Self::EARLIER);
+        std::fs::remove_file(&earlier).or_else(|error| match error.kind() {
+            ErrorKind::NotFound => Ok(()),
+            _ => Err(Error::file("remove", earlier)(error)),
+        })
     }
 }
 
@@ -136,7 +159,7 @@ pub(crate) fn views(flips: bool, shifts: bool) -> Option<&'static str> {
 pub(crate) fn read_optional(path: &Path) -> Result<Option<String>, Error> {
     match file::read_text(path, MOST_TEXT) {
         Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::read(path)(error)),
     }
 }

@@ -34,8 +34,6 @@ use crate::schedule::Plateau;
 use crate::tensors::{STATE, TensorFile};
 use crate::{Config, Error, config, weights};
 
-const FILE: &str = "checkpoint.safetensors";
-
 /// The part of a checkpoint that is not tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct State {
@@ -82,7 +80,7 @@ impl Config {
     /// Whether a run with these settings trains no further than to here: its epochs or steps are
     /// taken, or the best epoch is not within the last `patience` epochs.
     pub(crate) fn is_over(&self, at: Position, best_epoch: u32) -> bool {
-        let waited = at.epoch - best_epoch;
+        let waited = at.epoch.saturating_sub(best_epoch);
         at.epoch >= self.epochs
             || self.max_steps.is_some_and(|most| at.iteration >= most)
             || self.patience.is_some_and(|patience| waited >= patience)
@@ -132,9 +130,12 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// The name of its file.
+    pub const FILE: &str = "checkpoint.safetensors";
+
     /// The path of the checkpoint in a run's folder.
     pub fn path(folder: &Path) -> PathBuf {
-        folder.join(FILE)
+        folder.join(Self::FILE)
     }
 
     /// Reads the checkpoint of a run's folder.

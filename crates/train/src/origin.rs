@@ -7,8 +7,12 @@
 use std::path::{Path, PathBuf};
 
 use chainrule_data::{Split, file};
+use chainrule_runs::{Epoch, Iteration, Record, Summary};
 
-use crate::{Config, Data, Error, config, prepared};
+use crate::{Checkpoint, Config, Data, Error, config, prepared};
+
+/// Files that a run alone leaves, beside its settings.
+const OF_RUNS: [&str; 4] = [Summary::FILE, Checkpoint::FILE, Epoch::FILE, Iteration::FILE];
 
 /// Longest `config.toml` that is read, in bytes.
 const MOST_TEXT: u64 = 1 << 18;
@@ -54,10 +58,21 @@ impl Origin {
         let folder = if model.is_dir() { Some(model) } else { model.parent() };
         let Some(folder) = folder.map(Path::to_owned) else { return Ok(None) };
         let path = folder.join("config.toml");
-        // Other programs write files of this name too.
-        let Ok(text) = file::read_text(&path, MOST_TEXT) else { return Ok(None) };
+        // Other programs write files of this name too; but what is left of a run must have them.
+        let is_run = OF_RUNS.iter().any(|name| folder.join(name).exists());
+        let text = match file::read_text(&path, MOST_TEXT) {
+            Err(error) if is_run => return Err(Error::file("read", &path)(error)),
+            Err(_) => return Ok(None),
+            Ok(text) if is_run && text.trim().is_empty() => {
+                let problem = "it is empty, and the settings of the run belong there".into();
+                return Err(Error::Model { path, problem });
+            }
+            Ok(text) => text,
+        };
         let config = match Config::from_file(&path) {
-            Err(_) if !text.contains(&format!("[{}]", config::PROVENANCE)) => return Ok(None),
+            Err(_) if !is_run && !text.contains(&format!("[{}]", config::PROVENANCE)) => {
+                return Ok(None);
+            }
             config => config?,
         };
         let mut table = config::table(&text).unwrap_or_default();

@@ -7,7 +7,7 @@ use chainrule_runs::folder::{CONFIG, LAST, MODEL};
 use chainrule_runs::{ClassMetrics, Confusion, Record, RunFolder, Summary, Table};
 use chainrule_tensor::Kernel;
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, State};
 use crate::observer::Observer;
 use crate::run::{Best, Files, Finished, Running};
 use crate::setup::{self, engine, provenance, settle};
@@ -50,7 +50,9 @@ pub fn resume_on(
     let then = &state.provenance;
     let settled = || {
         let config = settle(&resuming, data, None)?;
-        config.check_resumes(&state.config).map_err(|error| refuse(error.to_string()))?;
+        config
+            .check_resumes(&state.config, state.at.iteration)
+            .map_err(|error| refuse(error.to_string()))?;
         let begun = state.at.epoch + u32::from(state.at.step > 0);
         if config.epochs < begun {
             return Err(refuse(format!(
@@ -87,6 +89,7 @@ pub fn resume_on(
     processes.check(&config, &now, &model, kernel)?;
     let ready = || {
         let mut prepared = Prepared::new(&config, &data.dataset, Some(normalization))?;
+        check_position(&state, prepared.split.train.len()).map_err(refuse)?;
         let engine = engine(processes, &config, &model, &prepared, kernel)?;
         prepared.whiten(&config, kernel.isa(), |step| observer.preparing(step))?;
         prepared.set_teacher(&config, teacher.as_ref(), kernel.isa())?;
@@ -104,6 +107,9 @@ pub fn resume_on(
     let (mut record, mut files) = (chainrule_runs::Run::default(), None);
     processes.first_alone(|| {
         let settings = setup::record(out, &config, Some(then))?;
+        if !config.is_over(state.at, state.best.epoch) {
+            Summary::set_aside(out)?; // it is of other weights than the run will have
+        }
         let iterations = Table::cut_back(out, state.iterations_csv)?;
         files = Some(Files { iterations, epochs: Table::cut_back(out, state.epochs_csv)? });
         record = chainrule_runs::Run::resumed(out, settings)?;
@@ -133,6 +139,21 @@ pub fn resume_on(
     }
     observer.start(&run.plan());
     run.go_on(observer)
+}
+
+/// Whether a run on so many training images can be where its checkpoint says.
+fn check_position(State { at, best, config, .. }: &State, images: usize) -> Result<(), String> {
+    let steps = images.div_ceil(config.batch_size.max(1)) as u64;
+    let (epoch, step) = (u64::from(at.epoch), at.step as u64);
+    let fits =
+        step < steps.max(1) && at.iteration <= epoch * steps + step && best.epoch <= at.epoch;
+    fits.then_some(()).ok_or_else(|| {
+        format!(
+            "its checkpoint is of step {step} after epoch {epoch}, iteration {}, with the best weights \
+             of epoch {}, and an epoch of {images} images has {steps} steps: it is damaged",
+            at.iteration, best.epoch
+        )
+    })
 }
 
 /// What a folder holds of a run that is to begin there, or to go on.
@@ -166,7 +187,6 @@ pub fn look(folder: &RunFolder, config: &Config) -> Result<Found, Error> {
             let state = &checkpoint.state;
             same(&state.config, state.provenance.train_images)?;
             let is_over = state.config.is_over(state.at, state.best.epoch);
-            // A run that was given more epochs has the summary of its first end until the second.
             let summary = finished(out)?.filter(|end| {
                 is_over && is_on(&state.config) && end.iterations == state.at.iteration
             });

@@ -11,7 +11,7 @@ use chainrule_tensor::Kernel;
 use serde::Serialize;
 use toml::{Table, Value};
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, OF_START};
 use crate::origin::Sameness;
 use crate::{
     Config, Data, Error, ModelFile, Origin, Prepared, Processes, machine, prepared, teacher,
@@ -56,7 +56,7 @@ fn starting_from(start: &ModelFile, config: Config) -> Result<Config, ConfigErro
         let text = |table: &Table| table.get(key).map_or("none".to_owned(), Value::to_string);
         tables.each_ref().map(text)
     };
-    for key in ["hidden_dim", "activation", "norm", "contrast"] {
+    for key in OF_START {
         let [asked, theirs, default] = values(key);
         if ![theirs.as_str(), &default].contains(&asked.as_str()) {
             return Err(ConfigError::new(format!(

@@ -5,6 +5,7 @@ use std::path::Path;
 use chainrule_data::{Dataset, Images, Shape};
 use chainrule_nn::Engine;
 use chainrule_tensor::gather::Rows;
+use chainrule_train::checkpoint::State;
 use chainrule_train::config::Normalize;
 use chainrule_train::{
     Checkpoint, Config, Data, ModelFile, Observer, Prepared, Quiet, RunFolder, resume, run,
@@ -153,6 +154,28 @@ fn a_whitened_run_that_goes_on_ends_with_the_bits_of_one_that_never_stopped() {
     for name in ["model.safetensors", "last.safetensors", "confusion.csv"] {
         assert!(read(whole.path(), name) == read(parts.path(), name), "{name}");
     }
+}
+
+/// A step beyond the end of an epoch was an index out of range.
+#[test]
+fn a_checkpoint_of_a_place_that_its_run_does_not_have_is_refused() {
+    let (config, data) = (Config { zca: None, epochs: 1, ..config() }, data());
+    let folder = trained(&config);
+    let locked = RunFolder::open(folder.path()).unwrap();
+    let checkpoint = Checkpoint::load(folder.path()).unwrap();
+    let longer = Config { epochs: 2, ..config };
+    for spoil in [
+        |state: &mut State| state.at.step = 22,
+        |state: &mut State| state.at.step = usize::MAX,
+        |state: &mut State| state.at.iteration += 1,
+        |state: &mut State| state.best.epoch = 2,
+    ] {
+        let mut spoiled = checkpoint.clone();
+        spoil(&mut spoiled.state);
+        let error = resume(spoiled, &longer, &data, &locked, &mut Quiet).unwrap_err().to_string();
+        assert!(error.contains("an epoch of 350 images has 22 steps: it is damaged"), "{error}");
+    }
+    resume(checkpoint, &longer, &data, &locked, &mut Quiet).unwrap();
 }
 
 #[test]

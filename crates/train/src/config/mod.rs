@@ -494,6 +494,9 @@ pub(crate) const TOO_LARGE: &str = "a number is too large for a setting: it must
 pub(crate) const WITHOUT_EFFECT: [&str; 4] =
     ["threads", "detect_anomaly", "checkpoint_every", "data_dir"];
 
+/// Settings that the weights to start from decide.
+pub(crate) const OF_START: [&str; 4] = ["hidden_dim", "activation", "norm", "contrast"];
+
 impl Config {
     /// What happens to the training images.
     pub fn augmentation(&self) -> Augmentation {

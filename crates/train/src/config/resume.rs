@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Config, ConfigError, DataChoice, WITHOUT_EFFECT};
+use super::{Config, ConfigError, DataChoice, OF_START, WITHOUT_EFFECT};
 use crate::data;
 
 impl Config {
@@ -32,11 +32,18 @@ impl Config {
         config
     }
 
-    /// Checks whether a run with the settings `begun` may be resumed with these.
+    /// Checks whether a run with the settings `begun`, which has taken so many steps, may be resumed
+    /// with these.
     ///
     /// # Errors
     /// The settings that differ, but for those on which no result depends, and more epochs.
-    pub fn check_resumes(&self, begun: &Config) -> Result<(), ConfigError> {
+    pub fn check_resumes(&self, begun: &Config, steps: u64) -> Result<(), ConfigError> {
+        let most = begun.max_steps.filter(|&most| steps >= most && self.epochs > begun.epochs);
+        if let Some(most) = most {
+            return Err(ConfigError::new(format!(
+                "it ended after max_steps = {most}, and more epochs add no step: leave epochs out"
+            )));
+        }
         let mut may_change = vec!["epochs"];
         may_change.extend(WITHOUT_EFFECT);
         // A folder may have moved: what it holds is compared with what the run began with.
@@ -65,22 +72,21 @@ impl Config {
     /// The settings that differ, but for those on which no result depends.
     pub fn check_same_run(&self, begun: &Config, images: Option<usize>) -> Result<(), ConfigError> {
         let mut asked = self.clone();
-        // What a run settles when it sees its images and the weights that it starts from.
+        // What a run settles when it sees its images.
         if let Some(images) = images {
             asked.validation = data::validation(images, asked.validation);
             asked.batch_size = data::batch_size(images, asked.batch_size, asked.validation);
-        }
-        if asked.init_from.is_some() {
-            if asked.hidden_dim == Config::default().hidden_dim {
-                asked.hidden_dim.clone_from(&begun.hidden_dim);
-            }
-            asked.contrast = asked.contrast.or(begun.contrast);
         }
         // Where CIFAR-10 could not be had, the sample stood in: what is here now is seen later.
         let stood_in = begun.data == DataChoice::Sample && asked.data == DataChoice::Cifar10;
         let mut may_change = WITHOUT_EFFECT.to_vec();
         if stood_in || asked.data.is_like(&begun.data) {
             may_change.push("data");
+        }
+        // What it takes from the weights that it starts from.
+        if asked.init_from.is_some() {
+            let [named, defaults] = [&asked, &Config::default()].map(Config::to_table);
+            may_change.extend(OF_START.iter().filter(|&&key| named.get(key) == defaults.get(key)));
         }
         let differences = asked.differences(begun, &may_change);
         if differences.is_empty() { Ok(()) } else { Err(ConfigError::new(differences.join("; "))) }

@@ -8,7 +8,7 @@ use chainrule_runs::{Epoch, Iteration, Summary, Table};
 
 use super::halving::RunState;
 use super::{Run, difference};
-use crate::config::WITHOUT_EFFECT;
+use crate::config::{OF_START, WITHOUT_EFFECT};
 use crate::{Config, Error, Finished};
 
 /// The state of a run.
@@ -84,7 +84,7 @@ impl RunState {
         // A run settles these by the images and the weights that it finds.
         leave_out.extend(["data", "validation"]);
         if run.config.init_from.is_some() {
-            leave_out.extend(["hidden_dim", "contrast"]);
+            leave_out.extend(OF_START);
         }
         if let Some(why) = difference(&run.config, &Config::from_file(&config)?, &leave_out) {
             return Err(Error::OtherSweep { folder: path, why });

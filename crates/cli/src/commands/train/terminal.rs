@@ -165,6 +165,9 @@ impl Observer for Terminal {
         }
         match plan.begun {
             0 => {}
+            begun if Some(begun) == config.max_steps => {
+                self.say(format!("this run is complete: it ended after max_steps = {begun}"));
+            }
             begun if begun == plan.iterations => self.say(format!(
                 "this run is complete; more --epochs resume it{}",
                 match config.schedule.depends_on_epochs() {
