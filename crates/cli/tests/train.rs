@@ -660,7 +660,17 @@ fn the_default_schedule_suits_any_number_of_epochs_and_a_decay_that_is_given_is_
     // A flag without an effect is no silence.
     let flags = "--lr-decay 0.9 --max-steps 1";
     let both = train(&dir.path().join("both"), &format!("{flags} --schedule cosine"));
-    assert!(stderr(&both).contains("lr_decay has no effect"), "{}", stderr(&both));
+    let note = "lr_decay has no effect with schedule = \"cosine\"";
+    assert!(stderr(&both).contains(note), "{}", stderr(&both));
+    let others = "--max-steps 1 --optimizer adam --momentum 0.5 --beta1 0.8 --teacher-weight 0.3";
+    let others = stderr(&train(&dir.path().join("others"), others));
+    for note in [
+        "momentum has no effect with optimizer = \"adam\"",
+        "teacher_weight has no effect with teacher = none",
+    ] {
+        assert!(others.contains(note), "{others}");
+    }
+    assert!(!others.contains("beta1 has") && !others.contains("teacher_weight 0.3"), "{others}");
     let alone = train(&dir.path().join("alone"), flags);
     assert!(!stderr(&alone).contains("lr_decay has no effect"), "{}", stderr(&alone));
 }

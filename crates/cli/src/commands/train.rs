@@ -172,7 +172,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             let again = format!("{} train --resume {}", program(), quoted(&out.to_string_lossy()));
             bail!("{error}; once this is mended, `{again}` writes what is missing");
         }
-        Err(error) if error.is_of_file() => return Err(advise(error, out)),
+        Err(error) if error.is_of_file() => {
+            let error = advise(error, out);
+            return Err(leave(folder, error));
+        }
         Err(error) => return Err(leave(folder, error.into())),
     };
     let summary = finished.summary.clone();
@@ -343,8 +346,12 @@ fn already_finished(args: &Args, summary: &Summary, out: &Path) -> anyhow::Resul
 
 /// Settings that were asked for and have no effect with the others.
 fn note_what_has_no_effect(args: &Args, config: &Config) {
-    if args.gives("lr_decay") && !config.schedule.uses_lr_decay() {
-        note!("note: lr_decay has no effect with this schedule: leave --schedule out for a decay");
+    let settings = config.to_table();
+    for (setting, other) in config.without_effect() {
+        if args.gives(setting) {
+            let value = settings.get(other).map_or("none".into(), toml::Value::to_string);
+            note!("note: {setting} has no effect with {other} = {value}");
+        }
     }
 }
 

@@ -498,6 +498,28 @@ pub(crate) const WITHOUT_EFFECT: [&str; 4] =
 pub(crate) const OF_START: [&str; 4] = ["hidden_dim", "activation", "norm", "contrast"];
 
 impl Config {
+    /// The settings on which nothing depends as the others are, each with the one that decides that.
+    pub fn without_effect(&self) -> Vec<(&'static str, &'static str)> {
+        let (optimizer, schedule) = (self.optimizer, self.schedule);
+        let has_no_teacher = self.teacher.is_none();
+        let all = [
+            ("precision", "hidden_dim", self.hidden_dim.is_empty()),
+            ("momentum", "optimizer", optimizer == OptimizerName::Adam),
+            ("beta1", "optimizer", optimizer != OptimizerName::Adam),
+            ("beta2", "optimizer", optimizer == OptimizerName::Sgd),
+            ("epsilon", "optimizer", optimizer == OptimizerName::Sgd),
+            ("lr_decay", "schedule", !schedule.uses_lr_decay()),
+            ("step_epochs", "schedule", !matches!(schedule, Schedule::Step | Schedule::Plateau)),
+            ("lr_last", "schedule", !schedule.depends_on_epochs()),
+            ("power", "schedule", schedule != Schedule::Polynomial),
+            ("teacher_temperature", "teacher", has_no_teacher),
+            ("teacher_weight", "teacher", has_no_teacher),
+            ("split_seed", "shuffle", !self.shuffle),
+        ];
+        let without = all.into_iter().filter(|(.., is_without)| *is_without);
+        without.map(|(setting, other, _)| (setting, other)).collect()
+    }
+
     /// What happens to the training images.
     pub fn augmentation(&self) -> Augmentation {
         Augmentation {
