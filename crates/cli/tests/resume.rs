@@ -362,6 +362,12 @@ fn a_run_that_was_given_more_epochs_has_no_result_until_their_end() {
     assert!(result.exists() && !earlier.exists());
     succeeds(resume(&out, ""));
     assert!(result.exists() && !earlier.exists(), "a run that is complete stays so");
+    // An edit of the settings is no silence.
+    let config = out.join("config.toml");
+    let edited = std::fs::read_to_string(&config).unwrap().replace("reg = 0.008", "reg = 0.5");
+    std::fs::write(&config, edited).unwrap();
+    let said = stderr(&resume(&out, ""));
+    assert!(said.contains("reg is 0.5, and was 0.008 in the checkpoint"), "{said}");
 }
 
 #[test]

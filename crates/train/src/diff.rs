@@ -10,11 +10,11 @@ use std::path::Path;
 
 use chainrule_data::file;
 use chainrule_runs::table::Cells;
-use chainrule_runs::{Epoch, Iteration, Record};
+use chainrule_runs::{Epoch, Iteration, Record, Summary};
 use serde::Serialize;
 
 use crate::tensors::TensorFile;
-use crate::{Error, config};
+use crate::{Config, Error, config};
 
 /// Columns of the tables and keys of the summary that depend on the clock.
 const TIMES: [&str; 2] = ["seconds", "images_per_second"];
@@ -256,17 +256,25 @@ fn settings(folder: &Path) -> Result<(Entries, Entries), Error> {
         Some(toml::Value::Table(table)) => pairs(table),
         _ => vec![],
     };
-    // The two runs may use different aliases of a setting.
+    // The two runs may use different aliases of a setting, and one be from before there was another.
     let table = config::canonical(table).map_err(|error| damaged(&path, error))?;
+    let table = Config::from_table(table.clone()).map_or(table, |config| config.to_table());
     Ok((pairs(table), provenance))
 }
 
 /// The figures of `summary.json`.
 fn figures(folder: &Path) -> Result<Entries, Error> {
     let path = folder.join("summary.json");
-    let object: serde_json::Map<String, serde_json::Value> =
+    let mut object: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(&read_text(&path)?)
             .map_err(|error| damaged(&path, format!("not a JSON object of figures: {error}")))?;
+    // What an older version did not write.
+    if let Ok(summary) = serde_json::from_value::<Summary>(object.clone().into()) {
+        let whole = serde_json::to_value(summary).expect("a summary is an object");
+        for (key, value) in whole.as_object().into_iter().flatten() {
+            object.entry(key).or_insert(value.clone());
+        }
+    }
     Ok(object.into_iter().map(|(key, value)| (key, value.to_string())).collect())
 }
 

@@ -213,6 +213,7 @@ fn place(args: &Args) -> anyhow::Result<Place> {
         let folder = RunFolder::open(out)?;
         let (begun, from) = match Checkpoint::load(out) {
             Ok(checkpoint) => {
+                note_edited_settings(&checkpoint.state.config, out);
                 (checkpoint.state.config.clone(), From::Checkpoint(checkpoint.into()))
             }
             Err(error) if error.is_no_run() => (restart(&folder)?, From::Settings),
@@ -342,6 +343,18 @@ fn already_finished(args: &Args, summary: &Summary, out: &Path) -> anyhow::Resul
         say!("The run in {} is finished: test accuracy {accuracy:.2} %.", out.display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Settings in `config.toml` that the run does not have: its checkpoint decides.
+fn note_edited_settings(begun: &Config, out: &Path) {
+    let path = out.join("config.toml");
+    let Ok(written) = Config::from_file(&path) else { return };
+    for difference in written.differences(begun, &[]) {
+        note!(
+            "note: in {} {difference} in the checkpoint: the run goes on as the checkpoint says",
+            path.display()
+        );
+    }
 }
 
 /// Settings that were asked for and have no effect with the others.

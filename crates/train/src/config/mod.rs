@@ -107,13 +107,18 @@ pub struct Config {
     pub weight_scale: OrNone<f64>,
 
     /// Start from the weights in a safetensors file, or from the best weights of a run
+    ///
+    /// The hidden widths, the activation, the layer normalization, and the mean, the deviation and the
+    /// contrast of the images are those of the file. The validation images must not be among those that
+    /// its run was trained on: `split_seed` gives them.
     #[arg(long, value_name = "FILE|DIR", value_parser = or_none::<PathBuf>, default_value = "none")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init_from: OrNone<PathBuf>,
 
     /// Start from weights, or learn from a teacher, that were trained on other images
     ///
-    /// Without it they are refused: an image may be a training image there and a test image here.
+    /// Without it they are refused: an image may be a training image there and a test image here. With it
+    /// weights may also be validated on images that they were trained on.
     #[arg(long)]
     pub allow_other_images: bool,
 

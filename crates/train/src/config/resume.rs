@@ -92,8 +92,9 @@ impl Config {
         if differences.is_empty() { Ok(()) } else { Err(ConfigError::new(differences.join("; "))) }
     }
 
-    /// A sentence for each setting that differs from those that a run `had`.
-    fn differences(&self, had: &Config, may_change: &[&str]) -> Vec<String> {
+    /// A sentence for each setting that differs from those that a run `had`, but for those that
+    /// `may_change`.
+    pub fn differences(&self, had: &Config, may_change: &[&str]) -> Vec<String> {
         let (asked, had) = (self.to_table(), had.to_table());
         let keys: BTreeSet<_> = asked.keys().chain(had.keys()).collect();
         let shown = |value: Option<&toml::Value>| value.map_or("none".into(), |v| v.to_string());
