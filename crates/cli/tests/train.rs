@@ -124,6 +124,7 @@ fn settings_that_cannot_work_are_told_in_one_sentence_and_leave_nothing_behind()
         ("--hidden-dim 9223372036854775807".into(), "more memory than any machine has"),
         ("--shift 32".into(), "shift is 32: it must be below the side of an image, 32"),
         ("--schedule cosine --lr-last 1".into(), "lr_last is 1: it must be from 0"),
+        ("--cycles 0".into(), "cycles is [0]: it must be rising numbers of epochs from 1"),
         ("--warmup-epochs 2".into(), "warmup_epochs is 2: it must be from 0 to below epochs, 2"),
         ("--nesterov --momentum 0".into(), "nesterov needs a momentum above 0"),
         ("--clip-norm 0".into(), "clip_norm must be a positive number"),

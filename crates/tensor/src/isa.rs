@@ -42,7 +42,9 @@ pub enum IsaError {
         known: Vec<&'static str>,
     },
     /// Instructions for bf16 were asked for, and the products are `f32`.
-    #[error("{VARIABLE}={0} multiplies bf16 operands, and the precision here is f32")]
+    #[error(
+        "{VARIABLE}={0} multiplies bf16 operands, and the precision here is f32: name the kernels of vectors, or leave it out"
+    )]
     OnlyBf16(String),
     /// The processor lacks the instructions.
     #[error("{VARIABLE}={name} is not for this processor: use {available}")]

@@ -187,11 +187,6 @@ impl Config {
         require((0.0..=*learning_rate).contains(lr_last), || {
             format!("lr_last is {lr_last}: it must be from 0 to learning_rate, {learning_rate}")
         })?;
-        let first = cycles.first().unwrap_or(epochs);
-        require((0.0..f64::from(*first)).contains(warmup_epochs), || {
-            let all = if cycles.is_empty() { "epochs" } else { "the first of cycles" };
-            format!("warmup_epochs is {warmup_epochs}: it must be from 0 to below {all}, {first}")
-        })?;
         let ends = || cycles.iter().chain([epochs]);
         let rise = [&0].into_iter().chain(ends()).zip(ends()).all(|(before, end)| before < end);
         require(rise, || {
@@ -199,6 +194,11 @@ impl Config {
                 "cycles is {cycles:?}: it must be rising numbers of epochs from 1 to below epochs, \
                  {epochs}; leave it out for one cycle"
             )
+        })?;
+        let first = cycles.first().unwrap_or(epochs);
+        require((0.0..f64::from(*first)).contains(warmup_epochs), || {
+            let all = if cycles.is_empty() { "epochs" } else { "the first of cycles" };
+            format!("warmup_epochs is {warmup_epochs}: it must be from 0 to below {all}, {first}")
         })?;
         require(cycles.is_empty() || self.schedule.depends_on_epochs(), || {
             "cycles are of the schedules cosine, linear and polynomial: leave it out".into()

@@ -215,12 +215,18 @@ impl Observer for Terminal {
 
     fn epoch(&mut self, epoch: &Epoch, best: bool) {
         let (train, validation) = (100.0 * epoch.train_accuracy, 100.0 * epoch.validation_accuracy);
-        self.accuracies = format!(", train {train:.1} %, validation {validation:.1} %");
+        // Without validation images there is no accuracy, and no best epoch.
+        let (short, long) = match validation.is_nan() {
+            true => (String::new(), String::new()),
+            false => (
+                format!(", validation {validation:.1} %"),
+                format!("  validation {validation:>5.2} %{}", if best { "  best" } else { "" }),
+            ),
+        };
+        self.accuracies = format!(", train {train:.1} %{short}");
         self.say(format!(
-            "epoch {:>3}  loss {:.4}  train {train:>5.2} %  validation {validation:>5.2} %{}",
-            epoch.epoch,
-            epoch.train_loss,
-            if best { "  best" } else { "" }
+            "epoch {:>3}  loss {:.4}  train {train:>5.2} %{long}",
+            epoch.epoch, epoch.train_loss
         ));
         self.training.push(train);
         self.validation.push(validation);
