@@ -3,8 +3,10 @@
 //! An [`Engine`] distributes a [`SoftmaxClassifier`] over the ranks and takes steps
 //! ([`Engine::train`]); the threads enter their pool once for all the steps of a call. A result has
 //! the same bits for any number of threads. `engine/options.rs` sets how it trains,
-//! `engine/parameters.rs` reads and writes parameters and optimizer state.
+//! `engine/parameters.rs` reads and writes parameters and optimizer state, `engine/memory.rs` counts the
+//! memory of its activations beforehand.
 
+mod memory;
 mod options;
 mod parameters;
 
@@ -23,6 +25,8 @@ use crate::param::Parameter;
 use crate::shard::{Net, Shared};
 use crate::step::{self, Batch, TrainOptions};
 use crate::{SoftmaxClassifier, state};
+
+pub use memory::activation_bytes;
 
 /// Rows that are evaluated at once.
 pub(crate) const EVALUATION_ROWS: usize = 256;

@@ -74,7 +74,7 @@ pub use anomaly::TensorName;
 pub use architecture::Architecture;
 pub use classifier::SoftmaxClassifier;
 pub use distill::SoftTargets;
-pub use engine::{Diverged, Engine, Step};
+pub use engine::{Diverged, Engine, Step, activation_bytes};
 pub use evaluate::Evaluation;
 pub use init::Init;
 pub use layers::activation::Activation;

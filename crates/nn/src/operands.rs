@@ -46,19 +46,40 @@ impl Operands {
         forward_rows: usize,
         below: bool,
     ) -> Self {
-        let (kernel, outputs) = (tiling.kernel, tiling.outputs);
+        let room = |[rows, columns]: [usize; 2]| tiling.kernel.room(rows * columns);
+        let tiles = Self::tiles(tiling, blocks, batch, forward_rows, below);
+        let [block, transposed, right, left] = tiles.map(room);
+        Self {
+            input: InputOperands { block, transposed },
+            gradient: GradientOperands { right, left },
+        }
+    }
+
+    /// Rows and columns of tiles of each operand of [`Operands::new`], if the kernel reads tiles: X, Xᵀ,
+    /// dZ by columns and by rows.
+    pub(crate) fn tiles(
+        tiling: &Tiling,
+        blocks: &[Block],
+        batch: usize,
+        forward_rows: usize,
+        below: bool,
+    ) -> [[usize; 2]; 4] {
         let width: usize = blocks.iter().map(|block| block.features.len()).sum();
         let widest = blocks.iter().map(|block| block.features.len()).max().unwrap_or(0);
-        Self {
-            input: InputOperands {
-                block: kernel.room(rows(batch.max(forward_rows)) * depth(widest)),
-                transposed: kernel.room(rows(width) * depth(batch)),
-            },
-            gradient: GradientOperands {
-                right: kernel.room(depth(batch) * columns(outputs)),
-                left: kernel.room(if below { rows(batch) * depth(outputs) } else { 0 }),
-            },
-        }
+        [
+            [rows(batch.max(forward_rows)), depth(widest)],
+            [rows(width), depth(batch)],
+            [depth(batch), columns(tiling.outputs)],
+            if below { [rows(batch), depth(tiling.outputs)] } else { [0, 0] },
+        ]
+    }
+
+    /// Bytes of all operands.
+    #[cfg(test)]
+    pub fn bytes(&self) -> usize {
+        let Self { input, gradient } = self;
+        let all = [&input.block, &input.transposed, &gradient.right, &gradient.left];
+        all.into_iter().map(Packed::bytes).sum()
     }
 }
 

@@ -94,6 +94,18 @@ pub fn most_ranks(architecture: &Architecture, kernel: impl Into<Kernel>) -> usi
     Tiling::first(widths[0], widths[1], kernel).blocks.len()
 }
 
+/// The cuts of each layer, whose products are those of `kernel`.
+pub(crate) fn tilings(architecture: &Architecture, kernel: Kernel) -> Vec<Tiling> {
+    let widths = architecture.widths();
+    let depth = architecture.depth();
+    let of_layer = |l| if l + 1 < depth { kernel } else { kernel.of_last_layer() };
+    let mut tilings = vec![Tiling::first(widths[0], widths[1], of_layer(0))];
+    for (l, &outputs) in widths[1..].iter().enumerate().skip(1) {
+        tilings.push(tilings[l - 1].next(outputs, of_layer(l)));
+    }
+    tilings
+}
+
 impl<T: Scalar> Layer<T> {
     /// Layer of `tiling`, whose outputs `next` reads; the last has none. `rows` are those of a batch.
     fn new(tiling: Tiling, next: Option<&Tiling>, norm: Norm, ranks: usize, rows: usize) -> Self {
@@ -130,13 +142,7 @@ fn tile_buffers<T: Scalar>(tiles: &[Range<usize>], rows: usize) -> Vec<Buffer<T>
 impl<T: Scalar> Shared<T> {
     /// For batches of at most `rows`, of `ranks` ranks.
     pub fn new(architecture: &Architecture, kernel: Kernel, ranks: usize, rows: usize) -> Self {
-        let widths = architecture.widths();
-        let depth = architecture.depth();
-        let of_layer = |l| if l + 1 < depth { kernel } else { kernel.of_last_layer() };
-        let mut tilings = vec![Tiling::first(widths[0], widths[1], of_layer(0))];
-        for (l, &outputs) in widths[1..].iter().enumerate().skip(1) {
-            tilings.push(tilings[l - 1].next(outputs, of_layer(l)));
-        }
+        let tilings = tilings(architecture, kernel);
         let norm = architecture.hidden().norm;
         let layer = |(l, tiling): (usize, &Tiling)| {
             Layer::new(tiling.clone(), tilings.get(l + 1), norm, ranks, rows)
@@ -217,7 +223,7 @@ pub(crate) struct Net<T> {
     /// Z_L, which becomes ∂L/∂Z_L: a (rows, tile) matrix for each tile.
     pub logits: Exchange<T>,
     /// The same, (rows, classes).
-    table: Buffer<T>,
+    pub table: Buffer<T>,
     pub work: Workspace<T>,
 }
 

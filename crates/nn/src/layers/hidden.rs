@@ -115,6 +115,15 @@ impl<T: Scalar> HiddenUnits<T> {
         }
     }
 
+    /// Bytes of what is kept for each example.
+    #[cfg(test)]
+    pub fn bytes(&self) -> usize {
+        let buffers = [&self.normalized, &self.derivative];
+        buffers.into_iter().map(|buffer| size_of_val(&buffer[..])).sum::<usize>()
+            + size_of_val(&self.row_statistics[..])
+            + size_of_val(&self.row_means[..])
+    }
+
     /// Whether a normalization stands before the activation, so that β takes the place of b.
     pub fn is_normalized(&self) -> bool {
         self.hidden.norm != Norm::None

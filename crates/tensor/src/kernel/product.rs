@@ -272,6 +272,11 @@ impl Kernel {
         Packed::zeros(if self.reads_tiles() { tiles } else { 0 })
     }
 
+    /// Bytes of each tile of [`Kernel::room`]; 0 if the kernel reads no tiles.
+    pub fn tile_bytes(self) -> usize {
+        if self.reads_tiles() { size_of::<bf16::Tile>() } else { 0 }
+    }
+
     /// How numbers become tiles, if the kernel reads tiles.
     #[inline]
     pub fn packing(self) -> Option<Packing> {

@@ -100,6 +100,11 @@ impl Packed {
         self.0.is_empty()
     }
 
+    /// Bytes of all tiles.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&self.0[..])
+    }
+
     /// The tiles at `place`.
     ///
     /// # Panics
