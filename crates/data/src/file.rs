@@ -82,32 +82,33 @@ pub fn is_unfinished(name: &OsStr) -> bool {
 /// # Errors
 /// If it cannot be written; what was there before stays.
 pub fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
-    write_checked(path, content, |_| Ok(()))
+    write_checked(path, |file| file.write_all(content), |_| Ok(()))
 }
 
-/// As [`write_whole`], but the file takes its name only after `check` has read it back.
+/// As [`write_whole`], of what `write` writes into the file; it takes its name only after `check` has
+/// read it back.
 ///
 /// # Errors
-/// As [`write_whole`], or what `check` says.
+/// As [`write_whole`], or what `write` or `check` says.
 pub fn write_checked(
     path: &Path,
-    content: &[u8],
+    write: impl FnOnce(&mut File) -> io::Result<()>,
     check: impl FnOnce(&Path) -> io::Result<()>,
 ) -> io::Result<()> {
     let unfinished = unfinished(path);
-    let write = || {
+    let replace = || {
         // A new file: what may lie there, a link to somewhere else say, is not written through.
         match std::fs::remove_file(&unfinished) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
         }
         let mut file = File::create_new(&unfinished)?;
-        file.write_all(content)?;
+        write(&mut file)?;
         file.sync_all()?;
         check(&unfinished)?;
         std::fs::rename(&unfinished, path)
     };
-    if let Err(error) = write() {
+    if let Err(error) = replace() {
         let _ = std::fs::remove_file(&unfinished);
         return Err(error);
     }
@@ -199,6 +200,10 @@ mod tests {
         let path = dir.path().join("page.html");
         write_whole(&path, b"old").unwrap();
         write_whole(&path, b"new").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        // What is read back is not what was written.
+        let damaged = |_: &Path| Err(io::Error::other("damaged"));
+        assert!(write_checked(&path, |file| file.write_all(b"newer"), damaged).is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
         // A folder stands where the file is to go.
         let taken = dir.path().join("taken");

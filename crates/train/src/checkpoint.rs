@@ -158,21 +158,6 @@ impl Checkpoint {
         Self::from_tensors(TensorFile::parse(bytes, bytes.len() as u64)?.0)
     }
 
-    /// Replaces the last one, once this one was read back and its checksum is right.
-    pub(crate) fn save(&self, folder: &Path) -> Result<(), Error> {
-        let state = toml::to_string(&self.state).expect("a state is a table");
-        let mut tensors = vec![];
-        let always = [("model", &self.model), ("velocity", &self.velocity), ("best", &self.best)];
-        let kept = [("squares", &self.second_moment), ("average", &self.ema)];
-        let kept = kept.into_iter().filter_map(|(name, kept)| Some((name, kept.as_ref()?)));
-        for (name, classifier) in always.into_iter().chain(kept) {
-            let named = weights::parameters(classifier);
-            tensors.extend(named.map(|(key, shape, x)| (format!("{name}.{key}"), shape, x)));
-        }
-        tensors.extend(weights::normalization(&self.normalization));
-        TensorFile::save(&Self::path(folder), &tensors, &[(STATE, state)])
-    }
-
     fn from_tensors(mut file: TensorFile) -> Result<Checkpoint, String> {
         let state = file.metadata.get(STATE).ok_or("it is a model, not a checkpoint")?;
         let state =
@@ -223,5 +208,33 @@ impl Checkpoint {
         let second_moment = kept("squares", has_second_moment)?;
         let ema = kept("average", state.config.ema_decay.is_some())?;
         Ok(Checkpoint { state, model, velocity, second_moment, ema, best, normalization })
+    }
+}
+
+/// A [`Checkpoint`] that is to be written, of what a run holds.
+pub(crate) struct Snapshot<'a> {
+    pub state: State,
+    pub model: &'a SoftmaxClassifier,
+    pub velocity: &'a SoftmaxClassifier,
+    pub second_moment: Option<&'a SoftmaxClassifier>,
+    pub ema: Option<&'a SoftmaxClassifier>,
+    pub best: &'a SoftmaxClassifier,
+    pub normalization: &'a Normalization,
+}
+
+impl Snapshot<'_> {
+    /// Replaces the last checkpoint, once this one was read back and its checksum is right.
+    pub fn save(&self, folder: &Path) -> Result<(), Error> {
+        let state = toml::to_string(&self.state).expect("a state is a table");
+        let always = [("model", self.model), ("velocity", self.velocity), ("best", self.best)];
+        let kept = [("squares", self.second_moment), ("average", self.ema)];
+        let kept = kept.into_iter().filter_map(|(name, kept)| Some((name, kept?)));
+        let mut tensors = vec![];
+        for (name, classifier) in always.into_iter().chain(kept) {
+            let named = weights::parameters(classifier);
+            tensors.extend(named.map(|(key, shape, x)| (format!("{name}.{key}"), shape, x)));
+        }
+        tensors.extend(weights::normalization(self.normalization));
+        TensorFile::save(&Checkpoint::path(folder), &tensors, &[(STATE, state)])
     }
 }

@@ -97,6 +97,7 @@ pub fn resume_on(
     };
     let (prepared, mut engine) = processes.agree::<_, Error>(ready())?;
     engine.set_velocity(&velocity);
+    drop((model, velocity)); // the engine has its own copies
     if let Some(second_moment) = second_moment {
         engine.set_second_moment(&second_moment);
     }

@@ -11,7 +11,7 @@ use chainrule_runs::records::as_written;
 use chainrule_runs::{Confusion, Epoch, Iteration, Metrics, Provenance, RunFolder, Summary, Table};
 use chainrule_tensor::Kernel;
 
-use crate::checkpoint::{Checkpoint, Position, Spent, State};
+use crate::checkpoint::{Position, Snapshot, Spent, State};
 use crate::observer::{Observer, Plan};
 use crate::schedule::LearningRates;
 use crate::setup::{Ready, prepare, provenance, record, settled};
@@ -99,6 +99,7 @@ pub fn start_on(
         files = Some(Files { iterations, epochs });
         Ok(())
     })?;
+    drop(model); // the engine has its own copy
     let mut run = Running {
         processes,
         files,
@@ -366,40 +367,31 @@ impl Running<'_> {
         let (engine, processes) = (&self.engine, self.processes);
         let (model, velocity) = (engine.model(), engine.velocity());
         let (second_moment, ema) = (engine.second_moment(), engine.ema());
-        processes.first_alone(|| self.write_checkpoint(model, velocity, second_moment, ema))
-    }
-
-    /// Writes a checkpoint with these parameters and this state of the optimizer.
-    fn write_checkpoint(
-        &mut self,
-        model: SoftmaxClassifier,
-        velocity: SoftmaxClassifier,
-        second_moment: Option<SoftmaxClassifier>,
-        ema: Option<SoftmaxClassifier>,
-    ) -> Result<(), Error> {
-        let Some(Files { iterations, epochs }) = &mut self.files else { return Ok(()) };
-        let (iterations_csv, epochs_csv) = (iterations.sync()?, epochs.sync()?);
-        let checkpoint = Checkpoint {
-            state: State {
-                format: State::FORMAT,
-                widths: model.widths().to_vec(),
-                iterations_csv,
-                epochs_csv,
-                at: self.at,
-                spent: Spent { seconds: self.seconds(), ..self.spent },
-                best: self.best().epoch,
-                plateau: self.rates.plateau,
-                config: self.config.clone(),
-                provenance: self.provenance.clone(),
-            },
-            model,
-            velocity,
-            second_moment,
-            ema,
-            best: self.best().model.clone(),
-            normalization: self.prepared.normalization.clone(),
-        };
-        checkpoint.save(self.out)
+        processes.first_alone(|| {
+            let Some(Files { iterations, epochs }) = &mut self.files else { return Ok(()) };
+            let (iterations_csv, epochs_csv) = (iterations.sync()?, epochs.sync()?);
+            let snapshot = Snapshot {
+                state: State {
+                    format: State::FORMAT,
+                    widths: model.widths().to_vec(),
+                    iterations_csv,
+                    epochs_csv,
+                    at: self.at,
+                    spent: Spent { seconds: self.seconds(), ..self.spent },
+                    best: self.best().epoch,
+                    plateau: self.rates.plateau,
+                    config: self.config.clone(),
+                    provenance: self.provenance.clone(),
+                },
+                model: &model,
+                velocity: &velocity,
+                second_moment: second_moment.as_ref(),
+                ema: ema.as_ref(),
+                best: &self.best().model,
+                normalization: &self.prepared.normalization,
+            };
+            snapshot.save(self.out)
+        })
     }
 
     /// The test, once, of the weights that were best on validation. The summary is written first:
@@ -410,8 +402,11 @@ impl Running<'_> {
             return Ok(None); // the first process tests alone
         }
         self.save(&last, LAST)?;
-        let best = self.best.take().expect("the weights at iteration 0 were measured");
-        let model = self.model_file(&best.model);
+        drop(last);
+        let Best { model: best, epoch } =
+            self.best.take().expect("the weights at iteration 0 were measured");
+        let model = self.model_file(&best);
+        drop(best);
         let (threads, isa) = (self.engine.threads(), self.engine.isa());
         let Prepared { dataset, .. } = self.prepared;
         let tta = self.config.tta;
@@ -424,9 +419,9 @@ impl Running<'_> {
             test_shifts: tta.shifts,
             test_accuracy_plain: test.accuracy_plain,
             test_loss: test.loss,
-            validation_accuracy: best.epoch.validation_accuracy,
-            train_accuracy: best.epoch.train_accuracy,
-            best_epoch: best.epoch.epoch,
+            validation_accuracy: epoch.validation_accuracy,
+            train_accuracy: epoch.train_accuracy,
+            best_epoch: epoch.epoch,
             iterations: self.at.iteration,
             epochs: self.at.epoch,
             seconds: self.seconds(),

@@ -16,7 +16,8 @@
 //! and bytes. So a file that was damaged anywhere that matters is found out.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{self, BufReader, Read};
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 use chainrule_data::{Amount, file};
@@ -58,7 +59,8 @@ impl TensorFile {
     /// Writes `tensors` (name, shape, values) and `metadata` so that under the path's name there
     /// is always the old file or the new, whole. Adds the entries `format`, for which PyTorch's
     /// readers ask, and `sha256`. Equal content gives equal bytes. The new file is read back before it
-    /// takes the place of the old one: its checksum fits, or the old one stays.
+    /// takes the place of the old one: its checksum fits, or the old one stays. Memory holds a block of
+    /// it at a time.
     ///
     /// # Errors
     /// If it cannot be written, or not read back.
@@ -70,9 +72,17 @@ impl TensorFile {
         tensors: &[(String, Vec<usize>, &[f32])],
         metadata: &[(&str, String)],
     ) -> Result<(), Error> {
-        let check = |new: &Path| Self::load(new).map(drop).map_err(io::Error::other);
-        file::write_checked(path, &Self::serialize(tensors, metadata), check)
-            .map_err(Error::file("write", path))
+        let content = Content::new(tensors, metadata);
+        let write = |new: &mut File| {
+            let mut to = BufWriter::with_capacity(WRITTEN, new);
+            content.write(&mut to)?;
+            to.flush()
+        };
+        let check = |new: &Path| {
+            let (file, length) = file::open(new)?;
+            Self::verify(BufReader::new(file), length).map_err(io::Error::other)
+        };
+        file::write_checked(path, write, check).map_err(Error::file("write", path))
     }
 
     /// The bytes of the file that [`TensorFile::save`] writes.
@@ -83,14 +93,9 @@ impl TensorFile {
         tensors: &[(String, Vec<usize>, &[f32])],
         metadata: &[(&str, String)],
     ) -> Vec<u8> {
-        let mut content = Content::default();
-        content.metadata.insert("format", "pt");
-        content.metadata.extend(metadata.iter().map(|(key, text)| (*key, text.as_str())));
-        for (name, shape, values) in tensors {
-            assert_eq!(shape.iter().product::<usize>(), values.len(), "values of {name}");
-            content.tensors.insert(name, (shape, values));
-        }
-        content.serialize()
+        let mut bytes = vec![];
+        Content::new(tensors, metadata).write(&mut bytes).expect("memory takes all");
+        bytes
     }
 
     /// Reads a file of this program or of PyTorch. A file without `sha256` is taken as it is.
@@ -111,13 +116,33 @@ impl TensorFile {
     /// Reads the `length` bytes of a file. Nothing is allocated that they could not fill.
     pub(crate) fn read(from: impl Read, length: u64) -> Result<TensorFile, String> {
         let (file, claimed) = Self::parse(from, length)?;
-        match claimed {
-            Some(claimed) if claimed != file.content().checksum() => Err(format!(
-                "it is damaged: its content has the SHA-256 {}, and it says {claimed}",
-                file.content().checksum()
-            )),
-            _ => Ok(file),
+        claimed.map_or(Ok(()), |claimed| same(&claimed, &file.content().checksum()))?;
+        Ok(file)
+    }
+
+    /// Checks the `length` bytes of a file that [`TensorFile::save`] has written against their
+    /// checksum, block by block.
+    fn verify(mut from: impl Read, length: u64) -> Result<(), String> {
+        let header = header(&mut from, length)?;
+        let mut metadata: BTreeMap<&str, &str> =
+            header.metadata().iter().flatten().map(|(key, text)| (&**key, &**text)).collect();
+        let claimed = metadata.remove(CHECKSUM).ok_or("it is damaged: it has lost its checksum")?;
+        let mut checksum = Checksum::new(&metadata);
+        // They lie in the order of their names, in which they are hashed; empty ones lie in one place.
+        let mut tensors: Vec<_> = header.tensors().into_iter().collect();
+        tensors.sort_by(|(a, of_a), (b, of_b)| {
+            of_a.data_offsets.cmp(&of_b.data_offsets).then_with(|| a.cmp(b))
+        });
+        for (name, info) in tensors {
+            if info.dtype != Dtype::F32 {
+                return Err(format!("it is damaged: {name} holds {:?}, and not F32", info.dtype));
+            }
+            let (start, end) = info.data_offsets;
+            checksum.tensor(&name, &info.shape);
+            let mut data = from.by_ref().take((end - start) as u64);
+            io::copy(&mut data, &mut checksum).map_err(ended)?;
         }
+        same(claimed, &checksum.text())
     }
 
     /// [`TensorFile::read`], and the checksum that the file claims in place of its check.
@@ -125,46 +150,7 @@ impl TensorFile {
         mut from: impl Read,
         length: u64,
     ) -> Result<(TensorFile, Option<String>), String> {
-        let ended = |error: io::Error| format!("cannot be read to its end: {error}");
-        let mut size = [0; 8];
-        if length < size.len() as u64 {
-            return Err(format!("not a safetensors file: it is {length} bytes long"));
-        }
-        from.read_exact(&mut size).map_err(ended)?;
-        // What the parser refuses may be a file of another format, which its first bytes tell.
-        let refuse = |rest: &[u8], problem: String| {
-            let beginning = [&size, rest].concat();
-            let foreign = foreign::named(&beginning);
-            foreign.map_or(problem, |named| format!("not a safetensors file, but {named}"))
-        };
-        let (header_length, rest) = (u64::from_le_bytes(size), length - 8);
-        if header_length > rest.min(MOST_HEADER) {
-            let mut beginning = vec![];
-            from.take(foreign::BEGINNING).read_to_end(&mut beginning).map_err(ended)?;
-            let problem = format!(
-                "not a safetensors file: it claims a header of {header_length} bytes, and holds \
-                 {rest} (at most {MOST_HEADER} are read)"
-            );
-            return Err(refuse(&beginning, problem));
-        }
-        let mut header = vec![0; header_length as usize];
-        from.read_exact(&mut header).map_err(ended)?;
-        let damaged = |error| format!("not a safetensors file: its header: {error}");
-        let names = serde_json::from_slice::<header::Names>(&header);
-        let header: Metadata =
-            serde_json::from_slice(&header).map_err(|error| refuse(&header, damaged(error)))?;
-        if let Some(name) = names.map_err(damaged)?.twice {
-            let name = name.escape_debug();
-            return Err(format!("its header names {name} twice: expected each tensor once"));
-        }
-        let (claimed, found) = (header.data_len() as u64, rest - header_length);
-        if claimed != found {
-            return Err(format!(
-                "not a whole safetensors file: its tensors are {claimed} bytes, and {found} stand \
-                 after the header"
-            ));
-        }
-
+        let header = header(&mut from, length)?;
         let mut tensors = BTreeMap::new();
         let (mut converted, mut others) = (BTreeMap::new(), BTreeMap::new());
         for name in header.offset_keys() {
@@ -202,6 +188,64 @@ impl TensorFile {
     }
 }
 
+/// Why reading has stopped, in words.
+fn ended(error: io::Error) -> String {
+    format!("cannot be read to its end: {error}")
+}
+
+/// Refuses a file whose content has another checksum than it `claimed`.
+fn same(claimed: &str, found: &str) -> Result<(), String> {
+    match claimed == found {
+        true => Ok(()),
+        false => Err(format!(
+            "it is damaged: its content has the SHA-256 {found}, and it says {claimed}"
+        )),
+    }
+}
+
+/// Reads the header of a file of `length` bytes, up to the first tensor.
+fn header(from: &mut impl Read, length: u64) -> Result<Metadata, String> {
+    let mut size = [0; 8];
+    if length < size.len() as u64 {
+        return Err(format!("not a safetensors file: it is {length} bytes long"));
+    }
+    from.read_exact(&mut size).map_err(ended)?;
+    // What the parser refuses may be a file of another format, which its first bytes tell.
+    let refuse = |rest: &[u8], problem: String| {
+        let beginning = [&size, rest].concat();
+        let foreign = foreign::named(&beginning);
+        foreign.map_or(problem, |named| format!("not a safetensors file, but {named}"))
+    };
+    let (header_length, rest) = (u64::from_le_bytes(size), length - 8);
+    if header_length > rest.min(MOST_HEADER) {
+        let mut beginning = vec![];
+        from.take(foreign::BEGINNING).read_to_end(&mut beginning).map_err(ended)?;
+        let problem = format!(
+            "not a safetensors file: it claims a header of {header_length} bytes, and holds \
+             {rest} (at most {MOST_HEADER} are read)"
+        );
+        return Err(refuse(&beginning, problem));
+    }
+    let mut bytes = vec![0; header_length as usize];
+    from.read_exact(&mut bytes).map_err(ended)?;
+    let damaged = |error| format!("not a safetensors file: its header: {error}");
+    let names = serde_json::from_slice::<header::Names>(&bytes);
+    let header: Metadata =
+        serde_json::from_slice(&bytes).map_err(|error| refuse(&bytes, damaged(error)))?;
+    if let Some(name) = names.map_err(damaged)?.twice {
+        let name = name.escape_debug();
+        return Err(format!("its header names {name} twice: expected each tensor once"));
+    }
+    let (claimed, found) = (header.data_len() as u64, rest - header_length);
+    if claimed != found {
+        return Err(format!(
+            "not a whole safetensors file: its tensors are {claimed} bytes, and {found} stand \
+             after the header"
+        ));
+    }
+    Ok(header)
+}
+
 /// What a file holds, in the order in which it is written and hashed.
 #[derive(Default)]
 struct Content<'a> {
@@ -209,9 +253,24 @@ struct Content<'a> {
     tensors: BTreeMap<&'a str, (&'a [usize], &'a [f32])>,
 }
 
-impl Content<'_> {
-    /// The file's bytes, the checksum among them.
-    fn serialize(&self) -> Vec<u8> {
+impl<'a> Content<'a> {
+    /// These tensors and metadata, and the entry `format`.
+    fn new(
+        tensors: &'a [(String, Vec<usize>, &[f32])],
+        metadata: &'a [(&str, String)],
+    ) -> Content<'a> {
+        let mut content = Content::default();
+        content.metadata.insert("format", "pt");
+        content.metadata.extend(metadata.iter().map(|(key, text)| (*key, text.as_str())));
+        for (name, shape, values) in tensors {
+            assert_eq!(shape.iter().product::<usize>(), values.len(), "values of {name}");
+            content.tensors.insert(name, (shape, values));
+        }
+        content
+    }
+
+    /// Writes the file's bytes, the checksum among them.
+    fn write(&self, to: &mut impl Write) -> io::Result<()> {
         let checksum = self.checksum();
         let mut metadata = self.metadata.clone();
         metadata.insert(CHECKSUM, &checksum);
@@ -229,36 +288,67 @@ impl Content<'_> {
         // So that the numbers after it are aligned in the file.
         header.resize(header.len().next_multiple_of(8), b' ');
 
-        let mut bytes = Vec::with_capacity(8 + header.len() + end);
-        bytes.extend((header.len() as u64).to_le_bytes());
-        bytes.extend(header);
-        for (_, values) in self.tensors.values() {
-            blocks(values, |block| bytes.extend(block));
-        }
-        bytes
+        to.write_all(&(header.len() as u64).to_le_bytes())?;
+        to.write_all(&header)?;
+        self.tensors.values().try_for_each(|(_, values)| blocks(values, to))
     }
 
-    /// The SHA-256 in hexadecimal: of the metadata's keys and texts, and the tensors' names,
-    /// shapes and bytes, each behind its length, so that nothing can pass for its neighbor.
     fn checksum(&self) -> String {
-        let mut hash = Sha256::new();
-        let length = |hash: &mut Sha256, n: usize| hash.update((n as u64).to_le_bytes());
-        let text = |hash: &mut Sha256, text: &str| {
-            length(hash, text.len());
-            hash.update(text);
-        };
-        length(&mut hash, self.metadata.len());
-        for (key, value) in &self.metadata {
-            text(&mut hash, key);
-            text(&mut hash, value);
-        }
+        let mut checksum = Checksum::new(&self.metadata);
         for (name, (shape, values)) in &self.tensors {
-            text(&mut hash, name);
-            length(&mut hash, shape.len());
-            shape.iter().for_each(|&side| length(&mut hash, side));
-            blocks(values, |block| hash.update(block));
+            checksum.tensor(name, shape);
+            blocks(values, &mut checksum).expect("a hash takes all");
         }
-        hexadecimal(hash)
+        checksum.text()
+    }
+}
+
+/// The SHA-256 of a file: of the metadata's keys and texts, and the tensors' names, shapes and bytes,
+/// each behind its length, so that nothing can pass for its neighbor.
+struct Checksum(Sha256);
+
+impl Checksum {
+    fn new(metadata: &BTreeMap<&str, &str>) -> Checksum {
+        let mut checksum = Checksum(Sha256::new());
+        checksum.length(metadata.len());
+        for (key, value) in metadata {
+            checksum.words(key);
+            checksum.words(value);
+        }
+        checksum
+    }
+
+    fn length(&mut self, n: usize) {
+        self.0.update((n as u64).to_le_bytes());
+    }
+
+    fn words(&mut self, words: &str) {
+        self.length(words.len());
+        self.0.update(words);
+    }
+
+    /// A tensor, whose bytes are to follow.
+    fn tensor(&mut self, name: &str, shape: &[usize]) {
+        self.words(name);
+        self.length(shape.len());
+        shape.iter().for_each(|&side| self.length(side));
+    }
+
+    /// In hexadecimal.
+    fn text(self) -> String {
+        hexadecimal(self.0)
+    }
+}
+
+/// The bytes of a tensor.
+impl Write for Checksum {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -270,14 +360,18 @@ pub(crate) fn hexadecimal(hash: Sha256) -> String {
 /// Numbers converted at once.
 const BLOCK: usize = 1024;
 
-/// Shows `values` to `each` as little-endian bytes, block by block.
-fn blocks(values: &[f32], mut each: impl FnMut(&[u8])) {
+/// Bytes written at once.
+const WRITTEN: usize = 1 << 20;
+
+/// Writes `values` as little-endian bytes, block by block.
+fn blocks(values: &[f32], to: &mut impl Write) -> io::Result<()> {
     let mut bytes = Vec::with_capacity(4 * BLOCK);
     for block in values.chunks(BLOCK) {
         bytes.clear();
         bytes.extend(block.iter().flat_map(|x| x.to_le_bytes()));
-        each(&bytes);
+        to.write_all(&bytes)?;
     }
+    Ok(())
 }
 
 /// Reads `n` little-endian numbers of a type as f32, and says which type it was if it was another;

@@ -86,6 +86,8 @@ fn a_flipped_bit_is_found_or_changes_nothing() {
     let mut passed = 0;
     for bit in 0..8 * bytes.len() {
         bytes[bit / 8] ^= 1 << (bit % 8);
+        let verified = TensorFile::verify(&bytes[..], bytes.len() as u64);
+        assert!(verified.is_err() || read(&bytes).is_ok_and(|file| file.proved), "bit {bit}");
         if let Ok(file) = read(&bytes) {
             passed += 1;
             assert_eq!(all(&file), all(&whole), "bit {bit}");
@@ -158,7 +160,7 @@ fn a_file_that_no_memory_holds_and_a_device_are_refused_unread() {
     let path = dir.path().join("large.safetensors");
     let error = TensorFile::load(dir.path()).unwrap_err().to_string();
     assert!(error.ends_with("it is not a regular file"), "{error}");
-    let sparse = fs::File::create(&path).unwrap();
+    let sparse = File::create(&path).unwrap();
     // The file system may not have files so large.
     if machine::available_memory().is_some() && sparse.set_len(1 << 43).is_ok() {
         let error = TensorFile::load(&path).unwrap_err().to_string();

@@ -29,7 +29,6 @@ use std::path::{Path, PathBuf};
 use chainrule_data::{CIFAR10_CLASSES, Dataset, Images, Normalization, Shape, cifar10};
 use chainrule_nn::architecture::TensorSpec;
 use chainrule_nn::{Activation, SoftmaxClassifier};
-use chainrule_runs::folder::write_whole;
 
 use crate::Error;
 use crate::tensors::{STATE, TensorFile};
@@ -182,13 +181,20 @@ impl ModelFile {
     /// Writes the file, whole or not at all.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// If it cannot be written, or not read back.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
-        Ok(write_whole(path, &self.serialize())?)
+        let (tensors, metadata) = self.content();
+        TensorFile::save(path, &tensors, &metadata)
     }
 
     /// The bytes of the file. Equal models give equal bytes.
     pub fn serialize(&self) -> Vec<u8> {
+        let (tensors, metadata) = self.content();
+        TensorFile::serialize(&tensors, &metadata)
+    }
+
+    /// The tensors and the metadata of the file.
+    fn content(&self) -> (Vec<Named<'_>>, Vec<(&'static str, String)>) {
         let tensors = parameters(&self.classifier).chain(normalization(&self.normalization));
         let activation = self.classifier.hidden().activation;
         let told = (activation != Activation::default()).then(|| activation.to_string());
@@ -196,8 +202,7 @@ impl ModelFile {
         let task = self.task.iter().flat_map(Task::metadata);
         let members = (!self.members.is_empty())
             .then(|| (MEMBERS, serde_json::to_string(&self.members).expect("a list of texts")));
-        let metadata: Vec<_> = activation.into_iter().chain(task).chain(members).collect();
-        TensorFile::serialize(&tensors.collect::<Vec<_>>(), &metadata)
+        (tensors.collect(), activation.into_iter().chain(task).chain(members).collect())
     }
 
     /// The file that a path means: itself, or the best weights of a run's folder.
