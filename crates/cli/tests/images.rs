@@ -387,7 +387,7 @@ fn a_limit_of_memory_ends_in_a_sentence_and_never_in_an_abort() {
         format!("train --data sample --hidden-dim 20000 --threads 1 --out '{}'", large.display());
     let error = stderr(&under(least + 200_000, &args));
     for part in [
-        "hidden_dim is [20000]: training takes 1.4 GB of memory, 1.2 GB of it for the weights",
+        "hidden_dim is [20000]: training takes 1.2 GB of memory for the weights alone, and ",
         " are left below the limit of address space (ulimit -v); lower hidden_dim",
     ] {
         assert!(error.contains(part), "{error}");

@@ -209,7 +209,7 @@ fn model(bytes: &[u8]) -> bool {
 fn recipe(bytes: &[u8]) -> bool {
     let read = Config::from_toml(&String::from_utf8_lossy(bytes));
     let Ok(config) = &read else { return taken(read) };
-    let checked = config.check().and_then(|()| config.check_with_data(1_000, 3_072, 10));
+    let checked = config.check().and_then(|()| config.check_with_data(1_000, 3_072, 10, 1));
     if checked.is_ok() {
         let written = toml::to_string(config).expect("a recipe can be written");
         assert_eq!(&Config::from_toml(&written).expect("what was written can be read"), config);

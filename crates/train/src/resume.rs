@@ -49,7 +49,7 @@ pub fn resume_on(
     let resuming = processes.with_threads(config.resuming(&state.config));
     let then = &state.provenance;
     let settled = || {
-        let config = settle(&resuming, data, None)?;
+        let config = settle(&resuming, data, None, processes.count())?;
         config
             .check_resumes(&state.config, state.at.iteration)
             .map_err(|error| refuse(error.to_string()))?;

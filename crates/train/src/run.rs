@@ -80,7 +80,8 @@ pub fn start_on(
 ) -> Result<Option<Finished>, Error> {
     let clock = Instant::now();
     let mut ready = || {
-        let (config, networks) = settled(&processes.with_threads(config.clone()), data)?;
+        let config = processes.with_threads(config.clone());
+        let (config, networks) = settled(&config, data, processes.count())?;
         let kernel = Kernel::from_environment(config.precision)?;
         let provenance = Provenance {
             teacher_sha256: networks.teacher.as_ref().map(teacher::sha256),

@@ -23,6 +23,7 @@ pub(crate) fn settle(
     config: &Config,
     data: &Data,
     start: Option<&ModelFile>,
+    processes: usize,
 ) -> Result<Config, ConfigError> {
     let mut config = config.clone();
     config.validation = data.validation(config.validation);
@@ -36,7 +37,7 @@ pub(crate) fn settle(
     }
     config.check()?;
     let (images, inputs) = (data.dataset.train.len(), data.dataset.train.dim());
-    config.check_with_data(images, inputs, data.dataset.train.classes())?;
+    config.check_with_data(images, inputs, data.dataset.train.classes(), processes)?;
     Ok(config)
 }
 
@@ -84,18 +85,22 @@ pub(crate) struct Networks {
     pub teacher: Option<ModelFile>,
 }
 
-/// The settings as they will be used, and the networks that the run reads.
+/// The settings as each of so many `processes` will use them, and the networks that the run reads.
 ///
 /// # Errors
 /// A setting that cannot work, alone or with these images.
-pub(crate) fn settled(config: &Config, data: &Data) -> Result<(Config, Networks), Error> {
+pub(crate) fn settled(
+    config: &Config,
+    data: &Data,
+    processes: usize,
+) -> Result<(Config, Networks), Error> {
     config.check()?;
     let start = config.init_from.as_deref().map(ModelFile::load).transpose()?;
     // The weights were trained on the images of their run, some of which may be test images here.
     let origin = config.init_from.as_deref().map(Origin::of).transpose()?.flatten();
     let origin = origin.filter(|_| !config.allow_other_images);
     origin.as_ref().map_or(Ok(()), |origin| origin.check(data))?;
-    let config = settle(config, data, start.as_ref())?;
+    let config = settle(config, data, start.as_ref(), processes)?;
     origin.map_or(Ok(()), |origin| check_validation(&config, &origin, data))?;
     let teacher = teacher::open(&config, data)?;
     let images = &data.dataset.train;
@@ -145,8 +150,9 @@ pub(crate) fn ready<'a>(
     data: &'a Data,
     progress: impl FnMut(&str),
 ) -> Result<Ready<'a>, Error> {
-    let (config, networks) = settled(config, data)?;
-    prepare(&Processes::default(), config, networks, data, progress)
+    let alone = Processes::default();
+    let (config, networks) = settled(config, data, alone.count())?;
+    prepare(&alone, config, networks, data, progress)
 }
 
 /// [`ready`], of settings that are [`settled`] already.

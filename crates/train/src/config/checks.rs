@@ -235,8 +235,8 @@ impl Config {
         })
     }
 
-    /// Checks what depends on the data: `images` to train on, of `inputs` values and `classes`
-    /// classes.
+    /// Checks what depends on the data, `images` to train on, of `inputs` values and `classes` classes,
+    /// and on the number of `processes` that train together.
     ///
     /// # Errors
     /// The first setting that cannot work.
@@ -245,6 +245,7 @@ impl Config {
         images: usize,
         inputs: usize,
         classes: usize,
+        processes: usize,
     ) -> Result<(), ConfigError> {
         require(self.validation < images, || {
             format!(
@@ -254,24 +255,32 @@ impl Config {
         })?;
         self.class_weight.check(classes)?;
         let widths = &self.hidden_dim;
-        let Some(needed) = self.memory(inputs, classes) else {
+        let available = available_memory();
+        // Where it is not known, the weights are looked at alone.
+        let bytes = available.as_ref().map_or(0, |available| available.bytes);
+        let Some(needed) = self.memory((inputs, classes), processes, bytes) else {
             return Err(ConfigError::new(format!(
                 "hidden_dim is {widths:?}: training it would take more memory than any machine has"
             )));
         };
-        let short = available_memory().filter(|available| available.bytes < needed.bytes());
+        let short = available.filter(|available| available.bytes < needed.bytes());
         short.map_or(Ok(()), |available| {
-            let batch = self.batch_size;
-            let (setting, remedy) = match needed.batch > needed.weights {
-                true => (format!("batch_size is {batch}"), "batch_size"),
+            let (all, weights) = (Amount(needed.bytes()), Amount(needed.weights));
+            let (setting, remedy) = match needed.batch.is_some_and(|batch| batch > needed.weights) {
+                true => (format!("batch_size is {}", self.batch_size), "batch_size"),
                 false => (format!("hidden_dim is {widths:?}"), "hidden_dim"),
             };
+            let parts = match needed.batch {
+                Some(batch) => {
+                    format!(
+                        "{all} of memory, {weights} of it for the weights and {} for a batch",
+                        Amount(batch)
+                    )
+                }
+                None => format!("{weights} of memory for the weights alone"),
+            };
             Err(ConfigError::new(format!(
-                "{setting}: training takes {} of memory, {} of it for the weights and {} for a batch, \
-                 and {available}; lower {remedy}",
-                Amount(needed.bytes()),
-                Amount(needed.weights),
-                Amount(needed.batch)
+                "{setting}: training takes {parts}, and {available}; lower {remedy}"
             )))
         })
     }

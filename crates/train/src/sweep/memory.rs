@@ -33,7 +33,7 @@ impl Sweep {
             let batch_size = data.batch_size(run.config.batch_size, validation);
             let config =
                 Config { threads: run.config.threads.max(1), batch_size, ..run.config.clone() };
-            let needed = config.memory(images.dim(), images.classes());
+            let needed = config.memory((images.dim(), images.classes()), 1, available.bytes);
             let whitened = config.zca.map_or(0, |_| memory::whitening(images.len(), images.dim()));
             needed.map_or(u64::MAX, |needed| needed.bytes().saturating_add(whitened))
         };

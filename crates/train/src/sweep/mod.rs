@@ -269,7 +269,7 @@ impl Sweep {
     /// The first point that cannot work.
     pub fn check(&self, data: &Data) -> Result<(), Error> {
         for point in &self.points {
-            settled(&point.config, data).map_err(|error| match error {
+            settled(&point.config, data, 1).map_err(|error| match error {
                 Error::Config(error) => {
                     ConfigError::new(format!("{}: {error}", self.label(point))).into()
                 }
