@@ -88,3 +88,40 @@ fn model_format_and_file_may_stand_in_their_places_and_dash_is_standard_output()
         assert_eq!(run(args).status.code(), Some(2), "{args:?}: a wrong command line");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn the_model_and_the_records_of_a_run_are_not_written_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, link) = (dir.path().join("model.safetensors"), dir.path().join("link.onnx"));
+    let classifier = SoftmaxClassifier::new(&[12, 5, 3], Init::He, 3).unwrap();
+    let normalization = Normalization::new(vec![120.0], vec![60.0]).unwrap();
+    ModelFile { classifier, normalization, task: None, members: vec![] }.save(&path).unwrap();
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let model = std::fs::read(&path).unwrap();
+    for to in [
+        &path,
+        &dir.path().join("../").join(dir.path().file_name().unwrap()).join("link.onnx"),
+        &link,
+    ] {
+        let output = export(&path, "onnx", to);
+        let sentence = String::from_utf8(output.stderr).unwrap();
+        let wanted = format!("error: {} is what the command reads", to.display());
+        assert!(output.status.code() == Some(1) && sentence.starts_with(&wanted), "{sentence}");
+        assert!(std::fs::read(&path).unwrap() == model);
+    }
+    // Another run's record, there already or not.
+    let run = dir.path().join("run");
+    std::fs::create_dir(&run).unwrap();
+    for name in ["config.toml", "iterations.csv", "last.safetensors"] {
+        std::fs::write(run.join(name), name).unwrap();
+    }
+    for name in ["last.safetensors", "checkpoint.safetensors", "summary.json"] {
+        let output = export(&path, "safetensors", &run.join(name));
+        let sentence = String::from_utf8(output.stderr).unwrap();
+        assert!(sentence.contains(&format!("{name} is a record of the run in ")), "{sentence}");
+    }
+    assert_eq!(std::fs::read_dir(&run).unwrap().count(), 3);
+    assert!(export(&path, "onnx", &run.join("model.onnx")).status.success());
+    assert!(export(&path, "safetensors", &dir.path().join("last.safetensors")).status.success());
+}

@@ -503,3 +503,23 @@ fn the_assignment_is_told_from_ones_own_run_on_cifar_10_before_any_other() {
     run("run-004", "sample");
     assert!(told().contains("the run in results/run-003"));
 }
+
+#[test]
+fn the_files_that_are_read_are_not_written_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let [matrix, formula] = ["w.csv", "f.txt"].map(|name| dir.path().join(name));
+    std::fs::write(&matrix, "1,2\n").unwrap();
+    std::fs::write(&formula, "sum(W)").unwrap();
+    let (of_matrix, of_formula) =
+        (format!("W=@{}", matrix.display()), format!("@{}", formula.display()));
+    for file in [&matrix, &formula] {
+        let before = std::fs::read(file).unwrap();
+        let args =
+            [&of_formula, "--at", &of_matrix, "--format", "text", "-o", file.to_str().unwrap()];
+        for more in [&[][..], &["--jacobian"]] {
+            let output = chainrule(&[&["graph"], &args[..], more].concat());
+            assert!(stderr(&output).contains("is what the command reads"), "{}", stderr(&output));
+            assert!(std::fs::read(file).unwrap() == before);
+        }
+    }
+}

@@ -252,6 +252,23 @@ fn what_explain_says_of_an_adversarial_picture_is_what_predict_says_of_it() {
 }
 
 #[test]
+fn a_picture_that_is_predicted_is_not_written_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, photos) = (model(dir.path(), 3072, None), photos(dir.path(), 2));
+    let picture = photos.join("1.png");
+    let bytes = std::fs::read(&picture).unwrap();
+    for flag in ["-o", "--explain"] {
+        for named in [&picture, &photos] {
+            let output = predict(&model, &[named, Path::new(flag), &photos.join("./1.png")]);
+            let sentence = said(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{flag}: {sentence}");
+            assert!(sentence.contains("1.png is what the command reads"), "{flag}: {sentence}");
+            assert!(std::fs::read(&picture).unwrap() == bytes, "{flag}");
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_explained_is_told_in_a_sentence() {
     let dir = tempfile::tempdir().unwrap();
     let (model, photos) = (model(dir.path(), 3072, None), photos(dir.path(), 1));

@@ -54,6 +54,19 @@ fn a_finished_runs_page_tells_what_the_run_and_eval_measured() {
         .filter_map(|cell| cell.split_once("\">").and_then(|(_, rest)| rest.split_once("<small>")));
     let shown: Vec<&str> = cells.map(|(count, _)| count).collect();
     assert_eq!(shown, counted);
+    // What a run left is not written over by what is made of it.
+    for (command, name) in
+        [("report", "epochs.csv"), ("plot", "config.toml"), ("eval", "model.safetensors")]
+    {
+        let record = run.join(name);
+        let before = fs::read(&record).unwrap();
+        let flag = if command == "eval" { "--predictions" } else { "-o" };
+        let output = chainrule(&[command, path(&run), flag, path(&record)]);
+        let sentence = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{command}");
+        assert!(sentence.contains("would be overwritten: name another file"), "{sentence}");
+        assert!(fs::read(&record).unwrap() == before, "{command}");
+    }
     for part in ["sample of 1,000", "Gradient norm", "unit 8", "test image", "--clip-norm inf"] {
         assert!(page.contains(part), "{part}");
     }

@@ -20,7 +20,7 @@ use chainrule_data::file;
 
 use crate::lock::{LOCK, Lock};
 use crate::table::{Record, Table};
-use crate::{Epoch, Error, Iteration, Summary};
+use crate::{ClassMetrics, Confusion, Epoch, Error, Iteration, Summary};
 
 /// The settings of a run.
 pub const CONFIG: &str = "config.toml";
@@ -30,6 +30,30 @@ pub const MODEL: &str = "model.safetensors";
 
 /// The weights at the end.
 pub const LAST: &str = "last.safetensors";
+
+/// The files of a run that cannot be made again from others, as pictures and pages can.
+const RECORDS: [&str; 9] = [
+    CONFIG,
+    Iteration::FILE,
+    Epoch::FILE,
+    MODEL,
+    LAST,
+    Confusion::FILE,
+    ClassMetrics::FILE,
+    Summary::FILE,
+    "checkpoint.safetensors",
+];
+
+/// Whether a file of this name is one of a run's records.
+pub fn is_record(name: &OsStr) -> bool {
+    RECORDS.iter().any(|record| name == *record)
+}
+
+/// Whether a folder holds a run: its settings, and a result or steps.
+pub fn is_run(folder: &Path) -> bool {
+    let has = |name: &str| folder.join(name).is_file();
+    has(CONFIG) && (has(Summary::FILE) || has(Iteration::FILE))
+}
 
 /// A run's folder, locked against other processes for as long as this lives.
 ///

@@ -10,7 +10,7 @@ use chainrule_runs::Metrics;
 use chainrule_train::config::{DataChoice, Tta};
 use chainrule_train::{Answers, Config, Origin, Predictor, Sameness, inference, prepared};
 
-use super::write_output;
+use super::{check_output, write_output};
 
 /// Arguments of `chainrule eval`.
 #[derive(clap::Args)]
@@ -125,6 +125,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     if let Some(dir) = args.data_dir {
         config.move_data(dir);
+    }
+    if let Some(output) = &args.predictions {
+        check_output(output, [named.as_path(), &file].into_iter().chain(config.data.folder()))?;
     }
     if config.data == DataChoice::Cifar10 && !config.data_dir.exists() {
         bail!(

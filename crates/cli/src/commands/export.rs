@@ -8,7 +8,7 @@ use chainrule_train::export::npz::npz;
 use chainrule_train::export::onnx::{self, onnx};
 use clap::ValueEnum;
 
-use super::{is_standard_output, write_output, wrong_command_line};
+use super::{check_output, is_standard_output, write_output, wrong_command_line};
 
 /// Arguments of `chainrule export`.
 #[derive(clap::Args)]
@@ -82,9 +82,9 @@ impl Args {
         if self.opset.is_some() && format != Format::Onnx {
             wrong_command_line("--opset is of ONNX alone");
         }
-        if self.opset.is_some_and(|opset| !onnx::OPSETS.contains(&opset)) {
+        if let Some(opset) = self.opset.filter(|opset| !onnx::OPSETS.contains(opset)) {
             let (least, most) = (onnx::OPSETS.start(), onnx::OPSETS.end());
-            wrong_command_line(&format!("--opset is not known: expected {least} to {most}"));
+            wrong_command_line(&format!("--opset is {opset}: expected {least} to {most}"));
         }
         (model, format, output, self.opset)
     }
@@ -92,8 +92,9 @@ impl Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let (model, format, output, opset) = args.parts();
-    let Opened { model, path, .. } = super::model::open(&model)?;
+    let (named, format, output, opset) = args.parts();
+    let Opened { model, path, .. } = super::model::open(&named)?;
+    check_output(&output, [named.as_path(), &path])?;
     let failed = || format!("cannot export {}", path.display());
     let bytes = match format {
         Format::Onnx => onnx(&model, &model.classes(), opset).with_context(failed)?,

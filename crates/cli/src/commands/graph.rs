@@ -15,7 +15,7 @@ use chainrule_graph::value::View;
 use chainrule_graph::{Circuit, Formula, Gate, Gates, NodeId, Value, draw, random, values};
 use clap::ValueEnum;
 
-use super::write_output;
+use super::{check_output, write_output};
 
 /// Arguments of `chainrule graph`.
 #[derive(clap::Args)]
@@ -169,7 +169,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let format = args.format.unwrap_or_else(|| Format::of(args.output.as_deref()));
     args.output = args.output.filter(|file| file.as_os_str() != "-");
     let formula = Formula::parse(&files::formula(&args.formula)?)?;
-    let at = values_of(&args)?;
+    let mut inputs: Vec<_> =
+        args.formula.strip_prefix('@').map(PathBuf::from).into_iter().collect();
+    let at = values_of(&args, &mut inputs)?;
+    if let Some(output) = &args.output {
+        check_output(output, inputs.iter().map(PathBuf::as_path))?;
+    }
     let steps = formula.steps(&at, args.gates.into())?;
     if let Some(step) = &args.of
         && steps.node(Some(step)).is_none()
@@ -279,9 +284,13 @@ fn print(bytes: &[u8]) -> anyhow::Result<()> {
     }
 }
 
-/// The values that were given, and those that are drawn for a shape alone.
-fn values_of(args: &Args) -> anyhow::Result<Vec<(String, Value)>> {
-    let mut at = values::parse_with(&args.at.join("\n"), files::matrix)?;
+/// The values that were given, and those that are drawn for a shape alone. The files that are read for
+/// them are added to `files`.
+fn values_of(args: &Args, files: &mut Vec<PathBuf>) -> anyhow::Result<Vec<(String, Value)>> {
+    let mut at = values::parse_with(&args.at.join("\n"), |file| {
+        files.push(file.into());
+        files::matrix(file)
+    })?;
     for (name, shape) in values::parse_shapes(&args.shape.join("\n"))? {
         let Some((_, value)) = at.iter_mut().find(|(known, _)| *known == name) else {
             let numbers = u64::from(shape.rows) * u64::from(shape.columns);

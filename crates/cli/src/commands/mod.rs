@@ -3,8 +3,9 @@
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use chainrule_data::file;
+use chainrule_runs::folder::{is_record, is_run};
 
 /// Prints a line on standard output, or returns the error: a pipe that was closed must not panic.
 macro_rules! say {
@@ -48,6 +49,39 @@ fn wrong_command_line(problem: &str) -> ! {
 /// Whether a file to write is standard output, as other programs spell it.
 fn is_standard_output(path: &Path) -> bool {
     path == Path::new("-")
+}
+
+/// Refuses a file to write that is one of the files and folders that the command reads, `inputs`, or
+/// a record of a run. Links are followed.
+fn check_output<'a>(
+    output: &Path,
+    inputs: impl IntoIterator<Item = &'a Path>,
+) -> anyhow::Result<()> {
+    let name = output.file_name().unwrap_or_default();
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let in_folder = || Some(folder.unwrap_or(Path::new(".")).canonicalize().ok()?.join(name));
+    // Where there is no such folder, the writing says so.
+    let Some(target) = output.canonicalize().ok().or_else(in_folder) else { return Ok(()) };
+    if is_standard_output(output) || (target.exists() && !target.is_file()) {
+        return Ok(());
+    }
+    let inputs: Vec<_> = inputs.into_iter().filter_map(|path| path.canonicalize().ok()).collect();
+    if inputs.contains(&target) {
+        bail!(
+            "{} is what the command reads, and would be overwritten: name another file to write",
+            output.display()
+        );
+    }
+    let Some(folder) = target.parent() else { return Ok(()) };
+    let holds_run = is_run(folder) || inputs.iter().any(|input| input == folder);
+    if holds_run && target.file_name().is_some_and(is_record) {
+        bail!(
+            "{} is a record of the run in {}, and would be overwritten: name another file to write",
+            output.display(),
+            folder.display()
+        );
+    }
+    Ok(())
 }
 
 /// Writes a file into a folder of results, whole or not at all.

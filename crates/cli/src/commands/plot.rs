@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use chainrule_report::{Run, curves, outcomes};
 
-use super::write_output;
+use super::{check_output, write_output};
 
 /// Arguments of `chainrule plot`.
 #[derive(clap::Args)]
@@ -30,6 +30,9 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<()> {
+    if let Some(output) = &args.output {
+        check_output(output, args.runs.iter().map(PathBuf::as_path))?;
+    }
     let runs = args.runs.iter().map(|folder| Run::read(folder)).collect::<Result<Vec<_>, _>>()?;
     let name = if args.bars { "bars" } else { "curves" };
     let files = match (args.output, args.runs.as_slice()) {

@@ -12,7 +12,7 @@ use chainrule_train::explain::saliency::SmoothGrad;
 use chainrule_train::{Error, Explanation, ModelFile, Opened, Predictor};
 
 use super::explain::Explaining;
-use super::write_output;
+use super::{check_output, write_output};
 
 /// Most pictures on the page of `--explain`.
 const MOST_EXPLAINED: usize = 100;
@@ -285,6 +285,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             found.len()
         );
     }
+    let inputs = || [named, &file].into_iter().chain(images).chain(&found).map(PathBuf::as_path);
+    let outputs = args.output.iter().chain(&args.explain);
+    outputs.into_iter().try_for_each(|output| check_output(output, inputs()))?;
     let mut predictions = vec![];
     for image in found {
         match asked.predict(image) {

@@ -8,7 +8,7 @@ use chainrule_report::{
 use chainrule_train::config::Tta;
 use chainrule_train::{Answers, Config, Data, Finished, ModelFile, Origin, Predictor, prepared};
 
-use super::{explain, images, write_output, write_whole};
+use super::{check_output, explain, images, write_output, write_whole};
 use crate::shell::quoting::{program, quoted, train_with};
 
 /// The page in a run's folder.
@@ -37,6 +37,9 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<()> {
+    if let Some(output) = &args.output {
+        check_output(output, args.runs.iter().map(PathBuf::as_path))?;
+    }
     let mut subjects = Vec::new();
     let mut shelf = Shelf::default();
     for folder in &args.runs {
