@@ -181,6 +181,25 @@ fn the_model_may_stand_first_and_dash_is_standard_output() {
     }
 }
 
+/// A pipe without a writer would keep whoever opens it waiting.
+#[cfg(unix)]
+#[test]
+fn what_is_named_as_a_picture_and_cannot_be_opened_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, photos) = (model(dir.path(), 3072, None), photos(dir.path(), 1));
+    std::os::unix::fs::symlink("nowhere.png", photos.join("b.png")).unwrap();
+    std::os::unix::fs::symlink("c.png", photos.join("c.png")).unwrap();
+    let pipe = std::process::Command::new("mkfifo").arg(photos.join("d.png")).status().unwrap();
+    assert!(pipe.success());
+    let output = predict(&model, &[&photos]);
+    let errors = said(&output.stderr);
+    assert_eq!((output.status.code(), said(&output.stdout).lines().count()), (Some(1), 2));
+    let starts = ["b.png", "c.png", "d.png"];
+    let starts = starts.map(|name| format!("error: cannot read {}: ", photos.join(name).display()));
+    assert!(errors.lines().zip(&starts).all(|(line, start)| line.starts_with(start)), "{errors}");
+    assert_eq!(errors.lines().count(), 3, "{errors}");
+}
+
 /// A folder is predicted as training reads it: pictures by their names in any case and of any
 /// spelling, and by their content.
 #[test]

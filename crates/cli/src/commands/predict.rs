@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use chainrule_data::{Images, Shape, picture};
+use chainrule_data::{Images, Shape, folder, picture};
 use chainrule_report::{Explained, explanation_page};
 use chainrule_train::config::Tta;
 use chainrule_train::explain::saliency::SmoothGrad;
@@ -151,11 +151,7 @@ fn pictures(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let failed = || format!("cannot read the folder {}", path.display());
-    let entries = std::fs::read_dir(path).with_context(failed)?;
-    let files = entries.map(|entry| entry.map(|entry| entry.path()));
-    let mut files = files.collect::<Result<Vec<_>, _>>().with_context(failed)?;
-    files.retain(|file| file.is_file() && picture::is_meant(file));
+    let files = folder::pictures(path)?;
     if files.is_empty() {
         bail!(
             "{} holds no picture (folders within it are not looked into: name them, as in {})",
@@ -163,7 +159,6 @@ fn pictures(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
             path.join("*").display()
         );
     }
-    files.sort();
     Ok(files)
 }
 

@@ -63,8 +63,12 @@ pub(super) fn folders(dir: &Path) -> Result<BTreeMap<String, PathBuf>, Error> {
     Ok(folders)
 }
 
-/// The pictures that lie directly in a folder.
-pub(super) fn pictures(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+/// The pictures that lie directly in a folder, in the order of their names; also those that cannot be
+/// read, such as a link to nothing.
+///
+/// # Errors
+/// If the folder cannot be read.
+pub fn pictures(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     let files = entries(dir)?.into_iter().filter(|entry| !entry.is_folder).map(|entry| entry.path);
     Ok(files.filter(|path| picture::is_meant(path)).collect())
 }

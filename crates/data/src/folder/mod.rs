@@ -22,5 +22,6 @@ mod survey;
 mod tests;
 
 pub(crate) use entries::may_be;
+pub use entries::pictures;
 pub use read::read;
 pub use survey::{Survey, survey};
