@@ -80,7 +80,7 @@ fn main() -> ExitCode {
         (false, true) => Verbosity::Verbose,
     });
     let began = Instant::now();
-    let result = match command {
+    let run = || match command {
         Command::Data(args) => done(commands::data::run(args)),
         Command::Train(args) => commands::train::run(*args),
         Command::Sweep(args) => commands::sweep::run(args),
@@ -99,6 +99,8 @@ fn main() -> ExitCode {
         Command::Completions(args) => done(commands::completions::run(args, Cli::command())),
         Command::Man(args) => done(commands::man::run(args, Cli::command())),
     };
+    let result =
+        shell::signals::let_writes_fail().map_err(anyhow::Error::from).and_then(|()| run());
     detail!("time: {:.2} s", began.elapsed().as_secs_f64());
     let code = match result {
         Ok(code) => code,

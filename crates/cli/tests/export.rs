@@ -125,3 +125,22 @@ fn the_model_and_the_records_of_a_run_are_not_written_over() {
     assert!(export(&path, "onnx", &run.join("model.onnx")).status.success());
     assert!(export(&path, "safetensors", &dir.path().join("last.safetensors")).status.success());
 }
+
+/// The limit ends a program by a signal, if it does nothing about it.
+#[cfg(unix)]
+#[test]
+fn a_limit_on_the_size_of_a_file_is_told_in_a_sentence() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, to) = (dir.path().join("model.safetensors"), dir.path().join("model.onnx"));
+    let classifier = SoftmaxClassifier::new(&[300, 20, 3], Init::He, 3).unwrap();
+    let normalization = Normalization::new(vec![120.0], vec![60.0]).unwrap();
+    ModelFile { classifier, normalization, task: None, members: vec![] }.save(&path).unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -f 8; exec \"$@\"", "sh"]);
+    command.arg(assert_cmd::cargo::cargo_bin("chainrule")).args(["export".as_ref(), &*path]);
+    let output = command.arg("onnx").arg(&to).output().unwrap();
+    let sentence = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{sentence}");
+    assert!(sentence.contains("model.onnx could not be written: File too large"), "{sentence}");
+    assert!(!to.exists());
+}

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM.
+//! Ctrl-C and SIGTERM, and the signal of a file that may not grow.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -34,4 +34,12 @@ impl Signals {
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(128 + self.caught.load(Ordering::Relaxed) as u8)
     }
+}
+
+/// A write beyond the limit on the size of a file (`ulimit -f`) fails as one on a full disk does, and
+/// does not end the program: SIGXFSZ sets a flag that nobody reads.
+pub fn let_writes_fail() -> std::io::Result<()> {
+    #[cfg(unix)]
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::new(AtomicBool::default()))?;
+    Ok(())
 }

@@ -55,7 +55,10 @@ pub(super) fn matrix(file: &str) -> Result<Value, String> {
         npy(&bytes)
     } else {
         let text = String::from_utf8(bytes);
-        text.map_err(|_| "neither text nor .npy".to_owned()).and_then(|text| values::table(&text))
+        text.map_err(|_| "neither text nor .npy".to_owned()).and_then(|text| {
+            // The mark with which spreadsheets begin UTF-8.
+            values::table(text.strip_prefix('\u{feff}').unwrap_or(&text))
+        })
     };
     value.map_err(named)
 }
