@@ -4,7 +4,8 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use chainrule_data::file;
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::folder::write_whole;
 use crate::{Error, shorten};
@@ -102,13 +103,32 @@ impl Summary {
     /// Reads the summary of the run in `folder`; one that has not ended has none.
     ///
     /// # Errors
-    /// If it cannot be read, or is not the summary of a run.
+    /// If it cannot be read, or is not the summary of a run: an accuracy is not from 0 to 1, say.
     pub fn read(folder: &Path) -> Result<Option<Summary>, Error> {
         let path = folder.join(Self::FILE);
         let Some(text) = read_optional(&path)? else { return Ok(None) };
-        let reason = |error| format!("not the summary of a run: {error}");
-        let read = serde_json::from_str(&text);
-        read.map(Some).map_err(|error| Error::Summary { path, reason: reason(error) })
+        let summary: Summary = serde_json::from_str(&text).map_err(|error| Error::Summary {
+            path: path.clone(),
+            reason: format!("not the summary of a run: {error}"),
+        })?;
+        let [test, validation, train] =
+            [summary.test_accuracy, summary.validation_accuracy, summary.train_accuracy].map(Some);
+        for (key, value) in [
+            ("test_accuracy", test),
+            ("test_accuracy_plain", summary.test_accuracy_plain),
+            ("validation_accuracy", validation),
+            ("train_accuracy", train),
+            ("macro_precision", summary.macro_precision),
+            ("macro_recall", summary.macro_recall),
+            ("macro_f1", summary.macro_f1),
+            ("balanced_accuracy", summary.balanced_accuracy),
+            ("top_5_accuracy", summary.top_5_accuracy),
+        ] {
+            if let Some(value) = value.filter(|value| !(0.0..=1.0).contains(value)) {
+                return Err(no_fraction(&path, key, &value.to_string()));
+            }
+        }
+        Ok(Some(summary))
     }
 
     /// The views of test-time augmentation, in words; none, if the test was of the images alone.
@@ -168,10 +188,39 @@ pub(crate) fn read_optional(path: &Path) -> Result<Option<String>, Error> {
 pub(crate) type Figures = serde_json::Map<String, serde_json::Value>;
 
 pub(crate) fn figures(path: &Path, text: &str) -> Result<Figures, Error> {
-    serde_json::from_str(text).map_err(|error| Error::Summary {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let read = json.deserialize_map(EachOnce).and_then(|figures| json.end().map(|()| figures));
+    read.map_err(|error| Error::Summary {
         path: path.to_owned(),
         reason: format!("not a JSON file: {error}"),
     })
+}
+
+/// Reads an object that has each key once.
+struct EachOnce;
+
+impl<'de> Visitor<'de> for EachOnce {
+    type Value = Figures;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Figures, A::Error> {
+        let mut figures = Figures::new();
+        while let Some((key, value)) = map.next_entry::<String, serde_json::Value>()? {
+            if figures.contains_key(&key) {
+                return Err(A::Error::custom(format!("duplicate field `{}`", shorten(&key))));
+            }
+            figures.insert(key, value);
+        }
+        Ok(figures)
+    }
+}
+
+fn no_fraction(path: &Path, key: &str, value: &str) -> Error {
+    let reason = format!("`{key}` is {}, not a fraction from 0 to 1", shorten(value));
+    Error::Summary { path: path.to_owned(), reason }
 }
 
 pub(crate) fn test_accuracy(path: &Path, figures: &Figures) -> Result<Option<f64>, Error> {
@@ -179,11 +228,7 @@ pub(crate) fn test_accuracy(path: &Path, figures: &Figures) -> Result<Option<f64
         None | Some(serde_json::Value::Null) => Ok(None),
         Some(value) => match value.as_f64() {
             Some(accuracy) if (0.0..=1.0).contains(&accuracy) => Ok(Some(accuracy)),
-            _ => {
-                let shown = shorten(&value.to_string());
-                let reason = format!("`test_accuracy` is {shown}, not a fraction from 0 to 1");
-                Err(Error::Summary { path: path.to_owned(), reason })
-            }
+            _ => Err(no_fraction(path, "test_accuracy", &value.to_string())),
         },
     }
 }

@@ -139,3 +139,31 @@ fn a_table_of_a_run_that_goes_on_may_be_missing_or_end_in_half_a_line_and_one_th
         assert_eq!(read(progress).unwrap().len(), records);
     }
 }
+
+/// A sweep ranks by what a summary says, and `report` and `plot` show it.
+#[test]
+fn a_summary_with_an_accuracy_that_is_none_or_a_key_twice_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let older = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/older-run");
+    for name in ["config.toml", "epochs.csv", "iterations.csv"] {
+        fs::copy(older.join(name), folder.path().join(name)).unwrap();
+    }
+    let path = folder.path().join("summary.json");
+    let whole = fs::read_to_string(older.join("summary.json")).unwrap();
+    for key in ["test_accuracy", "validation_accuracy", "train_accuracy"] {
+        let at = whole.find(&format!("\"{key}\"")).unwrap();
+        let end = at + whole[at..].find(',').unwrap();
+        fs::write(&path, format!("{}\"{key}\": 99.0{}", &whole[..at], &whole[end..])).unwrap();
+        let error = Summary::read(folder.path()).unwrap_err().to_string();
+        let wanted = format!("summary.json: `{key}` is 99, not a fraction from 0 to 1");
+        assert!(error.ends_with(&wanted), "{error}");
+        let twice = format!("\"{key}\": 0.5, \"{key}\"");
+        fs::write(&path, whole.replacen(&format!("\"{key}\""), &twice, 1)).unwrap();
+        let errors = [
+            Summary::read(folder.path()).unwrap_err().to_string(),
+            Run::read(folder.path()).unwrap_err().to_string(),
+        ];
+        let wanted = format!("duplicate field `{key}`");
+        assert!(errors.iter().all(|error| error.contains(&wanted)), "{errors:?}");
+    }
+}
