@@ -433,3 +433,14 @@ fn a_limit_of_memory_ends_in_a_sentence_and_never_in_an_abort() {
     }
     assert!(refused > 0, "no limit was low enough");
 }
+
+#[test]
+fn images_of_more_than_256_pixels_in_a_line_train_as_they_are_and_augmented() {
+    let dir = TempDir::new().unwrap();
+    let data = images(&photos(dir.path()));
+    for flags in ["--resize 300x2", "--resize 257x4 --flip --shift 2 --cutout 3 --tta flips,shifts"]
+    {
+        let output = train(&data, &dir.path().join(&flags[9..14]), flags);
+        assert!(output.status.success(), "{flags}: {}", stderr(&output));
+    }
+}

@@ -68,8 +68,8 @@ impl<'a> Augmented<'a> {
         let Shape { height, width, .. } = self.pixels.shape();
         let (cy, cx) = self.changes.each[row].center;
         // An even side reaches one pixel further to the left of the center than to its right.
-        let span = |center: u16, n: usize| {
-            let end = usize::from(center) + self.changes.cutout.div_ceil(2);
+        let span = |center: u32, n: usize| {
+            let end = center as usize + self.changes.cutout.div_ceil(2);
             (end.saturating_sub(self.changes.cutout), end.min(n))
         };
         let ((top, bottom), (left, right)) = (span(cy, height), span(cx, width));

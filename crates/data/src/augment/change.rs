@@ -5,8 +5,8 @@ use std::ops::Range;
 use super::turn::Turn;
 use crate::Shape;
 
-/// Widest image, in pixels, that can be augmented.
-pub(crate) const WIDEST: usize = 256;
+/// Widest image, in pixels, of which a whole line is moved to take a part of it.
+const WIDE: usize = 256;
 
 /// What happens to one image in one epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,7 +15,7 @@ pub(crate) struct Change {
     /// Downwards and to the right, in pixels of the stored image.
     pub shift: (i16, i16),
     /// Center of the square, (y, x).
-    pub center: (u16, u16),
+    pub center: (u32, u32),
     /// How it is turned, if images are turned at all.
     pub turn: Option<Turn>,
 }
@@ -45,13 +45,18 @@ impl Change {
         out: &mut [V],
     ) {
         let (width, mut at) = (shape.width, columns.start);
-        let mut whole = [V::default(); WIDEST];
+        let mut whole = [V::default(); WIDE];
         for start in lines(self, shape, &columns) {
             let x = at % width;
             let n = (width - x).min(columns.end - at);
             let (from, to) = (&image[start..start + width], &mut out[at - columns.start..][..n]);
             if n == width {
                 self.write_line(from, to);
+            } else if width > WIDE {
+                for (to, x) in to.iter_mut().zip(x..) {
+                    let x = if self.flip { width - 1 - x } else { x };
+                    *to = from[reflect(x, self.shift.1, width)];
+                }
             } else {
                 // A part of a line, where the block of columns ends.
                 self.write_line(from, &mut whole[..width]);

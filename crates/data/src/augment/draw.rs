@@ -11,7 +11,7 @@
 
 use rand_core::Rng;
 
-use super::change::{Change, WIDEST};
+use super::change::Change;
 use super::turn::Turn;
 use crate::random::{Purpose, below, generator};
 use crate::{Error, Images, Shape};
@@ -57,7 +57,7 @@ impl Augmentation {
     /// Whether these images can be augmented so.
     ///
     /// # Errors
-    /// If they are too small for the shift, or too wide, or the angle is none.
+    /// If they are too small for the shift, or the angle is none.
     pub fn check(self, images: &Images) -> Result<(), Error> {
         let (height, width) = (images.shape().height, images.shape().width);
         let (side, most) = (height.min(width), self.shift);
@@ -70,11 +70,6 @@ impl Augmentation {
             return Err(Error::Augmentation(format!(
                 "rotate is {}: it must be an angle from 0 to 180 degrees",
                 self.rotate
-            )));
-        }
-        if width > WIDEST {
-            return Err(Error::Augmentation(format!(
-                "the images are {width} pixels wide: up to {WIDEST} can be augmented"
             )));
         }
         Ok(())
@@ -92,8 +87,7 @@ impl Augmentation {
         let change = |_| {
             let mut offset = || below(&mut rng, 2 * u32::from(most) + 1) as i16 - i16::from(most);
             let shift = (offset(), offset());
-            let center =
-                (below(&mut rng, height as u32) as u16, below(&mut rng, width as u32) as u16);
+            let center = (below(&mut rng, height as u32), below(&mut rng, width as u32));
             let flip = self.flip && rng.next_u64() >> 63 == 1;
             // Drawn last and only if asked for: without it all else is drawn as it ever was.
             let turn = (self.rotate > 0.0).then(|| {

@@ -4,9 +4,10 @@ use super::*;
 use crate::augment::change::Change;
 use crate::{Augmentation, FloatImages, Images};
 
-/// Of no usual size, and of the size that has a way of its own.
+/// Of no usual size, of the size that has a way of its own, and wider than a block of columns.
 const ODD: Shape = Shape { channels: 3, height: 7, width: 9 };
 const USUAL: Shape = Shape { channels: 2, height: 16, width: 32 };
+const WIDE: Shape = Shape { channels: 2, height: 6, width: 300 };
 
 fn images(n: usize, shape: Shape) -> Images {
     let pixels = (0..n * shape.dim()).map(|i| (i * 37 % 251) as u8).collect();
@@ -86,9 +87,16 @@ fn nothing_asked_for_changes_nothing() {
     }
 }
 
+/// With blocks that are whole lines and others.
+const SHAPES: [(Shape, [usize; 4]); 2] = [(ODD, [1, 16, 48, 189]), (USUAL, [128, 32, 48, 1024])];
+
 /// Bytes and floats, in blocks that are whole lines and in others, against the definition.
-fn agrees_with_the_definition(augmentation: Augmentation, tolerance: f32) {
-    for (shape, blocks) in [(ODD, [1, 16, 48, 189]), (USUAL, [128, 32, 48, 1024])] {
+fn agrees_with_the_definition(
+    augmentation: Augmentation,
+    shapes: &[(Shape, [usize; 4])],
+    tolerance: f32,
+) {
+    for &(shape, blocks) in shapes {
         let (images, n) = (images(6, shape), shape.dim());
         let floats = images.pixels().iter().map(|&byte| f32::from(byte)).collect();
         let floats = FloatImages::new(floats, shape);
@@ -118,7 +126,8 @@ fn agrees_with_the_definition(augmentation: Augmentation, tolerance: f32) {
 #[test]
 fn an_image_is_shifted_reflected_and_mirrored_as_the_definition_says_in_any_blocks() {
     let moved = Augmentation { flip: true, shift: 4, ..Augmentation::default() };
-    agrees_with_the_definition(moved, 0.0);
+    let wide = (WIDE, [7, 128, 300, 3600]);
+    agrees_with_the_definition(moved, &[SHAPES[0], SHAPES[1], wide], 0.0);
 }
 
 #[test]
@@ -126,7 +135,7 @@ fn an_image_is_turned_as_the_definition_says_in_any_blocks() {
     // Positions are f32: a pixel further along the line differs by 250, and four times that.
     for rotate in [15.0, 180.0] {
         let turned = Augmentation { flip: true, shift: 3, rotate, cutout: 0 };
-        agrees_with_the_definition(turned, 0.02);
+        agrees_with_the_definition(turned, &SHAPES, 0.02);
     }
 }
 
@@ -140,7 +149,7 @@ fn a_square_is_cut_out_and_only_at_the_border_less_of_it() {
         let (cy, cx) = changes.each[row].center;
         for (at, (&found, &pixel)) in found.iter().zip(image).enumerate() {
             let (y, x) = ((at / 9 % 7) as i32, (at % 9) as i32);
-            let cut = (y - i32::from(cy)).abs() <= 1 && (x - i32::from(cx)).abs() <= 1;
+            let cut = (y - cy as i32).abs() <= 1 && (x - cx as i32).abs() <= 1;
             assert_eq!(found, if cut { 0.0 } else { f32::from(pixel) });
         }
         whole += usize::from((1..6).contains(&cy) && (1..8).contains(&cx));
