@@ -281,3 +281,28 @@ fn predictions_go_to_standard_output_and_the_figure_beside_them() {
     assert_eq!(table.lines().count(), 201, "a line for each of the 200 test images");
     assert!(text(&output.stderr).starts_with("test: "), "{}", text(&output.stderr));
 }
+
+#[test]
+fn nothing_is_fetched_into_a_folder_that_does_not_hold_the_images() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, wrong) = (dir.path().join("model.safetensors"), dir.path().join("wrong"));
+    let classifier = SoftmaxClassifier::new(&[3072, 10], Init::He, 0).unwrap();
+    let normalization = Normalization::new(vec![120.0], vec![60.0]).unwrap();
+    ModelFile { classifier, normalization, task: None, members: vec![] }.save(&model).unwrap();
+    for exists in [false, true] {
+        if exists {
+            std::fs::create_dir(&wrong).unwrap();
+        }
+        let mut command = Command::cargo_bin("chainrule").unwrap();
+        command.env("CHAINRULE_CIFAR10_URL", "http://127.0.0.1:1/").env("PATH", "");
+        command.args(["eval", path(&model), "--data-dir", path(&wrong)]);
+        let error = text(&command.output().unwrap().stderr);
+        let wanted = format!(
+            "error: {0} holds no CIFAR-10: name its folder with --data-dir, or get it with \
+             `chainrule data fetch --dir {0}`\n",
+            path(&wrong)
+        );
+        assert!(error.ends_with(&wanted) && !error.contains("http"), "{error}");
+    }
+    assert_eq!(std::fs::read_dir(&wrong).unwrap().count(), 0);
+}

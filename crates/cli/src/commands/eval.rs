@@ -11,6 +11,7 @@ use chainrule_train::config::{DataChoice, Tta};
 use chainrule_train::{Answers, Config, Origin, Predictor, Sameness, inference, prepared};
 
 use super::{check_output, write_output};
+use crate::shell::quoting::quoted;
 
 /// Arguments of `chainrule eval`.
 #[derive(clap::Args)]
@@ -129,20 +130,15 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if let Some(output) = &args.predictions {
         check_output(output, [named.as_path(), &file].into_iter().chain(config.data.folder()))?;
     }
-    if config.data == DataChoice::Cifar10 && !config.data_dir.exists() {
+    // Only training fetches: a folder that was named by mistake is not filled.
+    let Some(data) = super::images::at_hand(&config)? else {
         bail!(
-            "{} is not there: name the folder of CIFAR-10 with --data-dir, or get it with \
-             `chainrule data fetch`",
-            config.data_dir.display()
+            "{} holds no CIFAR-10: name its folder with --data-dir, or get it with `chainrule data \
+             fetch --dir {}`",
+            config.data_dir.display(),
+            quoted(&config.data_dir.to_string_lossy())
         );
-    }
-    let data = super::images::load(&config)?;
-    if data.is_sample() && config.data != DataChoice::Sample {
-        bail!(
-            "CIFAR-10 is not available, and the built-in sample is no test of this model: see \
-             `chainrule data fetch`, or ask for the sample with --data sample"
-        );
-    }
+    };
     model.check_images(&file, &data.dataset.train)?;
     let allowed = args.allow_other_images || has_other_data;
     let images_of_run = super::model::is_of_the_run(origin.as_ref(), &data, allowed)?;
