@@ -200,12 +200,15 @@ fn to_bytes(
     }
     let values = || bytes.chunks_exact(element.size()).map(|bytes| element.value(bytes));
     let is_byte = |x: f64| (0.0..=255.0).contains(&x) && x.fract() == 0.0;
+    let is_fraction = |x: f64| !are_labels && (0.0..=1.0).contains(&x);
     let name = element.name();
-    if let Some(at) = values().position(|x| !is_byte(x)) {
-        if !are_labels && values().all(|x| (0.0..=1.0).contains(&x)) {
+    if let Some(first) = values().position(|x| !is_byte(x)) {
+        if values().all(is_fraction) {
             let values = values().map(|x| (x * 255.0).round() as u8).collect();
             return Ok((values, Some(format!("{name} from 0 to 1, read as fractions of 255"))));
         }
+        // Among fractions it is not the first of them that is wrong.
+        let at = values().position(|x| !is_byte(x) && !is_fraction(x)).unwrap_or(first);
         let value = values().nth(at).unwrap_or_default();
         let expected = if are_labels {
             "expected labels from 0 to 255"

@@ -145,6 +145,12 @@ fn numbers_that_are_no_bytes_are_refused_with_file_type_and_value() {
     let float = |x: f32| x.to_be_bytes().to_vec();
     let told = refusal(&typed(0x0d, &[1, 1, 3], [0.0, 0.5, 3.0].map(float)));
     assert!(told.starts_with("x, byte 20: value 1 of float32 is 0.5: expected whole"), "{told}");
+    // One among fractions.
+    for wrong in [f32::NAN, f32::INFINITY, -0.5, 300.0] {
+        let told = refusal(&typed(0x0d, &[1, 1, 3], [0.5, 0.25, wrong].map(float)));
+        let value = format!("x, byte 24: value 2 of float32 is {wrong}: expected whole");
+        assert!(told.starts_with(&value), "{told}");
+    }
     let told = refusal(&typed(0x0d, &[2], [float(0.5), float(f32::NAN)]));
     assert!(told.starts_with("x, byte 8: value 0 of float32 is 0.5: expected labels"), "{told}");
     let told = refusal(&typed(0x0c, &[2], [1i32, 256].map(|x| x.to_be_bytes().to_vec())));
