@@ -35,7 +35,8 @@ pub fn without_packed(files: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<String>) {
 ///
 /// # Errors
 /// [`Error::Place`] for `dir` if they are not two pairs of images and labels, of different numbers
-/// and one shape; [`Error::Label`] if a label to test with is above those to train on.
+/// and one shape; if a label to test with is none of those to train on;
+/// [`Error::Label`] if it is above them.
 pub fn dataset(dir: &Path, arrays: Vec<Named>) -> Result<(Dataset, Vec<String>), Error> {
     let refuse = |problem: String| Error::Place { path: dir.to_owned(), problem };
     let mut notes: Vec<String> = arrays
@@ -108,6 +109,25 @@ pub fn dataset(dir: &Path, arrays: Vec<Named>) -> Result<(Dataset, Vec<String>),
             label: test_labels.1.values[record],
             classes: classes + usize::from(first),
         });
+    }
+    let mut is_trained = [false; 256];
+    labels[1].1.values.iter().for_each(|&label| is_trained[usize::from(label)] = true);
+    let is_unknown = |&label: &u8| !is_trained[usize::from(label)];
+    if let Some(record) = test_labels.1.values.iter().position(is_unknown) {
+        return Err(refuse(format!(
+            "has a test image of label {} (record {record} of {}) and no training image of that label: \
+             expected training images of each class",
+            test_labels.1.values[record],
+            test_labels.0.file_name().unwrap_or_default().display()
+        )));
+    }
+    let trained = is_trained.iter().filter(|is_trained| **is_trained).count();
+    if trained < classes {
+        notes.push(format!(
+            "{} of the {classes} classes have no training image: their labels are up to {}",
+            classes - trained,
+            greatest(&labels[1])
+        ));
     }
     let is_emnist = |(path, _): &Named| {
         path.file_name()

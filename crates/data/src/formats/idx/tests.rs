@@ -84,6 +84,11 @@ fn arrays_that_make_no_set_are_refused() {
     told(vec![images(2), images(2), labels(&[0, 1]), labels(&[0, 1])]);
     let sentence = told(vec![images(3), images(2), labels(&[0, 1, 1]), labels(&[0, 7])]);
     assert_eq!(sentence, "l: record 1 (byte 9) has label 7, expected 0 to 1");
+    let sentence = told(vec![images(3), images(2), labels(&[0, 0, 2]), labels(&[0, 1])]);
+    assert!(
+        sentence.starts_with("d has a test image of label 1 (record 1 of l) and no"),
+        "{sentence}"
+    );
     let wide = named("w", &[2, 1, 2], &[0; 4]);
     let sentence = told(vec![images(3), wide, labels(&[0, 1, 1]), labels(&[0, 1])]);
     assert!(sentence.contains("images of 1 x 1 and of 2 x 1 pixels"), "{sentence}");
@@ -251,4 +256,18 @@ fn the_letters_of_emnist_are_26_classes_and_its_transposition_is_told() {
         assert_eq!((found.name.as_str(), found.classes.len()), (name, classes));
         assert!(found.is_transposed && found.classes[classes - 1] == last, "{name}");
     }
+}
+
+#[test]
+fn classes_without_a_training_image_are_told() {
+    let images = |n: u32| named("i", &[n, 1, 1], &vec![0; n as usize]);
+    let labels = |values: &[u8]| named("l", &[values.len() as u32], values);
+    let notes = |train: &[u8]| {
+        let set = vec![images(4), images(2), labels(train), labels(&[0, 1])];
+        dataset(Path::new("d"), set).unwrap().1
+    };
+    assert!(notes(&[0, 1, 2, 2]).is_empty());
+    let told = notes(&[0, 1, 2, 200]);
+    let wanted = "197 of the 201 classes have no training image: their labels are up to 200";
+    assert_eq!(told, [wanted]);
 }
