@@ -523,3 +523,35 @@ fn the_files_that_are_read_are_not_written_over() {
         }
     }
 }
+
+#[test]
+fn a_file_is_not_named_as_what_it_does_not_hold() {
+    let dir = tempfile::tempdir().unwrap();
+    let graph = |name: &str, flags: &[&str]| {
+        let file = dir.path().join(name);
+        let args = ["graph", "x^2", "--at", "x=3", "-o", file.to_str().unwrap()];
+        (chainrule(&[&args[..], flags].concat()), file)
+    };
+    for (name, flags, expected) in [
+        ("f.jpg", &[][..], "expected one of .txt .svg .png .pdf .dot .html .tex, or --format"),
+        ("f.json", &[], ".html .tex, or --format"),
+        ("x.png", &["--format", "svg"], "of what --format asks for: expected .svg"),
+        ("x.jpeg", &["--format", "png"], "expected .png"),
+        ("x.svg", &["--json"], "of what --json asks for: expected .json"),
+    ] {
+        let (output, file) = graph(name, flags);
+        let sentence = stderr(&output);
+        assert!(sentence.starts_with(&format!("error: {}: ", file.display())), "{sentence}");
+        assert!(sentence.contains(expected) && !file.exists(), "{sentence}");
+    }
+    for (name, flags) in [
+        ("f", &[][..]),
+        ("f.TXT", &[]),
+        ("f.gv", &["--format", "dot"]),
+        ("f.md", &["--format", "text"]),
+        ("f.json", &["--json"]),
+    ] {
+        let (output, file) = graph(name, flags);
+        assert!(output.status.success() && file.exists(), "{name}: {}", stderr(&output));
+    }
+}

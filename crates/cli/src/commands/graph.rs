@@ -8,6 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use chainrule_data::picture;
 use chainrule_graph::check::{Checked, Verdict, check};
 use chainrule_graph::jacobian::hessian;
 use chainrule_graph::number::significant;
@@ -138,19 +139,70 @@ enum GatesArg {
 }
 
 impl Format {
-    /// The format that the name of the output file asks for.
-    fn of(output: Option<&Path>) -> Format {
-        let extension = output.and_then(Path::extension).unwrap_or_default();
-        match extension.to_ascii_lowercase().to_str() {
-            Some("svg") => Format::Svg,
-            Some("png") => Format::Png,
-            Some("pdf") => Format::Pdf,
-            Some("dot" | "gv") => Format::Dot,
-            Some("html" | "htm") => Format::Html,
-            Some("tex") => Format::Latex,
-            _ => Format::Text,
+    /// The format that the name of the output file asks for, if its ending is that of one.
+    fn of(output: &Path) -> Option<Format> {
+        let extension = output.extension().unwrap_or_default();
+        Some(match extension.to_ascii_lowercase().to_str()? {
+            "" | "txt" => Format::Text,
+            "svg" => Format::Svg,
+            "png" => Format::Png,
+            "pdf" => Format::Pdf,
+            "dot" | "gv" => Format::Dot,
+            "html" | "htm" => Format::Html,
+            "tex" => Format::Latex,
+            _ => return None,
+        })
+    }
+
+    /// How the name of a file of this format ends.
+    fn ending(self) -> &'static str {
+        match self {
+            Format::Text => ".txt",
+            Format::Svg => ".svg",
+            Format::Png => ".png",
+            Format::Pdf => ".pdf",
+            Format::Dot => ".dot",
+            Format::Html => ".html",
+            Format::Latex => ".tex",
         }
     }
+}
+
+/// What to draw, by `--format` or by the name of the output file.
+///
+/// # Errors
+/// If the file's name says that it holds something else.
+fn format_of(args: &Args) -> anyhow::Result<Format> {
+    let asked = args.format.unwrap_or(Format::Text);
+    let Some(output) = &args.output else { return Ok(asked) };
+    let named = Format::of(output);
+    if args.format.is_none() && !args.json {
+        return named.with_context(|| {
+            let endings: Vec<_> =
+                Format::value_variants().iter().map(|format| format.ending()).collect();
+            format!(
+                "{}: no format by this ending: expected one of {}, or --format",
+                output.display(),
+                endings.join(" ")
+            )
+        });
+    }
+    let is_other = match named {
+        Some(Format::Text) => false,
+        Some(named) => args.json || named.ending() != asked.ending(),
+        None => picture::has_ending(output),
+    };
+    if is_other {
+        let (what, ending) = match args.json {
+            true => ("--json", ".json"),
+            false => ("--format", asked.ending()),
+        };
+        bail!(
+            "{}: the ending is not that of what {what} asks for: expected {ending}",
+            output.display()
+        );
+    }
+    Ok(asked)
 }
 
 impl From<GatesArg> for Gates {
@@ -166,8 +218,8 @@ impl From<GatesArg> for Gates {
 /// Runs the command.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let mut args = args;
-    let format = args.format.unwrap_or_else(|| Format::of(args.output.as_deref()));
     args.output = args.output.filter(|file| file.as_os_str() != "-");
+    let format = format_of(&args)?;
     let formula = Formula::parse(&files::formula(&args.formula)?)?;
     let mut inputs: Vec<_> =
         args.formula.strip_prefix('@').map(PathBuf::from).into_iter().collect();
