@@ -28,7 +28,7 @@ seeds *FLAGS:
     {{chainrule}} train --seed 2 --out results/seeds/2 {{FLAGS}}
     {{chainrule}} train --seed 3 --out results/seeds/3 {{FLAGS}}
     {{chainrule}} train --seed 4 --out results/seeds/4 {{FLAGS}}
-    grep -h test_accuracy results/seeds/*/summary.json | awk -F '[:,]' '{ n += 1; s += $2; q += $2 * $2 } END { m = s / n; printf "test accuracy over %d seeds: mean %.4f, standard deviation %.4f\n", n, m, sqrt((q - n * m * m) / (n - 1)) }'
+    grep -h '"test_accuracy":' results/seeds/*/summary.json | awk -F '[:,]' '{ n += 1; s += $2; q += $2 * $2 } END { m = s / n; printf "test accuracy over %d seeds: mean %.4f, standard deviation %.4f\n", n, m, sqrt((q - n * m * m) / (n - 1)) }'
 
 # What each ingredient is worth: every recipe of recipes/ablation, a table, and a chart
 [group('train')]

@@ -117,11 +117,17 @@ fn members_that_do_not_match_or_were_on_other_images_leave_nothing_behind() {
     };
     assert!(refused(&[&a, &deep]).contains("it has 3 layers: expected 2"));
     assert!(refused(&[&a]).contains("expected two or more"));
+    assert!(refused(&[&a, &a.join("model.safetensors")]).contains("is a member twice"));
     let config = a.join("config.toml");
     let text = fs::read_to_string(&config).unwrap();
     let at = text.find("data_sha256 = \"").unwrap() + "data_sha256 = \"".len();
     let mut other = text.clone();
     other.replace_range(at..at + 4, "0000");
     fs::write(&config, other).unwrap();
-    assert!(refused(&[&a, &a]).contains("not those of the run"));
+    let copy = dir.path().join("copy");
+    fs::create_dir(&copy).unwrap();
+    for name in ["config.toml", "model.safetensors"] {
+        fs::copy(a.join(name), copy.join(name)).unwrap();
+    }
+    assert!(refused(&[&a, &copy]).contains("not those of the run"));
 }

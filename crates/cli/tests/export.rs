@@ -76,6 +76,8 @@ fn model_format_and_file_may_stand_in_their_places_and_dash_is_standard_output()
     let output = run(&[model, "onnx", "-o", "-"]);
     assert!(output.status.success() && output.stdout == wanted, "nothing but the file");
     assert!(!dir.path().join("-").exists());
+    let error = String::from_utf8(run(&[model, "onnx", "a", "--opset", "99"]).stderr).unwrap();
+    assert!(error.contains("--opset is 99: expected"), "{error}");
     for args in [
         &[][..],
         &[model],

@@ -179,7 +179,8 @@ fn matrices_come_from_the_command_line_from_tables_and_from_numpy() {
         let mut command = Command::cargo_bin("chainrule").unwrap();
         command.arg("graph").args(args).current_dir(&folder).output().unwrap()
     };
-    for at in ["W=[1,2,3;4,5,6]", "W=@w.csv", "W=@w.npy", "W=@f.npy", "W=@i.npy"] {
+    file("bom.csv", b"\xef\xbb\xbf1,2,3\n4,5,6\n");
+    for at in ["W=[1,2,3;4,5,6]", "W=@w.csv", "W=@bom.csv", "W=@w.npy", "W=@f.npy", "W=@i.npy"] {
         let output = graph(&["sum(W @ x)", "--at", at, "--at", "x=[1;2;3]", "--json"]);
         let answer: Value = serde_json::from_str(&stdout(&output)).expect(at);
         assert_eq!(answer["value"], 46.0, "{at}");

@@ -1,8 +1,9 @@
 //! `chainrule ensemble`: several networks as one, whose scores are the mean of theirs.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use chainrule_runs::RunFolder;
 use chainrule_runs::folder::MODEL;
 use chainrule_train::{Opened, Origin, ensemble};
@@ -37,6 +38,12 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let members: Vec<Opened> =
         args.members.iter().map(|member| super::model::open(member)).collect::<Result<_, _>>()?;
+    let mut files = HashSet::new();
+    for Opened { path, .. } in &members {
+        if !files.insert(path.canonicalize().unwrap_or_else(|_| path.clone())) {
+            bail!("{} is a member twice: name each member once", path.display());
+        }
+    }
     let model = ensemble(&members)?;
     let origins: Vec<Option<Origin>> =
         args.members.iter().map(|member| Origin::of(member)).collect::<Result<_, _>>()?;
