@@ -67,6 +67,12 @@ fn a_finished_runs_page_tells_what_the_run_and_eval_measured() {
         assert!(sentence.contains("would be overwritten: name another file"), "{sentence}");
         assert!(fs::read(&record).unwrap() == before, "{command}");
     }
+    // Nor is a page by one without images.
+    let mut command = Command::cargo_bin("chainrule").unwrap();
+    command.env("CHAINRULE_KERNEL", "abacus").args(["report", path(&run)]);
+    let output = command.output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("abacus"), "{output:?}");
+    assert_eq!(fs::read_to_string(run.join("report.html")).unwrap(), made);
     for part in ["sample of 1,000", "Gradient norm", "unit 8", "test image", "--clip-norm inf"] {
         assert!(page.contains(part), "{part}");
     }

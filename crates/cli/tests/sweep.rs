@@ -429,3 +429,14 @@ fn the_example_in_the_recipes_is_a_sweep_that_can_be_tried_on_the_sample() {
     let commands = succeeds(sweep(&file, out.path(), &arguments).output().unwrap());
     assert!(commands.lines().all(|line| line.contains("--data sample")), "{commands}");
 }
+
+#[test]
+fn a_kernel_that_cannot_be_is_refused_before_a_folder_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, out) = (written(dir.path(), GRID), dir.path().join("out"));
+    for flags in [&[][..], &["--task", "1"]] {
+        let output = sweep(&file, &out, flags).env("CHAINRULE_KERNEL", "abacus").output().unwrap();
+        assert!(stderr(&output).starts_with("error: "), "{}", stderr(&output));
+        assert!(stderr(&output).contains("abacus") && !out.exists(), "{}", stderr(&output));
+    }
+}

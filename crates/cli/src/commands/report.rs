@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use chainrule_report::{
     Command, Confusion, FirstLayer, Predictions, Report, Run, curves, page, write_weight_tiles,
 };
+use chainrule_tensor::Kernel;
 use chainrule_train::config::Tta;
 use chainrule_train::{Answers, Config, Data, Finished, ModelFile, Origin, Predictor, prepared};
 
@@ -40,6 +41,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if let Some(output) = &args.output {
         check_output(output, args.runs.iter().map(PathBuf::as_path))?;
     }
+    // With a kernel that cannot be, a page without images would replace a good one.
+    Kernel::isa_from_environment()?;
     let mut subjects = Vec::new();
     let mut shelf = Shelf::default();
     for folder in &args.runs {

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use chainrule_tensor::Kernel;
 use chainrule_train::config::DataChoice;
 use chainrule_train::sweep::{Outcome, Point, Run, RunState, pool, shown};
 use chainrule_train::{Data, Origin, RunFolder, Sameness, Sweep};
@@ -328,6 +329,14 @@ fn begin(
     Ok(folder)
 }
 
+/// Whether this processor has the kernel that is asked for, for each of the runs and their pictures:
+/// before anything is written.
+fn check_kernels<'a>(mut runs: impl Iterator<Item = &'a Run>) -> anyhow::Result<()> {
+    Kernel::isa_from_environment()?;
+    runs.try_for_each(|run| Kernel::from_environment(run.config.precision).map(drop))?;
+    Ok(())
+}
+
 /// Whether the pictures of a finished run are there.
 fn is_drawn(out: &Path, run: &Run) -> bool {
     Sweep::folder(out, run).join(REPORT).exists()
@@ -355,6 +364,7 @@ fn train(
     if drawn && runs.iter().all(|state| state.outcome.is_over()) {
         return Ok((RunFolder::open(out)?, runs));
     }
+    check_kernels(runs.iter().filter(|state| !state.outcome.is_over()).map(|state| &state.run))?;
     let threads = sweep.base().threads.max(1);
     let jobs = match args.jobs {
         Some(jobs) => jobs.into(),

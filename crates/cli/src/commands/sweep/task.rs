@@ -10,7 +10,7 @@ use chainrule_train::Sweep;
 use chainrule_train::sweep::{Outcome, Run, RunState, Stage, pool};
 
 use super::board::Board;
-use super::{draw_missing, load};
+use super::{check_kernels, draw_missing, load};
 use crate::shell::signals::Signals;
 
 /// Which runs a task trains.
@@ -44,6 +44,7 @@ pub fn on_rung(states: &[RunState], rung: usize) -> impl Iterator<Item = &RunSta
 
 /// Trains the runs of a task to their end, or to that of their rung.
 pub fn run(sweep: &Sweep, out: &Path, task: Task, jobs: Option<u16>) -> anyhow::Result<ExitCode> {
+    check_kernels(sweep.runs().iter())?;
     if Sweep::is_recorded(out) {
         sweep.check_continues(out)?;
     } else if out.is_dir() && is_occupied(out)? {
