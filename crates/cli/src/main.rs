@@ -108,7 +108,8 @@ fn main() -> ExitCode {
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             if ranks::prints_errors() {
-                eprintln!("error: {error:#}{}", commands::hint::of(&error));
+                let sentence = format!("{error:#}{}", commands::hint::of(&error));
+                eprintln!("error: {}", shell::quoting::printable(&sentence));
             }
             ranks::leave(false);
             return ExitCode::FAILURE;

@@ -556,3 +556,19 @@ fn a_file_is_not_named_as_what_it_does_not_hold() {
         assert!(output.status.success() && file.exists(), "{name}: {}", stderr(&output));
     }
 }
+
+#[test]
+fn an_error_message_has_no_control_character_of_what_was_given() {
+    let output = chainrule(&["graph", "x", "--at", "\u{1b}[31mé\u{9b}\u{7}=1"]);
+    let sentence = stderr(&output);
+    assert!(sentence.contains("\\u{1b}[31mé\\u{9b}\\u{7}"), "{sentence}");
+    assert!(sentence.trim_end().chars().all(|c| !c.is_control()), "{sentence:?}");
+    // The message of a TOML error is of several lines.
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = dir.path().join("recipe.toml");
+    std::fs::write(&recipe, "epochs = 1\n\"a\\u001bb\" = 1\n\u{1b}\n").unwrap();
+    let output = chainrule(&["train", "--recipe", recipe.to_str().unwrap()]);
+    let sentence = stderr(&output);
+    assert!(sentence.lines().count() > 1 && sentence.contains("\\u{1b}"), "{sentence}");
+    assert!(sentence.chars().all(|c| c == '\n' || !c.is_control()), "{sentence:?}");
+}

@@ -13,6 +13,7 @@ use chainrule_train::{Error, Explanation, ModelFile, Opened, Predictor};
 
 use super::explain::Explaining;
 use super::{check_output, write_output};
+use crate::shell::quoting::printable;
 
 /// Most pictures on the page of `--explain`.
 const MOST_EXPLAINED: usize = 100;
@@ -269,7 +270,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
     let mut code = ExitCode::SUCCESS;
     let mut refuse = |error: anyhow::Error| {
-        eprintln!("error: {error:#}");
+        eprintln!("error: {}", printable(&format!("{error:#}")));
         code = ExitCode::FAILURE;
     };
     let found = images.iter().map(|path| pictures(path).map_err(&mut refuse).unwrap_or_default());

@@ -1,4 +1,4 @@
-//! Words that a person can copy into a shell.
+//! Words that a person can copy into a shell, and text that a terminal only shows.
 
 /// A word for a shell.
 pub fn quoted(word: &str) -> String {
@@ -21,4 +21,17 @@ pub fn train_with<'a>(settings: impl IntoIterator<Item = (&'a str, &'a str)>) ->
     let words = chainrule_train::config::words(settings)?;
     let words = ["chainrule".into(), "train".into()].into_iter().chain(words);
     Some(words.map(|word: String| quoted(&word)).collect::<Vec<_>>().join(" "))
+}
+
+/// A text for a terminal: its control characters are written out, as `\u{1b}`, and do nothing; line
+/// breaks and tabs stay.
+pub fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_control() && !"\n\t".contains(c) {
+            true => printable.extend(c.escape_default()),
+            false => printable.push(c),
+        }
+    }
+    printable
 }
