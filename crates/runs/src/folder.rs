@@ -31,8 +31,11 @@ pub const MODEL: &str = "model.safetensors";
 /// The weights at the end.
 pub const LAST: &str = "last.safetensors";
 
+/// The state of the run, from which it can be resumed.
+pub const CHECKPOINT: &str = "checkpoint.safetensors";
+
 /// The files of a run that cannot be made again from others, as pictures and pages can.
-const RECORDS: [&str; 9] = [
+const RECORDS: [&str; 10] = [
     CONFIG,
     Iteration::FILE,
     Epoch::FILE,
@@ -41,7 +44,8 @@ const RECORDS: [&str; 9] = [
     Confusion::FILE,
     ClassMetrics::FILE,
     Summary::FILE,
-    "checkpoint.safetensors",
+    Summary::EARLIER,
+    CHECKPOINT,
 ];
 
 /// Whether a file of this name is one of a run's records.

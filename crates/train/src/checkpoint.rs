@@ -27,6 +27,7 @@ use std::path::{Path, PathBuf};
 
 use chainrule_data::Normalization;
 use chainrule_nn::{Architecture, SoftmaxClassifier};
+use chainrule_runs::folder::CHECKPOINT;
 use chainrule_runs::{Epoch, Provenance};
 use serde::{Deserialize, Serialize};
 
@@ -130,12 +131,9 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// The name of its file.
-    pub const FILE: &str = "checkpoint.safetensors";
-
     /// The path of the checkpoint in a run's folder.
     pub fn path(folder: &Path) -> PathBuf {
-        folder.join(Self::FILE)
+        folder.join(CHECKPOINT)
     }
 
     /// Reads the checkpoint of a run's folder.

@@ -7,12 +7,13 @@
 use std::path::{Path, PathBuf};
 
 use chainrule_data::{Split, file};
+use chainrule_runs::folder::CHECKPOINT;
 use chainrule_runs::{Epoch, Iteration, Record, Summary};
 
-use crate::{Checkpoint, Config, Data, Error, config, prepared};
+use crate::{Config, Data, Error, config, prepared};
 
 /// Files that a run alone leaves, beside its settings.
-const OF_RUNS: [&str; 4] = [Summary::FILE, Checkpoint::FILE, Epoch::FILE, Iteration::FILE];
+const OF_RUNS: [&str; 4] = [Summary::FILE, CHECKPOINT, Epoch::FILE, Iteration::FILE];
 
 /// Longest `config.toml` that is read, in bytes.
 const MOST_TEXT: u64 = 1 << 18;
