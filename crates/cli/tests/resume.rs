@@ -175,6 +175,11 @@ fn the_command_of_a_job_queue_begins_once_and_ends_at_once_when_the_run_is_finis
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(std::fs::read_to_string(out.join("summary.json")).unwrap(), summary);
     assert!(whole == content(&out), "without its checkpoint");
+    // Without validation images the summary has no accuracy of them.
+    let out = dir.path().join("unvalidated");
+    for _ in 0..2 {
+        succeeds(autoresume(&out, "--epochs 1 --validation 0"));
+    }
 }
 
 #[test]

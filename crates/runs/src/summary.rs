@@ -29,7 +29,8 @@ pub struct Summary {
     pub test_accuracy_plain: Option<f64>,
     /// Mean cross-entropy of the same weights over the test images.
     pub test_loss: f64,
-    /// Of the same weights.
+    /// Of the same weights; NaN without validation images, `null` in the file.
+    #[serde(deserialize_with = "nan_of_null")]
     pub validation_accuracy: f64,
     /// Of the same weights.
     pub train_accuracy: f64,
@@ -111,13 +112,12 @@ impl Summary {
             path: path.clone(),
             reason: format!("not the summary of a run: {error}"),
         })?;
-        let [test, validation, train] =
-            [summary.test_accuracy, summary.validation_accuracy, summary.train_accuracy].map(Some);
+        let validation = Some(summary.validation_accuracy).filter(|value| !value.is_nan());
         for (key, value) in [
-            ("test_accuracy", test),
+            ("test_accuracy", Some(summary.test_accuracy)),
             ("test_accuracy_plain", summary.test_accuracy_plain),
             ("validation_accuracy", validation),
-            ("train_accuracy", train),
+            ("train_accuracy", Some(summary.train_accuracy)),
             ("macro_precision", summary.macro_precision),
             ("macro_recall", summary.macro_recall),
             ("macro_f1", summary.macro_f1),
@@ -164,6 +164,10 @@ impl Summary {
             _ => Err(Error::file("remove", earlier)(error)),
         })
     }
+}
+
+fn nan_of_null<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
 }
 
 pub(crate) fn views(flips: bool, shifts: bool) -> Option<&'static str> {
