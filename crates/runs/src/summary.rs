@@ -141,12 +141,10 @@ impl Summary {
     /// # Errors
     /// If the file is there and cannot be renamed.
     pub fn set_aside(folder: &Path) -> Result<(), Error> {
-        let path = folder.join(Self::FILE);
-        match std::fs::rename(&path, folder.join(Self::EARLIER)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(Error::file("rename", path)(error))
-            }
-            _ => Ok(()),
+        let (path, earlier) = (folder.join(Self::FILE), folder.join(Self::EARLIER));
+        match path.exists() {
+            true => std::fs::rename(path, &earlier).map_err(Error::file("write", earlier)),
+            false => Ok(()),
         }
     }
 
@@ -159,10 +157,10 @@ impl Summary {
         json.push(b'\n');
         write_whole(&folder.join(Self::FILE), &json)?;
         let earlier = folder.join(Self::EARLIER);
-        std::fs::remove_file(&earlier).or_else(|error| match error.kind() {
-            ErrorKind::NotFound => Ok(()),
-            _ => Err(Error::file("remove", earlier)(error)),
-        })
+        match earlier.exists() {
+            true => std::fs::remove_file(&earlier).map_err(Error::file("remove", earlier)),
+            false => Ok(()),
+        }
     }
 }
 
