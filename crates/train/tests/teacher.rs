@@ -113,6 +113,7 @@ fn the_teacher_sees_each_image_as_it_is_moved_and_mirrored_for_the_network() {
             shift,
             rotate,
             cutout,
+            split_seed: Some(7), // the teacher's
             ..small()
         };
         let out = dir.path().join(format!("student-{flip}"));
