@@ -53,10 +53,11 @@ pub fn is_record(name: &OsStr) -> bool {
     RECORDS.iter().any(|record| name == *record)
 }
 
-/// Whether a folder holds a run: its settings, and a result or steps.
-pub fn is_run(folder: &Path) -> bool {
-    let has = |name: &str| folder.join(name).is_file();
-    has(CONFIG) && (has(Summary::FILE) || has(Iteration::FILE))
+/// Whether a folder holds what a run alone leaves, beside its settings: other programs write a
+/// `config.toml` too.
+pub fn is_of_run(folder: &Path) -> bool {
+    let left = [Summary::FILE, CHECKPOINT, Epoch::FILE, Iteration::FILE];
+    left.iter().any(|name| folder.join(name).exists())
 }
 
 /// A run's folder, locked against other processes for as long as this lives.

@@ -7,13 +7,9 @@
 use std::path::{Path, PathBuf};
 
 use chainrule_data::{Split, file};
-use chainrule_runs::folder::CHECKPOINT;
-use chainrule_runs::{Epoch, Iteration, Record, Summary};
+use chainrule_runs::folder::{CONFIG, is_of_run};
 
 use crate::{Config, Data, Error, config, prepared};
-
-/// Files that a run alone leaves, beside its settings.
-const OF_RUNS: [&str; 4] = [Summary::FILE, CHECKPOINT, Epoch::FILE, Iteration::FILE];
 
 /// Longest `config.toml` that is read, in bytes.
 const MOST_TEXT: u64 = 1 << 18;
@@ -58,9 +54,9 @@ impl Origin {
     pub fn of(model: &Path) -> Result<Option<Origin>, Error> {
         let folder = if model.is_dir() { Some(model) } else { model.parent() };
         let Some(folder) = folder.map(Path::to_owned) else { return Ok(None) };
-        let path = folder.join("config.toml");
+        let path = folder.join(CONFIG);
         // Other programs write files of this name too; but what is left of a run must have them.
-        let is_run = OF_RUNS.iter().any(|name| folder.join(name).exists());
+        let is_run = is_of_run(&folder);
         let text = match file::read_text(&path, MOST_TEXT) {
             Err(error) if is_run => return Err(Error::file("read", &path)(error)),
             Err(_) => return Ok(None),

@@ -144,10 +144,9 @@ pub fn resume_on(
 
 /// Whether a run on so many training images can be where its checkpoint says.
 fn check_position(State { at, best, config, .. }: &State, images: usize) -> Result<(), String> {
-    let steps = images.div_ceil(config.batch_size.max(1)) as u64;
+    let steps = images.div_ceil(config.batch_size) as u64;
     let (epoch, step) = (u64::from(at.epoch), at.step as u64);
-    let fits =
-        step < steps.max(1) && at.iteration <= epoch * steps + step && best.epoch <= at.epoch;
+    let fits = step < steps && at.iteration <= epoch * steps + step && best.epoch <= at.epoch;
     fits.then_some(()).ok_or_else(|| {
         format!(
             "its checkpoint is of step {step} after epoch {epoch}, iteration {}, with the best weights \

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use chainrule_data::file;
-use chainrule_runs::folder::{is_record, is_run};
+use chainrule_runs::folder::{CONFIG, is_of_run, is_record};
 
 /// Prints a line on standard output, or returns the error: a pipe that was closed must not panic.
 macro_rules! say {
@@ -57,12 +57,15 @@ fn check_output<'a>(
     output: &Path,
     inputs: impl IntoIterator<Item = &'a Path>,
 ) -> anyhow::Result<()> {
+    if is_standard_output(output) {
+        return Ok(());
+    }
     let name = output.file_name().unwrap_or_default();
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
     let in_folder = || Some(folder.unwrap_or(Path::new(".")).canonicalize().ok()?.join(name));
     // Where there is no such folder, the writing says so.
     let Some(target) = output.canonicalize().ok().or_else(in_folder) else { return Ok(()) };
-    if is_standard_output(output) || (target.exists() && !target.is_file()) {
+    if target.exists() && !target.is_file() {
         return Ok(());
     }
     let inputs: Vec<_> = inputs.into_iter().filter_map(|path| path.canonicalize().ok()).collect();
@@ -73,7 +76,8 @@ fn check_output<'a>(
         );
     }
     let Some(folder) = target.parent() else { return Ok(()) };
-    let holds_run = is_run(folder) || inputs.iter().any(|input| input == folder);
+    let is_run = folder.join(CONFIG).is_file() && is_of_run(folder);
+    let holds_run = is_run || inputs.iter().any(|input| input == folder);
     if holds_run && target.file_name().is_some_and(is_record) {
         bail!(
             "{} is a record of the run in {}, and would be overwritten: name another file to write",

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::bail;
+use chainrule_runs::folder::CONFIG;
 use chainrule_tensor::Kernel;
 use chainrule_train::config::{Flags, lay};
 use chainrule_train::{
@@ -347,7 +348,7 @@ fn already_finished(args: &Args, summary: &Summary, out: &Path) -> anyhow::Resul
 
 /// Settings in `config.toml` that the run does not have: its checkpoint decides.
 fn note_edited_settings(begun: &Config, out: &Path) {
-    let path = out.join("config.toml");
+    let path = out.join(CONFIG);
     let Ok(written) = Config::from_file(&path) else { return };
     for difference in written.differences(begun, &[]) {
         note!(
@@ -360,7 +361,7 @@ fn note_edited_settings(begun: &Config, out: &Path) {
 /// Settings that were asked for and have no effect with the others.
 fn note_what_has_no_effect(args: &Args, config: &Config) {
     let settings = config.to_table();
-    for (setting, other) in config.without_effect() {
+    for (setting, other) in config.unused() {
         if args.gives(setting) {
             let value = settings.get(other).map_or("none".into(), toml::Value::to_string);
             note!("note: {setting} has no effect with {other} = {value}");

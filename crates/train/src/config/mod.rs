@@ -503,8 +503,8 @@ pub(crate) const WITHOUT_EFFECT: [&str; 4] =
 pub(crate) const OF_START: [&str; 4] = ["hidden_dim", "activation", "norm", "contrast"];
 
 impl Config {
-    /// The settings on which nothing depends as the others are, each with the one that decides that.
-    pub fn without_effect(&self) -> Vec<(&'static str, &'static str)> {
+    /// The settings that are not used as the others are, each with the one that decides that.
+    pub fn unused(&self) -> Vec<(&'static str, &'static str)> {
         let (optimizer, schedule) = (self.optimizer, self.schedule);
         let has_no_teacher = self.teacher.is_none();
         let all = [
@@ -521,8 +521,8 @@ impl Config {
             ("teacher_weight", "teacher", has_no_teacher),
             ("split_seed", "shuffle", !self.shuffle),
         ];
-        let without = all.into_iter().filter(|(.., is_without)| *is_without);
-        without.map(|(setting, other, _)| (setting, other)).collect()
+        let unused = all.into_iter().filter(|(.., is_unused)| *is_unused);
+        unused.map(|(setting, other, _)| (setting, other)).collect()
     }
 
     /// What happens to the training images.

@@ -111,9 +111,9 @@ const SHOWN: [&str; 22] = [
 
 /// The other settings that are not the default.
 fn others(config: &Config) -> Vec<String> {
-    let without_effect = config.without_effect();
+    let unused = config.unused();
     let others = config.changed().into_iter().filter(|(key, _)| {
-        !SHOWN.contains(&key.as_str()) && without_effect.iter().all(|(setting, _)| setting != key)
+        !SHOWN.contains(&key.as_str()) && unused.iter().all(|(setting, _)| setting != key)
     });
     others.map(|(key, value)| format!("{key} {value}")).collect()
 }

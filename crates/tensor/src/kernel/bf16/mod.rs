@@ -4,10 +4,9 @@
 //! **Layout.** Both operands lie in tiles of 1 KiB, 16 rows of 16 words, and a word is a pair of bf16
 //! numbers of neighboring k, the even one in its lower half. A tile of A holds 16 rows x 32 k: word
 //! (i, p) is A(i, 2p), A(i, 2p + 1). A tile of B holds 32 k x 16 columns: word (p, j) is B(2p, j),
-//! B(2p + 1, j). Where `vdpbf16ps` multiplies, the pairs are others
-//! ([`Order`]). What lies beyond the matrix
-//! is 0. The tiles of A lie row after row, those of B two columns at a time ([`Place`]), so that a product
-//! walks through each in one direction. C is `f32` and row-major, as elsewhere.
+//! B(2p + 1, j). Where `vdpbf16ps` multiplies, the pairs are others ([`Order`]). What lies beyond the
+//! matrix is 0. The tiles of A lie row after row, those of B two columns at a time ([`Place`]), so that a
+//! product walks through each in one direction. C is `f32` and row-major, as elsewhere.
 //!
 //! **The rule of bits** is that of the instruction `tdpbf16ps`. The product P begins as 0, and for each
 //! tile of 32 k, in order:
